@@ -1,0 +1,267 @@
+"""Every error of the product, one tree. The class says what went wrong, fields hold the facts, `str()` the sentence.
+
+DaemonError
+|- ConfigurationError          bad settings, keys or files: exit code 78, no restart
+|  |- LiveNotAcknowledged
+|  `- InstanceAlreadyRunning
+|- MalformedData               bytes that do not say what the venue's schema says
+|  |- MalformedField
+|  |- MissingField
+|  `- UnknownValue             an enum value, fee type or strike type we do not know
+|- FeedError                   the index feed
+|  |- FeedAuthFailed           terminal
+|  |- FeedEvicted              terminal for long: another session uses the key
+|  `- FeedProtocolError        retryable
+|- VenueError                  Kalshi answered, or did not
+|  |- VenueUnreachable         no bytes left: the request did not happen
+|  |- OrderOutcomeUnknown      bytes left and no trustworthy answer came back
+|  |- VenueRejected            an authenticated refusal, with status and code
+|  |  |- NotFound  |- AlreadyExists  |- PostOnlyCross  |- InsufficientBalance  |- MarketClosed  `- AuthFailed
+|  |- RateLimited              429, or our own bucket said no
+|  `- VenueUnavailable         5xx on a read: nothing changed, ask again
+|- IllegalTransition           a bug in the order path: cancel everything, exit
+`- StateCorrupt                a file of ours that cannot be read back
+"""
+
+from enum import IntEnum
+
+_SHOWN_MOST = 80
+
+
+class ExitCode(IntEnum):
+    """What the process says when it ends. 78 stops systemd from restarting (RestartPreventExitStatus)."""
+
+    OK = 0
+    FAILURE = 1
+    USAGE = 2
+    UNVERIFIED = 3
+    """Stopped, but the exchange did not confirm that nothing rests."""
+    REFUSED = 4
+    """The command understood you and said no (guards closed, nothing found)."""
+    UNREACHABLE = 69
+    CONFIG = 78
+
+
+class DaemonError(Exception):
+    """Base of everything the daemon raises on purpose."""
+
+    exit_code: ExitCode = ExitCode.FAILURE
+
+
+class ConfigurationError(DaemonError):
+    """Something the operator wrote is wrong; `where` names the place, `fix` what to do."""
+
+    exit_code = ExitCode.CONFIG
+
+    def __init__(self, where: str, problem: str, fix: str = "") -> None:
+        super().__init__(where, problem, fix)
+        self.where = where
+        self.problem = problem
+        self.fix = fix
+
+    def __str__(self) -> str:
+        tail = f" ({self.fix})" if self.fix else ""
+        return f"{self.where}: {self.problem}{tail}"
+
+
+class LiveNotAcknowledged(ConfigurationError):
+    """`live` was asked to trade without the acknowledgement in the configuration."""
+
+
+class InstanceAlreadyRunning(ConfigurationError):
+    """Another process holds the lock of this mode and state directory."""
+
+
+class MalformedData(DaemonError):
+    """Bytes from outside do not say what their schema says."""
+
+
+class MalformedField(MalformedData):
+    """A field is there but its value cannot be what it should be."""
+
+    def __init__(self, field: str, value: object, wanted: str) -> None:
+        super().__init__(field, value, wanted)
+        self.field = field
+        self.value = value
+        self.wanted = wanted
+
+    def __str__(self) -> str:
+        return f"{self.field}: {_short(self.value)} is not {self.wanted}"
+
+
+class MissingField(MalformedData):
+    """A required field is absent. Missing is never zero."""
+
+    def __init__(self, field: str, where: str = "") -> None:
+        super().__init__(field, where)
+        self.field = field
+        self.where = where
+
+    def __str__(self) -> str:
+        return f"{self.where or 'message'}: required field {self.field!r} is missing"
+
+
+class UnknownValue(MalformedData):
+    """A value outside the closed set we know how to trade on."""
+
+    def __init__(self, field: str, value: object, known: tuple[str, ...]) -> None:
+        super().__init__(field, value, known)
+        self.field = field
+        self.value = value
+        self.known = known
+
+    def __str__(self) -> str:
+        return f"{self.field}: unknown value {_short(self.value)}; known: {', '.join(self.known)}"
+
+
+class FeedError(DaemonError):
+    """The index feed."""
+
+
+class FeedAuthFailed(FeedError):
+    """The vendor refused the key, the plan or the host. Terminal: never hot-retried."""
+
+    exit_code = ExitCode.CONFIG
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"index feed refused the session: {self.message} (wrong key, plan, or host for the plan)"
+
+
+class FeedEvicted(FeedError):
+    """The vendor closed us because another session uses the same key."""
+
+
+class FeedProtocolError(FeedError):
+    """The session ended or spoke nonsense; worth a new session after a back-off."""
+
+
+class VenueError(DaemonError):
+    """Kalshi."""
+
+
+class VenueUnreachable(VenueError):
+    """No request left: name resolution, refused connection, TLS. Nothing happened at the venue."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+    def __init__(self, operation: str, cause: str) -> None:
+        super().__init__(operation, cause)
+        self.operation = operation
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return f"{self.operation}: exchange not reachable: {self.cause}"
+
+
+class OrderOutcomeUnknown(VenueError):
+    """A request that changes orders left, and no trustworthy answer came back. Never a reject."""
+
+    def __init__(self, operation: str, cause: str, waited_ms: int = 0) -> None:
+        super().__init__(operation, cause, waited_ms)
+        self.operation = operation
+        self.cause = cause
+        self.waited_ms = waited_ms
+
+    def __str__(self) -> str:
+        return f"{self.operation}: outcome unknown after {self.waited_ms} ms ({self.cause}); asking the exchange"
+
+
+class VenueRejected(VenueError):
+    """An authenticated answer that says no."""
+
+    def __init__(self, operation: str, status: int, code: str, message: str, details: str = "") -> None:
+        super().__init__(operation, status, code, message, details)
+        self.operation = operation
+        self.status = status
+        self.code = code
+        self.message = message
+        self.details = details
+
+    def __str__(self) -> str:
+        tail = f": {self.details}" if self.details else ""
+        return f"{self.operation}: refused with {self.status} {self.code} ({self.message}{tail})"
+
+
+class NotFound(VenueRejected):
+    """An authenticated 404. The only evidence that something is not there."""
+
+
+class AlreadyExists(VenueRejected):
+    """409 order_already_exists: an earlier attempt with this client order id landed."""
+
+
+class PostOnlyCross(VenueRejected):
+    """The quote would have traded: evidence of a stale book."""
+
+
+class InsufficientBalance(VenueRejected):
+    """The account cannot fund the order."""
+
+
+class MarketClosed(VenueRejected):
+    """The market is past its close or paused; every order operation fails."""
+
+
+class AuthFailed(VenueRejected):
+    """401 or 403: key, signature, clock or scope."""
+
+    exit_code = ExitCode.CONFIG
+
+
+class RateLimited(VenueError):
+    """429, or our own bucket had no room within the allowed wait. Nothing was applied."""
+
+    def __init__(self, operation: str, cost: int) -> None:
+        super().__init__(operation, cost)
+        self.operation = operation
+        self.cost = cost
+
+    def __str__(self) -> str:
+        return f"{self.operation}: rate limited (cost {self.cost} tokens)"
+
+
+class VenueUnavailable(VenueError):
+    """A read failed on the venue's side or timed out; nothing changed, ask again."""
+
+    def __init__(self, operation: str, status: int, cause: str) -> None:
+        super().__init__(operation, status, cause)
+        self.operation = operation
+        self.status = status
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return f"{self.operation}: exchange unavailable ({self.status or 'no answer'}: {self.cause})"
+
+
+class IllegalTransition(DaemonError):
+    """An order was told something its state does not allow: a bug. Cancel everything, then exit."""
+
+    def __init__(self, client_order_id: str, status: str, event: str) -> None:
+        super().__init__(client_order_id, status, event)
+        self.client_order_id = client_order_id
+        self.status = status
+        self.event = event
+
+    def __str__(self) -> str:
+        return f"order {self.client_order_id}: {self.event} is not legal in state {self.status}"
+
+
+class StateCorrupt(DaemonError):
+    """A file the daemon wrote cannot be read back."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(path, problem)
+        self.path = path
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}"
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= _SHOWN_MOST else f"{text[: _SHOWN_MOST - 3]}..."

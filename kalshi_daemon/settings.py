@@ -1,0 +1,253 @@
+"""The effective settings: frozen sections, unknown keys refused. Loading and provenance live in `settings_loader`.
+
+Durations carry their unit in the name. Money is written in dollars here and becomes an integer where it is used.
+"""
+
+from datetime import date, time
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+
+class Mode(StrEnum):
+    """`sim` needs no keys and talks to loopback only; `demo` and `live` talk to Kalshi."""
+
+    SIM = "sim"
+    DEMO = "demo"
+    LIVE = "live"
+
+
+class Section(BaseModel):
+    """Base of every section."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
+
+
+class LiveSettings(Section):
+    """`live` trades only with `--arm` and this sentence."""
+
+    acknowledgement: str = ""
+    """Must read exactly: I understand this trades real money"""
+
+
+class KalshiSettings(Section):
+    """The exchange."""
+
+    rest_url: str = ""
+    """Ends in /trade-api/v2. Empty: the mode's default host (sim: given by the simulator)."""
+    ws_url: str = ""
+    key_id: str = ""
+    private_key_path: Path | None = None
+    """PEM, RSA or Ed25519, mode 0600 or 0400. Default: $CREDENTIALS_DIRECTORY/kalshi_private_key."""
+    subaccount: int = Field(0, ge=0, le=63)
+    read_timeout_ms: int = Field(5_000, ge=100, le=60_000)
+    write_timeout_ms: int = Field(4_000, ge=100, le=60_000)
+    cancel_reserve_share: float = Field(0.4, ge=0.0, le=0.9)
+    """Share of the write bucket only cancels may use."""
+    stream_silence_s: float = Field(30.0, ge=5.0)
+    """Reconnect after this long without any frame or ping (the venue pings every 10 s)."""
+    use_yes_price: bool = False
+    """Ask for NO levels on the YES scale. Always sent explicitly: the venue's default will flip."""
+    status_poll_s: float = Field(15.0, ge=1.0)
+    fee_poll_s: float = Field(1_800.0, ge=10.0)
+    discovery_poll_s: float = Field(120.0, ge=5.0)
+
+
+class IndexFeedSettings(Section):
+    """Massive (Polygon) indices websocket."""
+
+    url: str = ""
+    """e.g. wss://socket.massive.com/indices or wss://socket.polygon.io/indices. Empty: the mode's default."""
+    api_key: SecretStr = SecretStr("")
+    channels: tuple[Literal["V", "A", "AM"], ...] = ("V", "AM")
+    """V alone is enough to trade; A needs the Advanced plan."""
+    ack_timeout_s: float = Field(10.0, ge=0.5)
+    silence_s: float = Field(20.0, ge=1.0)
+    """Reconnect when nothing at all arrives for this long during the session."""
+    backoff_first_s: float = Field(0.5, gt=0)
+    backoff_most_s: float = Field(30.0, gt=0)
+    eviction_backoff_s: float = Field(60.0, gt=0)
+    record: bool = True
+    record_flush_s: float = Field(60.0, ge=1.0)
+
+
+class CalibrationSettings(Section):
+    """The rolling model."""
+
+    first_minute_excluded: bool = True
+    """Count 09:30-09:31 as part of the overnight gap (stale prints at the open)."""
+    ready_after_minutes: float = Field(3.0, ge=0.0)
+    """Session minutes of ticks before a forecast may be quoted on."""
+    settlement_basis_bp: float = Field(0.5, ge=0.0)
+    """Standard deviation of (venue print - our last tick), in basis points."""
+    daily_vol_prior: float = Field(0.01, gt=0.0)
+    """Prior daily volatility of a cold start."""
+    half_day_widening: float = Field(1.25, ge=1.0)
+    """Sigma multiplier on half days (not measured yet)."""
+
+
+class WindowSettings(Section):
+    """When to quote. All times are New York."""
+
+    first_quotes: time = time(9, 35)
+    new_quotes_until_s: float = Field(300.0, ge=2.0)
+    """No new quotes later than this before the fixing (the runbook's 55-minute cutoff)."""
+    gone_by_s: float = Field(120.0, ge=2.0)
+    """Verified gone this long before the fixing; also the expiry of every order."""
+    cancel_lead_s: float = Field(10.0, ge=1.0)
+    """Cancelling starts this long before `gone_by`."""
+    calendar_end_days: int = Field(400, ge=1, le=730)
+    """How far ahead the calendar is read; nothing is traded beyond it."""
+
+
+class ProfileSettings(Section):
+    """One way of quoting."""
+
+    enabled: bool = True
+    series: tuple[str, ...]
+    lots: int = Field(ge=1, le=1_000)
+    bins: int = Field(ge=1, le=400)
+    impact_cap: float = Field(gt=0.0, lt=1.0)
+    """Most a quote may improve on the best price of its own side, in dollars; also the mid jump that skips a market."""
+    min_ev: float = 0.005
+    """Least expected value per contract after fees, in dollars."""
+    scan_every_s: float = Field(180.0, ge=1.0)
+
+
+HOURLY_SERIES = ("KXINXU", "KXNASDAQ100U")
+CLOSE_SERIES = ("KXINX", "KXNASDAQ100")
+
+
+class ProfilesSettings(Section):
+    """The three profiles of the runbook."""
+
+    wide: ProfileSettings = ProfileSettings(series=HOURLY_SERIES, lots=1, bins=4, impact_cap=0.05)
+    size: ProfileSettings = ProfileSettings(series=HOURLY_SERIES, lots=2, bins=2, impact_cap=0.02)
+    close: ProfileSettings = ProfileSettings(series=CLOSE_SERIES, lots=2, bins=2, impact_cap=0.02)
+
+
+class PricingSettings(Section):
+    """The edge a quote must have (model.md section 7.2) and how far the book is believed (7.3)."""
+
+    k_stale: float = Field(1.5, ge=0.0)
+    k_vol: float = Field(1.0, ge=0.0)
+    k_calibration: float = Field(1.0, ge=0.0)
+    vol_error: float = Field(0.15, ge=0.0)
+    base_edge: float = Field(0.005, ge=0.0)
+    """w0 in dollars."""
+    order_delay_s: float = Field(1.0, ge=0.0)
+    """Dissemination, decision and round trip, added to the tick's age."""
+    book_weight: float = Field(0.5, ge=0.0, le=1.0)
+    """Weight of a tight two-sided mid in log odds; 0 trusts the model alone."""
+    book_width_most: float = Field(0.06, gt=0.0)
+    """A wider book is not blended, in dollars."""
+    tail_probability: float = Field(0.04, ge=0.0, lt=0.5)
+    """Contracts with fair outside (this, 1 - this) are not quoted."""
+    keep_edge_share: float = Field(0.35, ge=0.0, le=1.0)
+    """A resting quote is pulled when its edge falls below this share of the required edge."""
+    rescan_least_s: float = Field(5.0, ge=0.1)
+    """Least time between two scans of one window and profile that were triggered by lost edges."""
+
+
+class GuardSettings(Section):
+    """Limits of the guard chain; docs/guards.md gives the reason of each."""
+
+    feed_age_soft_ms: int = Field(2_500, ge=100)
+    feed_age_pull_ms: int = Field(5_000, ge=100)
+    feed_age_final_minute_ms: int = Field(1_500, ge=100)
+    clock_skew_most_ms: int = Field(1_500, ge=50)
+    calibration_age_most_s: float = Field(90.0, ge=1.0)
+    book_age_most_s: float = Field(60.0, ge=1.0)
+    """Oldest stream life (any frame of the book's subscription) a book may have."""
+    exchange_status_age_most_s: float = Field(60.0, ge=1.0)
+    fee_age_most_s: float = Field(7_200.0, ge=10.0)
+    balance_age_most_s: float = Field(180.0, ge=1.0)
+    reconciliation_age_most_s: float = Field(180.0, ge=1.0)
+    lots_per_quote_most: int = Field(2, ge=1)
+    pal_hourly_dollars: float = Field(1_000.0, gt=0.0)
+    pal_close_dollars: float = Field(1_200.0, gt=0.0)
+    daily_loss_dollars: float = Field(50.0, gt=0.0)
+    weekly_loss_dollars: float = Field(250.0, gt=0.0)
+    balance_floor_dollars: float = Field(0.0, ge=0.0)
+    """Cash that must remain after every resting order fills."""
+
+
+class MacroFeed(Section):
+    """A file whose age stands for a macro feed's freshness (CPI, claims, gasoline prices, ...)."""
+
+    path: Path
+    age_most_hours: float = Field(gt=0.0)
+
+
+class MacroSettings(Section):
+    """Macro freshness: the only guard `--force-gate-pass` touches."""
+
+    feeds: dict[str, MacroFeed] = {}
+    calendar: Path | None = None
+    """Extra releases: CSV with date,time_et,event. The shipped table is always used."""
+    blackout_before_s: float = Field(60.0, ge=0.0)
+    blackout_after_s: float = Field(300.0, ge=0.0)
+    """No quotes from this long before to this long after a release inside the session."""
+
+
+class OrderSettings(Section):
+    """The order path."""
+
+    lease_s: float = Field(90.0, ge=5.0)
+    """Longest an order may rest without being renewed (the venue expires it)."""
+    scope: Literal["account", "own"] = "account"
+    """What start, stop and cancel-all may cancel: everything on the subaccount, or only our own orders."""
+    unknown_ask_after_ms: int = Field(500, ge=0)
+    reconcile_every_s: float = Field(60.0, ge=1.0)
+    stop_deadline_s: float = Field(20.0, ge=1.0, le=25.0)
+    """Sum of the shutdown ladder; stays below systemd's TimeoutStopSec (30 s) minus 5 s."""
+    journal_synchronous: Literal["full", "normal"] = "full"
+    batch_most: int = Field(10, ge=1, le=100)
+
+
+class SimSettings(Section):
+    """The embedded exchange and feed of mode `sim`."""
+
+    seed: int = 7
+    speed: float = Field(200.0, gt=0.0, le=10_000.0)
+    session_date: date | None = date(2026, 11, 23)
+    start: time = time(9, 25)
+    until: time = time(16, 5)
+    index_replay: tuple[Path, ...] = ()
+    connect: str = ""
+    """Admin URL of a simulator already running; empty: start one."""
+
+
+class LogSettings(Section):
+    """Where the JSON lines go besides standard output."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    file: bool = True
+    """Also write state/<mode>/logs/kalshi_daemon.jsonl."""
+    file_megabytes_most: int = Field(64, ge=1)
+
+
+class Settings(Section):
+    """Everything the daemon may be told. Frozen after loading."""
+
+    mode: Mode = Mode.SIM
+    state_dir: Path = Path("state")
+    live: LiveSettings = LiveSettings()
+    kalshi: KalshiSettings = KalshiSettings()
+    index_feed: IndexFeedSettings = IndexFeedSettings()
+    calibration: CalibrationSettings = CalibrationSettings()
+    windows: WindowSettings = WindowSettings()
+    profiles: ProfilesSettings = ProfilesSettings()
+    pricing: PricingSettings = PricingSettings()
+    guards: GuardSettings = GuardSettings()
+    macro: MacroSettings = MacroSettings()
+    orders: OrderSettings = OrderSettings()
+    sim: SimSettings = SimSettings()
+    log: LogSettings = LogSettings()
+
+    @property
+    def mode_dir(self) -> Path:
+        """Everything this mode writes lives below here."""
+        return self.state_dir / self.mode.value

@@ -1,0 +1,196 @@
+"""The typed state every task shares. Each field names the one task that writes it; every other task only reads.
+
+No field holds an age: ages are computed from stamps when they are asked for.
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from kalshi_daemon.domain.book import Book
+from kalshi_daemon.domain.contract import FeeSchedule, Market
+from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast
+from kalshi_daemon.domain.index import Bar, Index, Tick
+from kalshi_daemon.domain.order import Order
+from kalshi_daemon.domain.window import WindowStatus
+from kalshi_daemon.events import Balance, ExchangeStatus
+from kalshi_daemon.units import Count, Dollars, Nanos, Price
+
+
+@dataclass(slots=True)
+class IndexState:
+    """One index as the feed last showed it."""
+
+    last: Tick | None = None
+    """Last accepted value (V, or A's close when V is not subscribed)."""
+    last_bar: Bar | None = None
+    recv_ns: Nanos | None = None
+    """When anything of this index last arrived: liveness, never age of data."""
+    changed_ns: Nanos | None = None
+    """Event time of the last tick whose value differed from the one before."""
+    accepted: int = 0
+    refused: int = 0
+    """Ticks dropped by the monotonic guard."""
+
+
+@dataclass(slots=True)
+class FeedState:
+    """The index feed session."""
+
+    connected: bool = False
+    sessions: int = 0
+    last_frame_ns: Nanos | None = None
+    problem: str = ""
+    """The vendor's words when it refused us; "" when fine."""
+
+
+@dataclass(slots=True)
+class ClockSkew:
+    """Our clock against a venue's, from its stamps: positive when ours is ahead."""
+
+    offset_ns: Nanos
+    measured_ns: Nanos
+    round_trip_ns: Nanos
+
+
+@dataclass(slots=True)
+class VenueState:
+    """What the venue lists and says about itself."""
+
+    status: ExchangeStatus | None = None
+    fees: dict[str, FeeSchedule] = field(default_factory=dict)
+    """By series; absent when unknown or of a type we cannot price."""
+    fee_alarm: dict[str, str] = field(default_factory=dict)
+    """Series whose fee schedule changed or is unknown, with both values; quoting stops until a restart."""
+    events: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Listed event_ticker -> market tickers."""
+    markets: dict[str, Market] = field(default_factory=dict)
+    books: dict[str, Book] = field(default_factory=dict)
+    event_fee_override: dict[str, str] = field(default_factory=dict)
+    stream_up: bool = False
+    listing_read_ns: dict[str, Nanos] = field(default_factory=dict)
+    """By series: when its listing was last read in full."""
+    listing_problem: dict[str, str] = field(default_factory=dict)
+    """By event: markets refused (unknown strike type, bad grid), with the reason."""
+
+
+class CalibrationView(Protocol):
+    """What readers may ask of the rolling model of one index (written by `calibration.updater`)."""
+
+    def forecast(self, now_ns: Nanos, target_ns: Nanos) -> Forecast | None:
+        """The law of the index at the target, or None while there is nothing to say (no valid print yet)."""
+        ...
+
+    def health(self, now_ns: Nanos) -> CalibrationHealth: ...
+
+
+@dataclass(slots=True)
+class MacroState:
+    """Macro feeds' freshness and the next releases, by `windows.macro`."""
+
+    feed_read_ns: dict[str, Nanos | None] = field(default_factory=dict)
+    """Last write time of each configured feed file; None when missing."""
+    checked_ns: Nanos | None = None
+
+
+@dataclass(slots=True)
+class Position:
+    """Net position of one market from our own fills: + YES, - NO."""
+
+    market_ticker: str
+    event_ticker: str
+    series_ticker: str
+    count: Count = Count(0)
+    cash: Dollars = Dollars(0)
+    """Sum of signed cash of its fills: minus what was paid for YES, plus what selling YES brought, fees included."""
+    fees: Dollars = Dollars(0)
+    settled: str = ""
+    """`yes` or `no` once the venue paid; "" before."""
+
+
+@dataclass(slots=True)
+class LedgerState:
+    """Our own books, by `orders.manager`."""
+
+    positions: dict[str, Position] = field(default_factory=dict)
+    realized_today: Dollars = Dollars(0)
+    """Settled profit and loss since New York midnight."""
+    realized_week: Dollars = Dollars(0)
+    """Settled profit and loss since Monday, New York."""
+    fees_total: Dollars = Dollars(0)
+    fills_total: int = 0
+    contracts_total: Count = Count(0)
+
+
+@dataclass(slots=True)
+class ReconciliationState:
+    """Whether our view and the exchange's agree, by `orders.manager`."""
+
+    agreed: bool = False
+    checked_ns: Nanos | None = None
+    problem: str = "not reconciled yet"
+    """The disagreement with both numbers; "" when agreed."""
+
+
+@dataclass(slots=True)
+class Latch:
+    """The one way to stop ordering. Once closed for good it never opens again in this process."""
+
+    closed: bool = False
+    reason: str = ""
+    closed_ns: Nanos | None = None
+
+
+@dataclass(slots=True)
+class SessionCounters:
+    """Totals for the session summary, by the task that does the counting (`trader`, `orders.manager`)."""
+
+    scans: int = 0
+    windows_scanned: set[str] = field(default_factory=set)
+    orders_placed: int = 0
+    orders_cancelled: int = 0
+    resting_after_cutoff_max: int = 0
+
+
+@dataclass(slots=True)
+class DaemonState:
+    """Everything the tasks share."""
+
+    armed: bool = False
+    """Written once by `daemon`: whether this process may send orders at all."""
+    force_gate_pass: bool = False
+    """Written once by `daemon`: the macro guard's named override."""
+    kill_switch: bool = True
+    """By `operations.kill_switch`: whether the file exists. True until first looked at: fail closed."""
+    latch: Latch = field(default_factory=Latch)
+    """By `daemon` (stop) only; checked in the submit path."""
+    feed: FeedState = field(default_factory=FeedState)
+    """By `index_feed.consumer`."""
+    index: dict[Index, IndexState] = field(default_factory=lambda: {index: IndexState() for index in Index})
+    """By `index_feed.consumer`."""
+    skew: dict[str, ClockSkew] = field(default_factory=dict)
+    """Keys `kalshi` (by kalshi.rest) and `index_feed` (by index_feed.consumer)."""
+    calibration: dict[Index, CalibrationView] = field(default_factory=dict)
+    """By `calibration.updater`."""
+    windows: dict[str, WindowStatus] = field(default_factory=dict)
+    """By `windows.scheduler`: event_ticker -> status, for the current session."""
+    session_open: bool = False
+    """By `windows.scheduler`: the NYSE session is on."""
+    macro: MacroState = field(default_factory=MacroState)
+    """By `windows.macro`."""
+    venue: VenueState = field(default_factory=VenueState)
+    """By `venue.monitor`."""
+    balance: Balance | None = None
+    """By `orders.manager`."""
+    orders: dict[str, Order] = field(default_factory=dict)
+    """By `orders.manager`: client_order_id -> every live order of ours, plus the ones ended this session."""
+    ledger: LedgerState = field(default_factory=LedgerState)
+    """By `orders.manager`."""
+    reconciliation: ReconciliationState = field(default_factory=ReconciliationState)
+    """By `orders.manager`."""
+    last_mid: dict[tuple[str, str], Price] = field(default_factory=dict)
+    """By `trader`: (profile, market_ticker) -> mid at the previous look."""
+    counters: SessionCounters = field(default_factory=SessionCounters)
+
+    def live_orders(self) -> tuple[Order, ...]:
+        """Every order that may still trade, as far as we can prove."""
+        return tuple(order for order in self.orders.values() if order.status.live)
