@@ -100,3 +100,25 @@ class VenuePosition:
     count: Count
     fees: Dollars
     realized_pnl: Dollars
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """A create as it will be sent. Always good_till_canceled, post_only, cancel_order_on_pause, self-trade guarded."""
+
+    client_order_id: str
+    market_ticker: str
+    side: Side
+    price: Price
+    count: Count
+    expires_ns: Nanos
+    """Rounded down to whole seconds on the wire."""
+    order_group_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRef:
+    """What the venue needs to find an order; the ticker routes it to its shard."""
+
+    order_id: str
+    market_ticker: str

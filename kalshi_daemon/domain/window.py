@@ -65,3 +65,14 @@ class WindowStatus:
     phase: Phase
     reason: str = ""
     """Why it is SHUT, with both sides' values; "" otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One day of the exchange calendar (XNYS). `close_ns` is 13:00 ET on half days."""
+
+    day: str
+    """YYYY-MM-DD, New York."""
+    open_ns: Nanos
+    close_ns: Nanos
+    half_day: bool

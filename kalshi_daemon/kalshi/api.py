@@ -1,0 +1,99 @@
+"""What the rest of the house may ask of Kalshi's REST API, as protocols; `kalshi.rest.KalshiRest` is the real one.
+
+Raw JSON objects (dict) are returned for listings, whose meaning belongs to `venue.discovery`; everything about orders
+and money is decoded. Every method raises only errors of `kalshi_daemon.errors`:
+
+* reads: VenueUnreachable, VenueUnavailable (5xx, time-out), RateLimited, VenueRejected and its kinds, MalformedData
+* writes: VenueUnreachable (nothing left), OrderOutcomeUnknown (bytes left, no trustworthy answer: time-out, dropped
+  connection, 5xx, malformed 2xx, a response about another order), RateLimited, VenueRejected and its kinds
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from kalshi_daemon.domain.order import Fill, NewOrder, OrderRef, Settlement, VenuePosition
+from kalshi_daemon.errors import VenueError
+from kalshi_daemon.events import Balance, CancelAck, CreateAck, ExchangeStatus, RemoteOrder
+from kalshi_daemon.units import Count, Nanos, Price
+
+Json = dict[str, Any]
+
+
+class MarketDataApi(Protocol):
+    """Public reads."""
+
+    async def exchange_status(self) -> ExchangeStatus: ...
+    async def series(self, series_ticker: str) -> Json: ...
+    async def events(self, series_ticker: str, status: str | None = None) -> list[Json]:
+        """Every page. `status` is unopened, open, closed or settled."""
+        ...
+
+    async def markets(self, event_ticker: str) -> list[Json]:
+        """Every page of one event's markets."""
+        ...
+
+    async def orderbook(self, market_ticker: str) -> Json: ...
+
+
+class OrderApi(Protocol):
+    """Writes: V2 endpoints only."""
+
+    async def create_orders(self, orders: Sequence[NewOrder]) -> list[CreateAck | VenueError]:
+        """Batched create; one result per order, in order. Raises when the batch as a whole failed."""
+        ...
+
+    async def cancel_orders(self, orders: Sequence[OrderRef]) -> list[CancelAck | VenueError]:
+        """Batched cancel; one result per order, in order. Raises when the batch as a whole failed."""
+        ...
+
+    async def amend_order(
+        self, order: NewOrder, order_id: str, *, total_count: Count, price: Price, expires_ns: Nanos
+    ) -> None:
+        """Amend; with price and total count unchanged only the expiry moves and queue priority is kept."""
+        ...
+
+    async def cancel_all(self) -> None:
+        """Cancel everything on the subaccount, every market (the venue may also cancel for a minute after)."""
+        ...
+
+    async def create_order_group(self, contracts_limit: Count) -> str: ...
+    async def reset_order_group(self, order_group_id: str) -> None: ...
+    async def delete_order_group(self, order_group_id: str) -> None: ...
+    async def order_groups(self) -> list[Json]: ...
+
+
+class PortfolioApi(Protocol):
+    """Authenticated reads."""
+
+    async def orders(
+        self, *, status: str | None = None, market_ticker: str | None = None, min_ts_ns: Nanos | None = None
+    ) -> list[RemoteOrder]:
+        """Every page. `status` is resting, canceled or executed."""
+        ...
+
+    async def order(self, order_id: str) -> RemoteOrder: ...
+    async def fills(self, *, min_ts_ns: Nanos | None = None, order_id: str | None = None) -> list[Fill]: ...
+    async def positions(self) -> list[VenuePosition]: ...
+    async def settlements(self, *, min_ts_ns: Nanos | None = None) -> list[Settlement]: ...
+    async def balance(self) -> Balance: ...
+    async def account_limits(self) -> Json: ...
+    async def endpoint_costs(self) -> Json: ...
+
+
+class VenueApi(MarketDataApi, OrderApi, PortfolioApi, Protocol):
+    """All of it."""
+
+
+class StreamControl(Protocol):
+    """What the venue room may ask of the websocket."""
+
+    def want_books(self, market_tickers: Sequence[str]) -> None:
+        """The full set of markets whose books should be streamed; differences are sent as add/delete."""
+        ...
+
+    def request_snapshots(self, market_tickers: Sequence[str]) -> None:
+        """Ask for fresh snapshots (get_snapshot) after a gap."""
+        ...
+
+
+Headers = Mapping[str, str]
