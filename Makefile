@@ -1,0 +1,52 @@
+# Everything here works on a fresh machine by itself: it finds a Python, makes .venv and installs pinned requirements.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+VENV ?= .venv
+BIN := $(VENV)/bin
+RUN_ARGS ?=
+SEEDS ?= 25
+FIRST_SEED ?= 1
+
+.PHONY: help setup run test lint fmt cover bench unit-check docker-check clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## make .venv with everything a developer needs
+	@sh scripts/setup dev
+
+run: ## a full simulated session on the embedded exchange, no keys (RUN_ARGS="--seed 3")
+	@sh scripts/setup run
+	@$(BIN)/kalshi-daemon run --mode sim $(RUN_ARGS)
+
+test: setup ## the test suite
+	@$(BIN)/python -m pytest -q
+
+cover: setup ## the test suite with coverage of the pure rooms held at 95 %
+	@$(BIN)/python -m coverage erase
+	@$(BIN)/python -m pytest -q --cov --cov-report= -m "not e2e"
+	@$(BIN)/python scripts/check_coverage.py
+
+lint: setup ## ruff, mypy --strict, import-linter, file and function sizes, shell scripts, unit and Dockerfile
+	@$(BIN)/ruff check -q .
+	@$(BIN)/ruff format -q --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
+	@$(BIN)/python scripts/check_sizes.py
+	@$(BIN)/shellcheck scripts/find-python scripts/setup .ci/run
+	@$(MAKE) -s docker-check unit-check
+
+fmt: setup ## format the code
+	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
+
+bench: setup ## benchmarks, as ratios measured side by side
+	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file; done
+
+docker-check: setup
+	@$(BIN)/hadolint Dockerfile
+
+unit-check:
+	@sh scripts/check-unit
+
+clean: ## remove .venv and caches (state is kept)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage htmlcov
