@@ -1,0 +1,56 @@
+"""systemd's notification socket, in the few lines it takes (sd_notify(3)): a datagram to $NOTIFY_SOCKET.
+
+READY is sent only after reconciliation; the watchdog is fed from the trader's loop progress, never from a timer of its
+own, so that a daemon that is alive but no longer turning gets restarted.
+"""
+
+import socket
+from collections.abc import Mapping
+
+from kalshi_daemon.units import MICROSECOND, Nanos
+
+
+class Notifier:
+    """A no-op when NOTIFY_SOCKET is unset."""
+
+    def __init__(self, environ: Mapping[str, str], pid: int) -> None:
+        self._address = environ.get("NOTIFY_SOCKET", "")
+        watchdog = environ.get("WATCHDOG_USEC", "")
+        meant_for = environ.get("WATCHDOG_PID", "")
+        mine = not meant_for or meant_for == str(pid)
+        self.watchdog_ns: Nanos | None = (
+            Nanos(int(watchdog) * MICROSECOND) if watchdog.isdigit() and mine and self._address else None
+        )
+
+    @property
+    def enabled(self) -> bool:
+        return bool(self._address)
+
+    def ready(self, status: str) -> None:
+        self._send(f"READY=1\nSTATUS={status}")
+
+    def status(self, text: str) -> None:
+        self._send(f"STATUS={text}")
+
+    def stopping(self, text: str) -> None:
+        self._send(f"STOPPING=1\nSTATUS={text}")
+
+    def alive(self) -> None:
+        """Feed the watchdog."""
+        self._send("WATCHDOG=1")
+
+    def extend_stop(self, more_ns: Nanos) -> None:
+        """Ask for more time while cancelling makes progress."""
+        self._send(f"EXTEND_TIMEOUT_USEC={more_ns // MICROSECOND}")
+
+    def _send(self, message: str) -> None:
+        if not self._address:
+            return
+        # A leading @ means the abstract namespace, spelled with a NUL on the socket level.
+        address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+                sock.sendto(message.encode(), address)
+        except OSError:
+            # The supervisor went away or the socket is wrong: nothing here may stop us from trading or stopping.
+            return
