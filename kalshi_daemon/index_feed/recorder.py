@@ -1,0 +1,286 @@
+"""What arrived, kept: one parquet file per index and flush, written off the loop.
+
+    <mode_dir>/data/raw/YYYY/MM/DD/polygon_index/<YYYYMMDDTHHMMSS>_<SPX|NDX>.parquet    (New York date and time)
+
+A file appears whole or not at all: it is written under a temporary name in the same folder, fsynced, then renamed. A
+process killed at any moment leaves at worst a `.tmp` file, which readers ignore. A name already taken (a session
+simulated twice) gets `_1`, `_2`, ...; nothing is overwritten.
+
+Bounds: at most ROWS_MOST rows per index wait for a flush. Beyond that the oldest are kept, new ones are dropped and
+counted, and the next flush says so. A flush that fails (disk full) keeps its rows for the next one within that bound.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Never
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from kalshi_daemon.clock import Clock
+from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
+from kalshi_daemon.errors import StateCorrupt
+from kalshi_daemon.units import SECOND, Nanos, from_s
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ROWS_MOST: Final = 100_000
+"""Rows of one index that may wait: hours of V and A at one a second each."""
+NAMES_MOST: Final = 10_000
+"""Files of one index within one second of New York time; beyond it the flush fails and is tried again later."""
+NEW_YORK: Final = ZoneInfo("America/New_York")
+FOLDER: Final = "polygon_index"
+_TICK, _BAR = "tick", "bar"
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Columns:
+    """Rows of one index by column; `open`, `high`, `low`, `start_ns` are None for ticks, `value` is a bar's close."""
+
+    kind: list[str] = field(default_factory=list)
+    channel: list[str] = field(default_factory=list)
+    event_ns: list[int] = field(default_factory=list)
+    """A tick's stamp, a bar's end."""
+    recv_ns: list[int] = field(default_factory=list)
+    value: list[float] = field(default_factory=list)
+    open: list[float | None] = field(default_factory=list)
+    high: list[float | None] = field(default_factory=list)
+    low: list[float | None] = field(default_factory=list)
+    start_ns: list[int | None] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    def add_tick(self, tick: Tick) -> None:
+        self._add(_TICK, tick, tick.event_ns, tick.value)
+        self.open.append(None)
+        self.high.append(None)
+        self.low.append(None)
+        self.start_ns.append(None)
+
+    def add_bar(self, bar: Bar) -> None:
+        self._add(_BAR, bar, bar.end_ns, bar.close)
+        self.open.append(bar.open)
+        self.high.append(bar.high)
+        self.low.append(bar.low)
+        self.start_ns.append(bar.start_ns)
+
+    def _add(self, kind: str, event: Tick | Bar, event_ns: Nanos, value: float) -> None:
+        self.kind.append(kind)
+        self.channel.append(event.channel.value)
+        self.event_ns.append(event_ns)
+        self.recv_ns.append(event.recv_ns)
+        self.value.append(value)
+
+    def followed_by(self, newer: "Columns", rows_most: int) -> tuple["Columns", int]:
+        """These rows, then the newer ones, cut at `rows_most`; and how many of the newest fell off."""
+        joined = Columns(*(getattr(self, name) + getattr(newer, name) for name in COLUMN_NAMES))
+        over = max(0, len(joined) - rows_most)
+        return (Columns(*(getattr(joined, name)[:rows_most] for name in COLUMN_NAMES)) if over else joined), over
+
+
+COLUMN_NAMES: Final = ("kind", "channel", "event_ns", "recv_ns", "value", "open", "high", "low", "start_ns")
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What files hold, in their order."""
+
+    ticks: tuple[Tick, ...]
+    bars: tuple[Bar, ...]
+
+
+class Recorder:
+    """Buffers what the feed delivers and flushes it on the clock. `on_tick` and `on_bar` only append."""
+
+    def __init__(self, mode_dir: Path, clock: Clock, *, flush_every_s: float, rows_most: int = ROWS_MOST) -> None:
+        self._root = mode_dir / "data" / "raw"
+        self._clock = clock
+        self._every_ns = from_s(flush_every_s)
+        self._rows_most = rows_most
+        self._buffers = {index: Columns() for index in Index}
+        self._writing = asyncio.Lock()
+        self.dropped = 0
+        """Rows that found no room, since the start."""
+        self._dropped_said = 0
+
+    def on_tick(self, tick: Tick) -> None:
+        if self._has_room(tick.index):
+            self._buffers[tick.index].add_tick(tick)
+
+    def on_bar(self, bar: Bar) -> None:
+        if self._has_room(bar.index):
+            self._buffers[bar.index].add_bar(bar)
+
+    async def run(self) -> Never:
+        """Flush every `flush_every_s`, and once more when cancelled."""
+        try:
+            while True:
+                await self._clock.sleep(self._every_ns)
+                await self.flush()
+        finally:
+            await self.flush()
+
+    async def flush(self) -> tuple[Path, ...]:
+        """Write what waits; the paths written. Never raises for the disk: it logs and keeps the rows.
+
+        Cancelled while a thread writes, it waits for that write to end before it lets the cancellation through.
+        """
+        async with self._writing:
+            taken = {index: columns for index, columns in self._buffers.items() if len(columns)}
+            if not taken:
+                return ()
+            for index in taken:
+                self._buffers[index] = Columns()
+            write = asyncio.get_running_loop().run_in_executor(
+                None, write_files, self._root, self._clock.now_ns(), taken
+            )
+            try:
+                written = await asyncio.shield(write)
+            except asyncio.CancelledError:
+                await asyncio.wait({write})
+                self._settle(taken, write.result() if write.exception() is None else {})
+                raise
+            except OSError as failed:
+                log.error("recorder.flush_failed", problem=str(failed))  # noqa: TRY400 - the disk's words say it all
+                written = {}
+            self._settle(taken, written)
+            return tuple(written.values())
+
+    def _settle(self, taken: Mapping[Index, Columns], written: Mapping[Index, Path]) -> None:
+        """Give back what was not written, in front of what came meanwhile, and say what was lost."""
+        for index, columns in taken.items():
+            if index not in written:
+                self._buffers[index], lost = columns.followed_by(self._buffers[index], self._rows_most)
+                self.dropped += lost
+        if self.dropped > self._dropped_said:
+            log.warning("recorder.rows_dropped", dropped=self.dropped, rows_most=self._rows_most)
+            self._dropped_said = self.dropped
+
+    def _has_room(self, index: Index) -> bool:
+        if len(self._buffers[index]) < self._rows_most:
+            return True
+        self.dropped += 1
+        return False
+
+
+def folder_of(root: Path, at_ns: Nanos) -> Path:
+    """`<root>/YYYY/MM/DD/polygon_index` of the New York date."""
+    return root / _new_york(at_ns).strftime("%Y/%m/%d") / FOLDER
+
+
+def write_files(root: Path, at_ns: Nanos, columns: Mapping[Index, Columns]) -> dict[Index, Path]:
+    """Write one file per index; the paths. Blocking: call it in a thread. Raises OSError when nothing was written.
+
+    When one index fails after another succeeded, what succeeded is returned, so that it is not written twice.
+    """
+    folder = folder_of(root, at_ns)
+    folder.mkdir(parents=True, exist_ok=True)
+    stem = _new_york(at_ns).strftime("%Y%m%dT%H%M%S")
+    written: dict[Index, Path] = {}
+    for index, rows in columns.items():
+        try:
+            written[index] = _write_whole(folder, f"{stem}_{index.value}", _table(index, rows))
+        except OSError:
+            if not written:
+                raise
+    return written
+
+
+def read_folder(folder: Path) -> Recording:
+    """Every parquet file of a folder by name. Raises StateCorrupt naming the file that cannot be read."""
+    parts = [read_file(path) for path in sorted(folder.glob("*.parquet"))]
+    return Recording(tuple(_chain(part.ticks for part in parts)), tuple(_chain(part.bars for part in parts)))
+
+
+def read_file(path: Path) -> Recording:
+    """One file. Raises StateCorrupt naming it when it is truncated, not parquet, or not one of ours."""
+    import pyarrow as pa  # noqa: PLC0415 - 90 ms and 40 MB that only readers need
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    try:
+        rows: list[dict[str, Any]] = pq.ParquetFile(path).read().to_pylist()
+        return Recording(
+            tuple(_to_tick(row) for row in rows if row["kind"] == _TICK),
+            tuple(_to_bar(row) for row in rows if row["kind"] == _BAR),
+        )
+    except (OSError, pa.ArrowException) as wrong:
+        raise StateCorrupt(str(path), f"not a readable parquet file ({_first_line(wrong)})") from None
+    except (KeyError, ValueError, TypeError) as wrong:
+        raise StateCorrupt(str(path), f"not a recording of ours ({_first_line(wrong)})") from None
+
+
+def _to_tick(row: Mapping[str, Any]) -> Tick:
+    stamps = Nanos(row["event_ns"]), Nanos(row["recv_ns"])
+    return Tick(Index(row["index"]), Channel(row["channel"]), float(row["value"]), *stamps)
+
+
+def _to_bar(row: Mapping[str, Any]) -> Bar:
+    first, high, low, last = (float(row[name]) for name in ("open", "high", "low", "value"))
+    start, end, recv = (Nanos(int(row[name])) for name in ("start_ns", "event_ns", "recv_ns"))
+    return Bar(Index(row["index"]), Channel(row["channel"]), first, high, low, last, start, end, recv)
+
+
+def _table(index: Index, rows: Columns) -> "pa.Table":
+    import pyarrow as pa  # noqa: PLC0415 - imported by the first flush, in its thread
+
+    text, whole, real = pa.dictionary(pa.int8(), pa.string()), pa.int64(), pa.float64()
+    types = dict(zip(COLUMN_NAMES, (text, text, whole, whole, real, real, real, real, whole), strict=True))
+    arrays = {"index": pa.array([index.value] * len(rows), text)}
+    arrays.update({name: pa.array(getattr(rows, name), kind) for name, kind in types.items()})
+    return pa.table(arrays)
+
+
+def _write_whole(folder: Path, stem: str, table: "pa.Table") -> Path:
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    path = _free_name(folder, stem)
+    temporary = folder / f".{path.name}.tmp"
+    try:
+        with temporary.open("wb") as file:
+            pq.write_table(table, file, compression="zstd")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _sync_folder(folder)
+    return path
+
+
+def _free_name(folder: Path, stem: str) -> Path:
+    """The first name not taken. One process per mode directory (instance lock), so nothing can take it in between."""
+    for number in range(NAMES_MOST):
+        path = folder / (f"{stem}_{number}.parquet" if number else f"{stem}.parquet")
+        if not path.exists():
+            return path
+    raise FileExistsError(f"{folder / stem}: {NAMES_MOST} files of one second")
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _new_york(at_ns: Nanos) -> datetime:
+    return datetime.fromtimestamp(at_ns // SECOND, UTC).astimezone(NEW_YORK)
+
+
+def _first_line(wrong: BaseException) -> str:
+    lines = str(wrong).splitlines()
+    return lines[0] if lines else type(wrong).__name__
+
+
+def _chain[Event](parts: Iterable[tuple[Event, ...]]) -> list[Event]:
+    return [event for part in parts for event in part]
