@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kalshi_daemon.domain.order import Fill
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.units import Count, Dollars, Level, Nanos, Price
+from kalshi_daemon.units import Count, Dollars, Nanos, Price
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,8 @@ class MarketLifecycle:
     recv_ns: Nanos
     close_ns: Nanos | None = None
     result: str | None = None
-    settlement_value: Level | None = None
+    settlement_value: Price | None = None
+    """What one YES contract pays, in 1/10 000 dollar (the wire's "1.0000"); not the index level."""
 
 
 @dataclass(frozen=True, slots=True)
