@@ -213,9 +213,13 @@ class SimSettings(Section):
     seed: int = 7
     speed: float = Field(200.0, gt=0.0, le=10_000.0)
     session_date: date | None = date(2026, 11, 23)
+    """The session to make up; replayed bars bring their own."""
     start: time = time(9, 25)
     until: time = time(16, 5)
     index_replay: tuple[Path, ...] = ()
+    """Bar files to play instead of a made-up session."""
+    replay_date: date | None = None
+    """Which day of files that hold several."""
     connect: str = ""
     """Admin URL of a simulator already running; empty: start one."""
 

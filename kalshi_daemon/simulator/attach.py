@@ -1,0 +1,168 @@
+"""The daemon's side of mode `sim`: start a simulator as a child process, or join one, and follow its time."""
+
+import asyncio
+import contextlib
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, Final
+
+import aiohttp
+import orjson
+
+from kalshi_daemon.clock import ElasticClock
+from kalshi_daemon.errors import ConfigurationError, VenueUnreachable
+from kalshi_daemon.settings import SimSettings
+from kalshi_daemon.units import Nanos
+
+_START_TIMEOUT_S: Final = 60.0
+_STOP_TIMEOUT_S: Final = 10.0
+_JOIN_TIMEOUT_S: Final = 10.0
+_LOOPBACK: Final = ("http://127.", "http://localhost", "http://[::1]")
+
+
+@dataclass(frozen=True, slots=True)
+class SimAddress:
+    """The simulator's ready line, decoded."""
+
+    rest_url: str
+    ws_url: str
+    feed_url: str
+    feed_api_key: str
+    admin_url: str
+    key_id: str
+    private_key_path: Path
+    session_date: str
+    speed: float
+    now_ns: Nanos
+    end_ns: Nanos
+
+    @classmethod
+    def from_ready_line(cls, line: bytes) -> "SimAddress":
+        """Raises ConfigurationError when the line is not the simulator's."""
+        try:
+            found: dict[str, Any] = orjson.loads(line)
+            return cls(
+                rest_url=found["rest_url"],
+                ws_url=found["ws_url"],
+                feed_url=found["feed_url"],
+                feed_api_key=found["feed_api_key"],
+                admin_url=found["admin_url"],
+                key_id=found["key_id"],
+                private_key_path=Path(found["private_key_path"]),
+                session_date=found["session_date"],
+                speed=float(found["speed"]),
+                now_ns=Nanos(int(found["now_ns"])),
+                end_ns=Nanos(int(found["end_ns"])),
+            )
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as problem:
+            raise ConfigurationError("simulator", f"not a simulator's ready line: {line[:200]!r}") from problem
+
+    def clock(self) -> ElasticClock:
+        """A clock that stands at the simulator's time until the follower steers it."""
+        return ElasticClock(self.now_ns, self.speed)
+
+
+def simulator_command(sim: SimSettings) -> list[str]:
+    """The command line of the embedded simulator."""
+    command = [sys.executable, "-m", "kalshi_daemon", "simulate-exchange", "--port", "0", "--feed-port", "0"]
+    command += ["--seed", str(sim.seed), "--speed", str(sim.speed), "--stop-with-parent"]
+    command += ["--from", sim.start.strftime("%H:%M"), "--until", sim.until.strftime("%H:%M")]
+    if sim.session_date is not None and not sim.index_replay:
+        command += ["--session-date", sim.session_date.isoformat()]
+    if sim.replay_date is not None and sim.index_replay:
+        command += ["--session-date", sim.replay_date.isoformat()]
+    if sim.index_replay:
+        command += ["--index-replay", *(str(path) for path in sim.index_replay)]
+    return command
+
+
+@contextlib.asynccontextmanager
+async def embedded_simulator(sim: SimSettings) -> AsyncIterator[SimAddress]:
+    """A simulator that lives as long as the block, and dies with this process whatever happens to it."""
+    with tempfile.TemporaryFile() as words:  # a file cannot fill up and block the child, as a pipe would
+        child = await asyncio.create_subprocess_exec(
+            *simulator_command(sim),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=words,
+            start_new_session=True,  # a Ctrl-C at the terminal is for the daemon; it stops the simulator last
+        )
+        try:
+            yield await _ready(child, words)
+        finally:
+            await _stop(child)
+
+
+async def _ready(child: asyncio.subprocess.Process, words: IO[bytes]) -> SimAddress:
+    assert child.stdout is not None, "opened as a pipe"
+    try:
+        async with asyncio.timeout(_START_TIMEOUT_S):
+            line = await child.stdout.readline()
+    except TimeoutError:
+        raise ConfigurationError("simulator", f"not ready after {_START_TIMEOUT_S:.0f} s") from None
+    if not line:
+        words.seek(0)
+        lines = words.read().decode(errors="replace").strip().splitlines()
+        said = lines[-1] if lines else "it said nothing"
+        raise ConfigurationError("simulator", said.removeprefix("kalshi-daemon: "))
+    return SimAddress.from_ready_line(line)
+
+
+async def _stop(child: asyncio.subprocess.Process) -> None:
+    if child.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        child.terminate()
+    try:
+        async with asyncio.timeout(_STOP_TIMEOUT_S):
+            await child.communicate()
+    except TimeoutError:
+        child.kill()
+        await child.wait()
+
+
+async def join(admin_url: str) -> SimAddress:
+    """The address of a simulator that is already running. Raises VenueUnreachable, or ConfigurationError."""
+    if not admin_url.startswith(_LOOPBACK):
+        raise ConfigurationError(
+            "sim.connect", f"{admin_url} is not a loopback address", "sim never leaves this machine"
+        )
+    try:
+        timeout = aiohttp.ClientTimeout(total=_JOIN_TIMEOUT_S)
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{admin_url}/hello") as answer:
+            return SimAddress.from_ready_line(await answer.read())
+    except (aiohttp.ClientError, TimeoutError) as problem:
+        raise VenueUnreachable("join simulator", f"{admin_url}: {problem!r}") from problem
+
+
+async def read_truth(admin_url: str) -> dict[str, Any]:
+    """The exchange's own books, from its admin API."""
+    try:
+        timeout = aiohttp.ClientTimeout(total=_JOIN_TIMEOUT_S)
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{admin_url}/truth") as answer:
+            found: dict[str, Any] = orjson.loads(await answer.read())
+            return found
+    except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as problem:
+        raise VenueUnreachable("read the exchange's truth", f"{admin_url}: {problem!r}") from problem
+
+
+def in_flight_counter() -> tuple[aiohttp.TraceConfig, Callable[[], bool]]:
+    """A trace to put on the daemon's HTTP session, and whether any of its requests is under way."""
+    count = 0
+
+    async def started(*_details: object) -> None:
+        nonlocal count
+        count += 1
+
+    async def ended(*_details: object) -> None:
+        nonlocal count
+        count -= 1
+
+    trace = aiohttp.TraceConfig()
+    trace.on_request_start.append(started)
+    trace.on_request_end.append(ended)
+    trace.on_request_exception.append(ended)
+    return trace, lambda: count > 0
