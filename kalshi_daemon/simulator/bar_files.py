@@ -43,7 +43,6 @@ WORDS: Final = {
 }
 BAR_SECONDS: Final = (60, 300)
 PRICES: Final = ("open", "high", "low", "close")
-_NS: Final = 1_000_000_000
 _SLACK: Final = 1e-9
 _DAY_LOOK_SECONDS: Final = 1_800
 
@@ -91,8 +90,7 @@ def read_bars(path: Path) -> Bars:
     table = _read_table(path)
     names = set(table.column_names)
     if {"timestamp", *PRICES} <= names:
-        start_ns = table["timestamp"].cast("timestamp[ns, tz=UTC]").to_numpy().astype("datetime64[ns]").astype(np.int64)
-        start_s, scale = start_ns // _NS, 1.0
+        start_s, scale = table["timestamp"].to_numpy().astype("datetime64[s]").astype(np.int64), 1.0
     elif {"ts", *PRICES} <= names:
         start_s, scale = table["ts"].to_numpy().astype(np.int64), _price_scale(path, table)
     else:
