@@ -98,6 +98,8 @@ class WindowSettings(Section):
     """Verified gone this long before the fixing; also the expiry of every order."""
     cancel_lead_s: float = Field(10.0, ge=1.0)
     """Cancelling starts this long before `gone_by`."""
+    close_opens_before_s: float = Field(3_600.0, ge=60.0)
+    """A close window opens this long before its fixing (the runbook adds the closes to the 16:00 hour only)."""
     calendar_end_days: int = Field(400, ge=1, le=730)
     """How far ahead the calendar is read; nothing is traded beyond it."""
 
