@@ -1,0 +1,178 @@
+"""Books from stream events. Sync and pure in effect: the only thing written is the books handed in.
+
+Rules (kalshi.md section 5): one subscription (`sid`) carries many markets on one `seq` stream, so a gap voids all of
+its books; deltas are dropped until a book's next snapshot; a level below zero or a crossed book means we lost the
+thread of that market, and it is voided alone. Whoever calls `apply` must ask for snapshots of the tickers it returns.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from kalshi_daemon.domain.book import Book
+from kalshi_daemon.domain.order import Order
+from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.events import BookDelta, BookSnapshot, SequenceGap, StreamDown
+from kalshi_daemon.units import Count, Nanos, Price
+
+BookEvent = BookSnapshot | BookDelta | SequenceGap | StreamDown
+
+
+class BookKeeper:
+    """Applies stream events to the books it was given. Only tickers that have a Book are followed."""
+
+    def __init__(self, books: dict[str, Book]) -> None:
+        self._books = books
+        self._sid_of: dict[str, int] = {}
+        self.sid_recv_ns: dict[int, Nanos] = {}
+        """When each subscription last gave a sign of life: any of its frames, or a ping of its connection."""
+        self.dropped = 0
+        """Deltas not applied: their book was waiting for a snapshot, or is not followed."""
+        self.voided = 0
+        """Books voided by a gap, a negative level or a cross."""
+
+    def apply(self, event: BookEvent) -> tuple[str, ...]:
+        """Fold one event in; returns the tickers whose books need a snapshot because of it."""
+        match event:
+            case BookDelta():
+                return self._delta(event)
+            case BookSnapshot():
+                return self._snapshot(event)
+            case SequenceGap():
+                return self._gap(event)
+            case StreamDown():
+                self.void_all()
+                return ()  # a new session brings new sids and a snapshot of every book
+
+    def ping(self, recv_ns: Nanos) -> None:
+        """A sign of life of the connection counts for every subscription on it."""
+        for sid in self.sid_recv_ns:
+            self.sid_recv_ns[sid] = recv_ns
+
+    def alive_ns(self, market_ticker: str) -> Nanos | None:
+        """The last sign of life of this book's subscription; None before its first snapshot."""
+        sid = self._sid_of.get(market_ticker)
+        return None if sid is None else self.sid_recv_ns.get(sid)
+
+    def forget(self, market_tickers: Iterable[str]) -> None:
+        """Drop books that are no longer followed."""
+        for ticker in market_tickers:
+            self._books.pop(ticker, None)
+            self._sid_of.pop(ticker, None)
+
+    def void_all(self) -> None:
+        """The connection is gone: no book may be believed, and its sids mean nothing any more."""
+        for book in self._books.values():
+            book.synced = False
+        self._sid_of.clear()
+        self.sid_recv_ns.clear()
+
+    def _snapshot(self, event: BookSnapshot) -> tuple[str, ...]:
+        self.sid_recv_ns[event.sid] = event.recv_ns
+        book = self._books.get(event.market_ticker)
+        if book is None:
+            return ()
+        self._sid_of[event.market_ticker] = event.sid
+        # A snapshot carries no stamp of the venue: our receipt is the latest the book can be of.
+        book.replace(dict(event.bids), dict(event.asks), event.recv_ns, event.recv_ns)
+        return self._void(book) if book.crossed else ()
+
+    def _delta(self, event: BookDelta) -> tuple[str, ...]:
+        self.sid_recv_ns[event.sid] = event.recv_ns
+        book = self._books.get(event.market_ticker)
+        if book is None or not book.synced:
+            self.dropped += 1
+            return ()
+        event_ns = book.event_ns if event.event_ns is None else event.event_ns
+        change = book.change_bid if event.side is Side.BID else book.change_ask
+        whole = change(event.price, event.delta, event_ns, event.recv_ns)
+        return () if whole and not book.crossed else self._void(book)
+
+    def _gap(self, event: SequenceGap) -> tuple[str, ...]:
+        self.sid_recv_ns[event.sid] = event.recv_ns
+        lost = sorted(ticker for ticker, sid in self._sid_of.items() if sid == event.sid and ticker in self._books)
+        for ticker in lost:
+            self._void(self._books[ticker])
+        return tuple(lost)
+
+    def _void(self, book: Book) -> tuple[str, ...]:
+        book.synced = False
+        self.voided += 1
+        return (book.market_ticker,)
+
+
+@dataclass(frozen=True, slots=True)
+class BookView:
+    """The top of a book without our own resting quotes, beside the top of the full book.
+
+    Missing sides are None. `best_*` and `*_size` leave our own orders out (what the others offer); `full_*` is the book
+    as the venue matches it (what an order of ours would trade with).
+    """
+
+    market_ticker: str
+    synced: bool
+    recv_ns: Nanos
+    best_bid: Price | None
+    bid_size: Count
+    best_ask: Price | None
+    ask_size: Count
+    full_bid: Price | None
+    full_ask: Price | None
+
+    @property
+    def two_sided(self) -> bool:
+        return self.best_bid is not None and self.best_ask is not None
+
+    @property
+    def mid(self) -> Price | None:
+        """Middle of the others' best prices, rounded down to 1/10 000 dollar; None unless two-sided."""
+        if self.best_bid is None or self.best_ask is None:
+            return None
+        return Price((self.best_bid + self.best_ask) // 2)
+
+    @property
+    def width(self) -> Price | None:
+        """Distance between the others' best prices; None unless two-sided."""
+        if self.best_bid is None or self.best_ask is None:
+            return None
+        return Price(self.best_ask - self.best_bid)
+
+
+def own_excluded(book: Book, own_orders: Sequence[Order]) -> BookView:
+    """The book without our own resting quotes, never below zero.
+
+    Every order that may still trade is taken out, also one whose create is not confirmed: at worst the others look
+    thinner than they are, which makes our quotes shier.
+    """
+    own_bids: dict[Price, int] = {}
+    own_asks: dict[Price, int] = {}
+    for order in own_orders:
+        if order.market_ticker == book.market_ticker and order.leaves > 0:
+            own = own_bids if order.side is Side.BID else own_asks
+            own[order.price] = own.get(order.price, 0) + order.leaves
+    best_bid, bid_size = _best_of_others(book.bids, own_bids, book.best_bid, highest=True)
+    best_ask, ask_size = _best_of_others(book.asks, own_asks, book.best_ask, highest=False)
+    return BookView(
+        market_ticker=book.market_ticker,
+        synced=book.synced,
+        recv_ns=book.recv_ns,
+        best_bid=best_bid,
+        bid_size=bid_size,
+        best_ask=best_ask,
+        ask_size=ask_size,
+        full_bid=book.best_bid,
+        full_ask=book.best_ask,
+    )
+
+
+def _best_of_others(
+    levels: dict[Price, Count], own: dict[Price, int], best: Price | None, *, highest: bool
+) -> tuple[Price | None, Count]:
+    if best is None:
+        return None, Count(0)
+    if best not in own:
+        return best, levels[best]
+    for price in sorted(levels, reverse=highest):
+        others = levels[price] - own.get(price, 0)
+        if others > 0:
+            return price, Count(others)
+    return None, Count(0)
