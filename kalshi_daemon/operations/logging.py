@@ -93,9 +93,8 @@ def configure(
     sink = LineSink(stdout=stdout, path=path, bytes_most=bytes_most)
 
     def stamp(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-        return (
-            {"ts": iso_utc(clock.now_ns()), "level": event.pop("level"), "event": event.pop("event")} | fields | event
-        )
+        head = {"ts": iso_utc(clock.now_ns()), "level": event.pop("level"), "event": event.pop("event")}
+        return {**head, **fields, **event}
 
     structlog.configure(
         processors=[

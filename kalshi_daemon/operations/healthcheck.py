@@ -1,0 +1,28 @@
+"""`python -m kalshi_daemon.operations.healthcheck STATE_DIR`: exit 0 while some mode's heartbeat is recent.
+
+The heartbeat is a file the decision loop touches as it turns; a container image has no systemd watchdog.
+"""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+from kalshi_daemon.clock import SystemClock
+from kalshi_daemon.units import SECOND
+
+HEARTBEAT_NAME: Final = "heartbeat"
+FRESH_S: Final = 60.0
+_USAGE: Final = 2
+
+
+def main(arguments: list[str]) -> int:
+    if len(arguments) != 1:
+        print("usage: python -m kalshi_daemon.operations.healthcheck STATE_DIR", file=sys.stderr)  # noqa: T201 - a command
+        return _USAGE
+    now_s = SystemClock().now_ns() / SECOND
+    beats = [path.stat().st_mtime for path in Path(arguments[0]).glob(f"*/{HEARTBEAT_NAME}")]
+    return 0 if beats and now_s - max(beats) <= FRESH_S else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

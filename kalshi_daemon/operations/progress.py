@@ -1,0 +1,89 @@
+"""What a person at a terminal sees while a simulated session runs: one table that redraws itself. Never in pipes."""
+
+import asyncio
+from datetime import datetime
+from typing import Final, Never
+from zoneinfo import ZoneInfo
+
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from kalshi_daemon.clock import Clock
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.order import Order
+from kalshi_daemon.domain.window import Phase, WindowStatus
+from kalshi_daemon.state import DaemonState
+from kalshi_daemon.units import SECOND, format_count, format_dollars
+
+_NEW_YORK: Final = ZoneInfo("America/New_York")
+_REDRAW_S: Final = 0.2
+_PHASE_STYLE: Final = {
+    Phase.OPEN: "bold green",
+    Phase.HOLD: "yellow",
+    Phase.CUTOFF: "red",
+    Phase.SHUT: "bold red",
+    Phase.SETTLED: "dim",
+    Phase.UPCOMING: "dim",
+    Phase.SETTLING: "cyan",
+}
+
+
+async def show_progress(state: DaemonState, clock: Clock, live: Live) -> Never:
+    """Redraw five times a second of real time until cancelled."""
+    while True:
+        live.update(picture(state, clock))
+        await asyncio.sleep(_REDRAW_S)
+
+
+def picture(state: DaemonState, clock: Clock) -> Group:
+    """The headline, the windows and the money, as they are now."""
+    return Group(_headline(state, clock), _windows(state), _money(state))
+
+
+def _headline(state: DaemonState, clock: Clock) -> Text:
+    now = clock.now_ns()
+    stamp = datetime.fromtimestamp(now / SECOND, tz=_NEW_YORK).strftime("%Y-%m-%d %H:%M:%S ET")
+    parts = [Text(stamp, style="bold")]
+    for index in Index:
+        last = state.index[index].last
+        shown = "silent" if last is None else f"{last.value:,.2f} ({(now - last.event_ns) / SECOND:.1f} s old)"
+        parts.append(Text(f"   {index.value} {shown}"))
+    if state.latch.closed:
+        parts.append(Text(f"   STOPPING: {state.latch.reason}", style="bold red"))
+    elif state.kill_switch:
+        parts.append(Text("   KILL SWITCH", style="bold red"))
+    return Text.assemble(*parts)
+
+
+def _windows(state: DaemonState) -> Table:
+    table = Table(box=None, padding=(0, 2), header_style="bold")
+    for name in ("window", "phase", "resting", "filled", "position"):
+        table.add_column(name, justify="left" if name in {"window", "phase"} else "right")
+    orders: dict[str, list[Order]] = {}
+    for order in state.orders.values():
+        orders.setdefault(order.event_ticker, []).append(order)
+    for event_ticker, status in sorted(state.windows.items(), key=lambda item: item[1].window.target_ns):
+        table.add_row(*_row(event_ticker, status, orders.get(event_ticker, []), state))
+    return table
+
+
+def _row(event_ticker: str, status: WindowStatus, orders: list[Order], state: DaemonState) -> tuple[Text, ...]:
+    style = _PHASE_STYLE[status.phase]
+    resting = sum(1 for order in orders if order.status.live)
+    held = [p for p in state.ledger.positions.values() if p.event_ticker == event_ticker]
+    filled = sum(order.filled for order in orders)
+    gross = sum(abs(position.count) for position in held if not position.settled)
+    texts = (event_ticker, status.phase.value, str(resting), f"{filled / 100:g}", f"{gross / 100:g}")
+    return tuple(Text(text, style=style) for text in texts)
+
+
+def _money(state: DaemonState) -> Text:
+    ledger = state.ledger
+    counters = state.counters
+    return Text(
+        f"scans {counters.scans}   placed {counters.orders_placed}   cancelled {counters.orders_cancelled}   "
+        f"fills {ledger.fills_total} ({format_count(ledger.contracts_total)} contracts)   "
+        f"fees ${format_dollars(ledger.fees_total)}   settled PnL ${format_dollars(ledger.realized_today)}"
+    )
