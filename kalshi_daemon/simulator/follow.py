@@ -1,0 +1,101 @@
+"""The follower's side of elastic time: steer the local clock as told, and answer once the local loop has gone quiet.
+
+"Quiet" is QUIET_TURNS turns of the loop in a row during which no request was in flight. By then what the simulator
+sent before it told the time has been read (loopback delivers at once, and it writes its frames first) and what the
+local tasks do about it has either ended or shows as a request in flight. SETTLE_MOST_S of real time bounds the wait,
+well below the time after which the simulator drops a silent follower.
+
+When the link ends, for whatever reason, the clock is let go: it runs on freely, so that a task that sleeps on it while
+everything is being stopped wakes up instead of hanging.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import aiohttp
+import orjson
+import structlog
+
+from kalshi_daemon.clock import ElasticClock
+from kalshi_daemon.errors import VenueUnreachable
+from kalshi_daemon.units import DAY, Nanos
+
+QUIET_TURNS: Final = 10
+SETTLE_MOST_S: Final = 2.0
+BUSY_LOOK_S: Final = 0.0005
+CONNECT_MOST_S: Final = 10.0
+_OPERATION: Final = "follow the simulator's clock"
+
+log = structlog.get_logger()
+
+
+class ClockFollower:
+    """Keeps `clock` in step with the simulator whose clock is at `url` (`{admin_url}/clock`, http or ws).
+
+    busy: whether a request of this process is in flight.
+    """
+
+    def __init__(self, url: str, clock: ElasticClock, *, busy: Callable[[], bool] = lambda: False) -> None:
+        self._url = url
+        self._clock = clock
+        self._busy = busy
+        self.followed = asyncio.Event()
+        """Set once the first instant has been taken over: the clock shows the simulator's time from then on."""
+
+    async def run(self) -> None:
+        """Follow until the simulator closes the link in order. Raises VenueUnreachable when there is none or it breaks."""
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_MOST_S)
+        try:
+            async with (
+                aiohttp.ClientSession(timeout=timeout) as session,
+                session.ws_connect(self._url, max_msg_size=4_096) as socket,
+            ):
+                await self._follow(socket)
+        except (aiohttp.ClientError, OSError, TimeoutError) as problem:
+            raise VenueUnreachable(_OPERATION, f"{self._url}: {problem!r}") from problem
+        finally:
+            now = self._clock.now_ns()
+            self._clock.steer(now, Nanos(now + DAY))
+
+    async def _follow(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        async for message in socket:
+            if message.type is not aiohttp.WSMsgType.TEXT:
+                break
+            now_ns, horizon_ns, speed = _read(message.data)
+            self._clock.steer(now_ns, horizon_ns)
+            if speed != self._clock.speed:  # only after steering: a lower speed must not take back time already shown
+                self._clock.speed = speed
+                self._clock.steer(now_ns, horizon_ns)
+            self.followed.set()
+            await settle(self._busy)
+            await socket.send_str(f'{{"ack_ns":{now_ns}}}')
+        if socket.close_code not in (aiohttp.WSCloseCode.OK, aiohttp.WSCloseCode.GOING_AWAY):
+            raise VenueUnreachable(_OPERATION, f"the link broke ({socket.close_code})")
+        log.info("clock.link_closed", close_code=socket.close_code)
+
+
+async def settle(busy: Callable[[], bool], *, turns: int = QUIET_TURNS, most_s: float = SETTLE_MOST_S) -> bool:
+    """Wait until the loop has been quiet for `turns` turns; False when `most_s` of real time passed first."""
+    loop = asyncio.get_running_loop()
+    deadline_s = loop.time() + most_s
+    quiet = 0
+    while quiet < turns:
+        if loop.time() >= deadline_s:
+            return False
+        if busy():
+            quiet = 0
+            await asyncio.sleep(BUSY_LOOK_S)
+        else:
+            quiet += 1
+            await asyncio.sleep(0)
+    return True
+
+
+def _read(text: str) -> tuple[Nanos, Nanos, float]:
+    try:
+        message = orjson.loads(text)
+        now_ns, horizon_ns, speed = int(message["now_ns"]), int(message["horizon_ns"]), float(message["speed"])
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        raise VenueUnreachable(_OPERATION, f"not a message about time: {text[:80]!r}") from None
+    return Nanos(now_ns), Nanos(horizon_ns), speed
