@@ -44,7 +44,7 @@ class ClockFollower:
         """Set once the first instant has been taken over: the clock shows the simulator's time from then on."""
 
     async def run(self) -> None:
-        """Follow until the simulator closes the link in order. Raises VenueUnreachable when there is none or it breaks."""
+        """Follow until the simulator closes the link in order. Raises VenueUnreachable when it is missing or breaks."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_MOST_S)
         try:
             async with (
