@@ -1,0 +1,180 @@
+"""Request signing: key files, the three headers, and the check of them (kalshi.md section 1).
+
+Signed text = milliseconds + METHOD + path, the path with /trade-api/v2 and without the query; host and body are not
+signed. RSA keys sign with PSS (SHA-256, MGF1 SHA-256, salt of 32 bytes), Ed25519 keys plainly. Nothing here shows a
+secret in `repr`, `str` or an error.
+"""
+
+import base64
+import binascii
+import os
+import stat
+from collections.abc import Mapping
+from enum import StrEnum
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from kalshi_daemon.errors import ConfigurationError
+
+KEY_HEADER: Final = "KALSHI-ACCESS-KEY"
+TIMESTAMP_HEADER: Final = "KALSHI-ACCESS-TIMESTAMP"
+SIGNATURE_HEADER: Final = "KALSHI-ACCESS-SIGNATURE"
+
+_PEM_BYTES_MOST: Final = 65_536
+_RSA_BITS_LEAST: Final = 2_048
+_STAMP_DIGITS_MOST: Final = 16
+_OWNER_ONLY: Final = stat.S_IRUSR | stat.S_IWUSR
+_HASH: Final = hashes.SHA256()
+_PSS: Final = padding.PSS(mgf=padding.MGF1(_HASH), salt_length=_HASH.digest_size)
+
+type PrivateKey = RSAPrivateKey | Ed25519PrivateKey
+type PublicKey = RSAPublicKey | Ed25519PublicKey
+
+
+class Signer:
+    """Signs requests with one key. Build it with `load_signer` or `signer_from_pem`."""
+
+    __slots__ = ("_private_key", "algorithm", "fingerprint", "key_id", "public_pem")
+
+    def __init__(self, private_key: PrivateKey, key_id: str) -> None:
+        self._private_key = private_key
+        self.key_id = key_id
+        self.algorithm = "rsa-pss" if isinstance(private_key, RSAPrivateKey) else "ed25519"
+        public = private_key.public_key()
+        self.fingerprint = sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+        """SHA-256 of the public key (DER, SubjectPublicKeyInfo), hex: safe to log."""
+        self.public_pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+    def __repr__(self) -> str:
+        return f"Signer({self.algorithm}, fingerprint={self.fingerprint[:16]})"
+
+    def headers(self, method: str, path: str, ts_ms: int) -> dict[str, str]:
+        """The three headers of one request. `path` is the path on the wire; a query is cut off before signing."""
+        signature = base64.b64encode(self._sign(signed_text(method, path, ts_ms))).decode("ascii")
+        return {KEY_HEADER: self.key_id, TIMESTAMP_HEADER: str(ts_ms), SIGNATURE_HEADER: signature}
+
+    def _sign(self, message: bytes) -> bytes:
+        if isinstance(self._private_key, RSAPrivateKey):
+            return self._private_key.sign(message, _PSS, _HASH)
+        return self._private_key.sign(message)
+
+
+class AuthProblem(StrEnum):
+    """Why a request's headers were not accepted."""
+
+    MISSING_HEADER = "missing_header"
+    UNKNOWN_KEY = "unknown_key"
+    BAD_TIMESTAMP = "bad_timestamp"
+    CLOCK_SKEW = "clock_skew"
+    BAD_SIGNATURE = "bad_signature"
+
+
+class Verifier:
+    """The venue's side of `Signer`: checks headers against one public key."""
+
+    __slots__ = ("_public_key", "key_id", "tolerance_ms")
+
+    def __init__(self, public_pem: bytes, key_id: str, tolerance_ms: int) -> None:
+        key = load_pem_public_key(public_pem)
+        if not isinstance(key, (RSAPublicKey, Ed25519PublicKey)):
+            raise ConfigurationError("public key", f"is {type(key).__name__}", "RSA or Ed25519 keys are supported")
+        self._public_key: PublicKey = key
+        self.key_id = key_id
+        self.tolerance_ms = tolerance_ms
+
+    def problem(self, headers: Mapping[str, str], method: str, path: str, now_ms: int) -> AuthProblem | None:
+        """None when the headers sign this method and path within the tolerance; header names in any case."""
+        lower = {name.lower(): value for name, value in headers.items()}
+        key_id, stamp, signature = (
+            lower.get(name.lower()) for name in (KEY_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER)
+        )
+        if key_id is None or stamp is None or signature is None:
+            return AuthProblem.MISSING_HEADER
+        if key_id != self.key_id:
+            return AuthProblem.UNKNOWN_KEY
+        if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= _STAMP_DIGITS_MOST):
+            return AuthProblem.BAD_TIMESTAMP
+        if abs(now_ms - int(stamp)) > self.tolerance_ms:
+            return AuthProblem.CLOCK_SKEW
+        try:
+            self._verify(base64.b64decode(signature, validate=True), signed_text(method, path, int(stamp)))
+        except (InvalidSignature, binascii.Error):
+            return AuthProblem.BAD_SIGNATURE
+        return None
+
+    def _verify(self, signature: bytes, message: bytes) -> None:
+        if isinstance(self._public_key, RSAPublicKey):
+            self._public_key.verify(signature, message, _PSS, _HASH)
+        else:
+            self._public_key.verify(signature, message)
+
+
+def signed_text(method: str, path: str, ts_ms: int) -> bytes:
+    """What is signed: milliseconds, upper-case method, path without its query."""
+    return f"{ts_ms}{method.upper()}{path.partition('?')[0]}".encode()
+
+
+def load_signer(path: Path, key_id: str, *, group_may_read: bool = False) -> Signer:
+    """Read a private key file once. Raises ConfigurationError naming the path.
+
+    The file may be readable by its owner only (0600 or 0400). `group_may_read` accepts 0440 too: that is how files of
+    systemd's credentials directory look when access is granted by an ACL.
+    """
+    where = str(path)
+    if not key_id:
+        raise ConfigurationError("kalshi.key_id", "is empty", "set the id that Kalshi shows for the key")
+    allowed = _OWNER_ONLY | (stat.S_IRGRP if group_may_read else 0)
+    try:
+        with path.open("rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            if mode & ~allowed:
+                raise ConfigurationError(where, f"file mode is {mode:04o}, others could read the key", "chmod 0600")
+            pem = file.read(_PEM_BYTES_MOST + 1)
+    except OSError as problem:
+        raise ConfigurationError(where, f"cannot be read: {problem.strerror or problem}") from None
+    if len(pem) > _PEM_BYTES_MOST:
+        raise ConfigurationError(where, f"is larger than {_PEM_BYTES_MOST} bytes, so no key file")
+    return signer_from_pem(pem, key_id, where)
+
+
+def signer_from_pem(pem: bytes, key_id: str, where: str = "private key") -> Signer:
+    """Make a signer from PEM bytes. Raises ConfigurationError; the bytes never appear in it."""
+    try:
+        key = load_pem_private_key(pem, password=None)
+    except TypeError:
+        raise ConfigurationError(where, "the key is encrypted", "store it without a passphrase, mode 0600") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise ConfigurationError(where, "is not a PEM private key") from None
+    if isinstance(key, RSAPrivateKey):
+        if key.key_size < _RSA_BITS_LEAST:
+            raise ConfigurationError(where, f"RSA key has {key.key_size} bits, {_RSA_BITS_LEAST} are the least")
+        return Signer(key, key_id)
+    if isinstance(key, Ed25519PrivateKey):
+        return Signer(key, key_id)
+    raise ConfigurationError(where, f"is a {type(key).__name__}", "Kalshi takes RSA and Ed25519 keys")
+
+
+def generate_ed25519_pem() -> bytes:
+    """A fresh Ed25519 private key, PKCS#8 PEM, for tests and the simulator."""
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def generate_rsa_pem(bits: int = _RSA_BITS_LEAST) -> bytes:
+    """A fresh RSA private key, PKCS#8 PEM, for tests and the simulator."""
+    key = generate_private_key(public_exponent=65_537, key_size=bits)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

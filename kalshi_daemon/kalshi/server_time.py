@@ -1,0 +1,59 @@
+"""The venue's clock, from its own stamps. Pure.
+
+An answer that carries a stamp S of resolution R, asked at t0 and received at t1 by our clock, says that the venue's
+clock showed something in [S, S + R) at some moment of [t0, t1]. So ours minus theirs lies in (t0 - S - R, t1 - S].
+One `Date` header (R = 1 s) bounds it to a second; a handful of them, taken at different fractions of the second,
+intersect to about a round trip. Our own clock alone never enters: it would always agree with itself.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+from kalshi_daemon.units import MINUTE, SECOND, Nanos
+
+SAMPLES_MOST: Final = 32
+"""The oldest sample leaves."""
+SAMPLE_LIFE: Final = Nanos(5 * MINUTE)
+"""Clocks drift and are stepped: older samples no longer bound the offset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skew:
+    """`offset_ns` is positive when our clock is ahead; the truth lies within `offset_ns` +- `uncertainty_ns`."""
+
+    offset_ns: Nanos
+    uncertainty_ns: Nanos
+    round_trip_ns: Nanos
+
+
+class SkewEstimator:
+    """Intersects what recent answers say."""
+
+    __slots__ = ("_samples",)
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[int, int, int]] = deque(maxlen=SAMPLES_MOST)
+
+    def observe(self, sent_ns: Nanos, recv_ns: Nanos, stamp_ns: Nanos, resolution_ns: Nanos) -> Skew:
+        """Add one answer, return the estimate. Older samples count as long as they agree with the newer ones."""
+        low, high = sent_ns - stamp_ns - resolution_ns, recv_ns - stamp_ns
+        self._samples.append((recv_ns, low, high))
+        for at_ns, older_low, older_high in reversed(self._samples):
+            narrowed = max(low, older_low), min(high, older_high)
+            if not 0 <= recv_ns - at_ns <= SAMPLE_LIFE or narrowed[0] > narrowed[1]:
+                break  # a step of a clock: what came before no longer holds
+            low, high = narrowed
+        return Skew(Nanos((low + high) // 2), Nanos((high - low + 1) // 2), Nanos(recv_ns - sent_ns))
+
+
+def date_header_ns(value: str | None) -> Nanos | None:
+    """An HTTP `Date` header in nanoseconds, or None when absent or unreadable (it is advice, not data)."""
+    if value is None:
+        return None
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return None if moment.tzinfo is None else Nanos(int(moment.timestamp()) * SECOND)
