@@ -1,0 +1,63 @@
+"""When today's own forecasts are taken and when they are scored: the record the online layer learns from.
+
+Bounded by construction: at most seven fixings and five marks each, plus two early ones of the close.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from kalshi_daemon.calibration.density import ResidualLaw
+from kalshi_daemon.calibration.recalibration import BUCKET_CENTRES_MIN
+from kalshi_daemon.domain.window import Session
+from kalshi_daemon.units import HOUR, MINUTE, SECOND, Nanos, from_s
+
+FIRST_FIXING: Final = Nanos(30 * MINUTE)
+"""10:00 New York, after the open."""
+HOURLY_MOST_MIN: Final = 60.0
+"""Full-hour fixings are scored up to here; longer horizons belong to the close."""
+PRICE_AGE_MOST: Final = Nanos(20 * SECOND)
+"""A mark or fixing whose last price is older than this is dropped: a wrong price teaches worse than none."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Item:
+    """Due once a later price has arrived. `bucket` None: the fixing itself."""
+
+    at_ns: Nanos
+    target_ns: Nanos
+    bucket: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A forecast waiting for its fixing."""
+
+    bucket: int
+    level: float
+    variance: float
+    """The model's own, before c and basis."""
+    scale_squared: float
+    """c^2 as it was."""
+    residual: ResidualLaw
+    asof_ns: Nanos
+
+
+def fixings(session: Session) -> tuple[Nanos, ...]:
+    """The full hours after the open up to the close, which is always one of them (also at 13:00)."""
+    first = session.open_ns + FIRST_FIXING
+    hours = range(first, session.close_ns, HOUR)
+    return (*(Nanos(at) for at in hours), session.close_ns)
+
+
+def agenda_of(session: Session, from_ns: Nanos) -> tuple[Item, ...]:
+    """Everything due today after `from_ns`, in order of time; a mark comes before a fixing of the same instant."""
+    items = []
+    for target in fixings(session):
+        if target <= from_ns:
+            continue
+        items.append((target, 1, Item(target, target)))
+        for bucket, centre in enumerate(BUCKET_CENTRES_MIN):
+            at = Nanos(target - from_s(60.0 * centre))
+            if at > from_ns and (centre <= HOURLY_MOST_MIN or target == session.close_ns):
+                items.append((at, 0, Item(at, target, bucket)))
+    return tuple(item for _, _, item in sorted(items, key=lambda entry: (entry[0], entry[1])))

@@ -1,0 +1,159 @@
+"""The price path of one session, minute by minute, from ticks or bars (model.md section 4.1).
+
+Minute m covers (open + m, open + m + 1]: a tick on a boundary closes the minute that ends there. Bars count at their
+END; what a vendor calls the 12:00 bar is known at 12:01. Memory is fixed: one price and one squared return per minute.
+"""
+
+from dataclasses import dataclass
+from math import isnan, log, nan
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kalshi_daemon.units import MINUTE, Nanos
+
+Floats = NDArray[np.float64]
+
+SILENCE_MOST: Final = MINUTE
+"""A longer pause between two prices is a gap: the path in between was not watched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of the session that is over. Times in minutes after the open."""
+
+    start: float
+    end: float
+    log_range: float
+    """ln(high / low), the opening price of the span included."""
+    log_return: float
+    watched: bool
+    """False for a gap: only its two ends are known."""
+
+
+@dataclass(slots=True)
+class SessionPath:
+    """Today from the first valid print on. Prices in points, > 0."""
+
+    open_ns: Nanos
+    first: float
+    first_ns: Nanos
+    last: float
+    last_ns: Nanos
+    span_start_ns: Nanos
+    span_end_ns: Nanos
+    """The next minute boundary after the span's start."""
+    span_open: float
+    high: float
+    low: float
+    boundaries: Floats
+    """Price at each minute boundary, shape (minutes + 1,); NaN where the day had not begun yet."""
+    squares: Floats
+    """Squared log return of each whole watched minute, shape (minutes,); NaN where not watched in full."""
+    watched_min: float = 0.0
+    """Minutes watched in spans that are over."""
+
+    @classmethod
+    def begin(cls, open_ns: Nanos, minutes: int, at_ns: Nanos, price: float) -> "SessionPath":
+        """The day starts with `price` at `at_ns` >= open_ns."""
+        boundaries = np.full(minutes + 1, nan)
+        path = cls(
+            open_ns=open_ns,
+            first=price,
+            first_ns=at_ns,
+            last=price,
+            last_ns=at_ns,
+            span_start_ns=at_ns,
+            span_end_ns=at_ns,
+            span_open=price,
+            high=price,
+            low=price,
+            boundaries=boundaries,
+            squares=np.full(minutes, nan),
+        )
+        path._start_span(at_ns, price)
+        return path
+
+    def minutes_at(self, at_ns: Nanos) -> float:
+        """Minutes after the open."""
+        return (at_ns - self.open_ns) / MINUTE
+
+    def tick(self, at_ns: Nanos, price: float) -> tuple[Span, ...]:
+        """Take a price later than the last one; gives the spans it completed (none, one, or two around a gap)."""
+        done = () if at_ns <= self.span_end_ns else self._roll(at_ns, price)
+        if price > self.high:
+            self.high = price
+        elif price < self.low:
+            self.low = price
+        self.last = price
+        self.last_ns = at_ns
+        return done
+
+    def stretch(self, start_ns: Nanos, end_ns: Nanos, high: float, low: float) -> None:
+        """Use a bar's extremes when the bar lies inside the running span; doing it twice changes nothing."""
+        if start_ns >= self.span_start_ns and end_ns <= self.span_end_ns:
+            self.high = max(self.high, high)
+            self.low = min(self.low, low)
+
+    def running(self) -> Span | None:
+        """The unfinished span up to the last price; None while it has no length."""
+        if self.last_ns <= self.span_start_ns:
+            return None
+        return self._span(self.last_ns)
+
+    def finish(self) -> tuple[Span, ...]:
+        """The day is over: the running span as the last one."""
+        span = self.running()
+        return () if span is None else (self._close(span),)
+
+    def watched_so_far(self) -> float:
+        """Minutes watched today, the running one included."""
+        return self.watched_min + (self.last_ns - self.span_start_ns) / MINUTE
+
+    def return_over(self, minutes: int) -> float:
+        """Log return to the last price from the last boundary at least `minutes` ago, or from the first price."""
+        index = (self.last_ns - self.open_ns) // MINUTE - minutes
+        then = float(self.boundaries[index]) if index >= 0 else nan
+        return log(self.last / (self.first if isnan(then) else then))
+
+    def _roll(self, at_ns: Nanos, price: float) -> tuple[Span, ...]:
+        if at_ns - self.last_ns <= SILENCE_MOST:
+            done = self._close(self._span(self.span_end_ns))
+            self._start_span(self.span_end_ns, self.last)
+            return (done,)
+        spans = []
+        running = self.running()
+        if running is not None:
+            spans.append(self._close(running))
+        minute = self.minutes_at(self.last_ns)
+        log_return = log(price / self.last)
+        spans.append(Span(minute, self.minutes_at(at_ns), abs(log_return), log_return, watched=False))
+        after, before = (self.last_ns - self.open_ns) // MINUTE + 1, (at_ns - self.open_ns) // MINUTE
+        self.boundaries[after : before + 1] = self.last
+        self._start_span(at_ns, price)
+        return tuple(spans)
+
+    def _span(self, end_ns: Nanos) -> Span:
+        return Span(
+            self.minutes_at(self.span_start_ns),
+            self.minutes_at(end_ns),
+            log(self.high / self.low),
+            log(self.last / self.span_open),
+            watched=True,
+        )
+
+    def _close(self, span: Span) -> Span:
+        self.watched_min += span.end - span.start
+        minute = int(span.start)
+        if span.start == minute and span.end == minute + 1:
+            self.squares[minute] = span.log_return**2
+        return span
+
+    def _start_span(self, at_ns: Nanos, price: float) -> None:
+        whole, part = divmod(at_ns - self.open_ns, MINUTE)
+        if part == 0:
+            self.boundaries[whole] = price
+        self.span_start_ns = at_ns
+        self.span_end_ns = Nanos(self.open_ns + (whole + 1) * MINUTE)
+        self.span_open = self.high = self.low = price

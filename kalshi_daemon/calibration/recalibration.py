@@ -1,0 +1,123 @@
+"""The slow online layer: how far past forecasts were too narrow, and in which part of the law (model.md section 4.5).
+
+Per index and horizon bucket: a factor c^2 on the variance and a map W of the probabilities,
+F'(x) = W(F(x / (c sigma))). One forecast per fixing and bucket, taken at the bucket's centre, teaches it. Between two
+centres both are mixed in ln h, so that a probability does not jump when the clock crosses a bucket's edge.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import log, sqrt
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+BUCKET_CENTRES_MIN: Final = (2.0, 5.0, 12.0, 30.0, 50.0, 120.0, 240.0)
+"""The middles of model.md's buckets {<= 3, 3-7, 7-20, 20-40, 40-60 min, 1-3 h, > 3 h}."""
+BUCKETS: Final = len(BUCKET_CENTRES_MIN)
+CASH_SCALE_PRIOR: Final = (1.10, 1.15, 1.15, 1.15, 1.15, 1.15, 1.15)
+"""c^2 of a cold start on a cash index, whose minute returns understate longer ones (model.md section 4)."""
+SCALE_PRIOR_WEIGHT: Final = 200.0
+SCALE_HALF_LIFE_SESSIONS: Final = 60.0
+SQUARE_MOST: Final = 9.0
+"""One residual counts at most as a three-sigma one."""
+BINS: Final = 20
+MAP_PRIOR_WEIGHT: Final = 400.0
+MAP_HALF_LIFE_SESSIONS: Final = 120.0
+GRID: Final[Floats] = np.linspace(0.0, 1.0, BINS + 1)
+GRID.flags.writeable = False
+_LOG_CENTRES: Final = tuple(log(centre) for centre in BUCKET_CENTRES_MIN)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PitMap:
+    """W: piecewise linear, strictly increasing, W(0) = 0 and W(1) = 1. `knots` belong to GRID."""
+
+    knots: Floats
+
+    def apply(self, u: Floats) -> Floats:
+        return np.interp(u, GRID, self.knots)
+
+    def invert(self, w: Floats) -> Floats:
+        return np.interp(w, self.knots, GRID)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Correction:
+    """What the layer says at one horizon."""
+
+    scale_squared: float
+    """c^2, a factor on the model's variance."""
+    pit_map: PitMap
+    concentration: float
+    """Observations behind the map, the prior's included."""
+
+    def standard_error(self, u: float = 0.5) -> float:
+        """s_cal: sqrt(u (1 - u) / n_eff) with n_eff = concentration + 1, the spread of a Dirichlet law of the bins."""
+        return sqrt(u * (1.0 - u) / (self.concentration + 1.0))
+
+
+@dataclass(slots=True)
+class Recalibration:
+    """The sums of every bucket. Plain arrays: (7,), (7,), (7,) and (7, 20)."""
+
+    scale_prior: Floats
+    scale_sum: Floats
+    scale_weight: Floats
+    histogram: Floats
+
+    @classmethod
+    def fresh(cls, scale_prior: Sequence[float] = CASH_SCALE_PRIOR) -> "Recalibration":
+        """No forecast resolved yet. Raises ValueError unless there is one positive c^2 per bucket."""
+        prior = np.array(scale_prior, dtype=np.float64)
+        if prior.shape != (BUCKETS,) or not np.all(prior > 0.0):
+            raise ValueError(f"scale prior must hold {BUCKETS} positive factors: {scale_prior}")
+        return cls(prior, np.zeros(BUCKETS), np.zeros(BUCKETS), np.zeros((BUCKETS, BINS)))
+
+    def next_session(self) -> None:
+        """Forget a little: half-lives of 60 sessions for the scale, 120 for the map. The priors never fade."""
+        kept = 2.0 ** (-1.0 / SCALE_HALF_LIFE_SESSIONS)
+        self.scale_sum *= kept
+        self.scale_weight *= kept
+        self.histogram *= 2.0 ** (-1.0 / MAP_HALF_LIFE_SESSIONS)
+
+    def learn(self, bucket: int, residual_squared: float, pit: float) -> None:
+        """Add one resolved forecast.
+
+        residual_squared: z^2 / E[z^2] with z from the model's own sigma, before c.
+        pit: F(z / c) with the c of the moment of the forecast, before the map, within 0..1.
+        """
+        self.scale_sum[bucket] += min(residual_squared, SQUARE_MOST)
+        self.scale_weight[bucket] += 1.0
+        self.histogram[bucket, min(BINS - 1, int(pit * BINS))] += 1.0
+
+    def scale_squared(self, bucket: int) -> float:
+        """c^2 = (200 c0^2 + sum) / (200 + weight)."""
+        top = SCALE_PRIOR_WEIGHT * self.scale_prior[bucket] + self.scale_sum[bucket]
+        return float(top / (SCALE_PRIOR_WEIGHT + self.scale_weight[bucket]))
+
+    def at(self, horizon_min: float) -> Correction:
+        """The correction at a horizon of `horizon_min` > 0 minutes."""
+        where = log(horizon_min)
+        right = 0
+        while right < BUCKETS and _LOG_CENTRES[right] < where:
+            right += 1
+        if right in {0, BUCKETS}:
+            return self._mixed(min(right, BUCKETS - 1), min(right, BUCKETS - 1), 0.0)
+        left = right - 1
+        weight = (where - _LOG_CENTRES[left]) / (_LOG_CENTRES[right] - _LOG_CENTRES[left])
+        return self._mixed(left, right, weight)
+
+    def _mixed(self, left: int, right: int, weight: float) -> Correction:
+        keep = 1.0 - weight
+        masses = MAP_PRIOR_WEIGHT / BINS + keep * self.histogram[left] + weight * self.histogram[right]
+        total = float(masses.sum())
+        knots = np.empty(BINS + 1)
+        knots[0] = 0.0
+        np.cumsum(masses / total, out=knots[1:])
+        knots[-1] = 1.0
+        scale = keep * self.scale_squared(left) + weight * self.scale_squared(right)
+        return Correction(scale, PitMap(knots), total)

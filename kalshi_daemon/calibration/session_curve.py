@@ -1,0 +1,161 @@
+"""How variance is spread over a session: diurnal curve, half days, scheduled events (model.md sections 4.1 and 4.4).
+
+Time inside a session is a float of minutes after the open. The unit of mass is one average minute of a regular session:
+the whole regular session weighs 390. Half days keep that unit, so the variance states mean the same on every day.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kalshi_daemon.calibration.constants import DIURNAL, FOMC_MINUTE, FOMC_STEPS, SESSION_MINUTES
+from kalshi_daemon.domain.window import Session
+from kalshi_daemon.units import MINUTE, Nanos
+
+Floats = NDArray[np.float64]
+
+END_EFFECT_MIN: Final = 60
+"""Length of the rise into the close that a half day keeps, moved to its own close."""
+BLEND_MIN: Final = 30
+"""Minutes over which a half day passes from the morning's curve to the closing one."""
+SHORTEST_SESSION_MIN: Final = END_EFFECT_MIN + BLEND_MIN
+ADAPTATION_PER_DAY: Final = 1.0 / 120.0
+DAY_SHAPE_MOST: Final = 30.0
+"""A minute's squared return counts at most this often the day's mean: one jump must not bend the curve."""
+
+BASE_CURVE: Final[Floats] = np.array(DIURNAL, dtype=np.float64) * (SESSION_MINUTES / sum(DIURNAL))
+BASE_CURVE.flags.writeable = False
+
+
+@dataclass(frozen=True, slots=True)
+class VarianceEvent:
+    """A scheduled release inside a session: from `start_ns` on variance is a multiple of its usual size.
+
+    `steps` are (from, to, multiplier) in minutes after the start, half open and ascending. With `decay_min` the last
+    step's excess over 1 dies off exponentially from the last step's end instead of ending there.
+    """
+
+    start_ns: Nanos
+    steps: tuple[tuple[float, float, float], ...]
+    decay_min: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be a multiple of a variance. Raises ValueError."""
+        edge = 0.0
+        for start, end, multiplier in self.steps:
+            if not (edge <= start <= end and 0.0 < multiplier < float("inf")):
+                raise ValueError(f"variance event steps must ascend with positive multipliers: {self.steps}")
+            edge = end
+        if not self.steps or not 0.0 <= self.decay_min < float("inf"):
+            raise ValueError(f"variance event needs a step and a finite decay: {self}")
+
+    def mean_excess(self, start: float, end: float) -> float:
+        """Mean of (multiplier - 1) over [start, end), minutes after the event; 0 before it."""
+        total = 0.0
+        for low, high, multiplier in self.steps:
+            total += (multiplier - 1.0) * max(0.0, min(end, high) - max(start, low))
+        _, high, multiplier = self.steps[-1]
+        if self.decay_min > 0.0 and end > high:
+            near = (max(start, high) - high) / self.decay_min
+            far = (end - high) / self.decay_min
+            total += (multiplier - 1.0) * self.decay_min * (exp(-near) - exp(-far))
+        return total / (end - start)
+
+
+def fomc_event(session: Session) -> VarianceEvent:
+    """The statement at 14:00 New York and the press conference after it (model.md section 4.4)."""
+    return VarianceEvent(Nanos(session.open_ns + FOMC_MINUTE * MINUTE), FOMC_STEPS)
+
+
+def decaying_event(start_ns: Nanos, multiplier: float, decay_min: float) -> VarianceEvent:
+    """An event of the operator's own list: variance jumps to `multiplier` and returns with time constant `decay_min`.
+
+    Raises ValueError when a number cannot be one.
+    """
+    return VarianceEvent(start_ns, ((0.0, 0.0, multiplier),), decay_min)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SessionCurve:
+    """Variance per minute of one session, with its running sum so that any span's mass costs two look-ups."""
+
+    minutes: int
+    rates: tuple[float, ...]
+    """Mass of each minute, events included."""
+    cumulative: tuple[float, ...]
+    """Mass from the open to each minute boundary; minutes + 1 entries."""
+
+    def until(self, minute: float) -> float:
+        """Mass from the open to `minute`; instants outside the session count as its nearer end."""
+        if minute <= 0.0:
+            return 0.0
+        whole = int(minute)
+        if whole >= self.minutes:
+            return self.cumulative[-1]
+        return self.cumulative[whole] + (minute - whole) * self.rates[whole]
+
+    def mass(self, start: float, end: float) -> float:
+        """Mass of [start, end] in average minutes; 0 when end <= start.
+
+        Inside one minute it is the product itself, not a difference of sums: exact down to nanoseconds.
+        """
+        if end <= start:
+            return 0.0
+        whole = int(start)
+        if start >= 0.0 and end <= whole + 1 and whole < self.minutes:
+            return (end - start) * self.rates[whole]
+        return self.until(end) - self.until(start)
+
+
+def curve_of(base: Floats, session: Session, events: Sequence[VarianceEvent] = ()) -> SessionCurve:
+    """The curve of one session. `base` is the regular day's (390, mean 1). Raises ValueError for other lengths.
+
+    Overlapping events multiply.
+    """
+    minutes = (session.close_ns - session.open_ns) // MINUTE
+    rates = shaped(base, minutes)
+    for event in events:
+        offset = (session.open_ns - event.start_ns) / MINUTE
+        excess = [event.mean_excess(offset + minute, offset + minute + 1.0) for minute in range(minutes)]
+        rates = rates * (1.0 + np.array(excess))
+    cumulative = np.concatenate(([0.0], np.cumsum(rates)))
+    return SessionCurve(minutes, tuple(rates.tolist()), tuple(cumulative.tolist()))
+
+
+def shaped(base: Floats, minutes: int) -> Floats:
+    """The regular curve fitted to a session of `minutes`: the morning as it is, the end effect moved to the new close.
+
+    The two parts are cross-faded over half an hour. Not measured on real half days (model.md section 4.4), which is why
+    the forecast is widened on them. Raises ValueError for a session longer than 390 or shorter than 90 minutes.
+    """
+    if base.shape != (SESSION_MINUTES,):
+        raise ValueError(f"diurnal curve has shape {base.shape}, not ({SESSION_MINUTES},)")
+    if minutes == SESSION_MINUTES:
+        return base.copy()
+    if not SHORTEST_SESSION_MIN <= minutes < SESSION_MINUTES:
+        raise ValueError(f"no variance curve for a session of {minutes} minutes")
+    fade_from = minutes - END_EFFECT_MIN - BLEND_MIN
+    weight = np.clip((np.arange(minutes) - fade_from + 0.5) / BLEND_MIN, 0.0, 1.0)
+    blended: Floats = (1.0 - weight) * base[:minutes] + weight * base[SESSION_MINUTES - minutes :]
+    return blended
+
+
+def adapted(base: Floats, day_squares: Floats, eta: float = ADAPTATION_PER_DAY) -> Floats:
+    """The regular curve after one more full day (model.md 4.1): s <- (1 - eta) s + eta min(x, 30), mean kept at 1.
+
+    day_squares: squared minute returns of the day, shape (390,), events already divided out. Only the new day is
+    smoothed (five points): smoothing the sum every day would wash the 10:00 peak out over the months.
+    A day without variance teaches nothing.
+    """
+    mean = float(day_squares.mean())
+    if not mean > 0.0:
+        return base
+    shape = np.minimum(day_squares / mean, DAY_SHAPE_MOST)
+    padded = np.concatenate((shape[:1], shape[:1], shape, shape[-1:], shape[-1:]))
+    smooth = np.convolve(padded, np.full(5, 0.2), mode="valid")
+    mixed: Floats = (1.0 - eta) * base + eta * smooth
+    return mixed * (SESSION_MINUTES / float(mixed.sum()))

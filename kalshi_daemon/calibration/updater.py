@@ -1,0 +1,374 @@
+"""The rolling model of one index: ticks in, laws of the index at any fixing of the session out.
+
+Implements `state.CalibrationView`. A tick costs a few comparisons; a finished minute costs one update of eight numbers.
+Nothing is read but the arguments: time is the vendor's stamp of a tick, and a forecast knows only the ticks before it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import inf, isfinite, log
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kalshi_daemon.calibration.agenda import PRICE_AGE_MOST, Item, Taken, agenda_of
+from kalshi_daemon.calibration.constants import SESSION_MINUTES
+from kalshi_daemon.calibration.density import CLOSE_FAMILY, HOUR_FAMILY, ResidualLaw
+from kalshi_daemon.calibration.path import SessionPath, Span
+from kalshi_daemon.calibration.predictive import PredictiveLaw, settled_sigma
+from kalshi_daemon.calibration.recalibration import CASH_SCALE_PRIOR, Recalibration
+from kalshi_daemon.calibration.session_curve import BASE_CURVE, SessionCurve, VarianceEvent, adapted, curve_of
+from kalshi_daemon.calibration.variance import (
+    PARKINSON,
+    Conditions,
+    DailyState,
+    Observation,
+    RangeRatio,
+    VarianceForecast,
+    VarianceState,
+    forecast_of,
+    observed,
+    unobserved,
+)
+from kalshi_daemon.domain.forecast import CalibrationHealth
+from kalshi_daemon.domain.index import Bar, Index, Tick
+from kalshi_daemon.domain.window import Session
+from kalshi_daemon.settings import CalibrationSettings
+from kalshi_daemon.units import DAY, HOUR, MINUTE, SECOND, Nanos
+
+Floats = NDArray[np.float64]
+Sessions = Callable[[Nanos], Session | None]
+Events = Callable[[Session], Sequence[VarianceEvent]]
+
+NIGHT_LEAST: Final = Nanos(8 * HOUR)
+"""No session opens sooner than this after a close, so the calendar is not asked about each late print."""
+GAP_MOST: Final = Nanos(4 * DAY + 12 * HOUR)
+"""A close longer ago than this is no longer last night's."""
+CLOSE_AGE_MOST: Final = Nanos(60 * SECOND)
+"""A day whose last price is older than this at the close has no closing price for the next morning's gap."""
+OPEN_SEEN_WITHIN: Final = Nanos(5 * MINUTE)
+"""A first price later than this after the open says nothing about the overnight gap."""
+OPENING_AGE_MOST: Final = Nanos(30 * SECOND)
+"""A price of the excluded first minute stands for 09:31 when it is at most this old then."""
+DAY_COUNTS_FROM: Final = 0.8
+"""Share of the session's variance mass a day must have shown to count as a day."""
+CURVE_MINUTES_LEAST: Final = 380
+JUMP_MOST: Final = 0.05
+"""One price this far (log) from the last is taken for a misprint,"""
+JUMP_REPEATS: Final = 3
+"""unless so many in a row say the same."""
+
+
+def no_events(_session: Session) -> tuple[VarianceEvent, ...]:
+    """A day without scheduled releases."""
+    return ()
+
+
+@dataclass(slots=True)
+class Today:
+    """Everything that ends with the session."""
+
+    session: Session
+    curve: SessionCurve
+    base: Floats
+    """The regular curve this day started with, to tell events from shape. Shape (390,)."""
+    widening: float
+    opening: float | None = None
+    """Last price of the excluded first minute."""
+    opening_ns: Nanos = Nanos(0)
+    path: SessionPath | None = None
+    gap_feature: float = 0.0
+    realised: float = 0.0
+    realised_mass: float = 0.0
+    agenda: tuple[Item, ...] = ()
+    next_item: int = 0
+    waiting: dict[Nanos, list[Taken]] = field(default_factory=dict)
+    """By fixing; at most the agenda's marks."""
+
+
+class RollingCalibration:
+    """One index's model. Single writer: whoever calls `on_tick`; readers call `forecast` and `health`."""
+
+    def __init__(
+        self,
+        index: Index,
+        settings: CalibrationSettings,
+        sessions: Sessions,
+        *,
+        events: Events = no_events,
+        scale_prior: Sequence[float] = CASH_SCALE_PRIOR,
+    ) -> None:
+        """`sessions` gives the session an instant lies in (or of its day), None when there is none.
+
+        `events` gives the releases inside a session, e.g. `(fomc_event(session),)`. `scale_prior` holds c^2 per bucket
+        before anything was scored. Raises ValueError when it does not fit.
+        """
+        self.index = index
+        self.settings = settings
+        self._sessions = sessions
+        self._events = events
+        self._basis = settings.settlement_basis_bp * 1e-4
+        self.variance = VarianceState.cold(settings.daily_vol_prior)
+        self.ratio = RangeRatio()
+        self.daily = DailyState()
+        self.recalibration = Recalibration.fresh(scale_prior)
+        self.base: Floats = BASE_CURVE
+        self.today: Today | None = None
+        self.closing: tuple[Nanos, float] | None = None
+        """When the last session closed, and its last price; None when it was not seen to its end."""
+        self.refused = 0
+        """Prices not used: late, repeated, not positive, outside the session, or misprints."""
+        self._last_seen_ns: Nanos | None = None
+        self._misprints = 0
+        self._view: VarianceForecast | None = None
+
+    # Prices in
+
+    def on_tick(self, tick: Tick) -> None:
+        """Take an index value at its event time. Late and repeated stamps, and impossible values, change nothing."""
+        if self._enter(tick.event_ns, tick.value):
+            self._price(tick.event_ns, tick.value)
+
+    def on_bar(self, bar: Bar) -> None:
+        """Take a second or minute bar at its END, once.
+
+        What the ticks already told is not told again: the close counts only when it is newer than the last price, the
+        range only when the bar lies inside the running minute (a maximum cannot be counted twice).
+        """
+        if not 0.0 < bar.low <= bar.high < inf:
+            self.refused += 1
+            return
+        if (self._last_seen_ns is None or bar.start_ns > self._last_seen_ns) and self._enter(bar.start_ns, bar.open):
+            self._price(bar.start_ns, bar.open)
+        if self._enter(bar.end_ns, bar.close):
+            self._price(bar.end_ns, bar.close)
+        today = self.today
+        if today is not None and today.path is not None and self._plausible_range(bar, today.path):
+            today.path.stretch(bar.start_ns, bar.end_ns, bar.high, bar.low)
+            self._view = None
+
+    def _plausible_range(self, bar: Bar, path: SessionPath) -> bool:
+        return log(bar.high / path.last) < JUMP_MOST and log(path.last / bar.low) < JUMP_MOST
+
+    def _enter(self, at_ns: Nanos, value: float) -> bool:
+        """Whether a price counts. Opens the session it belongs to when that is a new one."""
+        if not (isfinite(value) and value > 0.0) or (self._last_seen_ns is not None and at_ns <= self._last_seen_ns):
+            self.refused += 1
+            return False
+        today = self.today
+        if today is not None and at_ns > today.session.open_ns:
+            if at_ns <= today.session.close_ns:
+                return True
+            # Late prints settle nothing new, but they prove that the fixings before them are final.
+            self._work_off(today, at_ns)
+            if at_ns < today.session.close_ns + NIGHT_LEAST:
+                self.refused += 1
+                return False
+        session = self._sessions(at_ns)
+        if session is None or not session.open_ns <= at_ns <= session.close_ns:
+            self.refused += 1
+            return False
+        if today is None or session.open_ns > today.session.open_ns:
+            self._roll_over(session)
+        return True
+
+    def _price(self, at_ns: Nanos, price: float) -> None:
+        today = self.today
+        assert today is not None, "a price is only taken inside a session"
+        path = today.path
+        if path is None:
+            self._last_seen_ns = at_ns
+            self._first_price(today, at_ns, price)
+            return
+        if not -JUMP_MOST < price / path.last - 1.0 < JUMP_MOST and self._misprints + 1 < JUMP_REPEATS:
+            self._misprints += 1
+            self.refused += 1
+            return
+        self._misprints = 0
+        self._last_seen_ns = at_ns
+        if today.next_item < len(today.agenda) and today.agenda[today.next_item].at_ns < at_ns:
+            self._work_off(today, at_ns)
+        for span in path.tick(at_ns, price):
+            self._learn(today, span)
+        self._view = None
+
+    def _first_price(self, today: Today, at_ns: Nanos, price: float) -> None:
+        """The first minute after the bell shows yesterday's closes of names not open yet (model.md section 6)."""
+        session = today.session
+        valid_ns = Nanos(session.open_ns + (MINUTE if self.settings.first_minute_excluded else 0))
+        if at_ns < valid_ns:
+            today.opening, today.opening_ns = price, at_ns
+            return
+        if today.opening is not None and at_ns > valid_ns and valid_ns - today.opening_ns <= OPENING_AGE_MOST:
+            self._begin(today, valid_ns, today.opening)
+            self._price(at_ns, price)
+            return
+        self._begin(today, at_ns, price)
+
+    def _begin(self, today: Today, at_ns: Nanos, price: float) -> None:
+        today.path = SessionPath.begin(today.session.open_ns, today.curve.minutes, at_ns, price)
+        today.agenda = agenda_of(today.session, at_ns)
+        if self.closing is not None and at_ns - today.session.open_ns <= OPEN_SEEN_WITHIN:
+            closed_ns, close = self.closing
+            if at_ns - closed_ns <= GAP_MOST:
+                gap = log(price / close)
+                today.gap_feature = self.daily.gap_feature(gap)
+                self.daily.fold_gap(gap)
+        self._view = None
+
+    def _learn(self, today: Today, span: Span) -> None:
+        seen = self._observation(today, span)
+        if seen is None:
+            return
+        mass = today.curve.mass(span.start, span.end)
+        if span.watched:
+            self.ratio.fold(seen.length_min, seen.squared, PARKINSON * span.log_range**2 / mass)
+        today.realised += span.log_return**2
+        today.realised_mass += mass
+        self.variance.fold(seen)
+
+    def _observation(self, today: Today, span: Span) -> Observation | None:
+        length, mass = span.end - span.start, today.curve.mass(span.start, span.end)
+        if length <= 0.0 or mass <= 0.0:
+            return None
+        if span.watched:
+            return observed(length, mass, span.log_range, span.log_return, self.ratio.value)
+        return unobserved(length, mass, span.log_return, self.variance.level_90())
+
+    # From day to day
+
+    def _roll_over(self, session: Session) -> None:
+        """Close the books of the last day and open those of `session`. Raises ValueError for a length without curve."""
+        if self.today is not None:
+            self._work_off(self.today, session.open_ns)
+            self._finish(self.today)
+            self.recalibration.next_session()
+        widening = self.settings.half_day_widening if session.half_day else 1.0
+        self.today = Today(session, curve_of(self.base, session, self._events(session)), self.base, widening)
+        self._misprints = 0
+        self._view = None
+
+    def _finish(self, today: Today) -> None:
+        self.closing = None
+        path = today.path
+        if path is None:
+            return
+        for span in path.finish():
+            self._learn(today, span)
+        if today.session.close_ns - path.last_ns <= CLOSE_AGE_MOST:
+            self.closing = (today.session.close_ns, path.last)
+        whole = today.curve.cumulative[-1]
+        if today.realised_mass >= DAY_COUNTS_FROM * whole and today.realised > 0.0:
+            # Events stay in, as in the daily variances the model was fitted on; half days are brought to a whole day.
+            self.daily.fold_variance(today.realised / today.realised_mass * max(whole, SESSION_MINUTES))
+        self._adapt(today, path)
+
+    def _adapt(self, today: Today, path: SessionPath) -> None:
+        """Let a whole regular day bend the diurnal curve a little; minutes not watched in full take its own shape."""
+        if today.curve.minutes != SESSION_MINUTES:
+            return
+        plain = path.squares * today.base / np.array(today.curve.rates)
+        known = ~np.isnan(plain)
+        if known.sum() >= CURVE_MINUTES_LEAST:
+            level = float(plain[known].sum() / today.base[known].sum())
+            self.base = adapted(today.base, np.where(known, plain, level * today.base))
+
+    # The record of our own forecasts
+
+    def _work_off(self, today: Today, before_ns: Nanos) -> None:
+        """Take and score what was due strictly before `before_ns`, from the prices seen so far."""
+        while today.next_item < len(today.agenda):
+            item = today.agenda[today.next_item]
+            if item.at_ns >= before_ns:
+                return
+            today.next_item += 1
+            fresh = today.path is not None and item.at_ns - today.path.last_ns <= PRICE_AGE_MOST
+            if item.bucket is not None:
+                if fresh:
+                    self._take(today, item, item.bucket)
+                continue
+            waiting = today.waiting.pop(item.target_ns, [])
+            if fresh and today.path is not None:
+                for taken in waiting:
+                    self._score(taken, today.path.last)
+
+    def _take(self, today: Today, item: Item, bucket: int) -> None:
+        model = self._model(today, item.at_ns, item.target_ns)
+        if model is None or today.path is None:
+            return
+        horizon, variance, residual = model
+        scale = self.recalibration.at(horizon).scale_squared
+        taken = Taken(bucket, today.path.last, variance, scale, residual, item.at_ns)
+        today.waiting.setdefault(item.target_ns, []).append(taken)
+
+    def _score(self, taken: Taken, fixing: float) -> None:
+        squared = log(fixing / taken.level) ** 2
+        sigma = settled_sigma(taken.variance, taken.scale_squared, self._basis)
+        z = np.array([log(fixing / taken.level) / sigma])
+        pit = float(taken.residual.cdf(z)[0])
+        self.recalibration.learn(taken.bucket, squared / taken.variance / taken.residual.second_moment, pit)
+
+    # Laws out
+
+    def forecast(self, now_ns: Nanos, target_ns: Nanos) -> PredictiveLaw | None:
+        """The law of the index at `target_ns`, any instant of the running session after `now_ns`.
+
+        None outside the session, before the first valid print, and for a target that is not ahead. When the last price
+        is older than `now_ns` the law runs from that price: an old price makes it wider.
+        """
+        today = self.today
+        if today is None or today.path is None or not today.session.open_ns <= now_ns < target_ns:
+            return None
+        model = self._model(today, now_ns, target_ns)
+        if model is None:
+            return None
+        horizon, variance, residual = model
+        correction = self.recalibration.at(horizon)
+        return PredictiveLaw(
+            index=self.index,
+            asof_ns=now_ns,
+            target_ns=target_ns,
+            level=today.path.last,
+            sigma=settled_sigma(variance, correction.scale_squared, self._basis),
+            calibration_error=correction.standard_error(),
+            residual=residual,
+            pit_map=correction.pit_map,
+        )
+
+    def health(self, now_ns: Nanos) -> CalibrationHealth:
+        """Whether enough of the running session was seen."""
+        today = self.today
+        path = None if today is None else today.path
+        if today is None or path is None or not today.session.open_ns <= now_ns <= today.session.close_ns:
+            return CalibrationHealth(ready=False, last_update_ns=self._last_seen_ns, minutes_seen=0.0)
+        seen = path.watched_so_far()
+        return CalibrationHealth(seen >= self.settings.ready_after_minutes, self._last_seen_ns, seen)
+
+    def _model(self, today: Today, now_ns: Nanos, target_ns: Nanos) -> tuple[float, float, ResidualLaw] | None:
+        """(horizon in minutes, model variance, residual law) from the last price to the target."""
+        path = today.path
+        if path is None or target_ns > today.session.close_ns:
+            return None
+        from_ns = min(now_ns, path.last_ns)
+        horizon = (target_ns - from_ns) / MINUTE
+        mass = today.curve.mass(path.minutes_at(from_ns), path.minutes_at(target_ns))
+        if horizon <= 0.0 or mass <= 0.0:
+            return None
+        if self._view is None:
+            self._view = self._look(today, path)
+        family = CLOSE_FAMILY if target_ns == today.session.close_ns else HOUR_FAMILY
+        variance = self._view.variance(horizon, mass) * today.widening**2
+        return horizon, variance, family.at(horizon)
+
+    def _look(self, today: Today, path: SessionPath) -> VarianceForecast:
+        span = path.running()
+        levels = self.variance.levels(None if span is None else self._observation(today, span))
+        conditions = Conditions(
+            minutes_since_open=path.minutes_at(path.last_ns),
+            gap_feature=today.gap_feature,
+            return_since_open=log(path.last / path.first),
+            return_30=path.return_over(30),
+            daily_sd=self.daily.daily_sd(float(levels[5])),
+        )
+        return forecast_of(levels, conditions)
