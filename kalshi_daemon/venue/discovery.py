@@ -239,7 +239,7 @@ def _text(obj: Json, field: str, where: str = "market") -> str:
 
 
 def _enum[Kind: StrEnum](kind: type[Kind], value: object, field: str) -> Kind:
-    try:
-        return kind(value)
-    except ValueError:
-        raise UnknownValue(field, value, tuple(member.value for member in kind)) from None
+    for member in kind:
+        if member.value == value:
+            return member
+    raise UnknownValue(field, value, tuple(member.value for member in kind))
