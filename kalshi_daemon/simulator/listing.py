@@ -1,0 +1,208 @@
+"""The ladders of one session as the exchange lists them in 2026 (kalshi.md section 7).
+
+Hourly ladders KXINXU (step 5) and KXNASDAQ100U (step 10) for every hour from 10:00 to the close, strikes on the step
+grid around the index level given; 16:00 partitions KXINX (25-point bins) and KXNASDAQ100 (100-point bins). A half day
+ends with H1300, and so does its close event (unconfirmed for the real venue). On a holiday nothing is listed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Final
+from zoneinfo import ZoneInfo
+
+from kalshi_daemon.domain.contract import StrikeType
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.simulator.instruments import EventSpec, Listing, MarketSpec, SeriesSpec
+from kalshi_daemon.units import POINT, SECOND, Level, Nanos
+
+if TYPE_CHECKING:
+    from exchange_calendars import ExchangeCalendar
+
+NEW_YORK: Final = ZoneInfo("America/New_York")
+_FIRST_HOUR: Final = 10
+_MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+_LOOK_BACK_DAYS: Final = 14
+"""Longer than any closure of the exchange since 1914."""
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """How one series cuts the index. `step` in whole points; an odd last digit of `suffix` tells SPX from NDX."""
+
+    step: int
+    legs: int
+    epsilon: Level
+    """T-tickers of hourly ladders carry the strike minus this."""
+
+
+SERIES: Final = (
+    SeriesSpec("KXINXU", Index.SPX, "S&P 500 hourly", "hourly"),
+    SeriesSpec("KXNASDAQ100U", Index.NDX, "Nasdaq-100 hourly", "hourly"),
+    SeriesSpec("KXINX", Index.SPX, "S&P 500 close range", "daily"),
+    SeriesSpec("KXNASDAQ100", Index.NDX, "Nasdaq-100 close range", "daily"),
+)
+GEOMETRY: Final[Mapping[str, Geometry]] = {
+    "KXINXU": Geometry(5, 200, Level(1)),
+    "KXNASDAQ100U": Geometry(10, 400, Level(100)),
+    "KXINX": Geometry(25, 30, Level(1)),
+    "KXNASDAQ100": Geometry(100, 30, Level(100)),
+}
+HOURLY: Final = ("KXINXU", "KXNASDAQ100U")
+CLOSE: Final = ("KXINX", "KXNASDAQ100")
+_NAMES: Final = {Index.SPX: "S&P 500", Index.NDX: "Nasdaq-100"}
+
+
+@dataclass(frozen=True, slots=True)
+class SessionHours:
+    """A trading day of the New York Stock Exchange: its date, the session before, and the hour it ends."""
+
+    day: date
+    previous: date
+    close_hour: int
+
+
+def session_hours(day: date) -> SessionHours | None:
+    """The session of a date; None on weekends and holidays."""
+    calendar = _calendar()
+    sessions = [stamp.date() for stamp in calendar.sessions_in_range(day - timedelta(days=_LOOK_BACK_DAYS), day)]
+    if not sessions or sessions[-1] != day:
+        return None
+    close = calendar.session_close(day).astimezone(NEW_YORK)
+    return SessionHours(day, sessions[-2], int(close.hour))
+
+
+def session_listing(day: date, spot: Mapping[Index, float], geometry: Mapping[str, Geometry] = GEOMETRY) -> Listing:
+    """Everything listed for a date around the index levels before the open; no events on a holiday."""
+    hours = session_hours(day)
+    if hours is None:
+        return Listing(SERIES, ())
+    return Listing(SERIES, tuple(_events(hours, spot, geometry)))
+
+
+def _events(hours: SessionHours, spot: Mapping[Index, float], geometry: Mapping[str, Geometry]) -> list[EventSpec]:
+    by_ticker = {series.ticker: series for series in SERIES}
+    found: list[EventSpec] = []
+    for ticker in HOURLY:
+        series = by_ticker[ticker]
+        for hour in range(_FIRST_HOUR, hours.close_hour + 1):
+            last = hour == hours.close_hour
+            opened = new_york(hours.day, time(3, 10)) if last else new_york(hours.previous, time(16))
+            target = new_york(hours.day, time(hour))
+            found.append(ladder_event(series, geometry[ticker], spot[series.index], opened, target))
+    evening = new_york(hours.day - timedelta(days=1), time(22, 30))
+    for ticker in CLOSE:
+        series = by_ticker[ticker]
+        target = new_york(hours.day, time(hours.close_hour))
+        found.append(range_event(series, geometry[ticker], spot[series.index], evening, target))
+    return found
+
+
+def ladder_event(series: SeriesSpec, shape: Geometry, spot: float, opens_ns: Nanos, target_ns: Nanos) -> EventSpec:
+    """An above/below ladder: `greater_or_equal` legs every step, as many below the spot as above it."""
+    ticker = event_ticker(series.ticker, target_ns)
+    lowest = round(spot / shape.step) * shape.step - shape.legs // 2 * shape.step
+    markets = []
+    for place in range(shape.legs):
+        floor = Level((lowest + place * shape.step) * POINT)
+        words = f"{floor // POINT:,} or above"
+        markets.append(
+            _market(
+                series,
+                ticker,
+                f"T{_plain(Level(floor - shape.epsilon))}",
+                words,
+                (StrikeType.GREATER_OR_EQUAL, floor, None),
+                (opens_ns, target_ns),
+            )
+        )
+    return _event(series, ticker, "DIRECNET", target_ns, markets)
+
+
+def range_event(series: SeriesSpec, shape: Geometry, spot: float, opens_ns: Nanos, target_ns: Nanos) -> EventSpec:
+    """A partition: inclusive `between` bins with a `less` and a `greater` tail, mutually exclusive.
+
+    Bins run from a multiple of the step to 0.0001 (SPX) or 0.01 (NDX) below the next; the B-number is the middle.
+    """
+    ticker = event_ticker(series.ticker, target_ns)
+    bins = shape.legs - 2
+    lowest = round(spot / shape.step) * shape.step - bins // 2 * shape.step
+    highest = lowest + bins * shape.step
+    span = (opens_ns, target_ns)
+    bottom, top = Level(lowest * POINT), Level(highest * POINT - shape.epsilon)
+    less = f"{_comma(Level(bottom - shape.epsilon))} or below"
+    markets = [_market(series, ticker, f"T{lowest}", less, (StrikeType.LESS, None, bottom), span)]
+    for start in range(lowest, highest, shape.step):
+        floor, cap = Level(start * POINT), Level((start + shape.step) * POINT - shape.epsilon)
+        words = f"{_comma(floor)} to {_comma(cap)}"
+        suffix = f"B{start + shape.step // 2}"
+        markets.append(_market(series, ticker, suffix, words, (StrikeType.BETWEEN, floor, cap), span))
+    more = f"{highest:,} or above"
+    markets.append(_market(series, ticker, f"T{_plain(top)}", more, (StrikeType.GREATER, top, None), span))
+    return _event(series, ticker, "MECNET", target_ns, markets)
+
+
+def event_ticker(series_ticker: str, target_ns: Nanos) -> str:
+    """`KXINXU-26NOV23H1000`: date and time of the target in New York."""
+    at = datetime.fromtimestamp(target_ns // SECOND, NEW_YORK)
+    return f"{series_ticker}-{at:%y}{_MONTHS[at.month - 1]}{at:%d}H{at:%H%M}"
+
+
+def new_york(day: date, at: time) -> Nanos:
+    """A New York wall time as an instant."""
+    return Nanos(int(datetime.combine(day, at, NEW_YORK).timestamp()) * SECOND)
+
+
+def _event(
+    series: SeriesSpec, ticker: str, collateral: str, target_ns: Nanos, markets: Sequence[MarketSpec]
+) -> EventSpec:
+    at = datetime.fromtimestamp(target_ns // SECOND, NEW_YORK)
+    when = f"{at:%b} {at.day}, {at.year} at {at:%I:%M %p %Z}"
+    title = f"{_NAMES[series.index]} on {when}?"
+    return EventSpec(ticker, series.ticker, series.index, title, f"On {when}", collateral, target_ns, tuple(markets))
+
+
+def _market(
+    series: SeriesSpec,
+    event: str,
+    suffix: str,
+    words: str,
+    strike: tuple[StrikeType, Level | None, Level | None],
+    span: tuple[Nanos, Nanos],
+) -> MarketSpec:
+    kind, floor, cap = strike
+    name = _NAMES[series.index]
+    return MarketSpec(
+        ticker=f"{event}-{suffix}",
+        event_ticker=event,
+        series_ticker=series.ticker,
+        index=series.index,
+        title=f"Will the {name} be {words}?",
+        yes_sub_title=words,
+        rules=f"If the value of the {name} at the time of the event is {words}, then the market resolves to Yes.",
+        strike_type=kind,
+        floor=floor,
+        cap=cap,
+        open_ns=span[0],
+        close_ns=span[1],
+        settles_ns=span[1],
+    )
+
+
+def _plain(level: Level) -> str:
+    whole, rest = divmod(level, POINT)
+    return f"{whole}.{rest:04d}".rstrip("0").rstrip(".")
+
+
+def _comma(level: Level) -> str:
+    whole, rest = divmod(level, POINT)
+    tail = f".{rest:04d}".rstrip("0").rstrip(".") if rest else ""
+    return f"{whole:,}{tail}"
+
+
+@cache
+def _calendar() -> "ExchangeCalendar":
+    import exchange_calendars  # noqa: PLC0415 - half a second and pandas; only listing by date needs it
+
+    return exchange_calendars.get_calendar("XNYS")
