@@ -1,0 +1,202 @@
+"""Rules over several settings at once: hosts of a mode, credentials, the order of a window's edges.
+
+A wrong combination is a ConfigurationError naming the key and where its value came from, never a later surprise.
+"""
+
+import os
+import stat
+from collections.abc import Mapping
+from datetime import time
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
+
+from kalshi_daemon.errors import ConfigurationError
+from kalshi_daemon.settings import CLOSE_SERIES, HOURLY_SERIES, Mode, Settings
+
+type Origins = Mapping[str, str]
+
+DEFAULT_HOSTS: Final[Mapping[Mode, Mapping[str, str]]] = {
+    # kalshi.md section 1 (the recommended hosts), polygon.md section 1.1; `sim` is given its addresses when it starts.
+    Mode.SIM: {},
+    Mode.DEMO: {
+        "kalshi.rest_url": "https://external-api.demo.kalshi.co/trade-api/v2",
+        "kalshi.ws_url": "wss://external-api-ws.demo.kalshi.co/trade-api/ws/v2",
+        "index_feed.url": "wss://socket.massive.com/indices",
+    },
+    Mode.LIVE: {
+        "kalshi.rest_url": "https://external-api.kalshi.com/trade-api/v2",
+        "kalshi.ws_url": "wss://external-api-ws.kalshi.com/trade-api/ws/v2",
+        "index_feed.url": "wss://socket.massive.com/indices",
+    },
+}
+_SCHEMES: Final = {
+    "kalshi.rest_url": ("https", "http"),
+    "kalshi.ws_url": ("wss", "ws"),
+    "index_feed.url": ("wss", "ws"),
+    "sim.connect": ("https", "http"),
+}
+_PATH_ENDS: Final = {"kalshi.rest_url": "/trade-api/v2", "kalshi.ws_url": "/trade-api/ws/v2"}
+_LIVE_DOMAIN: Final = "kalshi.com"
+_DEMO_DOMAIN: Final = "kalshi.co"
+_KEY_MODES: Final = (0o600, 0o400)
+_OPEN: Final = time(9, 30)
+_LAST: Final = time(16, 0)
+
+
+def with_default_hosts(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
+    """Fill empty addresses with the hosts of the mode. Returns the settings and the keys that were filled."""
+    hosts = DEFAULT_HOSTS[settings.mode]
+    kalshi, feed = settings.kalshi, settings.index_feed
+    filled = tuple(key for key in hosts if not _address(settings, key))
+    if not filled:
+        return settings, ()
+    rest = kalshi.rest_url or hosts["kalshi.rest_url"]
+    stream = kalshi.ws_url or hosts["kalshi.ws_url"]
+    return settings.model_copy(
+        update={
+            "kalshi": kalshi.model_copy(update={"rest_url": rest, "ws_url": stream}),
+            "index_feed": feed.model_copy(update={"url": feed.url or hosts["index_feed.url"]}),
+        }
+    ), filled
+
+
+def check_rules(settings: Settings, origins: Origins, *, kalshi: bool, feed: bool) -> None:
+    """Raise ConfigurationError for the first broken rule. `kalshi`, `feed`: demand their credentials (not in sim)."""
+    _check_addresses(settings, origins)
+    _check_windows(settings, origins)
+    _check_profiles(settings, origins)
+    if settings.mode is not Mode.SIM:
+        _check_credentials(settings, origins, kalshi=kalshi, feed=feed)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only mean this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _check_addresses(settings: Settings, origins: Origins) -> None:
+    for key, schemes in _SCHEMES.items():
+        text = _address(settings, key)
+        if not text:
+            continue
+        url = _split(key, text, schemes, origins)
+        host = (url.hostname or "").rstrip(".")
+        if settings.mode is Mode.SIM:
+            if not is_loopback(host):
+                raise _broken(key, f"{host} is not this machine", origins, "mode sim talks to loopback only")
+            continue
+        if key == "sim.connect":
+            raise _broken(
+                key, f"has no meaning in mode {settings.mode.value}", origins, "it joins a simulator: mode sim"
+            )
+        if url.scheme == schemes[1] and not is_loopback(host):
+            raise _broken(key, f"{schemes[1]}:// is not encrypted", origins, f"use {schemes[0]}://")
+        if key.startswith("kalshi."):
+            _check_venue_host(settings.mode, key, host, origins)
+
+
+def _check_venue_host(mode: Mode, key: str, host: str, origins: Origins) -> None:
+    """Demo never speaks to the real exchange, and live signs requests for nobody else.
+
+    A signature covers neither host nor body (kalshi.md section 1): whoever receives one could use it at the exchange.
+    """
+    real, demo = _within(host, _LIVE_DOMAIN), _within(host, _DEMO_DOMAIN)
+    if mode is Mode.DEMO and real:
+        raise _broken(key, f"{host} is the real exchange", origins, "mode demo; real money needs mode live")
+    if mode is Mode.LIVE and demo:
+        raise _broken(key, f"{host} is the demo exchange", origins, "mode live; use mode demo")
+    if mode is Mode.LIVE and not real and not is_loopback(host):
+        raise _broken(key, f"{host} is not a host of the exchange", origins, f"mode live wants *.{_LIVE_DOMAIN}")
+
+
+def _split(key: str, text: str, schemes: tuple[str, ...], origins: Origins) -> SplitResult:
+    try:
+        url = urlsplit(text)
+        complete = bool(url.hostname) and url.port != 0
+    except ValueError:
+        raise _broken(key, "is not an address", origins, f"wanted {schemes[0]}://host/path") from None
+    if url.scheme not in schemes or not complete:
+        raise _broken(key, "is not an address", origins, f"wanted {' or '.join(schemes)}://host/path")
+    if url.username or url.password or url.query or url.fragment:
+        raise _broken(key, "carries more than host and path", origins, "credentials have keys of their own")
+    ending = _PATH_ENDS.get(key, "")
+    if not url.path.endswith(ending):
+        raise _broken(key, f"does not end in {ending}", origins)
+    return url
+
+
+def _check_windows(settings: Settings, origins: Origins) -> None:
+    windows = settings.windows
+    lead = windows.gone_by_s + windows.cancel_lead_s
+    if lead > windows.new_quotes_until_s:
+        raise _broken(
+            "windows.new_quotes_until_s",
+            f"{windows.new_quotes_until_s:g} s is after cancelling starts ({lead:g} s before the fixing)",
+            origins,
+            "new_quotes_until_s >= gone_by_s + cancel_lead_s",
+        )
+    if windows.first_quotes.tzinfo is not None or not _OPEN <= windows.first_quotes < _LAST:
+        raise _broken("windows.first_quotes", "is not a time between 09:30 and 16:00, New York", origins)
+    for key, at in (("sim.start", settings.sim.start), ("sim.until", settings.sim.until)):
+        if at.tzinfo is not None:
+            raise _broken(key, "is a New York time and takes no offset", origins)
+    if settings.sim.until <= settings.sim.start:
+        raise _broken("sim.until", "is not after sim.start", origins)
+
+
+def _check_profiles(settings: Settings, origins: Origins) -> None:
+    known = (*HOURLY_SERIES, *CLOSE_SERIES)
+    for name, profile in settings.profiles:
+        for ticker in profile.series:
+            if ticker not in known:
+                key = f"profiles.{name}.series"
+                raise _broken(key, f"unknown series {ticker[:20]!r}", origins, f"known: {', '.join(known)}")
+
+
+def _check_credentials(settings: Settings, origins: Origins, *, kalshi: bool, feed: bool) -> None:
+    mode = settings.mode.value
+    if kalshi and not settings.kalshi.key_id:
+        raise _broken("kalshi.key_id", f"is required in mode {mode}", origins, "KALSHI_DAEMON_KALSHI__KEY_ID")
+    if kalshi and settings.kalshi.private_key_path is None:
+        fix = "KALSHI_DAEMON_KALSHI__PRIVATE_KEY_PATH"
+        raise _broken("kalshi.private_key_path", f"is required in mode {mode}", origins, fix)
+    if feed and not settings.index_feed.api_key.get_secret_value():
+        raise _broken("index_feed.api_key", f"is required in mode {mode}", origins, "KALSHI_DAEMON_INDEX_FEED__API_KEY")
+    if settings.kalshi.private_key_path is not None:
+        _check_key_file(settings.kalshi.private_key_path, origins)
+
+
+def _check_key_file(path: Path, origins: Origins) -> None:
+    key = "kalshi.private_key_path"
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise _broken(key, f"{path}: {error.strerror}", origins) from error
+    if not stat.S_ISREG(found.st_mode):
+        raise _broken(key, f"{path} is not a file", origins)
+    mode = stat.S_IMODE(found.st_mode)
+    if mode not in _KEY_MODES:
+        raise _broken(key, f"{path} has mode {mode:04o}, others could use the key", origins, f"chmod 600 {path}")
+    if not os.access(path, os.R_OK):
+        raise _broken(key, f"{path} cannot be read by this user", origins)
+
+
+def _address(settings: Settings, key: str) -> str:
+    section, _, name = key.partition(".")
+    return str(getattr(getattr(settings, section), name))
+
+
+def _within(host: str, domain: str) -> bool:
+    return host == domain or host.endswith("." + domain)
+
+
+def _broken(key: str, problem: str, origins: Origins, fix: str = "") -> ConfigurationError:
+    where = origins.get(key, "")
+    return ConfigurationError(where or "settings", f"{key} {problem}", fix)
