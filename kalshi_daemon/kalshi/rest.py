@@ -1,8 +1,8 @@
 """`KalshiRest`: the venue's REST API as `api.VenueApi` promises it.
 
 Envelopes are opened: `series` returns the inner object of `{"series": ...}`, `orderbook` that of
-`{"orderbook_fp": ...}`, lists are every page joined. Writes are sent at most once; their answers must be about what was asked, or the outcome is
-unknown. Every request names the subaccount, every cancel its market.
+`{"orderbook_fp": ...}`, lists are every page joined. Writes are sent at most once; their answers must be about what was
+asked, or the outcome is unknown. Every request names the subaccount, every cancel its market.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,0 +1,243 @@
+"""The websocket task: connects, keeps the session alive, tells the sink what happened (kalshi.md section 5).
+
+All decisions about frames and commands are in `stream_session`; here are the socket, the times and the back-off. The
+sink is called synchronously, in the order of arrival, and must not block.
+
+A connection is dead when nothing at all arrived for `stream_silence_s` of the clock **and** a ping of ours is not
+answered within PROBE_TIMEOUT_S of real time: under a clock that runs faster than life the venue's own pings are too
+rare to count on.
+"""
+
+import asyncio
+import itertools
+import random
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Final, Never
+from urllib.parse import urlsplit
+
+import structlog
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
+
+from kalshi_daemon.clock import Clock
+from kalshi_daemon.errors import AuthFailed, ConfigurationError
+from kalshi_daemon.events import StreamDown, VenueEvent
+from kalshi_daemon.kalshi.auth import Signer
+from kalshi_daemon.kalshi.refusals import FORBIDDEN, UNAUTHORIZED, parse_refusal
+from kalshi_daemon.kalshi.stream_session import SessionLost, StreamSession
+from kalshi_daemon.settings import KalshiSettings
+from kalshi_daemon.units import MILLISECOND, SECOND, Nanos, from_s, to_ms
+
+OPEN_TIMEOUT_S: Final = 10.0
+CLOSE_TIMEOUT_S: Final = 2.0
+PROBE_TIMEOUT_S: Final = 5.0
+FRAMES_QUEUED_MOST: Final = 1_024
+"""At this many unread frames the socket is not read further; the venue then answers with error 25."""
+FRAME_BYTES_MOST: Final = 64 * 1024 * 1024
+"""The venue's own bound; a larger frame ends the connection."""
+BACKOFF_FIRST: Final = Nanos(500 * MILLISECOND)
+BACKOFF_MOST: Final = Nanos(30 * SECOND)
+STEADY_AFTER: Final = Nanos(60 * SECOND)
+"""A session that was up for so long starts the back-off anew."""
+AUTH_TRIES: Final = 3
+
+log = structlog.get_logger()
+
+
+class _Connect(connect):
+    """Never follows a redirect: the signature is for the host we were told."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+class _Connection(ClientConnection):
+    """Notes every byte that arrives, pings included."""
+
+    on_bytes: Callable[[], None] | None = None
+
+    def data_received(self, data: bytes) -> None:
+        if self.on_bytes is not None:
+            self.on_bytes()
+        super().data_received(data)
+
+
+class KalshiStream:
+    """The account's websocket; implements `api.StreamControl`. One `run` at a time."""
+
+    def __init__(
+        self,
+        ws_url: str,
+        signer: Signer,
+        clock: Clock,
+        settings: KalshiSettings,
+        sink: Callable[[VenueEvent], None],
+        *,
+        rng: random.Random,
+    ) -> None:
+        parts = urlsplit(ws_url)
+        if parts.scheme not in ("ws", "wss") or not parts.hostname or not parts.path or parts.query:
+            raise ConfigurationError("kalshi.ws_url", f"is {ws_url!r}", "must be wss://HOST/trade-api/ws/v2")
+        self._url = ws_url
+        self._path = parts.path
+        self._signer = signer
+        self._clock = clock
+        self._settings = settings
+        self._sink = sink
+        self._rng = rng
+        self._command_ids = itertools.count(1)
+        self._wanted: tuple[str, ...] = ()
+        self._session: StreamSession | None = None
+        self._changed = asyncio.Event()
+        self.heard_ns: Nanos | None = None
+        """When anything at all last arrived on the current connection, pings included; None while there is none."""
+        self.connections = 0
+
+    def want_books(self, market_tickers: Sequence[str]) -> None:
+        """The full set of markets whose books should be streamed; kept over reconnects."""
+        self._wanted = tuple(market_tickers)
+        if self._session is not None:
+            self._session.want(self._wanted)
+        self._changed.set()
+
+    def request_snapshots(self, market_tickers: Sequence[str]) -> None:
+        """Ask for fresh snapshots of streamed markets; without a connection there is nothing to ask."""
+        if self._session is not None:
+            self._session.need_snapshots(market_tickers)
+        self._changed.set()
+
+    async def run(self) -> Never:
+        """Connect for ever. Raises AuthFailed after AUTH_TRIES refusals in a row; every other end is retried."""
+        backoff = BACKOFF_FIRST
+        refused = 0
+        while True:
+            started = self._clock.mono_ns()
+            try:
+                cause = await self._connection()
+                refused = 0
+            except InvalidStatus as problem:
+                cause = f"handshake answered {problem.response.status_code}"
+                refused = refused + 1 if problem.response.status_code in (UNAUTHORIZED, FORBIDDEN) else 0
+                if refused >= AUTH_TRIES:
+                    raise _auth_failed(problem) from problem
+            except (OSError, TimeoutError, InvalidHandshake, WebSocketException) as problem:
+                cause = f"{type(problem).__name__}: {problem}"
+            if self._clock.mono_ns() - started >= STEADY_AFTER:
+                backoff = BACKOFF_FIRST
+            pause = Nanos(int(backoff * self._rng.uniform(0.5, 1.0)))
+            log.warning("kalshi_stream.reconnecting", cause=cause, pause_ms=to_ms(pause), refused=refused)
+            await self._clock.sleep(pause)
+            backoff = min(BACKOFF_MOST, Nanos(backoff * 2))
+
+    async def _connection(self) -> str:
+        """One connection from handshake to its end; returns why it ended. Raises what the handshake raised."""
+        headers = self._signer.headers("GET", self._path, to_ms(self._clock.now_ns()))
+        opening = _Connect(
+            self._url,
+            additional_headers=headers,
+            compression=None,
+            proxy=None,
+            open_timeout=OPEN_TIMEOUT_S,
+            close_timeout=CLOSE_TIMEOUT_S,
+            ping_interval=None,
+            max_size=FRAME_BYTES_MOST,
+            max_queue=FRAMES_QUEUED_MOST,
+            create_connection=_Connection,
+        )
+        async with opening as socket:
+            session = StreamSession(self._command_ids, use_yes_price=self._settings.use_yes_price)
+            session.want(self._wanted)
+            self._session = session
+            self.connections += 1
+            self._hear()
+            assert isinstance(socket, _Connection), "create_connection makes it"
+            socket.on_bytes = self._hear
+            log.info("kalshi_stream.session_opened", connection=self.connections)
+            cause = "stopped"
+            try:
+                cause = await self._converse(socket, session)
+            finally:
+                socket.on_bytes = None
+                self._session = None
+                self.heard_ns = None
+                self._sink(StreamDown(self._clock.now_ns(), cause))
+            log.warning("kalshi_stream.session_ended", cause=cause, was_up=session.up, dropped=session.dropped)
+            return cause
+
+    async def _converse(self, socket: _Connection, session: StreamSession) -> str:
+        """Read, send and watch until one of them says that it is over."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._read(socket, session), name="kalshi_stream.read")
+                group.create_task(self._send(socket, session), name="kalshi_stream.send")
+                group.create_task(self._watch(socket), name="kalshi_stream.watch")
+        except* (ConnectionClosed, SessionLost) as group_of_ends:
+            ends = [_said(problem) for problem in group_of_ends.exceptions]
+            cause = "; ".join(dict.fromkeys(ends))
+        finally:
+            self._log_notes(session)
+        return cause
+
+    async def _read(self, socket: ClientConnection, session: StreamSession) -> None:
+        while True:
+            raw = await socket.recv(decode=False)
+            for event in session.receive(raw, self._clock.now_ns(), _net_ns()):
+                self._sink(event)
+            if session.notes:
+                self._log_notes(session)
+            if session.stirred:
+                self._changed.set()
+
+    async def _send(self, socket: ClientConnection, session: StreamSession) -> None:
+        while True:
+            self._changed.clear()
+            for command in session.commands(_net_ns()):
+                await socket.send(command, text=True)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(session.wake_in(_net_ns()) / SECOND):
+                    await self._changed.wait()
+
+    async def _watch(self, socket: ClientConnection) -> None:
+        silence = from_s(self._settings.stream_silence_s)
+        while True:
+            heard = self.heard_ns
+            assert heard is not None, "set for as long as the connection lives"
+            await self._clock.sleep_until(Nanos(heard + silence))
+            if self._clock.now_ns() - (self.heard_ns or heard) < silence:
+                continue
+            try:
+                async with asyncio.timeout(PROBE_TIMEOUT_S):
+                    await (await socket.ping())
+            except TimeoutError:
+                raise SessionLost(f"silent for {self._settings.stream_silence_s} s and deaf to a ping") from None
+            self._hear()
+
+    def _hear(self) -> None:
+        self.heard_ns = self._clock.now_ns()
+
+    def _log_notes(self, session: StreamSession) -> None:
+        notes, session.notes = session.notes, []
+        for note in notes:
+            log.warning(note.event, **note.fields)
+
+
+def _net_ns() -> int:
+    """The loop's own monotonic time: deadlines of the network run in real time."""
+    return int(asyncio.get_running_loop().time() * SECOND)
+
+
+def _said(problem: BaseException) -> str:
+    return str(problem) if isinstance(problem, SessionLost) else f"{type(problem).__name__}: {problem}"
+
+
+def _auth_failed(problem: InvalidStatus) -> AuthFailed:
+    response = problem.response
+    refusal = parse_refusal(bytes(response.body or b""))
+    return AuthFailed(
+        "stream",
+        response.status_code,
+        refusal.code or "unnamed",
+        refusal.message or "handshake refused",
+        refusal.details,
+    )
