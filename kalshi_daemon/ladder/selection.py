@@ -250,8 +250,6 @@ class _Scan:
         mid = view.mid
         if mid is None:
             return "one_sided"  # an empty or half-empty book has no price, least of all 0.50
-        if view.full_bid is not None and view.full_ask is not None and view.full_bid >= view.full_ask:
-            return "crossed_book"
         last = self.inputs.last_mids.get(market.ticker)
         if last is not None and abs(mid - last) > self.inputs.profile.impact_cap:
             return "mid_jump"

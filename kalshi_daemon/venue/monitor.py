@@ -222,6 +222,7 @@ class VenueMonitor:
                     book.recv_ns = alive_ns
             else:
                 waiting.append(ticker)
+        waiting.extend(self._keeper.overdue(now))
         if venue.stream_up:
             self._ask(waiting, now)
 
