@@ -1,0 +1,119 @@
+"""What every command shares: the global options, the settings they lead to, and usage errors as errors of ours."""
+
+import argparse
+import os
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
+
+from kalshi_daemon.errors import DaemonError, ExitCode
+
+if TYPE_CHECKING:
+    from kalshi_daemon.settings_loader import Credentials, LoadedSettings
+
+type Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse names it nowhere else
+
+CONFIG_VARIABLE: Final = "KALSHI_DAEMON_CONFIG"
+DEFAULT_CONFIG: Final = Path("config.toml")
+MODES: Final = ("sim", "demo", "live")
+_YEARS: Final = range(1990, 2100)
+
+
+class UsageError(DaemonError):
+    """The command line itself is wrong."""
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, problem: str, command: str) -> None:
+        super().__init__(problem, command)
+        self.problem = problem
+        self.command = command
+
+    def __str__(self) -> str:
+        return f"command line: {self.problem} (see {self.command} --help)"
+
+
+class Parser(argparse.ArgumentParser):
+    """No abbreviations, errors raised instead of printed, and the global options on every command.
+
+    The options are suppressed when absent, so that a command's parser does not overwrite what stood before its name:
+    `kalshi-daemon -c x windows` and `kalshi-daemon windows -c x` say the same.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - argparse's own signature
+        kwargs.setdefault("allow_abbrev", False)
+        kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(*args, **kwargs)
+        self._add_global_options()
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message, self.prog)
+
+    def _add_global_options(self) -> None:
+        group = self.add_argument_group("global options (before or after the command)")
+        group.add_argument(
+            "-c",
+            "--config",
+            metavar="PATH",
+            type=Path,
+            default=argparse.SUPPRESS,
+            help=f"settings file (default: ${CONFIG_VARIABLE}, else ./config.toml if present)",
+        )
+        group.add_argument("--mode", choices=MODES, default=argparse.SUPPRESS, help="overrides the setting")
+        group.add_argument(
+            "--state-dir", metavar="DIR", type=Path, default=argparse.SUPPRESS, help="overrides the setting"
+        )
+        group.add_argument(
+            "--json", action="store_true", default=argparse.SUPPRESS, help="JSON on standard output, errors too"
+        )
+
+
+def config_path(args: argparse.Namespace, environ: Mapping[str, str]) -> Path | None:
+    """--config, else the environment, else ./config.toml if it is there. Existence of a named file is checked later."""
+    named = getattr(args, "config", None)
+    if named is not None:
+        return cast("Path", named)
+    if environ.get(CONFIG_VARIABLE):
+        return Path(environ[CONFIG_VARIABLE])
+    return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
+
+
+def load(
+    args: argparse.Namespace,
+    needs: "Credentials",
+    overrides: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> "LoadedSettings":
+    """The effective settings of a command: file, environment, credentials, global options, then `overrides`.
+
+    needs: which credentials the command cannot do without. overrides: dotted key -> value; None is ignored. Raises
+    ConfigurationError.
+    """
+    from kalshi_daemon.settings_loader import load_settings  # noqa: PLC0415 - 0.4 s that `--help` need not pay
+
+    env = os.environ if environ is None else environ
+    credentials = env.get("CREDENTIALS_DIRECTORY")
+    options = {"mode": getattr(args, "mode", None), "state_dir": getattr(args, "state_dir", None)}
+    return load_settings(
+        config_path(args, env),
+        env,
+        Path(credentials) if credentials else None,
+        options | dict(overrides or {}),
+        needs=needs,
+    )
+
+
+def wants_json(args: argparse.Namespace) -> bool:
+    return bool(getattr(args, "json", False))
+
+
+def a_date(text: str) -> date:
+    """An argparse type: YYYY-MM-DD, within the years the exchange calendar speaks about."""
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2026-11-27") from None
+    if day.year not in _YEARS:
+        raise argparse.ArgumentTypeError(f"{text} is not between {_YEARS[0]} and {_YEARS[-1]}")
+    return day

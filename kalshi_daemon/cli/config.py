@@ -1,0 +1,25 @@
+"""`kalshi-daemon config`: the effective settings, redacted, with where each came from."""
+
+import argparse
+
+from kalshi_daemon.cli.common import Subparsers, load
+from kalshi_daemon.cli.output import Column, Table, show
+from kalshi_daemon.errors import ExitCode
+from kalshi_daemon.settings_loader import Credentials
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    subparsers.add_parser(
+        "config",
+        help="print the effective settings, redacted, with where each came from",
+        description="Prints every setting in force and where it came from. Secrets are never shown.",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    loaded = load(args, Credentials.NONE)
+    rows = list(loaded.rows())
+    data = [{"key": key, "value": value, "origin": origin} for key, value, origin in rows]
+    columns = (Column("setting", style="bold"), Column("value"), Column("from", style="dim"))
+    show(args, data, Table(columns, rows))
+    return ExitCode.OK

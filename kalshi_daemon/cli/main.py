@@ -1,0 +1,137 @@
+"""Entry point: finds the command, runs it, and turns every error of ours into one line and its exit code."""
+
+import importlib
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Final, NoReturn
+
+from kalshi_daemon import __version__
+from kalshi_daemon.cli.common import Parser, Subparsers, UsageError
+from kalshi_daemon.errors import DaemonError, ExitCode
+
+PROGRAM: Final = "kalshi-daemon"
+INTERRUPTED: Final = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command by name. Its module is imported only when it is the one asked for."""
+
+    name: str
+    summary: str
+
+    @property
+    def module(self) -> str:
+        return f"kalshi_daemon.cli.{self.name.replace('-', '_')}"
+
+
+COMMANDS: Final = (
+    Command("run", "trade a session (mode sim by default: built-in exchange, no keys)"),
+    Command("simulate-exchange", "serve the simulated exchange and index feed on loopback"),
+    Command("config", "print the effective settings, redacted, with where each came from"),
+    Command("windows", "print the windows of any span of days, with all edges"),
+    Command("orders", "orders of a day, from the journal"),
+    Command("resting", "ask the exchange what rests"),
+    Command("cancel-all", "cancel everything at the exchange and verify that nothing rests"),
+    Command("kill", "engage the kill switch: no new orders, everything resting is cancelled"),
+    Command("unkill", "release the kill switch"),
+    Command("why", "the last decision for a market, guard by guard"),
+)
+
+EXIT_CODES: Final = """\
+exit codes:
+    0  done
+    1  failed
+    2  wrong command line
+    3  UNVERIFIED: stopped, but the exchange did not confirm that nothing rests
+    4  understood and refused (guards closed, nothing found)
+   69  the exchange or the feed cannot be reached
+   78  configuration, key or plan is wrong; restarting cannot help
+  130  interrupted
+"""
+
+
+def entry() -> NoReturn:
+    """The console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command line; returns the exit code. --help and --version leave by SystemExit(0), as argparse does."""
+    try:
+        parser = _parser(argv)
+        args = parser.parse_args(argv)
+        module: ModuleType | None = getattr(args, "module", None)
+        if module is None:
+            raise UsageError("a command is required", PROGRAM)
+        code = int(module.run(args))
+        sys.stdout.flush()
+    except DaemonError as error:
+        return _report(error, as_json="--json" in argv)
+    except BaseExceptionGroup as group:
+        ours = _only_ours(group)
+        if ours is None:
+            raise
+        return _report(ours, as_json="--json" in argv)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has seen enough (`| head`). Standard output is pointed away so that nothing fails at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(ExitCode.OK)
+    return code
+
+
+def _parser(argv: Sequence[str]) -> Parser:
+    """The whole parser, with the options of the one command that `argv` names and the names of all others."""
+    parser = Parser(prog=PROGRAM, description=_description(), epilog=EXIT_CODES)
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
+    subparsers: Subparsers = parser.add_subparsers(
+        title="commands", metavar="COMMAND", dest="command", parser_class=Parser
+    )
+    for command in COMMANDS:
+        if importlib.util.find_spec(command.module) is None:
+            continue
+        if command.name not in argv:
+            subparsers.add_parser(command.name, help=command.summary)
+            continue
+        module = importlib.import_module(command.module)
+        module.add_parser(subparsers)
+        subparsers.choices[command.name].set_defaults(module=module)
+    return parser
+
+
+def _description() -> str:
+    return "Maker-only trading daemon for Kalshi's S&P 500 and Nasdaq-100 hourly ladders and 16:00 closes."
+
+
+def _only_ours(group: BaseExceptionGroup[BaseException]) -> DaemonError | None:
+    """The error to report for a task group that failed with errors of ours alone; None when anything else is in it."""
+    leaves: list[BaseException] = []
+    pending: list[BaseException] = [group]
+    while pending:
+        one = pending.pop()
+        if isinstance(one, BaseExceptionGroup):
+            pending.extend(reversed(one.exceptions))
+        else:
+            leaves.append(one)
+    ours = [leaf for leaf in leaves if isinstance(leaf, DaemonError)]
+    return ours[0] if len(ours) == len(leaves) else None
+
+
+def _report(error: DaemonError, *, as_json: bool) -> int:
+    """One line on standard error: what is wrong, where, and what to do."""
+    line = " ".join(str(error).split())
+    if as_json:
+        print(
+            json.dumps({"error": {"type": type(error).__name__, "message": line, "exit_code": int(error.exit_code)}}),
+            file=sys.stderr,
+        )
+    else:
+        print(f"{PROGRAM}: {line}", file=sys.stderr)
+    return int(error.exit_code)

@@ -1,0 +1,27 @@
+"""`kalshi-daemon unkill`: release the kill switch."""
+
+import argparse
+
+from kalshi_daemon.cli.common import Subparsers, load
+from kalshi_daemon.cli.output import Column, Table, show
+from kalshi_daemon.errors import ExitCode
+from kalshi_daemon.operations.kill_switch import kill_switch_path, release
+from kalshi_daemon.settings_loader import Credentials
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    subparsers.add_parser(
+        "unkill",
+        help="release the kill switch",
+        description="Removes the kill switch file of the mode. Exit code 0 when it was engaged, 4 when it was not.",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = load(args, Credentials.NONE).settings
+    path = kill_switch_path(settings.mode_dir)
+    was = release(path)
+    columns = (Column("mode"), Column("kill switch"), Column("file"))
+    rows = ((settings.mode.value, "released" if was else "was not engaged", str(path)),)
+    show(args, {"mode": settings.mode.value, "engaged": False, "was_engaged": was, "path": path}, Table(columns, rows))
+    return ExitCode.OK if was else ExitCode.REFUSED

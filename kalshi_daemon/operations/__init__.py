@@ -1,0 +1,1 @@
+"""Operations: logging, the kill switch, systemd notification, the instance lock."""
