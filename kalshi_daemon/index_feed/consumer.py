@@ -123,7 +123,10 @@ class IndexFeed:
         while True:
             session = _Session(pending=set(self._topics), quiet_since_ns=self._clock.now_ns())
             try:
-                await self._hold(session)
+                try:
+                    await self._hold(session)
+                finally:
+                    self._state.feed.connected = False  # before any back-off, not after it
             except FeedAuthFailed as refused:
                 self._state.feed.problem = refused.message
                 log.error("feed.auth_failed", message=refused.message)  # noqa: TRY400 - the vendor's words say it all
@@ -132,8 +135,6 @@ class IndexFeed:
                 raise ConfigurationError("index_feed.url", str(wrong), "wss://HOST/indices") from None
             except (FeedError, *_NETWORK_ERRORS) as ended:
                 await self._back_off(session, ended)
-            finally:
-                self._state.feed.connected = False
 
     async def _back_off(self, session: _Session, ended: BaseException) -> None:
         if (task := asyncio.current_task()) is not None and task.cancelling():
