@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kalshi_daemon.calibration.density import ResidualLaw
-from kalshi_daemon.calibration.recalibration import BUCKET_CENTRES_MIN
+from kalshi_daemon.calibration.recalibration import BUCKET_CENTRES_MIN, Recalibration
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.units import HOUR, MINUTE, SECOND, Nanos, from_s
 
@@ -39,7 +39,8 @@ class Taken:
     scale_squared: float
     """c^2 as it was."""
     residual: ResidualLaw
-    asof_ns: Nanos
+    layer: Recalibration
+    """Which record it belongs to: full hours and closes are kept apart."""
 
 
 def fixings(session: Session) -> tuple[Nanos, ...]:

@@ -21,6 +21,8 @@ TAIL: Final = 0.005
 """Probability beyond which the Student t takes over, on either side."""
 SPACING_LEAST: Final = 1e-6
 """Least distance of two neighbouring quantiles, in residual sd: keeps the cdf invertible."""
+SQUARE_MOST: Final = 9.0
+"""A squared residual counts at most as that of three sigma when the scale is learnt."""
 _INSIDE: Final = tuple(position for position, level in enumerate(LEVELS) if TAIL - 1e-12 <= level <= 1.0 - TAIL + 1e-12)
 NODES: Final[Floats] = np.array([LEVELS[position] for position in _INSIDE])
 NODES.flags.writeable = False
@@ -37,6 +39,8 @@ class ResidualLaw:
     scale: float
     second_moment: float
     """E[z^2] under this law: what a squared residual is compared with."""
+    capped_share: float
+    """E[min(z^2, 9 E[z^2])] / E[z^2]: what is left of it when one residual counts as three sigma at most."""
 
     def cdf(self, z: Floats) -> Floats:
         """P(Z <= z), shape (n,) -> (n,). +-inf are allowed; NaN stays NaN."""
@@ -48,6 +52,10 @@ class ResidualLaw:
             above = TAIL * stdtr(self.nu, -np.maximum(z, high) / self.scale) / stdtr(self.nu, -high / self.scale)
             inside = np.where(z < low, below, np.where(z > high, 1.0 - above, inside))
         return inside
+
+    def relative_square(self, z: float) -> float:
+        """z^2 against what this law expects of it, capped at three sigma; its mean under the law is 1."""
+        return min(z * z / self.second_moment, SQUARE_MOST) / self.capped_share
 
     def quantiles(self, probabilities: Floats) -> Floats:
         """The inverse of `cdf`, shape (n,) -> (n,); 0 and 1 give -inf and +inf."""
@@ -98,9 +106,10 @@ def law_of(table: ResidualTable) -> ResidualLaw:
     nodes = strictly_increasing([table.quantiles[position] for position in _INSIDE])
     if not nodes[0] < 0.0 < nodes[-1]:
         raise ValueError("a residual law must have mass on both sides of zero")
-    raw = ResidualLaw(nodes, table.nu, table.scale, 1.0)
-    moment = float(np.mean(np.square(raw.quantiles(_MOMENT_GRID))))
-    return ResidualLaw(nodes, table.nu, table.scale, moment)
+    squares = np.square(ResidualLaw(nodes, table.nu, table.scale, 1.0, 1.0).quantiles(_MOMENT_GRID))
+    moment = float(np.mean(squares))
+    share = float(np.mean(np.minimum(squares, SQUARE_MOST * moment))) / moment
+    return ResidualLaw(nodes, table.nu, table.scale, moment, share)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,6 +138,7 @@ class LawFamily:
             keep * near.nu + weight * far.nu,
             keep * near.scale + weight * far.scale,
             keep * near.second_moment + weight * far.second_moment,
+            keep * near.capped_share + weight * far.capped_share,
         )
 
 

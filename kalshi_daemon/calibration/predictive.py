@@ -11,10 +11,13 @@ from kalshi_daemon.calibration.density import ResidualLaw
 from kalshi_daemon.calibration.recalibration import PitMap
 from kalshi_daemon.domain.contract import Contract
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.units import POINT, SETTLEMENT_STEP, Level, Nanos
+from kalshi_daemon.units import POINT, SETTLEMENT_STEP, Nanos
 
 Floats = NDArray[np.float64]
+Levels = NDArray[np.int64]
 
+_OPEN: Final = np.iinfo(np.int64).min
+"""Stands for an end that is open."""
 _HALF_STEP: Final = SETTLEMENT_STEP // 2
 _SMALLEST: Final = float(np.finfo(np.float64).tiny)
 
@@ -56,25 +59,30 @@ class PredictiveLaw:
         Settlement values have two decimals, so a contract pays on the grid points from `lowest` to `highest`; their
         outer edges lie half a step (0.005 point) further out (model.md section 6).
         """
-        ends = np.empty(2 * len(contracts))
-        for position, contract in enumerate(contracts):
+        for contract in contracts:
             if contract.index is not self.index:
                 raise ValueError(f"{contract.market_ticker} settles on {contract.index}, the law is of {self.index}")
-            ends[2 * position] = 0.0 if contract.lowest is None else lower_edge(contract.lowest)
-            ends[2 * position + 1] = np.inf if contract.highest is None else upper_edge(contract.highest)
-        below = self.cdf(ends)
+        lowest = np.array([_OPEN if contract.lowest is None else contract.lowest for contract in contracts], np.int64)
+        highest = np.array(
+            [_OPEN if contract.highest is None else contract.highest for contract in contracts], np.int64
+        )
+        has_low, has_high = lowest != _OPEN, highest != _OPEN
+        below = self.cdf(np.concatenate((lower_edges(lowest[has_low]), upper_edges(highest[has_high]))))
+        split = int(has_low.sum())
+        found = np.ones(len(contracts))
+        found[has_high] = below[split:]
+        found[has_low] -= below[:split]
         # An interval without a grid point (never listed) would come out negative: it pays nothing.
-        found: Floats = np.maximum(below[1::2] - below[0::2], 0.0)
-        return found
+        return np.maximum(found, 0.0)
 
 
-def lower_edge(lowest: Level) -> float:
-    """Half a step below the first settlement value that is >= lowest, in points."""
+def lower_edges(lowest: Levels) -> Floats:
+    """Half a step below the first settlement value that is >= lowest; 1/10 000 point in, points out."""
     return (-(-lowest // SETTLEMENT_STEP) * SETTLEMENT_STEP - _HALF_STEP) / POINT
 
 
-def upper_edge(highest: Level) -> float:
-    """Half a step above the last settlement value that is <= highest, in points."""
+def upper_edges(highest: Levels) -> Floats:
+    """Half a step above the last settlement value that is <= highest; 1/10 000 point in, points out."""
     return (highest // SETTLEMENT_STEP * SETTLEMENT_STEP + _HALF_STEP) / POINT
 
 

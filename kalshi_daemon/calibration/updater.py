@@ -6,7 +6,7 @@ Nothing is read but the arguments: time is the vendor's stamp of a tick, and a f
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import inf, isfinite, log
+from math import inf, isfinite, log, sqrt
 from typing import Final
 
 import numpy as np
@@ -87,6 +87,16 @@ class Today:
     """By fixing; at most the agenda's marks."""
 
 
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """One horizon as the frozen model sees it, and the online layer it answers to."""
+
+    horizon_min: float
+    variance: float
+    residual: ResidualLaw
+    layer: Recalibration
+
+
 class RollingCalibration:
     """One index's model. Single writer: whoever calls `on_tick`; readers call `forecast` and `health`."""
 
@@ -112,7 +122,8 @@ class RollingCalibration:
         self.variance = VarianceState.cold(settings.daily_vol_prior)
         self.ratio = RangeRatio()
         self.daily = DailyState()
-        self.recalibration = Recalibration.fresh(scale_prior)
+        self.hour_layer = Recalibration.fresh(scale_prior)
+        self.close_layer = Recalibration.fresh(scale_prior)
         self.base: Floats = BASE_CURVE
         self.today: Today | None = None
         self.closing: tuple[Nanos, float] | None = None
@@ -243,7 +254,8 @@ class RollingCalibration:
         if self.today is not None:
             self._work_off(self.today, session.open_ns)
             self._finish(self.today)
-            self.recalibration.next_session()
+            self.hour_layer.next_session()
+            self.close_layer.next_session()
         widening = self.settings.half_day_widening if session.half_day else 1.0
         self.today = Today(session, curve_of(self.base, session, self._events(session)), self.base, widening)
         self._misprints = 0
@@ -297,17 +309,15 @@ class RollingCalibration:
         model = self._model(today, item.at_ns, item.target_ns)
         if model is None or today.path is None:
             return
-        horizon, variance, residual = model
-        scale = self.recalibration.at(horizon).scale_squared
-        taken = Taken(bucket, today.path.last, variance, scale, residual, item.at_ns)
+        scale = model.layer.at(model.horizon_min).scale_squared
+        taken = Taken(bucket, today.path.last, model.variance, scale, model.residual, model.layer)
         today.waiting.setdefault(item.target_ns, []).append(taken)
 
     def _score(self, taken: Taken, fixing: float) -> None:
-        squared = log(fixing / taken.level) ** 2
+        moved = log(fixing / taken.level)
         sigma = settled_sigma(taken.variance, taken.scale_squared, self._basis)
-        z = np.array([log(fixing / taken.level) / sigma])
-        pit = float(taken.residual.cdf(z)[0])
-        self.recalibration.learn(taken.bucket, squared / taken.variance / taken.residual.second_moment, pit)
+        pit = float(taken.residual.cdf(np.array([moved / sigma]))[0])
+        taken.layer.learn(taken.bucket, taken.residual.relative_square(moved / sqrt(taken.variance)), pit)
 
     # Laws out
 
@@ -323,16 +333,15 @@ class RollingCalibration:
         model = self._model(today, now_ns, target_ns)
         if model is None:
             return None
-        horizon, variance, residual = model
-        correction = self.recalibration.at(horizon)
+        correction = model.layer.at(model.horizon_min)
         return PredictiveLaw(
             index=self.index,
             asof_ns=now_ns,
             target_ns=target_ns,
             level=today.path.last,
-            sigma=settled_sigma(variance, correction.scale_squared, self._basis),
+            sigma=settled_sigma(model.variance, correction.scale_squared, self._basis),
             calibration_error=correction.standard_error(),
-            residual=residual,
+            residual=model.residual,
             pit_map=correction.pit_map,
         )
 
@@ -345,8 +354,8 @@ class RollingCalibration:
         seen = path.watched_so_far()
         return CalibrationHealth(seen >= self.settings.ready_after_minutes, self._last_seen_ns, seen)
 
-    def _model(self, today: Today, now_ns: Nanos, target_ns: Nanos) -> tuple[float, float, ResidualLaw] | None:
-        """(horizon in minutes, model variance, residual law) from the last price to the target."""
+    def _model(self, today: Today, now_ns: Nanos, target_ns: Nanos) -> Outlook | None:
+        """From the last price to the target, before the online layer."""
         path = today.path
         if path is None or target_ns > today.session.close_ns:
             return None
@@ -357,9 +366,10 @@ class RollingCalibration:
             return None
         if self._view is None:
             self._view = self._look(today, path)
-        family = CLOSE_FAMILY if target_ns == today.session.close_ns else HOUR_FAMILY
         variance = self._view.variance(horizon, mass) * today.widening**2
-        return horizon, variance, family.at(horizon)
+        if target_ns == today.session.close_ns:
+            return Outlook(horizon, variance, CLOSE_FAMILY.at(horizon), self.close_layer)
+        return Outlook(horizon, variance, HOUR_FAMILY.at(horizon), self.hour_layer)
 
     def _look(self, today: Today, path: SessionPath) -> VarianceForecast:
         span = path.running()
