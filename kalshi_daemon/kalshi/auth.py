@@ -92,7 +92,7 @@ class Verifier:
     def __init__(self, public_pem: bytes, key_id: str, tolerance_ms: int) -> None:
         key = load_pem_public_key(public_pem)
         if not isinstance(key, (RSAPublicKey, Ed25519PublicKey)):
-            raise ConfigurationError("public key", f"is {type(key).__name__}", "RSA or Ed25519 keys are supported")
+            raise ConfigurationError("public key", "is neither RSA nor Ed25519")
         self._public_key: PublicKey = key
         self.key_id = key_id
         self.tolerance_ms = tolerance_ms
@@ -166,7 +166,7 @@ def signer_from_pem(pem: bytes, key_id: str, where: str = "private key") -> Sign
         return Signer(key, key_id)
     if isinstance(key, Ed25519PrivateKey):
         return Signer(key, key_id)
-    raise ConfigurationError(where, f"is a {type(key).__name__}", "Kalshi takes RSA and Ed25519 keys")
+    raise ConfigurationError(where, "is neither an RSA nor an Ed25519 key", "Kalshi takes these two kinds")
 
 
 def generate_ed25519_pem() -> bytes:
