@@ -103,7 +103,7 @@ def _read_calendar(first: date, last: date) -> list[tuple[date, Nanos, Nanos]]:
         calendar = exchange_calendars.get_calendar(
             "XNYS", start=(first - _MARGIN).isoformat(), end=(last + _MARGIN).isoformat()
         )
-    except (ValueError, exchange_calendars.errors.CalendarError) as error:
+    except (ValueError, OverflowError, exchange_calendars.errors.CalendarError) as error:
         raise ConfigurationError("calendar", f"XNYS cannot give {first} .. {last}: {_first_line(error)}") from error
     schedule = calendar.schedule
     return [

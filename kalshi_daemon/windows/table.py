@@ -126,12 +126,12 @@ def _window(
     opens = max(first, before or first)
     if series.cadence is Cadence.CLOSE:
         opens = max(opens, Nanos(target - from_s(settings.close_opens_before_s)))
-    new_until = Nanos(target - from_s(settings.new_quotes_until_s))
-    if opens >= new_until:
-        return None
     gone_by = Nanos(target - from_s(settings.gone_by_s))
     cancel_at = Nanos(gone_by - from_s(settings.cancel_lead_s))
-    assert new_until <= cancel_at < gone_by < target, "the settings loader orders the edges"
+    # Never a new quote after cancelling has started, whatever the settings say (the loader refuses such settings).
+    new_until = min(Nanos(target - from_s(settings.new_quotes_until_s)), cancel_at)
+    if opens >= new_until:
+        return None
     return Window(
         series=series,
         event_ticker=f"{series.ticker}-{event_stamp(target)}",
