@@ -1,0 +1,394 @@
+"""The journal: SQLite, write-ahead logged, intents before they are sent, outcomes after (docs/decisions/0003).
+
+Calls block the loop for one disk flush at most (`synchronous=full`), which is the point: a request leaves after its
+intent is on disk. Every failure of the file is StateCorrupt with the path and what to do; nothing is ever repaired
+silently. Reads are bounded; at the bound they raise instead of leaving something out.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Literal, Self
+
+from kalshi_daemon.domain.order import Fill, Order, Settlement, Status
+from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.errors import StateCorrupt
+from kalshi_daemon.orders.journal_schema import MIGRATIONS
+from kalshi_daemon.orders.ledger import BookedFill, Inherited, Result
+from kalshi_daemon.units import Count, Dollars, Nanos, Price
+
+ROWS_MOST: Final = 200_000
+"""Most rows any read returns: the venue allows that many open orders (kalshi.md 2.3); beyond it is not our file."""
+_BUSY_MS: Final = 2_000
+_LIVE: Final = tuple(status.value for status in Status if status.live)
+_ADVICE: Final = "move the file (and its -wal and -shm) away and restart: the exchange's own lists are then read afresh"
+_ORDER_COLUMNS: Final = (
+    "client_order_id, market_ticker, event_ticker, series_ticker, profile, side, price, count, created_ns, fair,"
+    " required_edge, status, expires_ns, order_id, filled, updated_ns, reason"
+)
+_FILL_COLUMNS: Final = (
+    "trade_id, order_id, client_order_id, market_ticker, event_ticker, series_ticker, side, price, count, fee,"
+    " is_taker, event_ns"
+)
+
+
+class Journal:
+    """One open journal. Not for several writers: the instance lock keeps other daemons out; readers are welcome."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
+        self._db = connection
+        self._path = path
+        self._depth = 0
+
+    @classmethod
+    def open(cls, path: Path, now_ns: Nanos, *, synchronous: Literal["full", "normal"] = "full") -> Self:
+        """Open or create, check and migrate. Raises StateCorrupt."""
+        journal: Self | None = None
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            journal = cls(sqlite3.connect(path, isolation_level=None), path)
+            journal._prepare(synchronous)
+            journal._migrate(now_ns)
+        except (sqlite3.Error, OSError) as problem:
+            if journal is not None:
+                journal._db.close()
+            raise StateCorrupt(str(path), f"journal cannot be opened ({problem}); {_ADVICE}") from problem
+        except StateCorrupt:
+            if journal is not None:
+                journal._db.close()
+            raise
+        return journal
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Open an existing journal for reading only, also while a daemon writes it. Raises StateCorrupt."""
+        try:
+            journal = cls(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None), path)
+            journal._db.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+            journal._check_version(journal._version())
+        except sqlite3.Error as problem:
+            raise StateCorrupt(str(path), f"journal cannot be read ({problem})") from problem
+        return journal
+
+    def close(self) -> None:
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it or nothing, on disk when it returns. Nested ones belong to the outermost."""
+        if self._depth:
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+            return
+        self._do("BEGIN IMMEDIATE")
+        self._depth = 1
+        try:
+            yield
+        except BaseException:
+            self._depth = 0
+            self._db.rollback()
+            raise
+        self._depth = 0
+        self._do("COMMIT")
+
+    # --- orders -------------------------------------------------------------------------------------------------------
+
+    def record_intents(self, orders: Sequence[Order]) -> None:
+        """Write down orders before any of them is sent. Raises StateCorrupt when an id was used before."""
+        marks = ", ".join("?" * 17)
+        with self.transaction():
+            for order in orders:
+                self._do(f"INSERT INTO orders ({_ORDER_COLUMNS}) VALUES ({marks})", _order_row(order))  # noqa: S608 - constants
+                self._event(order, order.created_ns, "Intended", {})
+
+    def record_outcome(self, order: Order, at_ns: Nanos, event: str, detail: Mapping[str, Any]) -> None:
+        """Write down what an order has become and why. Raises StateCorrupt for an order that was never intended."""
+        with self.transaction():
+            done = self._do(
+                "UPDATE orders SET status = ?, expires_ns = ?, order_id = ?, filled = ?, updated_ns = ?, reason = ?"
+                " WHERE client_order_id = ?",
+                (
+                    order.status.value,
+                    order.expires_ns,
+                    order.order_id,
+                    order.filled,
+                    order.updated_ns,
+                    order.reason,
+                    order.client_order_id,
+                ),
+            )
+            if done.rowcount != 1:
+                raise StateCorrupt(str(self._path), f"order {order.client_order_id} has an outcome but no intent")
+            self._event(order, at_ns, event, detail)
+
+    def record_expiries(self, orders: Sequence[Order]) -> None:
+        """Renewed expiries, without an event each: there are many and the exchange's list says the same."""
+        with self.transaction():
+            for order in orders:
+                values = (order.expires_ns, order.client_order_id)
+                self._do("UPDATE orders SET expires_ns = ? WHERE client_order_id = ?", values)
+
+    def live_orders(self) -> list[Order]:
+        """Every order that may still trade, oldest first."""
+        marks = ", ".join("?" * len(_LIVE))
+        return self._orders(f"status IN ({marks}) ORDER BY created_ns, client_order_id", _LIVE)
+
+    def orders_since(self, since_ns: Nanos, most: int) -> list[Order]:
+        """The last `most` orders that changed at or after `since_ns`, latest first."""
+        return self._orders("updated_ns >= ? ORDER BY updated_ns DESC LIMIT ?", (since_ns, most))
+
+    def order(self, client_order_id: str) -> Order | None:
+        found = self._orders("client_order_id = ?", (client_order_id,))
+        return found[0] if found else None
+
+    def order_of(self, order_id: str) -> Order | None:
+        """By the exchange's id."""
+        found = self._orders("order_id = ?", (order_id,))
+        return found[0] if found else None
+
+    def history(self, client_order_id: str) -> list[tuple[Nanos, str, str, dict[str, Any]]]:
+        """(at, event, status after it, detail) of one order, in order."""
+        rows = self._rows(
+            "SELECT at_ns, event, status, detail FROM order_events WHERE client_order_id = ? ORDER BY seq",
+            (client_order_id,),
+        )
+        return [(Nanos(at), event, status, json.loads(detail)) for at, event, status, detail in rows]
+
+    # --- fills --------------------------------------------------------------------------------------------------------
+
+    def add_fill(self, booked: BookedFill, booked_ns: Nanos) -> bool:
+        """Write down a fill; False when its trade id is there already (whatever it then says)."""
+        fill = booked.fill
+        values = (
+            fill.trade_id,
+            fill.order_id,
+            fill.client_order_id,
+            fill.market_ticker,
+            booked.event_ticker,
+            booked.series_ticker,
+            fill.side.value,
+            fill.price,
+            fill.count,
+            fill.fee,
+            int(fill.is_taker),
+            fill.event_ns,
+            booked_ns,
+        )
+        marks = ", ".join("?" * len(values))
+        sql = f"INSERT INTO fills ({_FILL_COLUMNS}, booked_ns) VALUES ({marks}) ON CONFLICT (trade_id) DO NOTHING"  # noqa: S608 - constants
+        return self._do(sql, values).rowcount == 1
+
+    def fill(self, trade_id: str) -> BookedFill | None:
+        found = self._fills("trade_id = ?", (trade_id,))
+        return found[0] if found else None
+
+    def filled_total(self, order_id: str) -> Count:
+        """The sum of the fills known of one order."""
+        rows = self._rows("SELECT COALESCE(SUM(count), 0) FROM fills WHERE order_id = ?", (order_id,))
+        return Count(rows[0][0])
+
+    def fills_since(self, since_ns: Nanos) -> list[BookedFill]:
+        return self._fills("event_ns >= ? ORDER BY event_ns, trade_id", (since_ns,))
+
+    def fills_that_matter(self, settled_since_ns: Nanos) -> list[BookedFill]:
+        """Fills of markets that are not settled, or were settled at or after `settled_since_ns`."""
+        return self._fills(
+            "market_ticker NOT IN (SELECT market_ticker FROM settlements WHERE settled_ns < ?)"
+            " ORDER BY event_ns, trade_id",
+            (settled_since_ns,),
+        )
+
+    # --- settlements, inherited positions, cursors --------------------------------------------------------------------
+
+    def add_result(self, market_ticker: str, event_ticker: str, result: Result, booked_ns: Nanos) -> None:
+        """Write down how a market ended, as far as known; a settlement of the exchange's list is not overwritten."""
+        self._do(
+            "INSERT INTO settlements (market_ticker, event_ticker, result, settled_ns, booked_ns)"
+            " VALUES (?, ?, ?, ?, ?) ON CONFLICT (market_ticker) DO UPDATE SET result = excluded.result,"
+            " settled_ns = excluded.settled_ns, booked_ns = excluded.booked_ns WHERE revenue IS NULL",
+            (market_ticker, event_ticker, result.result, result.at_ns, booked_ns),
+        )
+
+    def add_settlement(self, settlement: Settlement, booked_ns: Nanos) -> None:
+        """Write down a settlement as the exchange lists it; it overrides a result booked before."""
+        self._do(
+            "INSERT OR REPLACE INTO settlements (market_ticker, event_ticker, result, revenue, fee, yes_count,"
+            " no_count, settled_ns, booked_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                settlement.market_ticker,
+                settlement.event_ticker,
+                settlement.result,
+                settlement.revenue,
+                settlement.fee,
+                settlement.yes_count,
+                settlement.no_count,
+                settlement.settled_ns,
+                booked_ns,
+            ),
+        )
+
+    def results_since(self, since_ns: Nanos) -> dict[str, Result]:
+        rows = self._rows(
+            "SELECT market_ticker, result, settled_ns, revenue FROM settlements WHERE settled_ns >= ?", (since_ns,)
+        )
+        return {
+            ticker: Result(result, Nanos(at), None if revenue is None else Dollars(revenue))
+            for ticker, result, at, revenue in rows
+        }
+
+    def inherit(self, positions: Sequence[Inherited]) -> None:
+        with self.transaction():
+            for held in positions:
+                values = (held.market_ticker, held.event_ticker, held.series_ticker, held.count)
+                self._do("INSERT OR REPLACE INTO inherited VALUES (?, ?, ?, ?)", values)
+
+    def inherited(self, settled_since_ns: Nanos) -> list[Inherited]:
+        rows = self._rows(
+            "SELECT market_ticker, event_ticker, series_ticker, count FROM inherited WHERE market_ticker NOT IN"
+            " (SELECT market_ticker FROM settlements WHERE settled_ns < ?)",
+            (settled_since_ns,),
+        )
+        return [Inherited(ticker, event, series, Count(count)) for ticker, event, series, count in rows]
+
+    def cursor(self, name: str) -> Nanos | None:
+        rows = self._rows("SELECT value FROM cursors WHERE name = ?", (name,))
+        return Nanos(rows[0][0]) if rows else None
+
+    def set_cursor(self, name: str, value: Nanos) -> None:
+        self._do("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (name, value))
+
+    def forget(self, before_ns: Nanos) -> None:
+        """Drop what ended before `before_ns`: events, ended orders, and settled markets with their fills."""
+        settled = "(SELECT market_ticker FROM settlements WHERE settled_ns < ?)"
+        marks = ", ".join("?" * len(_LIVE))
+        with self.transaction():
+            self._do("DELETE FROM order_events WHERE at_ns < ?", (before_ns,))
+            self._do(f"DELETE FROM orders WHERE updated_ns < ? AND status NOT IN ({marks})", (before_ns, *_LIVE))  # noqa: S608 - constants
+            self._do(f"DELETE FROM fills WHERE event_ns < ? AND market_ticker IN {settled}", (before_ns, before_ns))  # noqa: S608 - constants
+            self._do(f"DELETE FROM inherited WHERE market_ticker IN {settled}", (before_ns,))  # noqa: S608 - constants
+            self._do("DELETE FROM settlements WHERE settled_ns < ?", (before_ns,))
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _prepare(self, synchronous: Literal["full", "normal"]) -> None:
+        self._db.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute(f"PRAGMA synchronous = {synchronous.upper()}")
+        verdict = self._db.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != ("ok",):
+            raise StateCorrupt(str(self._path), f"journal is damaged ({verdict}); {_ADVICE}")
+
+    def _migrate(self, now_ns: Nanos) -> None:
+        self._db.execute("CREATE TABLE IF NOT EXISTS schema (version INTEGER NOT NULL, applied_ns INTEGER NOT NULL)")
+        version = self._version()
+        self._check_version(version)
+        for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+            # executescript commits by itself, so the version row goes into the same script.
+            stamp = f"INSERT INTO schema VALUES ({number}, {int(now_ns)})"  # noqa: S608 - two integers
+            self._db.executescript(f"BEGIN; {script}; {stamp}; COMMIT;")
+
+    def _version(self) -> int:
+        row = self._db.execute("SELECT COALESCE(MAX(version), 0) FROM schema").fetchone()
+        return int(row[0])
+
+    def _check_version(self, version: int) -> None:
+        if version > len(MIGRATIONS):
+            raise StateCorrupt(
+                str(self._path),
+                f"journal has schema {version}, this daemon knows {len(MIGRATIONS)}: use a newer daemon",
+            )
+
+    def _event(self, order: Order, at_ns: Nanos, event: str, detail: Mapping[str, Any]) -> None:
+        self._do(
+            "INSERT INTO order_events (client_order_id, at_ns, event, status, detail) VALUES (?, ?, ?, ?, ?)",
+            (order.client_order_id, at_ns, event, order.status.value, json.dumps(dict(detail), separators=(",", ":"))),
+        )
+
+    def _orders(self, where: str, values: Sequence[Any]) -> list[Order]:
+        return [_order(row) for row in self._rows(f"SELECT {_ORDER_COLUMNS} FROM orders WHERE {where}", values)]  # noqa: S608 - constants
+
+    def _fills(self, where: str, values: Sequence[Any]) -> list[BookedFill]:
+        return [_fill(row) for row in self._rows(f"SELECT {_FILL_COLUMNS} FROM fills WHERE {where}", values)]  # noqa: S608 - constants
+
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        rows = self._fetch(sql, values)
+        if len(rows) > ROWS_MOST:
+            raise StateCorrupt(str(self._path), f"more than {ROWS_MOST} rows in one read: not a journal of ours")
+        return rows
+
+    def _fetch(self, sql: str, values: Sequence[Any]) -> list[Any]:
+        try:
+            return self._db.execute(sql, values).fetchmany(ROWS_MOST + 1)
+        except sqlite3.Error as problem:
+            raise StateCorrupt(str(self._path), f"journal cannot be read ({problem}); {_ADVICE}") from problem
+
+    def _do(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(sql, values)
+        except sqlite3.Error as problem:
+            raise StateCorrupt(str(self._path), f"journal cannot be written ({problem}); {_ADVICE}") from problem
+
+
+def _order_row(order: Order) -> tuple[Any, ...]:
+    return (
+        order.client_order_id,
+        order.market_ticker,
+        order.event_ticker,
+        order.series_ticker,
+        order.profile,
+        order.side.value,
+        order.price,
+        order.count,
+        order.created_ns,
+        order.fair,
+        order.required_edge,
+        order.status.value,
+        order.expires_ns,
+        order.order_id,
+        order.filled,
+        order.updated_ns,
+        order.reason,
+    )
+
+
+def _order(row: Sequence[Any]) -> Order:
+    return Order(
+        client_order_id=row[0],
+        market_ticker=row[1],
+        event_ticker=row[2],
+        series_ticker=row[3],
+        profile=row[4],
+        side=Side(row[5]),
+        price=Price(row[6]),
+        count=Count(row[7]),
+        created_ns=Nanos(row[8]),
+        fair=row[9],
+        required_edge=row[10],
+        status=Status(row[11]),
+        expires_ns=Nanos(row[12]),
+        order_id=row[13],
+        filled=Count(row[14]),
+        updated_ns=Nanos(row[15]),
+        reason=row[16],
+    )
+
+
+def _fill(row: Sequence[Any]) -> BookedFill:
+    fill = Fill(
+        trade_id=row[0],
+        order_id=row[1],
+        client_order_id=row[2],
+        market_ticker=row[3],
+        side=Side(row[6]),
+        price=Price(row[7]),
+        count=Count(row[8]),
+        fee=Dollars(row[9]),
+        is_taker=bool(row[10]),
+        event_ns=Nanos(row[11]),
+    )
+    return BookedFill(fill, event_ticker=row[4], series_ticker=row[5])

@@ -1,0 +1,226 @@
+"""Positions, cash and profit from fills and settlements, to 1/10 000 dollar. Pure; the order of arrival never matters.
+
+A position is YES-signed: a filled bid adds, a filled ask (sell YES = buy NO) subtracts. `cash` of a position is what
+its fills did to our money on the YES scale, fees included: a bid at P takes P x C, an ask brings P x C. For the part
+that is short the exchange in fact took (1 - P) x C and holds the pair's dollar; `exchange_cash` puts that dollar back,
+so that it equals the change of the exchange's own cash (kalshi.md section 7 "Collateral", "Rounding").
+
+Profit is realised when the market settles, in the New York day and week of the settlement: cash plus what the position
+pays. There is no settlement fee on binary markets. Market results are kept apart from positions, so a fill that turns
+up after its market's settlement is booked as if it had come in time.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import time, timedelta
+from typing import Final
+
+from kalshi_daemon.domain.order import Fill
+from kalshi_daemon.state import LedgerState, Position
+from kalshi_daemon.units import CONTRACT, PRICE_ONE, Count, Dollars, Nanos
+from kalshi_daemon.windows.eastern import eastern_day, eastern_ns
+
+FLAT: Final = "flat"
+"""Result of a market that was over while we held nothing: no settlement of ours will ever be listed."""
+_PAYS: Final = PRICE_ONE // CONTRACT
+"""What 1/100 contract pays, in 1/10 000 dollar."""
+_MICROS: Final = 100
+"""Millionths of a dollar in 1/10 000 dollar; price x count is in millionths."""
+
+
+@dataclass(frozen=True, slots=True)
+class BookedFill:
+    """A fill with the event and series its market belongs to."""
+
+    fill: Fill
+    event_ticker: str
+    series_ticker: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """A position the account held before the first fill we know of; what it cost is not known.
+
+    Its cost is taken at the worst: a dollar per contract either way, so that it can only turn out better.
+    """
+
+    market_ticker: str
+    event_ticker: str
+    series_ticker: str
+    count: Count
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a market ended: `yes`, `no`, `flat`, or a result that only the listed revenue explains (scalar, void)."""
+
+    result: str
+    at_ns: Nanos
+    revenue: Dollars | None = None
+    """What the exchange says our position paid; None while only the market's result is known."""
+
+
+def cash_of_fill(fill: Fill) -> Dollars:
+    """What a fill did to our cash on the YES scale, exact.
+
+    Balances are kept to $0.0001 and a fee is reported rounded up to that, so of a fractional fill's millionths the
+    part above the reported fee is the venue's own rounding: the change is the next multiple of $0.0001 upwards.
+    """
+    revenue_micro = -fill.side.sign * fill.price * fill.count
+    return Dollars(-((fill.fee * _MICROS - revenue_micro) // _MICROS))
+
+
+def payout(result: str, count: Count) -> Dollars | None:
+    """What a signed position brings on the YES scale; None for a result that does not say."""
+    if result == "yes":
+        return Dollars(count * _PAYS)
+    if result == "no" or count == 0:
+        return Dollars(0)
+    return None
+
+
+def revenue(result: str, count: Count) -> Dollars | None:
+    """What the exchange pays for a signed position: one dollar per contract on the right side."""
+    if result in {"yes", "no"}:
+        return Dollars(max(0, count if result == "yes" else -count) * _PAYS)
+    return Dollars(0) if count == 0 else None
+
+
+def day_start(now_ns: Nanos) -> Nanos:
+    """New York midnight of the day of `now_ns`."""
+    return eastern_ns(eastern_day(now_ns), time())
+
+
+def week_start(now_ns: Nanos) -> Nanos:
+    """New York midnight of that week's Monday."""
+    day = eastern_day(now_ns)
+    return eastern_ns(day - timedelta(days=day.weekday()), time())
+
+
+class Ledger:
+    """Owns its positions; everyone else reads them. Memory is bounded by `forget_settled`."""
+
+    def __init__(self) -> None:
+        self._positions: dict[str, Position] = {}
+        self._results: dict[str, Result] = {}
+        self._trades: dict[str, str] = {}
+        self._fees = 0
+        self._fills = 0
+        self._contracts = 0
+
+    # --- booking ------------------------------------------------------------------------------------------------------
+
+    def add_fill(self, booked: BookedFill) -> bool:
+        """Book a fill once; False when its trade id was booked before."""
+        fill = booked.fill
+        if fill.trade_id in self._trades:
+            return False
+        self._trades[fill.trade_id] = fill.market_ticker
+        position = self._position(fill.market_ticker, booked.event_ticker, booked.series_ticker)
+        position.count = Count(position.count + fill.side.sign * fill.count)
+        position.cash = Dollars(position.cash + cash_of_fill(fill))
+        position.fees = Dollars(position.fees + fill.fee)
+        self._fees += fill.fee
+        self._fills += 1
+        self._contracts += fill.count
+        self._mark(position)
+        return True
+
+    def inherit(self, held: Inherited) -> None:
+        """Take over a position of unknown cost. Call once per market, before its fills count."""
+        position = self._position(held.market_ticker, held.event_ticker, held.series_ticker)
+        position.count = Count(position.count + held.count)
+        position.cash = Dollars(position.cash - max(0, held.count) * _PAYS)
+        self._mark(position)
+
+    def set_result(self, market_ticker: str, result: Result) -> bool:
+        """Book how a market ended; False when that changes nothing. What the exchange listed is never overruled."""
+        known = self._results.get(market_ticker)
+        if known is not None and (known == result or (known.revenue is not None and result.revenue is None)):
+            return False
+        self._results[market_ticker] = result
+        position = self._positions.get(market_ticker)
+        if position is not None:
+            self._mark(position)
+        return True
+
+    def forget_settled(self, before_ns: Nanos) -> None:
+        """Drop markets settled before `before_ns`. Their trade ids go too: the journal still knows them."""
+        gone = {ticker for ticker, result in self._results.items() if result.at_ns < before_ns}
+        for ticker in gone:
+            del self._results[ticker]
+            self._positions.pop(ticker, None)
+        self._trades = {trade: ticker for trade, ticker in self._trades.items() if ticker not in gone}
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+
+    @property
+    def positions(self) -> Mapping[str, Position]:
+        return self._positions
+
+    def count(self, market_ticker: str) -> Count:
+        position = self._positions.get(market_ticker)
+        return Count(0) if position is None else position.count
+
+    def result(self, market_ticker: str) -> Result | None:
+        return self._results.get(market_ticker)
+
+    def open_positions(self) -> Iterable[Position]:
+        """Not settled yet, flat ones included."""
+        return (position for position in self._positions.values() if not position.settled)
+
+    def profit(self, market_ticker: str) -> Dollars | None:
+        """What a settled market made or lost; None while it is open."""
+        position = self._positions.get(market_ticker)
+        if position is None or not position.settled:
+            return None
+        return Dollars(position.cash + self._paid(position))
+
+    def realized(self, since_ns: Nanos, until_ns: Nanos | None = None) -> Dollars:
+        """Profit of the markets settled in [since, until)."""
+        total = 0
+        for ticker, result in self._results.items():
+            if result.at_ns >= since_ns and (until_ns is None or result.at_ns < until_ns):
+                total += self.profit(ticker) or 0
+        return Dollars(total)
+
+    def exchange_cash(self) -> Dollars:
+        """What all of it has done to the exchange's cash of the account: paid in full, pairs' dollars given back."""
+        total = 0
+        for position in self._positions.values():
+            held_back = 0 if position.settled else min(0, position.count) * _PAYS
+            total += position.cash + held_back + (self._paid(position) if position.settled else 0)
+        return Dollars(total)
+
+    def state(self, now_ns: Nanos) -> LedgerState:
+        """The shared form, as of now: today and this week begin at New York midnights."""
+        return LedgerState(
+            positions=dict(self._positions),
+            realized_today=self.realized(day_start(now_ns)),
+            realized_week=self.realized(week_start(now_ns)),
+            fees_total=Dollars(self._fees),
+            fills_total=self._fills,
+            contracts_total=Count(self._contracts),
+        )
+
+    # --- inside -------------------------------------------------------------------------------------------------------
+
+    def _position(self, market_ticker: str, event_ticker: str, series_ticker: str) -> Position:
+        found = self._positions.get(market_ticker)
+        if found is None:
+            found = self._positions[market_ticker] = Position(market_ticker, event_ticker, series_ticker)
+        return found
+
+    def _mark(self, position: Position) -> None:
+        """Settled or not: `flat` holds only while nothing is held, a result without a value only with its revenue."""
+        result = self._results.get(position.market_ticker)
+        known = result is not None and (payout(result.result, position.count) is not None or result.revenue is not None)
+        position.settled = result.result if result is not None and known else ""
+
+    def _paid(self, position: Position) -> Dollars:
+        result = self._results[position.market_ticker]
+        paid = payout(result.result, position.count)
+        if paid is not None:
+            return paid
+        assert result.revenue is not None, "a position is marked settled only when its payment is known"
+        return Dollars(result.revenue + min(0, position.count) * _PAYS)
