@@ -1,0 +1,151 @@
+"""One simulated session, put together: index paths, exchange, traders, feed, and time that drives them all.
+
+Everything inside happens in simulated-time order, second by second: what the exchange has due, then the index print of
+that second, then the traders. Orders of connected clients arrive in between, at the exchange's present.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from kalshi_daemon.clock import ElasticClock
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.domain.window import Session
+from kalshi_daemon.errors import ConfigurationError
+from kalshi_daemon.simulator.exchange import DEFAULT_RULES, Exchange, Rules
+from kalshi_daemon.simulator.feed_server import FeedServer
+from kalshi_daemon.simulator.index_path import IndexPath
+from kalshi_daemon.simulator.index_replay import load_replay
+from kalshi_daemon.simulator.index_synthetic import synthesize_session
+from kalshi_daemon.simulator.instruments import contract_of
+from kalshi_daemon.simulator.listing import session_listing
+from kalshi_daemon.simulator.sim_orders import OrderSpec, TimeInForce
+from kalshi_daemon.simulator.traders import Crowd, Ladder, TraderMix
+from kalshi_daemon.simulator.true_law import TrueLaw
+from kalshi_daemon.units import DOLLAR, HOUR, MINUTE, SECOND, Count, Dollars, Nanos, Price
+from kalshi_daemon.windows.sessions import load_sessions
+
+_NEW_YORK: Final = ZoneInfo("America/New_York")
+API_ACCOUNT: Final = "api"
+START_CASH: Final = Dollars(10_000 * DOLLAR)
+_TRADES_BEFORE_OPEN: Final = Nanos(10 * MINUTE)
+"""Traders turn to an event this long before it becomes the next one of its series."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorldPlan:
+    """What to play."""
+
+    seed: int
+    speed: float
+    session_date: date | None
+    start: time
+    until: time
+    index_replay: tuple[Path, ...] = ()
+    feed_api_key: str = "simulated-feed-key"
+    mix: TraderMix = TraderMix()
+    rules: Rules = DEFAULT_RULES
+    hold_for_follower_s: float = 0.0
+
+
+class _Access:
+    """The exchange as in-process traders see it, acting at the world's instant."""
+
+    def __init__(self, exchange: Exchange, now: Callable[[], Nanos]) -> None:
+        self._exchange = exchange
+        self._now = now
+
+    def best(self, market_ticker: str) -> tuple[Price | None, Price | None]:
+        return self._exchange.best(market_ticker)
+
+    def rest(self, account: str, market_ticker: str, side: Side, price: Price, count: Count) -> str | None:
+        spec = OrderSpec(market_ticker, side, price, count, post_only=True)
+        return self._exchange.submit(account, spec, self._now()).order_id
+
+    def take(self, account: str, market_ticker: str, side: Side, price: Price, count: Count) -> None:
+        spec = OrderSpec(market_ticker, side, price, count, time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL)
+        self._exchange.submit(account, spec, self._now())
+
+    def cancel(self, account: str, order_id: str) -> None:
+        self._exchange.cancel(account, order_id, self._now())
+
+
+class World:
+    """Everything but the sockets. `run_until(now)` is what the timekeeper drives."""
+
+    def __init__(self, plan: WorldPlan) -> None:
+        self.plan = plan
+        self.session, self.paths = _paths(plan)
+        day = date.fromisoformat(self.session.day)
+        self.start_ns = _new_york(day, plan.start)
+        self.end_ns = _new_york(day, plan.until)
+        if self.end_ns <= self.start_ns:
+            raise ConfigurationError("--until", f"{plan.until} is not after --from {plan.start}")
+        self.clock = ElasticClock(self.start_ns, plan.speed)
+        spot = {index: path.previous_close for index, path in self.paths.items()}
+        listing = session_listing(day, spot)
+        self.exchange = Exchange(self.clock.now_ns, plan.seed, self._value_at, listing, rules=plan.rules)
+        self.account = self.exchange.open_account(API_ACCOUNT, START_CASH)
+        laws = {index: TrueLaw(path) for index, path in self.paths.items()}
+        self._crowd = Crowd(
+            [
+                Ladder.of(
+                    [contract_of(market) for market in event.markets],
+                    event.settles_ns,
+                    Nanos(event.settles_ns - HOUR - _TRADES_BEFORE_OPEN),
+                )
+                for event in listing.events
+            ],
+            plan.mix,
+            plan.seed,
+            {index: path.value_at for index, path in self.paths.items()},
+            lambda index, now, target: laws[index].sigma(now, target),
+        )
+        for name in self._crowd.accounts:
+            self.exchange.open_account(name, Dollars(0), keeps_history=False, checks_cash=False)
+        self._now = self.start_ns
+        self._access = _Access(self.exchange, lambda: self._now)
+        self.feed = FeedServer(self.paths, self.clock, plan.feed_api_key)
+
+    def run_until(self, now_ns: Nanos) -> None:
+        """Execute everything up to and including `now_ns`, one second after the other."""
+        second = self._now - self._now % SECOND + SECOND
+        while second <= now_ns:
+            self._now = Nanos(second)
+            self.exchange.run_until(self._now)
+            self._crowd.act(self._now, self._access)
+            second += SECOND
+        self._now = now_ns
+        self.exchange.run_until(now_ns)
+        self.feed.publish(now_ns)
+
+    def _value_at(self, index: Index, at_ns: Nanos) -> float:
+        return self.paths[index].value_at(at_ns)
+
+
+def _paths(plan: WorldPlan) -> tuple[Session, dict[Index, IndexPath]]:
+    if plan.index_replay:
+        day = plan.session_date.isoformat() if plan.session_date else None
+        replay = load_replay(plan.index_replay, _session_on, day=day, seed=plan.seed)
+        return replay.session, replay.paths
+    if plan.session_date is None:
+        raise ConfigurationError("--session-date", "a made-up session needs a date", "e.g. --session-date 2026-11-23")
+    session = _session_on(plan.session_date.isoformat())
+    if session is None:
+        raise ConfigurationError(
+            "--session-date", f"{plan.session_date} is a weekend or holiday: no session", "see kalshi-daemon windows"
+        )
+    return session, synthesize_session(session, plan.seed)
+
+
+def _session_on(day: str) -> Session | None:
+    when = date.fromisoformat(day)
+    return load_sessions(when, when).session_on(when)
+
+
+def _new_york(day: date, at: time) -> Nanos:
+    return Nanos(int(datetime.combine(day, at, _NEW_YORK).timestamp()) * SECOND)
