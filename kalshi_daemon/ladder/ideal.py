@@ -13,6 +13,8 @@ from kalshi_daemon.ladder.fees import maker_fee
 from kalshi_daemon.units import CONTRACT, PRICE_ONE, SETTLEMENT_STEP, Count, Dollars, Price, complement
 from kalshi_daemon.venue.books import BookView
 
+_DUST: Final = 1e-9
+"""Dollars: 0.70 - 0.68 is 0.01999999... in floats and must still be two cents."""
 _FEE_STEPS_MOST: Final = 512
 """Grid steps taken to make room for the fee; a maker fee of any sane multiplier needs a handful."""
 
@@ -45,6 +47,17 @@ class SidePrice:
     ev: Price = Price(0)
     """Expected value per contract after the fee, rounded down to 1/10 000 dollar."""
     fee: Dollars = Dollars(0)
+    behind: Price = Price(0)
+    """How far the price stands behind the others' best of its own side; 0 when it joins or improves it."""
+
+    @property
+    def score(self) -> int:
+        """What candidates are ranked by: the expected value, less what must be swept before the quote is reached.
+
+        A stand-in for the fill rate of model.md 7.4. By expected value alone the quotes furthest from fair, which
+        never fill, would take the bins.
+        """
+        return self.ev - self.behind
 
 
 def best_price(side: Side, grid: PriceGrid, view: BookView, needs: Needs, own: Sequence[Order]) -> SidePrice:
@@ -59,7 +72,7 @@ def best_price(side: Side, grid: PriceGrid, view: BookView, needs: Needs, own: S
         return SidePrice(side, None, "one_sided")
     if not math.isfinite(needs.least_edge):
         return SidePrice(side, None, "no_edge")
-    limits = [_eagerness(side, needs.fair) - needs.least_edge * PRICE_ONE]
+    limits = [_eagerness(side, needs.fair) + (_DUST - needs.least_edge) * PRICE_ONE]
     others = view.best_bid if side is Side.BID else complement(view.best_ask)
     limits.append(others + needs.impact_cap)
     facing = [view.full_ask if side is Side.BID else view.full_bid]
@@ -75,11 +88,12 @@ def best_price(side: Side, grid: PriceGrid, view: BookView, needs: Needs, own: S
             break
         fee = maker_fee(needs.fees, at, needs.count)
         contracts = needs.count / CONTRACT
-        gain = edge(side, at, needs.fair, fee, contracts)
+        gain = edge(side, at, needs.fair, fee, contracts) + _DUST
         if gain >= needs.least_edge:
             if edge(side, at, needs.model_fair, fee, contracts) <= 0.0:
                 return SidePrice(side, None, "model_disagrees")
-            return SidePrice(side, at, "", Price(int(gain * PRICE_ONE // 1)), fee)
+            behind = Price(max(0, others - _flip(side, at)))
+            return SidePrice(side, at, "", Price(int(gain * PRICE_ONE // 1)), fee, behind)
         at = grid.below(at) if side is Side.BID else grid.above(at)
     return SidePrice(side, None, "no_edge")
 

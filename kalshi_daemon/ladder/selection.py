@@ -77,7 +77,7 @@ def propose(inputs: ScanInputs) -> QuotePlan:
     """The plan of one scan: new quotes (best first), orders that stay, orders to cancel, and one Look per market.
 
     Never more than `bins` unique markets over kept and new, one quote per market, at most one Look per market. Ranked
-    by expected value, ties nearer the money, then by ticker, so that equal inputs give equal plans.
+    by `SidePrice.score`, ties nearer the money, then by ticker, so that equal inputs give equal plans.
     """
     scan = _Scan(inputs)
     for market in inputs.markets:
@@ -206,7 +206,7 @@ class _Scan:
         ]
         ranked = sorted(
             self.candidates,
-            key=lambda one: (-one.choice.ev, abs(one.appraisal.fair - 0.5), one.market.ticker),
+            key=lambda one: (-one.choice.score, abs(one.appraisal.fair - 0.5), one.market.ticker),
         )
         for one in ranked:
             price = one.choice.price
@@ -308,7 +308,7 @@ class _Scan:
             disagrees = any(side.reason == "model_disagrees" for side in sides)
             self._note(market.ticker, view, appraisal, "model_disagrees" if disagrees else "no_edge")
             return
-        choice = max(priced, key=lambda side: side.ev)  # a tie keeps the bid
+        choice = max(priced, key=lambda side: side.score)  # a tie keeps the bid
         self._note(market.ticker, view, appraisal, "candidate", choice=choice)
         self.candidates.append(_Candidate(market, appraisal, choice))
 

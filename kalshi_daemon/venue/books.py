@@ -59,8 +59,8 @@ class BookKeeper:
 
     def ping(self, recv_ns: Nanos) -> None:
         """A sign of life of the connection counts for every subscription on it."""
-        for sid in self.sid_recv_ns:
-            self.sid_recv_ns[sid] = recv_ns
+        for sid, known_ns in self.sid_recv_ns.items():
+            self.sid_recv_ns[sid] = max(known_ns, recv_ns)
 
     def alive_ns(self, market_ticker: str) -> Nanos | None:
         """The last sign of life of this book's subscription; None before its first snapshot."""

@@ -77,7 +77,12 @@ class VenueMonitor:
         settings: Settings,
         *,
         listing_changed: Callable[[], None],
+        heard: Callable[[], Nanos | None] = lambda: None,
     ) -> None:
+        """`heard`: when anything at all, pings included, last arrived on the stream's connection; None while down.
+
+        `listing_changed` is called after every change of listed events, markets or their problems.
+        """
         self._state = state
         self._api = api
         self._stream = stream
@@ -85,6 +90,7 @@ class VenueMonitor:
         self._settings = settings.kalshi
         self._series = enabled_series(settings)
         self._listing_changed = listing_changed
+        self._heard = heard
         self._poll_ns = from_s(settings.kalshi.discovery_poll_s)
         self._listing = Listing(state.venue, self._series, self._poll_ns)
         self._keeper = BookKeeper(state.venue.books)
@@ -128,10 +134,6 @@ class VenueMonitor:
                     _log.warning("venue.event_fees", event_ticker=event.event_ticker, fee_type=event.fee_type)
             case _:
                 pass
-
-    def on_ping(self, recv_ns: Nanos) -> None:
-        """A ping of the connection: a sign of life of every quiet book."""
-        self._keeper.ping(recv_ns)
 
     async def run(self) -> None:
         """Poll and keep up until cancelled. Raises what is not a failed read: that is a bug."""
@@ -214,6 +216,9 @@ class VenueMonitor:
         """Give every whole book its subscription's last sign of life, and ask again for snapshots that did not come."""
         venue = self._state.venue
         now = self._clock.now_ns()
+        heard_ns = self._heard()
+        if heard_ns is not None:
+            self._keeper.ping(heard_ns)
         waiting: list[str] = []
         for ticker, book in venue.books.items():
             if book.synced:

@@ -67,7 +67,7 @@ def below(strike, *, index=Index.SPX, settles=TARGET, event=EVENT):
 def between(low, high, *, index=Index.SPX, settles=TARGET, event="KXINX-26NOV23H1600"):
     """Pays from `low` up to but not including `high`."""
     return Contract(
-        f"{event}-B{low}",
+        f"{event}-B{low}-{high}",
         event,
         KXINX.ticker,
         index,
