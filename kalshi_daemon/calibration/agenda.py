@@ -6,8 +6,7 @@ Bounded by construction: at most seven fixings and five marks each, plus two ear
 from dataclasses import dataclass
 from typing import Final
 
-from kalshi_daemon.calibration.density import ResidualLaw
-from kalshi_daemon.calibration.recalibration import BUCKET_CENTRES_MIN, Recalibration
+from kalshi_daemon.calibration.recalibration import BUCKET_CENTRES_MIN
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.units import HOUR, MINUTE, SECOND, Nanos, from_s
 
@@ -26,21 +25,6 @@ class Item:
     at_ns: Nanos
     target_ns: Nanos
     bucket: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A forecast waiting for its fixing."""
-
-    bucket: int
-    level: float
-    variance: float
-    """The model's own, before c and basis."""
-    scale_squared: float
-    """c^2 as it was."""
-    residual: ResidualLaw
-    layer: Recalibration
-    """Which record it belongs to: full hours and closes are kept apart."""
 
 
 def fixings(session: Session) -> tuple[Nanos, ...]:

@@ -4,21 +4,22 @@ Implements `state.CalibrationView`. A tick costs a few comparisons; a finished m
 Nothing is read but the arguments: time is the vendor's stamp of a tick, and a forecast knows only the ticks before it.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from math import inf, isfinite, log, sqrt
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kalshi_daemon.calibration.agenda import PRICE_AGE_MOST, Item, Taken, agenda_of
+from kalshi_daemon.calibration.agenda import PRICE_AGE_MOST, Item, agenda_of
 from kalshi_daemon.calibration.constants import SESSION_MINUTES
-from kalshi_daemon.calibration.density import CLOSE_FAMILY, HOUR_FAMILY, ResidualLaw
+from kalshi_daemon.calibration.density import CLOSE_FAMILY, HOUR_FAMILY
+from kalshi_daemon.calibration.monitor import MONITORED_BUCKET, RecordMonitor, likelihood_ratio
 from kalshi_daemon.calibration.path import SessionPath, Span
 from kalshi_daemon.calibration.predictive import PredictiveLaw, settled_sigma
 from kalshi_daemon.calibration.recalibration import CASH_SCALE_PRIOR, Recalibration
-from kalshi_daemon.calibration.session_curve import BASE_CURVE, SessionCurve, VarianceEvent, adapted, curve_of
+from kalshi_daemon.calibration.session_curve import BASE_CURVE, adapted, curve_of
+from kalshi_daemon.calibration.today import Events, Outlook, Sessions, Taken, Today, no_events
 from kalshi_daemon.calibration.variance import (
     PARKINSON,
     Conditions,
@@ -38,8 +39,6 @@ from kalshi_daemon.settings import CalibrationSettings
 from kalshi_daemon.units import DAY, HOUR, MINUTE, SECOND, Nanos
 
 Floats = NDArray[np.float64]
-Sessions = Callable[[Nanos], Session | None]
-Events = Callable[[Session], Sequence[VarianceEvent]]
 
 NIGHT_LEAST: Final = Nanos(8 * HOUR)
 """No session opens sooner than this after a close, so the calendar is not asked about each late print."""
@@ -58,43 +57,6 @@ JUMP_MOST: Final = 0.05
 """One price this far (log) from the last is taken for a misprint,"""
 JUMP_REPEATS: Final = 3
 """unless so many in a row say the same."""
-
-
-def no_events(_session: Session) -> tuple[VarianceEvent, ...]:
-    """A day without scheduled releases."""
-    return ()
-
-
-@dataclass(slots=True)
-class Today:
-    """Everything that ends with the session."""
-
-    session: Session
-    curve: SessionCurve
-    base: Floats
-    """The regular curve this day started with, to tell events from shape. Shape (390,)."""
-    widening: float
-    opening: float | None = None
-    """Last price of the excluded first minute."""
-    opening_ns: Nanos = Nanos(0)
-    path: SessionPath | None = None
-    gap_feature: float = 0.0
-    realised: float = 0.0
-    realised_mass: float = 0.0
-    agenda: tuple[Item, ...] = ()
-    next_item: int = 0
-    waiting: dict[Nanos, list[Taken]] = field(default_factory=dict)
-    """By fixing; at most the agenda's marks."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """One horizon as the frozen model sees it, and the online layer it answers to."""
-
-    horizon_min: float
-    variance: float
-    residual: ResidualLaw
-    layer: Recalibration
 
 
 class RollingCalibration:
@@ -124,6 +86,7 @@ class RollingCalibration:
         self.daily = DailyState()
         self.hour_layer = Recalibration.fresh(scale_prior)
         self.close_layer = Recalibration.fresh(scale_prior)
+        self.monitor = RecordMonitor()
         self.base: Floats = BASE_CURVE
         self.today: Today | None = None
         self.closing: tuple[Nanos, float] | None = None
@@ -200,8 +163,12 @@ class RollingCalibration:
         self._last_seen_ns = at_ns
         if today.next_item < len(today.agenda) and today.agenda[today.next_item].at_ns < at_ns:
             self._work_off(today, at_ns)
-        for span in path.tick(at_ns, price):
-            self._learn(today, span)
+        done = path.tick(at_ns, price)
+        if done:
+            for span in done:
+                self._learn(today, span)
+            self._arm(today, path)
+        today.jumps.watch(at_ns, price / path.span_open - 1.0)
         self._view = None
 
     def _first_price(self, today: Today, at_ns: Nanos, price: float) -> None:
@@ -227,6 +194,10 @@ class RollingCalibration:
                 today.gap_feature = self.daily.gap_feature(gap)
                 self.daily.fold_gap(gap)
         self._view = None
+
+    def _arm(self, today: Today, path: SessionPath) -> None:
+        minute = path.minutes_at(path.span_start_ns)
+        today.jumps.arm(float(max(self.variance.levels()[1:4])) * today.curve.mass(minute, minute + 1.0))
 
     def _learn(self, today: Today, span: Span) -> None:
         seen = self._observation(today, span)
@@ -256,6 +227,7 @@ class RollingCalibration:
             self._finish(self.today)
             self.hour_layer.next_session()
             self.close_layer.next_session()
+            self.monitor.next_session()
         widening = self.settings.half_day_widening if session.half_day else 1.0
         self.today = Today(session, curve_of(self.base, session, self._events(session)), self.base, widening)
         self._misprints = 0
@@ -309,15 +281,22 @@ class RollingCalibration:
         model = self._model(today, item.at_ns, item.target_ns)
         if model is None or today.path is None:
             return
-        scale = model.layer.at(model.horizon_min).scale_squared
-        taken = Taken(bucket, today.path.last, model.variance, scale, model.residual, model.layer)
+        correction = model.layer.at(model.horizon_min)
+        plain = self.variance.levels()[2] * today.curve.mass(
+            today.path.minutes_at(item.at_ns), today.path.minutes_at(item.target_ns)
+        )
+        taken = Taken(bucket, today.path.last, model, correction, float(plain))
         today.waiting.setdefault(item.target_ns, []).append(taken)
 
     def _score(self, taken: Taken, fixing: float) -> None:
         moved = log(fixing / taken.level)
-        sigma = settled_sigma(taken.variance, taken.scale_squared, self._basis)
-        pit = float(taken.residual.cdf(np.array([moved / sigma]))[0])
-        taken.layer.learn(taken.bucket, taken.residual.relative_square(moved / sqrt(taken.variance)), pit)
+        model, correction = taken.model, taken.correction
+        sigma = settled_sigma(model.variance, correction.scale_squared, self._basis)
+        if taken.bucket == MONITORED_BUCKET:
+            plain = settled_sigma(taken.plain_variance, 1.0, self._basis)
+            self.monitor.learn(likelihood_ratio(moved, sigma, model.residual, correction.pit_map, plain))
+        pit = float(model.residual.cdf(np.array([moved / sigma]))[0])
+        model.layer.learn(taken.bucket, model.residual.relative_square(moved / sqrt(model.variance)), pit)
 
     # Laws out
 
@@ -352,7 +331,9 @@ class RollingCalibration:
         if today is None or path is None or not today.session.open_ns <= now_ns <= today.session.close_ns:
             return CalibrationHealth(ready=False, last_update_ns=self._last_seen_ns, minutes_seen=0.0)
         seen = path.watched_so_far()
-        return CalibrationHealth(seen >= self.settings.ready_after_minutes, self._last_seen_ns, seen)
+        states = (("record", self.monitor.alarmed), ("jump", today.jumps.active(now_ns)))
+        alarms = tuple(name for name, active in states if active)
+        return CalibrationHealth(seen >= self.settings.ready_after_minutes, self._last_seen_ns, seen, alarms)
 
     def _model(self, today: Today, now_ns: Nanos, target_ns: Nanos) -> Outlook | None:
         """From the last price to the target, before the online layer."""
