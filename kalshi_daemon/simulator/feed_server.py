@@ -92,6 +92,12 @@ class FeedServer:
         self._server = await serve(
             self._serve, HOST, port, process_request=_only_indices, compression=None, close_timeout=1.0
         )
+        return self.url
+
+    @property
+    def url(self) -> str:
+        """Where it listens. Only while it is started."""
+        assert self._server is not None, "started"
         return f"ws://{HOST}:{self._server.sockets[0].getsockname()[1]}{PATH}"
 
     async def aclose(self) -> None:
