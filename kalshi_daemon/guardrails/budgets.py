@@ -1,0 +1,124 @@
+"""How much may be lost: per strike, per day and week over everything, and whether the cash is there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar
+
+from kalshi_daemon.domain.index import Cadence
+from kalshi_daemon.domain.quote import Quote
+from kalshi_daemon.domain.verdict import Closing, Verdict
+from kalshi_daemon.guardrails.guard import QuoteContext, WindowContext, answer, in_dollars, refuse
+from kalshi_daemon.state import DaemonState
+from kalshi_daemon.units import Dollars, Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class StrikeLoss:
+    """Refuse a quote after which one strike alone could lose more than the position-and-loss (PAL) limit.
+
+    Position, live orders of every profile, accepted quotes and this one, all counted as filled where that is worse.
+    """
+
+    most: Mapping[Cadence, Dollars]
+    name: ClassVar[str] = "pal"
+    pulls: ClassVar[bool] = False
+
+    def judge_quote(self, state: DaemonState, quote: Quote, context: QuoteContext, _now: Nanos) -> Verdict:
+        most = self.most[context.plan.window.series.cadence]
+        if state.reconciliation.checked_ns is None:
+            return refuse(self, None, in_dollars(most), "dollars", note="our books were never compared")
+        loss = context.exposure().market_loss(quote.market_ticker)
+        return answer(
+            self,
+            in_dollars(loss),
+            in_dollars(most),
+            "dollars",
+            passed=loss <= most,
+            note="one strike could lose too much",
+        )
+
+
+class Span(Enum):
+    """Which realised loss a budget starts from."""
+
+    DAY = "today"
+    WEEK = "this week"
+
+
+@dataclass(frozen=True, slots=True)
+class _LossBudget:
+    """Realised loss plus the exact worst case of everything held, live, accepted and proposed, against a limit.
+
+    The predecessor's drawdown was fed with expected profits and never saw a fill (defect 14), and its budgets were
+    reset at each scan (defect 13). Here gains do not enlarge the budget, every profile and series counts once, and the
+    amount already at risk can demand a pull.
+    """
+
+    most: Dollars
+    span: ClassVar[Span]
+    name: ClassVar[str]
+    pulls: ClassVar[bool] = True
+
+    def judge_window(self, state: DaemonState, context: WindowContext, _now: Nanos) -> Verdict:
+        return self._judge(state, context, Closing.PULL)
+
+    def judge_quote(self, state: DaemonState, _quote: Quote, context: QuoteContext, _now: Nanos) -> Verdict:
+        # One quote too many does not condemn the ones that rest within the budget.
+        return self._judge(state, context, Closing.HOLD)
+
+    def _judge(self, state: DaemonState, context: WindowContext | QuoteContext, closing: Closing) -> Verdict:
+        limit = in_dollars(self.most)
+        if state.reconciliation.checked_ns is None:
+            return refuse(self, None, limit, "dollars", note="our books were never compared with the exchange's")
+        ledger = state.ledger
+        realized = ledger.realized_today if self.span is Span.DAY else ledger.realized_week
+        lost = max(0, -realized)
+        loss = Dollars(lost + context.exposure().worst_loss)
+        note = f"{in_dollars(Dollars(lost)):.4f} lost {self.span.value}, the rest is at risk"
+        return answer(self, in_dollars(loss), limit, "dollars", passed=loss <= self.most, closing=closing, note=note)
+
+
+@dataclass(frozen=True, slots=True)
+class DailyLoss(_LossBudget):
+    """The budget of the New York day."""
+
+    span: ClassVar[Span] = Span.DAY
+    name: ClassVar[str] = "daily_loss"
+
+
+@dataclass(frozen=True, slots=True)
+class WeeklyLoss(_LossBudget):
+    """The budget of the New York week, from Monday."""
+
+    span: ClassVar[Span] = Span.WEEK
+    name: ClassVar[str] = "weekly_loss"
+
+
+@dataclass(frozen=True, slots=True)
+class CashCovers:
+    """Refuse unless the cash, lately read, covers the collateral of all live orders and this one, above the floor.
+
+    The venue's figure may already leave out what resting orders reserve; taking them out again errs on the safe side.
+    """
+
+    floor: Dollars
+    age_most: Nanos
+    name: ClassVar[str] = "balance"
+    pulls: ClassVar[bool] = False
+
+    def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:
+        return self._judge(state, context, now)
+
+    def judge_quote(self, state: DaemonState, _quote: Quote, context: QuoteContext, now: Nanos) -> Verdict:
+        return self._judge(state, context, now)
+
+    def _judge(self, state: DaemonState, context: WindowContext | QuoteContext, now: Nanos) -> Verdict:
+        floor = in_dollars(self.floor)
+        balance = state.balance
+        if balance is None:
+            return refuse(self, None, floor, "dollars left", note="balance never read")
+        if now - balance.read_ns > self.age_most:
+            return refuse(self, None, floor, "dollars left", note="balance is too old")
+        left = Dollars(balance.cash - context.exposure().collateral)
+        return answer(self, in_dollars(left), floor, "dollars left", passed=left >= self.floor, note="not enough cash")

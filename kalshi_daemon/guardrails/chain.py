@@ -1,0 +1,198 @@
+"""All guards in their fixed order, asked in full, closed on any failure.
+
+Every guard is always asked, also after one refused: the trader sees everything that is closed. A guard that raises is a
+refusal with its name and the error, never an exception to the caller and never a pass.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from types import MappingProxyType
+
+from kalshi_daemon.domain.index import Cadence
+from kalshi_daemon.domain.quote import Profile, Quote, QuotePlan
+from kalshi_daemon.domain.verdict import Closing, Verdict
+from kalshi_daemon.domain.window import Window
+from kalshi_daemon.guardrails.budgets import CashCovers, DailyLoss, StrikeLoss, WeeklyLoss
+from kalshi_daemon.guardrails.exchange import ExchangeTrading, FeesKnown, MarketOpen, OnGrid
+from kalshi_daemon.guardrails.exposure import Exposure
+from kalshi_daemon.guardrails.guard import (
+    Guard,
+    QuoteContext,
+    QuoteGuard,
+    ReleaseLookup,
+    SessionLookup,
+    WindowContext,
+    WindowGuard,
+)
+from kalshi_daemon.guardrails.market_data import FeedAge, FeedMoving, MacroFresh, ModelHealthy
+from kalshi_daemon.guardrails.permission import Armed, KillSwitch, LatchOpen, Reconciled
+from kalshi_daemon.guardrails.quote_rules import BookSane, ImpactCap, LotsPerQuote, MakerOnly, MinEv, UniqueBins
+from kalshi_daemon.guardrails.timing import ClocksAgree, InSession, WindowOpen
+from kalshi_daemon.settings import Settings
+from kalshi_daemon.state import DaemonState
+from kalshi_daemon.units import HOUR, Nanos, dollars_from_float, from_ms, from_s
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedQuote:
+    """A proposed quote, what each quote guard said, and whether it may be sent."""
+
+    quote: Quote
+    verdicts: tuple[Verdict, ...]
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The chain's answer to one plan."""
+
+    plan_verdicts: tuple[Verdict, ...]
+    quotes: tuple[JudgedQuote, ...]
+    """In the plan's order, also when the window is closed."""
+    accepted: tuple[Quote, ...]
+
+    @property
+    def closed(self) -> tuple[Verdict, ...]:
+        """The window guards that refuse."""
+        return tuple(verdict for verdict in self.plan_verdicts if not verdict.allows)
+
+    @property
+    def forced(self) -> tuple[Verdict, ...]:
+        """The refusals that an override let through; each is to be logged each time."""
+        return tuple(verdict for verdict in self.plan_verdicts if verdict.forced)
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The guards in order. Pure: the state is only read."""
+
+    window_guards: tuple[WindowGuard, ...]
+    quote_guards: tuple[QuoteGuard, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every guard once, in order; one that judges both windows and quotes appears where windows are judged."""
+        return tuple(dict.fromkeys(guard.name for guard in (*self.window_guards, *self.quote_guards)))
+
+    def judge_window(self, state: DaemonState, profile: Profile, window: Window, now: Nanos) -> tuple[Verdict, ...]:
+        """What every window guard says, in order.
+
+        Raises AssertionError for a window of a series the profile does not quote: a bug of the caller.
+        """
+        assert window.series.ticker in profile.series, f"{profile.name} does not quote {window.series.ticker}"
+        return self._judge(self.window_guards, state, window, now)
+
+    def judge_resting(self, state: DaemonState, window: Window, now: Nanos) -> tuple[Verdict, ...]:
+        """What the guards that may pull say, in order: pull when one does not allow and its closing is PULL."""
+        return self._judge(tuple(guard for guard in self.window_guards if guard.pulls), state, window, now)
+
+    def judge_plan(self, state: DaemonState, plan: QuotePlan, now: Nanos) -> Judgement:
+        """Judge the plan's window, then each quote in order, counting the quotes accepted before it.
+
+        While the window is closed the quotes are still judged, each alone, so that `why` can show their numbers.
+        """
+        plan_verdicts = self.judge_window(state, plan.profile, plan.window, now)
+        window_open = all(verdict.allows for verdict in plan_verdicts)
+        judged: list[JudgedQuote] = []
+        accepted: tuple[Quote, ...] = ()
+        for quote in plan.quotes:
+            verdicts = self._judge_quote(state, plan, quote, accepted, now)
+            fine = window_open and all(verdict.allows for verdict in verdicts)
+            judged.append(JudgedQuote(quote, verdicts, fine))
+            if fine:
+                accepted = (*accepted, quote)
+        return Judgement(plan_verdicts, tuple(judged), accepted)
+
+    def _judge(
+        self, guards: tuple[WindowGuard, ...], state: DaemonState, window: Window, now: Nanos
+    ) -> tuple[Verdict, ...]:
+        context = WindowContext(window, cache(lambda: Exposure.of(state)))
+        return tuple(_protected(guard, partial(guard.judge_window, state, context, now)) for guard in guards)
+
+    def _judge_quote(
+        self, state: DaemonState, plan: QuotePlan, quote: Quote, accepted: tuple[Quote, ...], now: Nanos
+    ) -> tuple[Verdict, ...]:
+        def exposure() -> Exposure:
+            return Exposure.of(state).with_quotes((*accepted, quote), state.venue.markets)
+
+        context = QuoteContext(plan, accepted, cache(exposure))
+        return tuple(
+            _protected(guard, partial(guard.judge_quote, state, quote, context, now)) for guard in self.quote_guards
+        )
+
+
+def build_chain(settings: Settings, *, session_of: SessionLookup, release_near: ReleaseLookup) -> Chain:
+    """The chain of these settings. The order is part of the product: docs/guards.md lists it and a test compares."""
+    guards, macro = settings.guards, settings.macro
+    skew_most = from_ms(guards.clock_skew_most_ms)
+    daily = DailyLoss(dollars_from_float(guards.daily_loss_dollars))
+    weekly = WeeklyLoss(dollars_from_float(guards.weekly_loss_dollars))
+    balance = CashCovers(dollars_from_float(guards.balance_floor_dollars), from_s(guards.balance_age_most_s))
+    return Chain(
+        window_guards=(
+            Armed(),
+            KillSwitch(),
+            LatchOpen(),
+            ExchangeTrading(from_s(guards.exchange_status_age_most_s)),
+            WindowOpen(),
+            InSession(session_of),
+            FeedAge(
+                soft=from_ms(guards.feed_age_soft_ms),
+                pull=from_ms(guards.feed_age_pull_ms),
+                final_minute=from_ms(guards.feed_age_final_minute_ms),
+                skew_most=skew_most,
+            ),
+            FeedMoving(from_ms(guards.feed_age_pull_ms)),
+            ClocksAgree(skew_most),
+            ModelHealthy(from_s(guards.calibration_age_most_s)),
+            MacroFresh(
+                age_most=tuple(
+                    (name, Nanos(round(feed.age_most_hours * HOUR))) for name, feed in sorted(macro.feeds.items())
+                ),
+                blackout_before=from_s(macro.blackout_before_s),
+                blackout_after=from_s(macro.blackout_after_s),
+                skew_most=skew_most,
+                release_near=release_near,
+            ),
+            Reconciled(from_s(guards.reconciliation_age_most_s)),
+            FeesKnown(from_s(guards.fee_age_most_s)),
+            daily,
+            weekly,
+            balance,
+        ),
+        quote_guards=(
+            MarketOpen(),
+            OnGrid(),
+            BookSane(from_s(guards.book_age_most_s)),
+            MakerOnly(),
+            LotsPerQuote(guards.lots_per_quote_most),
+            UniqueBins(),
+            MinEv(),
+            ImpactCap(),
+            StrikeLoss(
+                MappingProxyType(
+                    {
+                        Cadence.HOURLY: dollars_from_float(guards.pal_hourly_dollars),
+                        Cadence.CLOSE: dollars_from_float(guards.pal_close_dollars),
+                    }
+                )
+            ),
+            daily,
+            weekly,
+            balance,
+        ),
+    )
+
+
+def _protected(guard: Guard, ask: Callable[[], Verdict]) -> Verdict:
+    """The guard's verdict, or a refusal that says how the guard failed."""
+    try:
+        verdict = ask()
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong inside a guard closes it
+        closing = Closing.PULL if guard.pulls else Closing.HOLD
+        note = f"guard failed: {type(error).__name__}: {error}"
+        return Verdict(guard.name, passed=False, measured=None, limit=None, closing=closing, note=note)
+    if verdict.guard != guard.name:
+        return Verdict(guard.name, passed=False, measured=None, limit=None, note=f"answered as {verdict.guard!r}")
+    return verdict

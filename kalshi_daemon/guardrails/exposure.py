@@ -1,0 +1,66 @@
+"""Everything that can still lose money, gathered once per judgement: all positions, all live orders, accepted quotes.
+
+All profiles and all series together. The predecessor kept its budgets per process and reset them at every scan, so two
+profiles spent the same money twice (predecessor.md section 9, defect 13).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from kalshi_daemon.domain.contract import Market
+from kalshi_daemon.domain.quote import Quote, Side
+from kalshi_daemon.ladder.payoff import (
+    Holding,
+    Resting,
+    holdings_from,
+    market_worst_case,
+    resting_from,
+    resting_of_quote,
+    worst_case,
+)
+from kalshi_daemon.state import DaemonState
+from kalshi_daemon.units import Dollars, complement, cost_ceil
+
+
+@dataclass(frozen=True)  # no slots: the worst case is worked out once and kept
+class Exposure:
+    """Certain holdings, and orders that may or may not fill. Orders being cancelled count: they may fill first."""
+
+    holdings: tuple[Holding, ...]
+    resting: tuple[Resting, ...]
+
+    @classmethod
+    def of(cls, state: DaemonState) -> "Exposure":
+        """What is held and what may still trade, as far as we can prove (unknown and in-flight orders included)."""
+        venue = state.venue
+        return cls(
+            holdings_from(state.ledger.positions.values(), venue.markets),
+            resting_from(state.live_orders(), venue.markets, venue.fees),
+        )
+
+    def with_quotes(self, quotes: Iterable[Quote], markets: Mapping[str, Market]) -> "Exposure":
+        """The same with these resting too."""
+        return Exposure(self.holdings, (*self.resting, *(resting_of_quote(quote, markets) for quote in quotes)))
+
+    @cached_property
+    def worst_loss(self) -> Dollars:
+        """The most that settlement can cost, >= 0: exact per index and instant, worst with worst across them."""
+        return worst_case(self.holdings, self.resting)
+
+    def market_loss(self, market_ticker: str) -> Dollars:
+        """The most one strike alone can cost, >= 0."""
+        return market_worst_case(market_ticker, self.holdings, self.resting)
+
+    @cached_property
+    def collateral(self) -> Dollars:
+        """What the venue reserves for the orders if all of them rest: price x count of the side bought, plus fees.
+
+        kalshi.md section 7: fully funded, a bid reserves P x C and an ask (1-P) x C. Netting against positions would
+        only lower it and is not assumed.
+        """
+        total = 0
+        for order in self.resting:
+            paid = order.price if order.side is Side.BID else complement(order.price)
+            total += cost_ceil(paid, order.count) + order.fee
+        return Dollars(total)

@@ -1,0 +1,103 @@
+"""What a guard is: one question about the state, answered with the numbers it compared.
+
+Window guards are asked once per scan (and, those that may pull, at every look at resting quotes); quote guards are
+asked for each proposed quote, with the quotes accepted so far counted. A guard is a frozen dataclass of limits; it
+reads the state and never changes it. Missing data is a refusal with `measured=None`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, runtime_checkable
+
+from kalshi_daemon.domain.quote import Quote, QuotePlan
+from kalshi_daemon.domain.verdict import Closing, Verdict
+from kalshi_daemon.domain.window import Session, Window
+from kalshi_daemon.guardrails.exposure import Exposure
+from kalshi_daemon.state import DaemonState
+from kalshi_daemon.units import DOLLAR, Dollars, Nanos
+from kalshi_daemon.windows.releases import Release
+
+SessionLookup = Callable[[Nanos], Session | None]
+"""The session containing an instant, or None (`windows.sessions.SessionTable.session_of`)."""
+
+ReleaseLookup = Callable[[Nanos, Nanos, Nanos], Release | None]
+"""(now, before, after) -> the release that is near, or None (`windows.macro.MacroCalendar.release_near`)."""
+
+Number = int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class WindowContext:
+    """What a window guard may look at besides the state."""
+
+    window: Window
+    exposure: Callable[[], Exposure]
+    """All positions and live orders; summed up when first asked, then kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuoteContext:
+    """What a quote guard may look at besides the state."""
+
+    plan: QuotePlan
+    accepted: tuple[Quote, ...]
+    """The quotes of this plan accepted before this one."""
+    exposure: Callable[[], Exposure]
+    """All positions and live orders, the accepted quotes and the one being judged."""
+
+
+class Guard(Protocol):
+    """What every guard says about itself."""
+
+    name: ClassVar[str]
+    pulls: ClassVar[bool]
+    """Whether a refusal can demand that resting quotes are cancelled (Closing.PULL)."""
+
+
+@runtime_checkable
+class WindowGuard(Guard, Protocol):
+    """Asked about a window."""
+
+    def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict: ...
+
+
+@runtime_checkable
+class QuoteGuard(Guard, Protocol):
+    """Asked about a quote."""
+
+    def judge_quote(self, state: DaemonState, quote: Quote, context: QuoteContext, now: Nanos) -> Verdict: ...
+
+
+def answer(
+    guard: Guard,
+    measured: Number | None,
+    limit: Number | None,
+    unit: str = "",
+    *,
+    passed: bool,
+    closing: Closing = Closing.HOLD,
+    note: str = "",
+) -> Verdict:
+    """A guard's verdict. `closing` and `note` matter only when it refuses; nothing measured never passes."""
+    if not passed:
+        return refuse(guard, measured, limit, unit, closing=closing, note=note)
+    assert measured is not None, f"{guard.name} passed without a measurement"
+    return Verdict(guard.name, passed=True, measured=measured, limit=limit, unit=unit)
+
+
+def refuse(
+    guard: Guard,
+    measured: Number | None,
+    limit: Number | None,
+    unit: str = "",
+    *,
+    closing: Closing = Closing.HOLD,
+    note: str = "",
+) -> Verdict:
+    """A refusal; `measured` None when there was nothing to measure."""
+    return Verdict(guard.name, passed=False, measured=measured, limit=limit, unit=unit, closing=closing, note=note)
+
+
+def in_dollars(amount: Dollars) -> float:
+    """An amount as people read it; comparisons are made on the integers."""
+    return amount / DOLLAR

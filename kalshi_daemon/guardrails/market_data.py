@@ -1,0 +1,173 @@
+"""Is what we see the market: the index value's age, a value that no longer moves, the model, and the macro calendar."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.verdict import Closing, Verdict
+from kalshi_daemon.guardrails.guard import ReleaseLookup, WindowContext, answer, refuse
+from kalshi_daemon.state import DaemonState
+from kalshi_daemon.units import HOUR, MILLISECOND, MINUTE, Nanos, to_s
+from kalshi_daemon.windows.releases import EXHAUSTED
+
+
+@dataclass(frozen=True, slots=True)
+class FeedAge:
+    """Refuse while the index value is older than its limit, by the vendor's own stamp and the clock now.
+
+    Soft: no new quotes. Pull: resting ones go too. In the last minute before the fixing one strict limit does both.
+    The predecessor accepted values 13 hours old, and read ages that a file had stored days before (defects 3 and 4).
+    A stamp further in our future than clocks may differ is no measurement.
+    """
+
+    soft: Nanos
+    pull: Nanos
+    final_minute: Nanos
+    skew_most: Nanos
+    name: ClassVar[str] = "feed_age"
+    pulls: ClassVar[bool] = True
+
+    def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:
+        final = context.window.target_ns - now <= MINUTE
+        limit = min(self.soft, self.final_minute) if final else self.soft
+        pull = limit if final else self.pull
+        unit, shown = "ms", limit / MILLISECOND
+        index = context.window.series.index
+        last = state.index[index].last
+        if last is None:
+            return refuse(self, None, shown, unit, closing=Closing.PULL, note=f"no value of {index.value} yet")
+        age = now - last.event_ns
+        if age < -self.skew_most:
+            note = f"{index.value} is stamped in the future"
+            return refuse(self, age / MILLISECOND, shown, unit, closing=Closing.PULL, note=note)
+        return answer(
+            self,
+            age / MILLISECOND,
+            shown,
+            unit,
+            passed=age <= limit,
+            closing=Closing.PULL if age > pull else Closing.HOLD,
+            note=f"{index.value} is stale" + (", final minute" if final else ""),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FeedMoving:
+    """Refuse while an index repeats one value although its stamps advance.
+
+    A cash index of hundreds of stocks changes nearly every second. If the other index still moves, this one's source is
+    frozen: pull. If neither moves, the market may be halted or the whole feed frozen: hold. The limit is the feed's
+    pull age: a value repeated that long tells as little as one that is that old.
+    """
+
+    still_most: Nanos
+    name: ClassVar[str] = "feed_frozen"
+    pulls: ClassVar[bool] = True
+
+    def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:
+        index = context.window.series.index
+        limit = self.still_most / MILLISECOND
+        changed = state.index[index].changed_ns
+        if changed is None:
+            return refuse(self, None, limit, "ms", note=f"{index.value} has not changed yet")
+        others = (state.index[other].changed_ns for other in Index if other is not index)
+        moving = any(other is not None and now - other <= self.still_most for other in others)
+        still = now - changed
+        return answer(
+            self,
+            still / MILLISECOND,
+            limit,
+            "ms",
+            passed=still <= self.still_most,
+            closing=Closing.PULL if moving else Closing.HOLD,
+            note=f"{index.value} repeats one value" + (" while the other index moves" if moving else ""),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelHealthy:
+    """Refuse, and pull, unless the rolling model of the index is warm, fresh and without alarms.
+
+    The predecessor's recalibration wrote files that quoting never read (defect 5); here the live model is asked.
+    """
+
+    age_most: Nanos
+    name: ClassVar[str] = "calibration"
+    pulls: ClassVar[bool] = True
+
+    def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:
+        index = context.window.series.index
+        limit = to_s(self.age_most)
+        view = state.calibration.get(index)
+        if view is None:
+            return refuse(self, None, limit, "s", closing=Closing.PULL, note=f"no model of {index.value}")
+        health = view.health(now)
+        if health.last_update_ns is None:
+            return refuse(self, None, limit, "s", closing=Closing.PULL, note=f"model of {index.value} never updated")
+        age = Nanos(now - health.last_update_ns)
+        problem = ", ".join(health.alarms)
+        if not problem and not health.ready:
+            problem = f"warming up: {health.minutes_seen:.1f} minutes of today seen"
+        fresh = age <= self.age_most
+        return answer(
+            self,
+            to_s(age),
+            limit,
+            "s",
+            passed=fresh and not problem,
+            closing=Closing.PULL,
+            note=problem or f"model of {index.value} is stale",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MacroFresh:
+    """Refuse around macro releases, and while a configured macro feed file is missing or old.
+
+    `force_gate_pass` is this guard's override and touches nothing else: the predecessor's blanket override existed
+    because macro files blocked everything, and it silenced the index feed's age too (defect 15). Inside a release's
+    blackout resting quotes are pulled; a stale file or a calendar that has ended holds.
+    """
+
+    age_most: tuple[tuple[str, Nanos], ...]
+    """(feed name, greatest age of its file)."""
+    blackout_before: Nanos
+    blackout_after: Nanos
+    skew_most: Nanos
+    release_near: ReleaseLookup
+    name: ClassVar[str] = "macro"
+    pulls: ClassVar[bool] = True
+
+    def judge_window(self, state: DaemonState, _context: WindowContext, now: Nanos) -> Verdict:
+        near = self.release_near(now, self.blackout_before, self.blackout_after)
+        forced = state.force_gate_pass
+        if near is not None:
+            ended = near.event.startswith(EXHAUSTED)
+            closing = Closing.HOLD if ended else Closing.PULL
+            away = None if ended else to_s(Nanos(near.at_ns - now))
+            limit = f"-{to_s(self.blackout_after):g}..{to_s(self.blackout_before):g}"
+            return _force(refuse(self, away, limit, "s to release", closing=closing, note=near.event), forced=forced)
+        for feed, most in self.age_most:
+            hours = round(most / HOUR, 3)
+            written = state.macro.feed_read_ns.get(feed)
+            if written is None:
+                return _force(refuse(self, None, hours, "h", note=f"macro feed {feed}: no file"), forced=forced)
+            age = now - written
+            if not -self.skew_most <= age <= most:
+                verdict = refuse(self, round(age / HOUR, 3), hours, "h", note=f"macro feed {feed}: not fresh")
+                return _force(verdict, forced=forced)
+        return answer(self, "no release near, feeds fresh", "no release near, feeds fresh", passed=True)
+
+
+def _force(refusal: Verdict, *, forced: bool) -> Verdict:
+    """The refusal with its numbers, marked as let through when the override is on."""
+    return Verdict(
+        refusal.guard,
+        passed=False,
+        measured=refusal.measured,
+        limit=refusal.limit,
+        unit=refusal.unit,
+        closing=refusal.closing,
+        forced=forced,
+        note=refusal.note,
+    )

@@ -1,0 +1,79 @@
+"""May this process send orders at all: armed, kill switch, latch, and books that agree with the exchange's."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from kalshi_daemon.domain.verdict import Closing, Verdict
+from kalshi_daemon.guardrails.guard import WindowContext, answer, refuse
+from kalshi_daemon.state import DaemonState
+from kalshi_daemon.units import Nanos, to_s
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """Refuse unless this process was started to trade. Unarmed, it watches, plans and writes manifests."""
+
+    name: ClassVar[str] = "armed"
+    pulls: ClassVar[bool] = False
+
+    def judge_window(self, state: DaemonState, _context: WindowContext, _now: Nanos) -> Verdict:
+        return answer(self, "yes" if state.armed else "no", "yes", passed=state.armed, note="start with --arm to trade")
+
+
+@dataclass(frozen=True, slots=True)
+class KillSwitch:
+    """Refuse and pull while the kill switch file exists, or until it was first looked at."""
+
+    name: ClassVar[str] = "kill_switch"
+    pulls: ClassVar[bool] = True
+
+    def judge_window(self, state: DaemonState, _context: WindowContext, _now: Nanos) -> Verdict:
+        found = "present" if state.kill_switch else "absent"
+        return answer(
+            self,
+            found,
+            "absent",
+            passed=not state.kill_switch,
+            closing=Closing.PULL,
+            note="`kalshi-daemon unkill` removes it",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LatchOpen:
+    """Refuse once the stop latch is closed.
+
+    It does not pull: the stop ladder owns the cancelling and the rate limit it needs; a second canceller beside it
+    would only make it slower.
+    """
+
+    name: ClassVar[str] = "latch"
+    pulls: ClassVar[bool] = False
+
+    def judge_window(self, state: DaemonState, _context: WindowContext, _now: Nanos) -> Verdict:
+        latch = state.latch
+        return answer(self, "closed" if latch.closed else "open", "open", passed=not latch.closed, note=latch.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """Refuse unless our orders, fills and positions were compared with the exchange's lately, and agreed.
+
+    A known disagreement pulls: every budget below is computed from books that are wrong. A comparison that is merely
+    old holds.
+    """
+
+    age_most: Nanos
+    name: ClassVar[str] = "reconciled"
+    pulls: ClassVar[bool] = True
+
+    def judge_window(self, state: DaemonState, _context: WindowContext, now: Nanos) -> Verdict:
+        checked = state.reconciliation
+        limit = to_s(self.age_most)
+        if checked.checked_ns is None:
+            return refuse(self, None, limit, "s", note=checked.problem or "not reconciled yet")
+        age = Nanos(now - checked.checked_ns)
+        if not checked.agreed:
+            note = checked.problem or "our books and the exchange's disagree"
+            return refuse(self, to_s(age), limit, "s", closing=Closing.PULL, note=note)
+        return answer(self, to_s(age), limit, "s", passed=age <= self.age_most, note="last agreement is too old")
