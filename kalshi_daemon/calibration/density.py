@@ -19,6 +19,7 @@ Floats = NDArray[np.float64]
 
 TAIL: Final = 0.005
 """Probability beyond which the Student t takes over, on either side."""
+_PROBABILITY_LEAST: Final = 1e-200
 SPACING_LEAST: Final = 1e-6
 """Least distance of two neighbouring quantiles, in residual sd: keeps the cdf invertible."""
 SQUARE_MOST: Final = 9.0
@@ -44,14 +45,14 @@ class ResidualLaw:
 
     def cdf(self, z: Floats) -> Floats:
         """P(Z <= z), shape (n,) -> (n,). +-inf are allowed; NaN stays NaN."""
-        inside = np.interp(z, self.nodes, NODES)
+        found: Floats = np.interp(z, self.nodes, NODES)
         low, high = self.nodes[0], self.nodes[-1]
-        out = (z < low) | (z > high)
-        if out.any():
-            below = TAIL * stdtr(self.nu, np.minimum(z, low) / self.scale) / stdtr(self.nu, low / self.scale)
-            above = TAIL * stdtr(self.nu, -np.maximum(z, high) / self.scale) / stdtr(self.nu, -high / self.scale)
-            inside = np.where(z < low, below, np.where(z > high, 1.0 - above, inside))
-        return inside
+        below, above = z < low, z > high
+        if below.any():
+            found[below] = TAIL * stdtr(self.nu, z[below] / self.scale) / stdtr(self.nu, low / self.scale)
+        if above.any():
+            found[above] = 1.0 - TAIL * stdtr(self.nu, -z[above] / self.scale) / stdtr(self.nu, -high / self.scale)
+        return found
 
     def relative_square(self, z: float) -> float:
         """z^2 against what this law expects of it, capped at three sigma; its mean under the law is 1."""
@@ -59,16 +60,22 @@ class ResidualLaw:
 
     def quantiles(self, probabilities: Floats) -> Floats:
         """The inverse of `cdf`, shape (n,) -> (n,); 0 and 1 give -inf and +inf."""
-        inside = np.interp(probabilities, NODES, self.nodes)
-        out = (probabilities < TAIL) | (probabilities > 1.0 - TAIL)
-        if out.any():
-            low, high = self.nodes[0], self.nodes[-1]
-            left = np.clip(probabilities / TAIL, 0.0, 1.0) * stdtr(self.nu, low / self.scale)
-            right = np.clip((1.0 - probabilities) / TAIL, 0.0, 1.0) * stdtr(self.nu, -high / self.scale)
-            below = self.scale * stdtrit(self.nu, left)
-            above = -self.scale * stdtrit(self.nu, right)
-            inside = np.where(probabilities < TAIL, below, np.where(probabilities > 1.0 - TAIL, above, inside))
-        return inside
+        found: Floats = np.interp(probabilities, NODES, self.nodes)
+        low, high = self.nodes[0], self.nodes[-1]
+        below, above = probabilities < TAIL, probabilities > 1.0 - TAIL
+        if below.any():
+            share = probabilities[below] / TAIL
+            found[below] = self.scale * _student_quantiles(self.nu, share * stdtr(self.nu, low / self.scale))
+        if above.any():
+            share = (1.0 - probabilities[above]) / TAIL
+            found[above] = -self.scale * _student_quantiles(self.nu, share * stdtr(self.nu, -high / self.scale))
+        return found
+
+
+def _student_quantiles(nu: float, probabilities: Floats) -> Floats:
+    """The t quantile with its limit: scipy's `stdtrit` answers +inf at and next to probability 0."""
+    found: Floats = np.where(probabilities > _PROBABILITY_LEAST, stdtrit(nu, probabilities), -np.inf)
+    return found
 
 
 def strictly_increasing(values: Sequence[float]) -> Floats:
@@ -91,13 +98,8 @@ def strictly_increasing(values: Sequence[float]) -> Floats:
             right = (found[end] + found[end + 1]) / 2 if end + 1 < len(found) else found[end]
             spread[start : end + 1] = np.linspace(left, right, end - start + 1)
         start = end + 1
-    floor = spread[0] + SPACING_LEAST * np.arange(len(spread))
-    return np.maximum(spread, floor) if np.all(np.diff(spread) >= SPACING_LEAST) else _pushed_apart(spread)
-
-
-def _pushed_apart(values: Floats) -> Floats:
-    steps = np.arange(len(values)) * SPACING_LEAST
-    lifted: Floats = np.maximum.accumulate(values - steps) + steps
+    steps = np.arange(len(spread)) * SPACING_LEAST
+    lifted: Floats = np.maximum.accumulate(spread - steps) + steps
     return lifted
 
 

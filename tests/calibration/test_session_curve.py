@@ -1,0 +1,158 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kalshi_daemon.calibration.session_curve import (
+    BASE_CURVE,
+    VarianceEvent,
+    adapted,
+    curve_of,
+    decaying_event,
+    fomc_event,
+    shaped,
+)
+from kalshi_daemon.units import MINUTE, Nanos
+from tests.calibration.support import at, session
+
+CURVE = curve_of(BASE_CURVE, session())
+minutes = st.floats(0.0, 390.0)
+
+
+def test_a_regular_session_weighs_390_average_minutes():
+    assert CURVE.minutes == 390
+    assert CURVE.mass(0.0, 390.0) == pytest.approx(390.0, rel=1e-12)
+
+
+def test_the_open_is_loud_the_middle_quiet_and_ten_o_clock_a_peak():
+    assert CURVE.rates[0] > 3.0 > 1.0 > CURVE.rates[200]
+    assert CURVE.rates[30] > CURVE.rates[26]
+    assert CURVE.rates[30] > CURVE.rates[36]
+
+
+def test_the_fraction_of_a_minute_is_that_fraction_of_its_mass():
+    assert CURVE.mass(100.25, 100.5) == pytest.approx(0.25 * CURVE.rates[100], rel=1e-12)
+    by_hand = 0.5 * CURVE.rates[10] + CURVE.rates[11] + CURVE.rates[12] + 0.25 * CURVE.rates[13]
+    assert CURVE.mass(10.5, 13.25) == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_a_nanosecond_keeps_its_digits():
+    step = 1e-9 / 60
+    assert CURVE.mass(389.5, 389.5 + step) == pytest.approx(step * CURVE.rates[389], rel=1e-3)
+
+
+@settings(deadline=None, max_examples=100)
+@given(a=minutes, b=minutes, c=minutes)
+def test_mass_adds_up_and_never_falls(a, b, c):
+    a, b, c = sorted((a, b, c))
+    assert CURVE.mass(a, c) == pytest.approx(CURVE.mass(a, b) + CURVE.mass(b, c), abs=1e-9)
+    assert CURVE.mass(a, b) >= 0.0
+    assert CURVE.mass(b, a) == 0.0 or a == b
+
+
+def test_outside_the_session_there_is_no_mass():
+    assert CURVE.mass(-50.0, 0.0) == 0.0
+    assert CURVE.mass(390.0, 500.0) == 0.0
+    assert CURVE.mass(-5.0, 400.0) == CURVE.cumulative[-1]
+
+
+def test_fomc_multiplies_the_minutes_after_14_00():
+    with_event = curve_of(BASE_CURVE, session(), (fomc_event(session()),))
+    ratio = np.array(with_event.rates) / np.array(CURVE.rates)
+    assert ratio[:270] == pytest.approx(1.0)
+    assert ratio[270:275] == pytest.approx(17.55)
+    assert ratio[275:300] == pytest.approx(6.03)
+    assert ratio[300:330] == pytest.approx(7.25)
+    assert ratio[330:] == pytest.approx(3.81)
+    assert with_event.mass(0, 390) == pytest.approx(float(np.sum(with_event.rates)))
+
+
+def test_an_event_of_the_operator_jumps_and_dies_off():
+    with_event = curve_of(BASE_CURVE, session(), (decaying_event(at(30), 5.0, 10.0),))
+    ratio = np.array(with_event.rates) / np.array(CURVE.rates)
+    assert ratio[:30] == pytest.approx(1.0)
+    assert ratio[30] == pytest.approx(1 + 4 * 10 * (1 - math.exp(-0.1)))
+    assert ratio[50] == pytest.approx(1 + 4 * 10 * (math.exp(-2.0) - math.exp(-2.1)))
+    assert ratio[-1] < 1.001
+
+
+def test_an_event_inside_a_minute_counts_from_its_second():
+    with_event = curve_of(BASE_CURVE, session(), (VarianceEvent(at(30.25), ((0.0, 1.0, 3.0),)),))
+    assert with_event.rates[30] / CURVE.rates[30] == pytest.approx(1 + 0.75 * 2)
+    assert with_event.rates[31] / CURVE.rates[31] == pytest.approx(1 + 0.25 * 2)
+
+
+def test_overlapping_events_multiply():
+    one = VarianceEvent(at(10), ((0.0, 5.0, 2.0),))
+    both = curve_of(BASE_CURVE, session(), (one, one))
+    assert both.rates[12] / CURVE.rates[12] == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: VarianceEvent(at(0), ()),
+        lambda: VarianceEvent(at(0), ((0.0, 5.0, -1.0),)),
+        lambda: VarianceEvent(at(0), ((5.0, 0.0, 2.0),)),
+        lambda: VarianceEvent(at(0), ((0.0, 5.0, math.nan),)),
+        lambda: VarianceEvent(at(0), ((0.0, 5.0, 2.0), (3.0, 8.0, 2.0))),
+        lambda: decaying_event(at(0), 2.0, math.inf),
+    ],
+)
+def test_an_event_that_is_not_a_multiple_is_refused(build):
+    with pytest.raises(ValueError, match="variance event"):
+        build()
+
+
+def test_a_half_day_keeps_its_morning_and_moves_the_end_effect_to_13_00():
+    short = curve_of(BASE_CURVE, session(minutes=210))
+    assert short.rates[:120] == pytest.approx(BASE_CURVE[:120])
+    assert short.rates[150:] == pytest.approx(BASE_CURVE[330:])
+    between = np.array(short.rates[120:150])
+    low, high = np.minimum(BASE_CURVE[120:150], BASE_CURVE[300:330]), np.maximum(BASE_CURVE[120:150], BASE_CURVE[300:330])
+    assert np.all((low <= between) & (between <= high))
+    assert short.mass(0, 210) < 390
+
+
+@pytest.mark.parametrize("length", [0, 89, 391])
+def test_no_curve_is_invented_for_a_strange_session(length):
+    with pytest.raises(ValueError, match="no variance curve"):
+        shaped(BASE_CURVE, length)
+
+
+def test_a_curve_of_the_wrong_shape_is_refused():
+    with pytest.raises(ValueError, match="shape"):
+        shaped(np.ones(100), 390)
+
+
+def test_one_day_bends_the_curve_by_one_part_in_120():
+    day = BASE_CURVE.copy()
+    day[200] += 10.0
+    after = adapted(BASE_CURVE, day)
+    assert after.mean() == pytest.approx(1.0)
+    # The extra mass is spread over five minutes and its share of the day is what the mean lost.
+    gain = (after - BASE_CURVE)[198:203]
+    assert np.all(gain > 0.5 * 2.0 / 120)
+    assert abs((after - BASE_CURVE)[100]) < 0.01
+
+
+def test_a_flat_day_pulls_towards_flat_and_a_dead_day_teaches_nothing():
+    after = adapted(BASE_CURVE, np.full(390, 3.7))
+    assert after == pytest.approx(BASE_CURVE + (1.0 - BASE_CURVE) / 120)
+    assert adapted(BASE_CURVE, np.zeros(390)) is BASE_CURVE
+
+
+def test_one_jump_is_capped_at_thirty_average_minutes():
+    day = np.full(390, 1e-9)
+    day[50] = 1.0
+    after = adapted(BASE_CURVE, day)
+    assert after[50] < BASE_CURVE[50] + 30.0 / 5 / 120 + 0.01
+
+
+def test_events_are_placed_by_their_own_clock_not_the_minute_index():
+    shifted = session(1)
+    event = VarianceEvent(Nanos(shifted.open_ns + 60 * MINUTE), ((0.0, 1.0, 2.0),))
+    assert curve_of(BASE_CURVE, shifted, (event,)).rates[60] == pytest.approx(2 * CURVE.rates[60])
+    assert curve_of(BASE_CURVE, session(0), (event,)).rates == CURVE.rates
