@@ -82,7 +82,7 @@ def load_settings(
     """
     file_values, lines = _read_file(config_path)
     layers: list[tuple[dict[str, Any], dict[str, str]]] = [
-        (file_values, {key: _place(config_path, lines.get(key)) for key, _ in _flat(file_values)}),
+        (file_values, {key: _place(config_path, _line_of(key, lines)) for key, _ in _flat(file_values)}),
         _read_environment(environ),
         _read_credentials(credentials_dir),
         _read_overrides(overrides),
@@ -126,11 +126,11 @@ def _read_file(path: Path | None) -> tuple[dict[str, Any], dict[str, int]]:
     except tomllib.TOMLDecodeError as error:
         position = _TOML_POSITION.search(str(error))
         problem = str(error)[: position.start()] if position else str(error)
-        at = f":{position[1]}:{position[2]}" if position and position[1] else ""
+        at = f":{position[1]}:{position[2]}" if position and position[1] else f":{len(text.splitlines())}"
         raise ConfigurationError(f"{path}{at}", f"not valid TOML: {_safe(problem)}") from None
     lines = _line_numbers(text)
     for key, value in _flat(values):
-        where = _place(path, lines.get(key))
+        where = _place(path, _line_of(key, lines))
         _refuse_unknown(key, where, key)
         _refuse_key_material(value, where)
     return values, lines
@@ -149,6 +149,13 @@ def _line_numbers(text: str) -> dict[str, int]:
     return found
 
 
+def _line_of(key: str, lines: Mapping[str, int]) -> int | None:
+    """The line of a key, or of the table or inline table it stands in."""
+    while key and key not in lines:
+        key = key.rpartition(".")[0]
+    return lines.get(key)
+
+
 def _safe(problem: str) -> str:
     """A parser's message without quoted pieces of the file, which may be pieces of a secret."""
     return re.sub(r"'[^']{3,}'", "'...'", problem)
@@ -164,9 +171,7 @@ def _place(path: Path | None, line: int | None) -> str:
 class _Shape(BaseSettings, Settings):
     """Settings as pydantic-settings wants to see them; used for its reading of the environment only."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_nested_delimiter="__", env_parse_none_str="null", extra="forbid", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
 
 
 class _EnvironmentSource(EnvSettingsSource):
@@ -193,14 +198,22 @@ def _read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[
             )
         _refuse_unknown(key, where, name)
         _refuse_key_material(text, where)
-        try:
-            # One variable at a time, so that an error names its variable.
-            found: dict[str, Any] = _EnvironmentSource({name: text})()
-        except SettingsError:
-            raise ConfigurationError(where, "not JSON", f"wanted {_wanted_shape(key)}") from None
+        found = _parse_variable(name, text, key)
         _merge(values, found)
         places.update({one: where for one, _ in _flat(found)})
     return values, places
+
+
+def _parse_variable(name: str, text: str, key: str) -> dict[str, Any]:
+    """One variable at a time, so that an error names its variable. "null" clears a setting that may be absent."""
+    if text == "null":
+        found: dict[str, Any] = {}
+        _put(found, key, None)
+        return found
+    try:
+        return _EnvironmentSource({name: text})()
+    except SettingsError:
+        raise ConfigurationError(f"environment {name}", "not JSON", f"wanted {_wanted_shape(key)}") from None
 
 
 def _wanted_shape(key: str) -> str:
@@ -277,12 +290,13 @@ def _problem(key: str, kind: str, message: str) -> str:
 
 
 def _origin_of(key: str, origins: Mapping[str, str]) -> str:
-    while key:
-        if key in origins:
-            return origins[key]
-        if (below := next((one for one in origins if one.startswith(key + ".")), None)) is not None:
-            return origins[below]
-        key = key.rpartition(".")[0]
+    """Where the value at `key` came from, or the nearest one around it: a missing key is missing somewhere."""
+    parts = key.split(".")
+    for depth in range(len(parts), 0, -1):
+        around = ".".join(parts[:depth])
+        for one, origin in origins.items():
+            if one == around or one.startswith(around + "."):
+                return origin
     return "settings"
 
 
