@@ -12,26 +12,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-from kalshi_daemon.domain.order import Fill, Order, Settlement, Status
-from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.domain.order import Order, Settlement, Status
 from kalshi_daemon.errors import StateCorrupt
+from kalshi_daemon.orders.journal_rows import (
+    FILL_COLUMNS,
+    ORDER_COLUMNS,
+    fill_of_row,
+    fill_row,
+    order_of_row,
+    order_row,
+)
 from kalshi_daemon.orders.journal_schema import MIGRATIONS
 from kalshi_daemon.orders.ledger import BookedFill, Inherited, Result
-from kalshi_daemon.units import Count, Dollars, Nanos, Price
+from kalshi_daemon.units import Count, Dollars, Nanos
 
 ROWS_MOST: Final = 200_000
 """Most rows any read returns: the venue allows that many open orders (kalshi.md 2.3); beyond it is not our file."""
 _BUSY_MS: Final = 2_000
 _LIVE: Final = tuple(status.value for status in Status if status.live)
 _ADVICE: Final = "move the file (and its -wal and -shm) away and restart: the exchange's own lists are then read afresh"
-_ORDER_COLUMNS: Final = (
-    "client_order_id, market_ticker, event_ticker, series_ticker, profile, side, price, count, created_ns, fair,"
-    " required_edge, status, expires_ns, order_id, filled, updated_ns, reason"
-)
-_FILL_COLUMNS: Final = (
-    "trade_id, order_id, client_order_id, market_ticker, event_ticker, series_ticker, side, price, count, fee,"
-    " is_taker, event_ns"
-)
 
 
 class Journal:
@@ -103,7 +102,7 @@ class Journal:
         marks = ", ".join("?" * 17)
         with self.transaction():
             for order in orders:
-                self._do(f"INSERT INTO orders ({_ORDER_COLUMNS}) VALUES ({marks})", _order_row(order))  # noqa: S608 - constants
+                self._do(f"INSERT INTO orders ({ORDER_COLUMNS}) VALUES ({marks})", order_row(order))  # noqa: S608 - constants
                 self._event(order, order.created_ns, "Intended", {})
 
     def record_outcome(self, order: Order, at_ns: Nanos, event: str, detail: Mapping[str, Any]) -> None:
@@ -163,24 +162,9 @@ class Journal:
 
     def add_fill(self, booked: BookedFill, booked_ns: Nanos) -> bool:
         """Write down a fill; False when its trade id is there already (whatever it then says)."""
-        fill = booked.fill
-        values = (
-            fill.trade_id,
-            fill.order_id,
-            fill.client_order_id,
-            fill.market_ticker,
-            booked.event_ticker,
-            booked.series_ticker,
-            fill.side.value,
-            fill.price,
-            fill.count,
-            fill.fee,
-            int(fill.is_taker),
-            fill.event_ns,
-            booked_ns,
-        )
+        values = (*fill_row(booked), booked_ns)
         marks = ", ".join("?" * len(values))
-        sql = f"INSERT INTO fills ({_FILL_COLUMNS}, booked_ns) VALUES ({marks}) ON CONFLICT (trade_id) DO NOTHING"  # noqa: S608 - constants
+        sql = f"INSERT INTO fills ({FILL_COLUMNS}, booked_ns) VALUES ({marks}) ON CONFLICT (trade_id) DO NOTHING"  # noqa: S608 - constants
         return self._do(sql, values).rowcount == 1
 
     def fill(self, trade_id: str) -> BookedFill | None:
@@ -194,6 +178,10 @@ class Journal:
 
     def fills_since(self, since_ns: Nanos) -> list[BookedFill]:
         return self._fills("event_ns >= ? ORDER BY event_ns, trade_id", (since_ns,))
+
+    def fills_of(self, order_id: str) -> list[BookedFill]:
+        """The fills of one order, oldest first."""
+        return self._fills("order_id = ? ORDER BY event_ns, trade_id", (order_id,))
 
     def fills_that_matter(self, settled_since_ns: Nanos) -> list[BookedFill]:
         """Fills of markets that are not settled, or were settled at or after `settled_since_ns`."""
@@ -310,10 +298,10 @@ class Journal:
         )
 
     def _orders(self, where: str, values: Sequence[Any]) -> list[Order]:
-        return [_order(row) for row in self._rows(f"SELECT {_ORDER_COLUMNS} FROM orders WHERE {where}", values)]  # noqa: S608 - constants
+        return [order_of_row(row) for row in self._rows(f"SELECT {ORDER_COLUMNS} FROM orders WHERE {where}", values)]  # noqa: S608 - constants
 
     def _fills(self, where: str, values: Sequence[Any]) -> list[BookedFill]:
-        return [_fill(row) for row in self._rows(f"SELECT {_FILL_COLUMNS} FROM fills WHERE {where}", values)]  # noqa: S608 - constants
+        return [fill_of_row(row) for row in self._rows(f"SELECT {FILL_COLUMNS} FROM fills WHERE {where}", values)]  # noqa: S608 - constants
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         rows = self._fetch(sql, values)
@@ -332,63 +320,3 @@ class Journal:
             return self._db.execute(sql, values)
         except sqlite3.Error as problem:
             raise StateCorrupt(str(self._path), f"journal cannot be written ({problem}); {_ADVICE}") from problem
-
-
-def _order_row(order: Order) -> tuple[Any, ...]:
-    return (
-        order.client_order_id,
-        order.market_ticker,
-        order.event_ticker,
-        order.series_ticker,
-        order.profile,
-        order.side.value,
-        order.price,
-        order.count,
-        order.created_ns,
-        order.fair,
-        order.required_edge,
-        order.status.value,
-        order.expires_ns,
-        order.order_id,
-        order.filled,
-        order.updated_ns,
-        order.reason,
-    )
-
-
-def _order(row: Sequence[Any]) -> Order:
-    return Order(
-        client_order_id=row[0],
-        market_ticker=row[1],
-        event_ticker=row[2],
-        series_ticker=row[3],
-        profile=row[4],
-        side=Side(row[5]),
-        price=Price(row[6]),
-        count=Count(row[7]),
-        created_ns=Nanos(row[8]),
-        fair=row[9],
-        required_edge=row[10],
-        status=Status(row[11]),
-        expires_ns=Nanos(row[12]),
-        order_id=row[13],
-        filled=Count(row[14]),
-        updated_ns=Nanos(row[15]),
-        reason=row[16],
-    )
-
-
-def _fill(row: Sequence[Any]) -> BookedFill:
-    fill = Fill(
-        trade_id=row[0],
-        order_id=row[1],
-        client_order_id=row[2],
-        market_ticker=row[3],
-        side=Side(row[6]),
-        price=Price(row[7]),
-        count=Count(row[8]),
-        fee=Dollars(row[9]),
-        is_taker=bool(row[10]),
-        event_ns=Nanos(row[11]),
-    )
-    return BookedFill(fill, event_ticker=row[4], series_ticker=row[5])

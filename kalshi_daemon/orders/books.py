@@ -1,0 +1,294 @@
+"""Fills and settlements into the ledger and the journal, exactly once. Synchronous; owns `state.ledger`.
+
+What counts as ours: with scope `account` every fill of our series on the subaccount (a hand-placed order's loss is a
+loss too), with scope `own` the fills of orders in our journal; the others are kept only to explain the exchange's
+positions. Markets of other series never enter: they are neither ours to trade nor ours to judge.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import Final
+
+import structlog
+
+from kalshi_daemon.domain.index import SERIES
+from kalshi_daemon.domain.order import Fill, Settlement
+from kalshi_daemon.orders.desk import Desk, event_of, series_of
+from kalshi_daemon.orders.ledger import (
+    FLAT,
+    BookedFill,
+    Inherited,
+    Ledger,
+    Result,
+    day_start,
+    week_start,
+)
+from kalshi_daemon.orders.reconcile import Finding, Scope, compare_fills, compare_settlement
+from kalshi_daemon.state import Position
+from kalshi_daemon.units import DAY, Count, Dollars, Nanos, format_count, format_dollars, format_price
+
+log = structlog.get_logger()
+
+KEPT: Final = Nanos(8 * DAY)
+"""Settled markets stay in memory this long: the week's profit needs seven days."""
+JOURNAL_KEPT: Final = Nanos(180 * DAY)
+
+
+class Books:
+    """Our money. Nothing here waits."""
+
+    def __init__(self, desk: Desk, scope: Scope) -> None:
+        self._desk = desk
+        self._scope = scope
+        self.ledger = Ledger()
+        self._strangers: dict[str, BookedFill] = {}
+        """Scope `own`: fills of orders that are not ours, by trade id."""
+        self._inherited: dict[str, Count] = {}
+        self._determined: dict[str, str] = {}
+        self._day = Nanos(0)
+        self.started_ns = Nanos(0)
+        self._start = (Dollars(0), 0, Count(0))
+        desk.on_id_learned = self.attribute
+
+    def load(self) -> None:
+        """Rebuild the ledger from the journal."""
+        now = self._desk.clock.now_ns()
+        journal = self._desk.journal
+        journal.forget(Nanos(now - JOURNAL_KEPT))
+        since = Nanos(now - KEPT)
+        for held in journal.inherited(since):
+            self._take_over(held)
+        for booked in journal.fills_that_matter(since):
+            self._count_in(booked)
+        for ticker, result in journal.results_since(since).items():
+            self.ledger.set_result(ticker, result)
+        self.started_ns = now
+        self._publish(now)
+        ledger = self._desk.state.ledger
+        self._start = (ledger.fees_total, ledger.fills_total, ledger.contracts_total)
+
+    # --- fills --------------------------------------------------------------------------------------------------------
+
+    def book_fill(self, fill: Fill, source: str) -> bool:
+        """Book a fill once, whichever road it took. False when it was known, or is of another series."""
+        desk = self._desk
+        series = series_of(fill.market_ticker, desk.state)
+        if series not in SERIES:
+            return False
+        booked = BookedFill(fill, event_of(fill.market_ticker, desk.state), series)
+        order = desk.find(fill.client_order_id, fill.order_id)
+        with desk.journal.transaction():
+            if not desk.journal.add_fill(booked, desk.clock.now_ns()):
+                return False
+            if order is not None:
+                desk.fill_booked(order, fill)
+        self._count_in(booked)
+        now = desk.clock.now_ns()
+        self._publish(now)
+        order = desk.find(fill.client_order_id, fill.order_id)
+        facts = {"trade_id": fill.trade_id, "fee": format_dollars(fill.fee), "source": source}
+        self._say_fill(fill, facts, None if order is None else order.client_order_id)
+        desk.on_change()
+        return True
+
+    def attribute(self, order_id: str) -> None:
+        """An order of ours has learned its exchange id: fills that came before count for it now."""
+        order = self._desk.find(None, order_id)
+        if order is None:
+            return
+        early = [b.fill for b in self._strangers.values() if b.fill.order_id == order_id]
+        for fill in early:
+            self.ledger.add_fill(self._strangers.pop(fill.trade_id))
+        if self._desk.journal.filled_total(order_id) > order.filled:
+            last = self._desk.journal.fills_of(order_id)[-1].fill
+            self._desk.fill_booked(order, last)
+        if early:
+            self._publish(self._desk.clock.now_ns())
+
+    def missed(self, remote: Iterable[Fill], since_ns: Nanos, until_ns: Nanos) -> tuple[list[Fill], list[Finding]]:
+        """The exchange's list against ours, our series only: what we lack, and what does not agree."""
+        ours = {booked.fill.trade_id: booked.fill for booked in self._desk.journal.fills_since(since_ns)}
+        listed = [fill for fill in remote if series_of(fill.market_ticker, self._desk.state) in SERIES]
+        known = {fill.trade_id: fill for fill in listed if fill.trade_id not in ours}
+        for trade_id in known:
+            booked = self._desk.journal.fill(trade_id)  # older than the range of ours, by a second's rounding
+            if booked is not None:
+                ours[trade_id] = booked.fill
+        return compare_fills(ours, listed, since_ns, until_ns)
+
+    def _count_in(self, booked: BookedFill) -> None:
+        if self._scope == "account" or self._desk.find(None, booked.fill.order_id) is not None:
+            self.ledger.add_fill(booked)
+        else:
+            self._strangers[booked.fill.trade_id] = booked
+
+    def _say_fill(self, fill: Fill, facts: dict[str, str], client_order_id: str | None) -> None:
+        self._desk.audit(
+            {
+                "action": "fill",
+                "client_order_id": client_order_id,
+                "order_id": fill.order_id,
+                "market": fill.market_ticker,
+                "side": fill.side.value,
+                "price": format_price(fill.price),
+                "count": format_count(fill.count),
+                "is_taker": fill.is_taker,
+                **facts,
+            }
+        )
+        log.info(
+            "fill.booked",
+            client_order_id=client_order_id,
+            market=fill.market_ticker,
+            side=fill.side.value,
+            price=format_price(fill.price),
+            count=format_count(fill.count),
+            fee=format_dollars(fill.fee),
+            is_taker=fill.is_taker,
+            position=format_count(self.ledger.count(fill.market_ticker)),
+            source=facts["source"],
+        )
+
+    # --- settlements --------------------------------------------------------------------------------------------------
+
+    def determined(self, market_ticker: str, result: str) -> None:
+        """The market's result is known; it may still be disputed, so nothing is booked before `settled`."""
+        if market_ticker in self.ledger.positions:
+            self._determined[market_ticker] = result
+
+    def settled(self, market_ticker: str, result: str | None, at_ns: Nanos) -> bool:
+        """The market has paid. Books its result at once; our own settlement may be listed much later."""
+        result = result or self._determined.pop(market_ticker, "")
+        position = self.ledger.positions.get(market_ticker)
+        if position is None or result not in {"yes", "no"}:
+            return False
+        return self._book_result(position, Result(result, at_ns), "stream")
+
+    def book_settlement(self, settlement: Settlement) -> list[Finding]:
+        """Book a listed settlement; returns what does not agree with our position. Other series are left alone."""
+        position = self.ledger.positions.get(settlement.market_ticker)
+        if position is None:
+            return []
+        known = self.ledger.result(settlement.market_ticker)
+        if known is not None and known.result not in {settlement.result, FLAT}:
+            log.error(
+                "ledger.result_changed",
+                market=settlement.market_ticker,
+                before=known.result,
+                listed=settlement.result,
+            )
+        result = Result(settlement.result, settlement.settled_ns, settlement.revenue)
+        if known != result:
+            self._desk.journal.add_settlement(settlement, self._desk.clock.now_ns())
+            if self.ledger.set_result(settlement.market_ticker, result):
+                self._settled(position, result, "list")
+        return compare_settlement(settlement, self.net(settlement.market_ticker))
+
+    def close_flat(self, market_tickers: Iterable[str], at_ns: Nanos) -> None:
+        """Realise what was bought and sold again before the fixing: the exchange lists no settlement for it."""
+        for ticker in market_tickers:
+            position = self.ledger.positions[ticker]
+            if position.count == 0 and not position.settled:
+                self._book_result(position, Result(FLAT, at_ns), "flat")
+
+    def _book_result(self, position: Position, result: Result, source: str) -> bool:
+        if not self.ledger.set_result(position.market_ticker, result):
+            return False
+        now = self._desk.clock.now_ns()
+        self._desk.journal.add_result(position.market_ticker, position.event_ticker, result, now)
+        self._settled(position, result, source)
+        return True
+
+    def _settled(self, position: Position, result: Result, source: str) -> None:
+        self._publish(self._desk.clock.now_ns())
+        profit = self.ledger.profit(position.market_ticker)
+        facts = {
+            "market": position.market_ticker,
+            "event": position.event_ticker,
+            "result": result.result,
+            "count": format_count(position.count),
+            "profit": None if profit is None else format_dollars(profit),
+            "fees": format_dollars(position.fees),
+            "source": source,
+        }
+        self._desk.audit({"action": "settle", **facts})
+        log.info("position.settled", **facts)
+        self._desk.on_change()
+
+    # --- positions ----------------------------------------------------------------------------------------------------
+
+    def net(self, market_ticker: str) -> Count:
+        """The exchange's view of our position: ours plus what strangers on the account did."""
+        foreign = sum(
+            b.fill.side.sign * b.fill.count for b in self._strangers.values() if b.fill.market_ticker == market_ticker
+        )
+        held = self._inherited.get(market_ticker, Count(0)) if self._scope == "own" else Count(0)
+        return Count(self.ledger.count(market_ticker) + foreign + held)
+
+    def unsettled(self) -> dict[str, Count]:
+        """Net counts of every market that has not settled."""
+        tickers = {position.market_ticker for position in self.ledger.open_positions()}
+        tickers |= {booked.fill.market_ticker for booked in self._strangers.values()}
+        tickers |= set(self._inherited)
+        return {ticker: self.net(ticker) for ticker in tickers if not self._is_settled(ticker)}
+
+    def waiting(self, over: Collection[str]) -> list[Position]:
+        """Positions held in markets that are over (event tickers) and have not settled."""
+        return [p for p in self.ledger.open_positions() if p.event_ticker in over]
+
+    def inherit(self, differences: dict[str, Count]) -> None:
+        """First start ever: positions that no fill we can read explains."""
+        state = self._desk.state
+        held = [
+            Inherited(ticker, event_of(ticker, state), series_of(ticker, state), count)
+            for ticker, count in differences.items()
+        ]
+        self._desk.journal.inherit(held)
+        for position in held:
+            log.warning(
+                "ledger.inherited", market=position.market_ticker, count=format_count(position.count), scope=self._scope
+            )
+            self._take_over(position)
+        self._publish(self._desk.clock.now_ns())
+
+    def _take_over(self, held: Inherited) -> None:
+        self._inherited[held.market_ticker] = held.count
+        if self._scope == "account":
+            self.ledger.inherit(held)
+
+    def _is_settled(self, market_ticker: str) -> bool:
+        position = self.ledger.positions.get(market_ticker)
+        return self.ledger.result(market_ticker) is not None if position is None else bool(position.settled)
+
+    # --- totals -------------------------------------------------------------------------------------------------------
+
+    def session(self) -> tuple[int, Count, Dollars, Dollars]:
+        """(fills, contracts, fees, profit realised) since the start of this process."""
+        ledger = self._desk.state.ledger
+        fees, fills, contracts = self._start
+        return (
+            ledger.fills_total - fills,
+            Count(ledger.contracts_total - contracts),
+            Dollars(ledger.fees_total - fees),
+            self.ledger.realized(self.started_ns),
+        )
+
+    def turn_of_day(self) -> None:
+        """Publish anew after a New York midnight, and forget what is too old to matter."""
+        now = self._desk.clock.now_ns()
+        if day_start(now) != self._day:
+            self._publish(now)
+
+    def _publish(self, now: Nanos) -> None:
+        if day_start(now) != self._day:
+            self._day = day_start(now)
+            before = Nanos(min(now - KEPT, week_start(now)))
+            self.ledger.forget_settled(before)
+            self._strangers = {name: b for name, b in self._strangers.items() if b.fill.event_ns >= before}
+        fresh = self.ledger.state(now)
+        shared = self._desk.state.ledger
+        shared.positions = fresh.positions
+        shared.realized_today = fresh.realized_today
+        shared.realized_week = fresh.realized_week
+        shared.fees_total = fresh.fees_total
+        shared.fills_total = fresh.fills_total
+        shared.contracts_total = fresh.contracts_total

@@ -1,0 +1,185 @@
+"""Quotes into resting orders: the submit path. The last look at the latch is here, right before an intent is written.
+
+One batch at a time; batches never wait for cancels and cancels never for them. Whatever happens to a batch, each of its
+orders ends the call with its own outcome in the journal: acked, refused, not sent, or UNKNOWN.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from itertools import batched
+from typing import Final, assert_never
+
+import structlog
+
+from kalshi_daemon.domain.order import NewOrder, Order, Status
+from kalshi_daemon.domain.quote import Quote
+from kalshi_daemon.errors import IllegalTransition, OrderOutcomeUnknown, VenueError
+from kalshi_daemon.events import CreateAck
+from kalshi_daemon.kalshi.api import OrderApi
+from kalshi_daemon.orders.ambiguity import Meaning, Operation, reject_reason, rule
+from kalshi_daemon.orders.bounded import TROUBLE
+from kalshi_daemon.orders.desk import Desk
+from kalshi_daemon.orders.lifecycle import Acked, Event, NotSent, OutcomeUnknown, Rejected, Sent
+from kalshi_daemon.settings import OrderSettings
+from kalshi_daemon.units import SECOND, Nanos, from_s
+
+log = structlog.get_logger()
+
+SHORTEST_LIFE: Final = Nanos(2 * SECOND)
+"""An order that would rest shorter than this is not worth a request, and its expiry could be past on arrival."""
+
+
+class Placer:
+    """Sends creates. `events_closed` and `blackout_until` are set by the cancelling side."""
+
+    def __init__(self, desk: Desk, api: OrderApi, settings: OrderSettings, ids: Callable[[], str]) -> None:
+        self._desk = desk
+        self._api = api
+        self._settings = settings
+        self._ids = ids
+        self._lock = asyncio.Lock()
+        self.events_closed: dict[str, str] = {}
+        """Event -> why nothing more is placed in it. An event ends within a day; entries live as long as the process."""
+        self.blackout_until = Nanos(0)
+        """After a cancel-all the venue may cancel new orders for a minute (kalshi.md 2.3)."""
+
+    def refusal(self, quote: Quote) -> str:
+        """Why this quote must not be sent now; "" when it may. Asked right before the intent is written."""
+        state, now = self._desk.state, self._desk.clock.now_ns()
+        if state.latch.closed:
+            return "latch_closed"
+        if not state.armed:
+            return "not_armed"
+        if state.kill_switch:
+            return "kill_switch"
+        if now < self.blackout_until:
+            return "cancel_all_blackout"
+        window = quote.window
+        if window.event_ticker in self.events_closed:
+            return f"event_closed_{self.events_closed[window.event_ticker]}"
+        if not window.opens_ns <= now < window.new_until_ns:
+            return "outside_window"
+        if self._expiry(quote, now) - now < SHORTEST_LIFE:
+            return "too_late"
+        return ""
+
+    async def place(self, quotes: Sequence[Quote]) -> tuple[Order, ...]:
+        """Send what may be sent, in batches; the orders as they stand afterwards, in the order of the quotes."""
+        names: list[str] = []
+        async with self._lock:
+            for part in batched(quotes, self._settings.batch_most, strict=False):
+                orders = self._intend(part)
+                if orders:
+                    names += [order.client_order_id for order in orders]
+                    await self._send(orders)
+        return tuple(self._desk.state.orders[name] for name in names if name in self._desk.state.orders)
+
+    def _expiry(self, quote: Quote, now: Nanos) -> Nanos:
+        """The earlier of the window's cutoff and the end of the lease, on the wire's grid of whole seconds."""
+        latest = min(quote.window.gone_by_ns, now + from_s(self._settings.lease_s))
+        return Nanos(latest // SECOND * SECOND)
+
+    def _intend(self, quotes: Sequence[Quote]) -> list[Order]:
+        now = self._desk.clock.now_ns()
+        orders: list[Order] = []
+        for quote in quotes:
+            refusal = self.refusal(quote)
+            if refusal:
+                log.warning("orders.not_sent", market=quote.market_ticker, side=quote.side.value, reason=refusal)
+                continue
+            orders.append(
+                Order(
+                    client_order_id=self._ids(),
+                    market_ticker=quote.market_ticker,
+                    event_ticker=quote.window.event_ticker,
+                    series_ticker=quote.window.series.ticker,
+                    profile=quote.profile,
+                    side=quote.side,
+                    price=quote.price,
+                    count=quote.count,
+                    status=Status.INTENDED,
+                    expires_ns=self._expiry(quote, now),
+                    created_ns=now,
+                    updated_ns=now,
+                    fair=quote.fair,
+                    required_edge=quote.required_edge,
+                )
+            )
+        if orders:
+            self._desk.intend(orders)
+        return orders
+
+    async def _send(self, orders: Sequence[Order]) -> None:
+        for order in orders:
+            self._desk.apply(order.client_order_id, Sent(self._desk.clock.now_ns()))
+        results: Sequence[CreateAck | Exception]
+        try:
+            results = await self._api.create_orders([new_order(order) for order in orders])
+        except TROUBLE as problem:
+            results = [problem] * len(orders)
+        except BaseException as problem:
+            # Cancelled or a bug: the bytes may have left. Say so before passing it on.
+            self._record(orders, [OrderOutcomeUnknown("create", type(problem).__name__)] * len(orders))
+            raise
+        if len(results) != len(orders):
+            count = f"{len(results)} answers to {len(orders)} orders"
+            results = [OrderOutcomeUnknown("create", count)] * len(orders)
+        self._record(orders, results)
+
+    def _record(self, orders: Sequence[Order], results: Sequence[CreateAck | Exception]) -> None:
+        """Every order's own outcome, whatever the others' are. Raises the first IllegalTransition after all of them."""
+        bugs: list[IllegalTransition] = []
+        with self._desk.one_commit():
+            for order, result in zip(orders, results, strict=True):
+                try:
+                    after = self._desk.apply(order.client_order_id, self._event(order, result))
+                except IllegalTransition as bug:
+                    bugs.append(bug)
+                    continue
+                self._say(after, result)
+        if bugs:
+            raise bugs[0]
+
+    def _event(self, order: Order, result: CreateAck | Exception) -> Event:
+        now = self._desk.clock.now_ns()
+        if isinstance(result, CreateAck):
+            if result.client_order_id != order.client_order_id:
+                return OutcomeUnknown(now, f"answer about {result.client_order_id}")
+            return Acked(now, result.order_id, result.filled, result.remaining)
+        match rule(Operation.CREATE, result).meaning:
+            case Meaning.NOT_APPLIED:
+                return NotSent(now, reject_reason(result))
+            case Meaning.REFUSED:
+                return Rejected(now, reject_reason(result))
+            case Meaning.UNKNOWN | Meaning.GONE:
+                return OutcomeUnknown(now, str(result))
+            case never:
+                assert_never(never)
+
+    def _say(self, order: Order, result: CreateAck | Exception) -> None:
+        facts = {
+            "client_order_id": order.client_order_id,
+            "market": order.market_ticker,
+            "side": order.side.value,
+            "price": order.price,
+            "count": order.count,
+        }
+        if isinstance(result, CreateAck):
+            log.info("orders.acked", **facts, order_id=result.order_id, filled=result.filled)
+        elif order.status is Status.UNKNOWN:
+            log.warning("orders.unknown", **facts, cause=str(result))
+        else:
+            known = isinstance(result, VenueError)
+            log.warning("orders.refused", **facts, reason=order.reason, detail=str(result), venue=known)
+
+
+def new_order(order: Order) -> NewOrder:
+    """The create of an order, as it goes to the wire."""
+    return NewOrder(
+        client_order_id=order.client_order_id,
+        market_ticker=order.market_ticker,
+        side=order.side,
+        price=order.price,
+        count=order.count,
+        expires_ns=order.expires_ns,
+    )
