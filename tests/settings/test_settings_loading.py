@@ -272,3 +272,11 @@ def test_defect_21_every_threshold_has_one_place():
     assert not [key for key in keys if "age_soft" in key and not key.startswith("guards.")]
     variables = [ENV_PREFIX + key.upper().replace(".", "__") for key in keys]
     assert len(set(variables)) == len(keys), "each has one variable"
+
+
+def test_defect_15_no_macro_feed_is_required_by_default_and_no_setting_overrides_guards(tmp_path):
+    # A missing file made the predecessor's macro feeds required, so its operator overrode every gate, for good.
+    assert load().settings.macro.feeds == {}
+    keys = [key for key, _, _ in load().rows()]
+    assert not [key for key in keys if "force" in key or "override" in key or "skip" in key]
+    assert "unknown key" in refused("[guards]\nforce_gate_pass = true\n", tmp_path)
