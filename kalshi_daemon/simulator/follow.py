@@ -10,6 +10,7 @@ everything is being stopped wakes up instead of hanging.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Final
 
@@ -19,6 +20,7 @@ import structlog
 
 from kalshi_daemon.clock import ElasticClock
 from kalshi_daemon.errors import VenueUnreachable
+from kalshi_daemon.simulator.timekeeper import ENDED
 from kalshi_daemon.units import DAY, Nanos
 
 QUIET_TURNS: Final = 10
@@ -44,7 +46,7 @@ class ClockFollower:
         """Set once the first instant has been taken over: the clock shows the simulator's time from then on."""
 
     async def run(self) -> None:
-        """Follow until the simulator closes the link in order. Raises VenueUnreachable when it is missing or breaks."""
+        """Follow until the simulator says that time has ended. Raises VenueUnreachable when the link breaks."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_MOST_S)
         try:
             async with (
@@ -62,6 +64,9 @@ class ClockFollower:
         async for message in socket:
             if message.type is not aiohttp.WSMsgType.TEXT:
                 break
+            if message.data == ENDED:
+                log.info("clock.ended")
+                return
             now_ns, horizon_ns, speed = _read(message.data)
             self._clock.steer(now_ns, horizon_ns)
             if speed != self._clock.speed:  # only after steering: a lower speed must not take back time already shown
@@ -69,10 +74,9 @@ class ClockFollower:
                 self._clock.steer(now_ns, horizon_ns)
             self.followed.set()
             await settle(self._busy)
-            await socket.send_str(f'{{"ack_ns":{now_ns}}}')
-        if socket.close_code not in (aiohttp.WSCloseCode.OK, aiohttp.WSCloseCode.GOING_AWAY):
-            raise VenueUnreachable(_OPERATION, f"the link broke ({socket.close_code})")
-        log.info("clock.link_closed", close_code=socket.close_code)
+            with contextlib.suppress(ConnectionError):  # the link may have ended meanwhile; the next read says how
+                await socket.send_str(f'{{"ack_ns":{now_ns}}}')
+        raise VenueUnreachable(_OPERATION, f"the link broke ({socket.close_code})")
 
 
 async def settle(busy: Callable[[], bool], *, turns: int = QUIET_TURNS, most_s: float = SETTLE_MOST_S) -> bool:

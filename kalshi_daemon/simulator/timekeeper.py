@@ -5,7 +5,7 @@ instant, everything due is executed (`run_until`), and every follower is told
 
     {"now_ns": ..., "horizon_ns": ..., "speed": ...}
 
-It answers {"ack_ns": ...} once its loop has gone quiet at that instant. Between steps clocks run on by themselves, up
+It answers {"ack_ns": ...} once its loop has gone quiet at that instant, and leaves on {"ended": true}. Between steps clocks run on by themselves, up
 to the horizon, which is the next step. A follower that owes an answer for SILENCE_MOST_S of real time is dropped and
 time goes on, so that a dead daemon cannot freeze the exchange. Without followers time simply runs.
 
@@ -32,6 +32,8 @@ SILENCE_MOST_S: Final = 5.0
 CATCH_UP_MOST_S: Final = 1.0
 FOLLOWERS_MOST: Final = 16
 MESSAGE_BYTES_MOST: Final = 4_096
+ENDED: Final = '{"ended":true}'
+"""The last message: time ends in order, and the follower leaves."""
 _SEND_MOST_S: Final = 1.0
 _LIFE: Final = 1.0
 
@@ -121,6 +123,19 @@ class Timekeeper:
             self._forget(follower)
         return socket
 
+    async def aclose(self) -> None:
+        """Tell every follower that time ends here and wait until they have left, a second at most."""
+        for follower in tuple(self._followers):
+            await self._send(follower, ENDED)
+        try:
+            async with asyncio.timeout(_SEND_MOST_S):
+                while self._followers:
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            for follower in tuple(self._followers):
+                self._abort(follower)
+
     # ----------------------------------------------------------------- steps
 
     async def _first_follower(self) -> None:
@@ -156,8 +171,9 @@ class Timekeeper:
         self._horizon_ns = horizon if end_ns is None else min(horizon, end_ns)
         for follower in self._followers:
             self._horizon_ns = min(self._horizon_ns, max(next_ns, self._limit(follower)))
-        self._clock.steer(Nanos(next_ns), Nanos(self._horizon_ns))
+        self._clock.steer(Nanos(next_ns), Nanos(next_ns))  # stands still at this instant while it is executed
         self._run_until(Nanos(next_ns))
+        self._clock.steer(Nanos(next_ns), Nanos(self._horizon_ns))
 
     def _limit(self, follower: _Follower) -> int:
         return follower.acked_ns + LEAD_QUANTA * self._quantum_ns
@@ -188,9 +204,12 @@ class Timekeeper:
         follower.told_ns = self._now_ns
         if follower.waiting_since_s is None:
             follower.waiting_since_s = asyncio.get_running_loop().time()
+        await self._send(follower, orjson.dumps(message).decode())
+
+    async def _send(self, follower: _Follower, text: str) -> None:
         try:
             async with asyncio.timeout(_SEND_MOST_S):
-                await follower.socket.send_str(orjson.dumps(message).decode())
+                await follower.socket.send_str(text)
         except (ConnectionError, RuntimeError, TimeoutError):  # RuntimeError: aiohttp's word for a closing socket
             self._abort(follower)
 
