@@ -146,16 +146,18 @@ class Transport:
         self._need_signer(request)
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._settings.read_timeout_ms / 1_000
-        for attempt in range(READ_ATTEMPTS):
-            if attempt:
-                await self._clock.sleep(Nanos(READ_BACKOFF << (attempt - 1)))
+        attempt = 1
+        while True:
             try:
                 return await self._read_once(request, deadline - loop.time(), accept_5xx=accept_5xx)
             except (VenueUnreachable, VenueUnavailable, RateLimited) as problem:
-                if attempt == READ_ATTEMPTS - 1 or loop.time() >= deadline:
+                if attempt == READ_ATTEMPTS:
                     raise
-                log.info("kalshi.read_retried", operation=request.name, attempt=attempt + 1, cause=str(problem))
-        raise AssertionError("the last attempt returns or raises")
+                await self._clock.sleep(Nanos(READ_BACKOFF << (attempt - 1)))
+                if loop.time() >= deadline:
+                    raise
+                attempt += 1
+                log.info("kalshi.read_retried", operation=request.name, attempt=attempt, cause=str(problem))
 
     async def write(self, request: Request, *, items: int = 1, still_wanted: Gate | None = None) -> Answer:
         """One write, sent at most once. Returns a 2xx answer whose body the caller must still find trustworthy.
