@@ -5,9 +5,10 @@ instant, everything due is executed (`run_until`), and every follower is told
 
     {"now_ns": ..., "horizon_ns": ..., "speed": ...}
 
-It answers {"ack_ns": ...} once its loop has gone quiet at that instant, and leaves on {"ended": true}. Between steps clocks run on by themselves, up
-to the horizon, which is the next step. A follower that owes an answer for SILENCE_MOST_S of real time is dropped and
-time goes on, so that a dead daemon cannot freeze the exchange. Without followers time simply runs.
+It answers {"ack_ns": ...} once its loop has gone quiet at that instant, and leaves on {"ended": true}. Between steps
+clocks run on by themselves, up to the horizon, which is the next step. A follower that owes an answer for
+SILENCE_MOST_S of real time is dropped and time goes on, so that a dead daemon cannot freeze the exchange. Without
+followers time simply runs.
 
 Time lost to a follower (or to a busy machine) is made up step by step, but not more than CATCH_UP_MOST_S of it.
 """
