@@ -116,6 +116,8 @@ class KalshiStream:
             try:
                 cause = await self._connection()
                 refused = 0
+                if self._clock.mono_ns() - started >= STEADY_AFTER:
+                    backoff = BACKOFF_FIRST
             except InvalidStatus as problem:
                 cause = f"handshake answered {problem.response.status_code}"
                 refused = refused + 1 if problem.response.status_code in (UNAUTHORIZED, FORBIDDEN) else 0
@@ -123,8 +125,6 @@ class KalshiStream:
                     raise _auth_failed(problem) from problem
             except (OSError, TimeoutError, InvalidHandshake, WebSocketException) as problem:
                 cause = f"{type(problem).__name__}: {problem}"
-            if self._clock.mono_ns() - started >= STEADY_AFTER:
-                backoff = BACKOFF_FIRST
             pause = Nanos(int(backoff * self._rng.uniform(0.5, 1.0)))
             log.warning("kalshi_stream.reconnecting", cause=cause, pause_ms=to_ms(pause), refused=refused)
             await self._clock.sleep(pause)

@@ -234,7 +234,7 @@ class StreamSession:
         self._tracker.start(body.sid)
         if body.channel == ws_codec.ORDERBOOK_CHANNEL:
             pending = self._pending
-            if pending is not None and body.command_id in (None, pending.command_id):
+            if pending is not None and pending.action == "subscribe" and body.command_id in (None, pending.command_id):
                 self._sid, self._active, self._pending = body.sid, set(pending.market_tickers), None
                 self._awaiting = dict.fromkeys(pending.market_tickers, (net_ns, 0))
             return []

@@ -125,6 +125,26 @@ async def test_the_back_off_doubles_and_has_a_top():
             assert most / 2 <= pause <= most
 
 
+async def test_a_steady_connection_starts_the_back_off_anew():
+    clock = ManualClock(T0)
+    async with venue(clock=clock) as v, running(v.stream):
+        pauses = []
+        for number, steady in enumerate((0, 0, 0, 61), start=1):
+            await eventually(lambda: len(v.peers) == number and v.kinds()[-1:] == ["StreamUp"])  # noqa: B023 - awaited here
+            for _ in range(0, steady, 20):
+                clock.advance(Nanos(20 * SECOND))
+                await v.peers[-1].socket.ping()
+                await eventually(lambda: v.stream.heard_ns == clock.now_ns())
+            v.peers[-1].socket.transport.abort()
+            await eventually(lambda: v.kinds()[-1] == "StreamDown" and _backing_off(clock, v.stream))
+            due = clock._sleepers.next_due()
+            assert due is not None
+            pauses.append(due - clock.now_ns())
+            clock.set(Nanos(due))
+        assert pauses[2] >= SECOND
+        assert pauses[3] <= SECOND // 2
+
+
 def _backing_off(clock: ManualClock, stream: KalshiStream) -> bool:
     return stream.heard_ns is None and clock._sleepers.next_due() is not None
 

@@ -130,6 +130,19 @@ def test_books_are_subscribed_only_after_up_and_only_when_wanted():
     assert venue.open_books()["params"]["market_tickers"] == ["A", "B"]
 
 
+def test_an_acknowledgement_nobody_waits_for_changes_nothing():
+    venue = Venue("A").ready()
+    venue.say({"id": 999, "type": "subscribed", "msg": {"channel": "orderbook_delta", "sid": 77}})
+    assert [type(e) for e in venue.delta("A")] == [BookDelta]
+    assert venue.book_frame("ok", {"market_tickers": []}, id=999) == []
+    assert venue.sent() == []
+
+
+def test_a_frame_that_cannot_be_read_before_up_says_nothing():
+    venue = Venue()
+    assert venue.say({"type": "fill", "sid": 1, "msg": {}}) == []
+
+
 # --- following what is wanted -----------------------------------------------------------------------------------------
 
 
