@@ -17,7 +17,7 @@ from kalshi_daemon.settings import WindowSettings
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.units import DAY, HOUR, Nanos, to_s
 from kalshi_daemon.windows.sessions import SessionTable
-from kalshi_daemon.windows.table import agree, build_windows, listing_for, next_edge_after
+from kalshi_daemon.windows.table import Listing, agree, build_windows, listings, next_edge_after
 
 LINGER: Final = Nanos(3 * HOUR)
 """How long after its close a session's windows stay visible (settling) before the next session's take their place."""
@@ -85,8 +85,9 @@ class WindowScheduler:
         self._state.session_open = self._sessions.session_of(now) is not None
         if was_open != self._state.session_open:
             self._log.info("windows.session", open=self._state.session_open, session=session.day if session else "")
+        listed = listings(self._windows, self._state.venue.events, self._state.venue.markets)
         for window in self._windows:
-            self._update(window, now)
+            self._update(window, listed[window.event_ticker], now)
         return self._next_edge(now)
 
     def _begin(self, session: Session | None, now: Nanos) -> None:
@@ -106,9 +107,9 @@ class WindowScheduler:
             "windows.session_planned", session=session.day, half_day=session.half_day, windows=len(self._windows)
         )
 
-    def _update(self, window: Window, now: Nanos) -> None:
+    def _update(self, window: Window, listing: Listing, now: Nanos) -> None:
         before = self._state.windows.get(window.event_ticker)
-        status = self._status(window, now, before)
+        status = self._status(window, listing, now, before)
         if status == before:
             return
         self._state.windows[window.event_ticker] = status
@@ -124,23 +125,21 @@ class WindowScheduler:
             self._log.info("windows.phase", **fields)
         self._on_phase(status)
 
-    def _status(self, window: Window, now: Nanos, before: WindowStatus | None) -> WindowStatus:
+    def _status(self, window: Window, listing: Listing, now: Nanos, before: WindowStatus | None) -> WindowStatus:
         phase = window.phase_at(now)
         if window.event_ticker in self._settled and now >= window.target_ns:
             return WindowStatus(window, Phase.SETTLED)
         if phase is Phase.SETTLING:
             # Past the fixing the event may leave the listing, and nothing is quoted: a shut window stays shut.
             return before if before is not None and before.phase is Phase.SHUT else WindowStatus(window, phase)
-        reason = self._disagreement(window, phase)
+        reason = self._disagreement(window, listing, phase)
         return WindowStatus(window, Phase.SHUT, reason) if reason else WindowStatus(window, phase)
 
-    def _disagreement(self, window: Window, phase: Phase) -> str:
+    def _disagreement(self, window: Window, listing: Listing, phase: Phase) -> str:
         assert self._session is not None, "windows exist only inside a session"
-        venue = self._state.venue
-        listing = listing_for(window, venue.events, venue.markets)
         if phase is Phase.UPCOMING and not listing.markets:
             return ""  # not listed yet, or not read yet: that matters at the opening edge
-        if window.series.ticker not in venue.listing_read_ns:
+        if window.series.ticker not in self._state.venue.listing_read_ns:
             return f"listing of {window.series.ticker} not read yet"
         return agree(window, listing, self._session)
 

@@ -13,7 +13,7 @@ from kalshi_daemon.domain.index import SERIES, Cadence, Series
 from kalshi_daemon.domain.window import Session, Window
 from kalshi_daemon.settings import ProfilesSettings, WindowSettings
 from kalshi_daemon.units import Nanos, from_s
-from kalshi_daemon.windows.eastern import eastern, eastern_day, eastern_ns, event_stamp
+from kalshi_daemon.windows.eastern import eastern, eastern_ns, event_stamp
 
 FIRST_FIXING = time(10, 0)
 """The first hourly fixing (kalshi.md section 7: H1000..H1600, H1000..H1300 on half days)."""
@@ -76,19 +76,30 @@ class Listing:
     """The latest close of any event of the series on the session's day; None when unknown."""
 
 
-def listing_for(window: Window, events: Mapping[str, Sequence[str]], markets: Mapping[str, Market]) -> Listing:
-    """Gather the listing of a window from `state.venue.events` and `state.venue.markets`."""
-    tickers = events.get(window.event_ticker)
-    own = None if tickers is None else tuple(markets[ticker] for ticker in tickers if ticker in markets)
-    prefix = f"{window.series.ticker}-"
-    closes = [
-        market.close_ns
-        for event, listed in events.items()
-        if event.startswith(prefix)
-        for market in (markets[ticker] for ticker in listed if ticker in markets)
-        if eastern_day(market.close_ns).isoformat() == window.session
-    ]
-    return Listing(own, max(closes, default=None))
+def listings(
+    windows: Sequence[Window], events: Mapping[str, Sequence[str]], markets: Mapping[str, Market]
+) -> dict[str, Listing]:
+    """The listing of each window, from `state.venue.events` and `state.venue.markets`, in one pass over the markets.
+
+    The windows are of one session; a ladder has hundreds of markets, so nothing is looked at once per window.
+    """
+    if not windows:
+        return {}
+    day = date.fromisoformat(windows[0].session)
+    first, last = eastern_ns(day, time(0)), eastern_ns(day + timedelta(days=1), time(0))
+    readable: dict[str, tuple[Market, ...]] = {}
+    latest: dict[str, Nanos] = {}
+    for event_ticker, tickers in events.items():
+        listed = tuple(markets[ticker] for ticker in tickers if ticker in markets)
+        readable[event_ticker] = listed
+        series_ticker = event_ticker.partition("-")[0]
+        closes = [market.close_ns for market in listed if first <= market.close_ns < last]
+        if closes:
+            latest[series_ticker] = max(*closes, latest.get(series_ticker, closes[0]))
+    return {
+        window.event_ticker: Listing(readable.get(window.event_ticker), latest.get(window.series.ticker))
+        for window in windows
+    }
 
 
 def agree(window: Window, listing: Listing, session: Session) -> str:

@@ -8,7 +8,7 @@ from kalshi_daemon.settings import WindowSettings
 from kalshi_daemon.state import VenueState
 from kalshi_daemon.units import HOUR, MINUTE, Nanos
 from kalshi_daemon.windows.eastern import eastern_ns
-from kalshi_daemon.windows.table import Listing, agree, build_windows, listing_for
+from kalshi_daemon.windows.table import Listing, agree, build_windows, listings
 from tests.windows.listings import put_listed
 
 DAY = date(2026, 11, 27)
@@ -25,7 +25,7 @@ def window(half_day) -> Window:
 
 
 def judge(window, venue, session) -> str:
-    return agree(window, listing_for(window, venue.events, venue.markets), session)
+    return agree(window, listings([window], venue.events, venue.markets)[window.event_ticker], session)
 
 
 def test_a_listed_event_that_closes_at_our_fixing_agrees(window, half_day):
@@ -86,5 +86,17 @@ def test_events_of_other_days_other_series_and_half_hours_contradict_nothing(win
     assert "exchange lists KXINX until 2026-11-27 16:00:00 ET" in judge(close, venue, half_day)
 
 
-def test_listing_knows_nothing_when_nothing_is_listed(window):
-    assert listing_for(window, {}, {}) == Listing(None, None)
+def test_listings_know_nothing_when_nothing_is_listed(window):
+    assert listings([window], {}, {}) == {window.event_ticker: Listing(None, None)}
+    assert listings([], {"KXINXU-26NOV27H1300": ()}, {}) == {}
+
+
+def test_the_latest_close_is_that_of_the_sessions_own_date(window):
+    venue = VenueState()
+    for hour, minute in ((11, 0), (13, 0), (12, 0)):
+        at = eastern_ns(DAY, time(hour, minute))
+        put_listed(venue, window, at, event_ticker=f"KXINXU-26NOV27H{hour}00")
+    for other in (eastern_ns(date(2026, 11, 28), time(0)), Nanos(eastern_ns(DAY, time(0)) - 1)):
+        put_listed(venue, window, other, event_ticker=f"KXINXU-{other}")
+    found = listings([window], venue.events, venue.markets)[window.event_ticker]
+    assert found.latest_close_ns == eastern_ns(DAY, time(13))
