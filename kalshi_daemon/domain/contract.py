@@ -1,6 +1,5 @@
 """What a market pays, and on which price grid it trades. Strikes come from the venue's fields, never the ticker."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -146,14 +145,3 @@ class FeeSchedule:
     multiplier_ppm: int
     """The multiplier in millionths: 1 is 1_000_000."""
     read_ns: Nanos
-
-
-def edges(contracts: Sequence[Contract]) -> tuple[Level, ...]:
-    """The sorted settlement values at which any contract's payoff changes: the first value of each new cell."""
-    found: set[Level] = set()
-    for contract in contracts:
-        if contract.lowest is not None:
-            found.add(contract.lowest)
-        if contract.highest is not None:
-            found.add(Level(contract.highest + 1))
-    return tuple(sorted(found))

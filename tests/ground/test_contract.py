@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalshi_daemon.domain.book import Book
-from kalshi_daemon.domain.contract import Contract, PriceBand, PriceGrid, StrikeType, edges
+from kalshi_daemon.domain.contract import Contract, PriceBand, PriceGrid, StrikeType
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.units import Count, Level, Nanos, Price
 
@@ -43,10 +43,6 @@ def test_a_range_pays_on_both_ends():
     assert between.pays(Level(71_999_900))
     assert not between.pays(Level(71_749_900))
     assert not between.pays(Level(72_000_000))
-
-
-def test_edges_are_the_first_values_of_new_cells():
-    assert edges([contract(None, Level(99)), contract(Level(100), None), contract(Level(50), Level(99))]) == (50, 100)
 
 
 levels = st.dictionaries(st.integers(1, 9_999).map(Price), st.integers(1, 500).map(Count), max_size=8)

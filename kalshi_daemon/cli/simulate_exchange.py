@@ -1,0 +1,97 @@
+"""`kalshi-daemon simulate-exchange`: the simulated exchange and index feed on loopback, for this daemon or any bot."""
+
+import argparse
+from datetime import date, time
+from pathlib import Path
+
+from kalshi_daemon.cli.common import Subparsers, a_date
+from kalshi_daemon.errors import ConfigurationError, ExitCode
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "simulate-exchange",
+        help="serve the simulated exchange and index feed on loopback",
+        description="Once ready, prints one JSON line with rest_url, ws_url, feed_url, admin_url, key_id, "
+        "private_key_path, session_date and speed, then serves until SIGTERM. GET {admin_url}/truth is the exchange's "
+        "own record. Time runs --speed times faster than life, and waits for daemons that follow it.",
+    )
+    parser.add_argument("--port", type=_port, default=0, metavar="P", help="REST, websocket and admin (0: any)")
+    parser.add_argument("--feed-port", type=_port, default=0, metavar="Q", help="index feed (0: any)")
+    parser.add_argument("--seed", type=int, default=7, metavar="S", help="of the session and its traders (7)")
+    parser.add_argument("--speed", type=_speed, default=1.0, metavar="X", help="simulated seconds per second (1)")
+    parser.add_argument("--session-date", type=a_date, metavar="D", help="YYYY-MM-DD (2026-11-23, or the bars' day)")
+    parser.add_argument("--from", dest="start", type=_clock_time, default=time(9, 25), metavar="HH:MM", help="09:25 ET")
+    parser.add_argument("--until", type=_clock_time, default=time(16, 5), metavar="HH:MM", help="16:05 ET")
+    parser.add_argument(
+        "--index-replay",
+        type=Path,
+        nargs="+",
+        default=(),
+        metavar="FILE",
+        help="real bars instead of a made-up session",
+    )
+    parser.add_argument("--stop-with-parent", action="store_true", help="stop at the end of standard input")
+    parser.add_argument(
+        "--hold", type=float, default=0.0, metavar="SECONDS", help="hold time until a daemon follows, at most this long"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    import uvloop  # noqa: PLC0415 - `--help` need not pay for it
+
+    from kalshi_daemon.simulator.serve import serve  # noqa: PLC0415
+    from kalshi_daemon.simulator.world import World, WorldPlan  # noqa: PLC0415
+
+    chosen: date | None = args.session_date
+    plan = WorldPlan(
+        seed=args.seed,
+        speed=args.speed,
+        session_date=chosen if chosen or args.index_replay else date(2026, 11, 23),
+        start=args.start,
+        until=args.until,
+        index_replay=tuple(args.index_replay),
+        hold_for_follower_s=args.hold,
+    )
+    _configure_logging()
+    try:
+        uvloop.run(serve(World(plan), port=args.port, feed_port=args.feed_port, stop_with_parent=args.stop_with_parent))
+    except OSError as problem:
+        raise ConfigurationError(
+            "simulate-exchange", f"cannot listen on 127.0.0.1: {problem.strerror}", "choose another --port/--feed-port"
+        ) from problem
+    return ExitCode.OK
+
+
+def _configure_logging() -> None:
+    """Warnings of the simulator to standard error; standard output holds the ready line alone."""
+    import sys  # noqa: PLC0415
+
+    import structlog  # noqa: PLC0415
+
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(30),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65_535:  # noqa: PLR2004 - TCP
+        raise argparse.ArgumentTypeError(f"{text} is not a port")
+    return number
+
+
+def _speed(text: str) -> float:
+    speed = float(text)
+    if not 0.0 < speed <= 10_000.0:  # noqa: PLR2004 - as the setting sim.speed
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 10000")
+    return speed
+
+
+def _clock_time(text: str) -> time:
+    try:
+        return time.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time such as 09:25") from None

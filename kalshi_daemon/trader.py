@@ -1,0 +1,271 @@
+"""The decision loop: scan on the timer and when edge is lost, judge, hand to orders; watch what rests in between.
+
+Two tasks share the work so that pulling never waits behind placing: `_watch` looks at every resting quote each second
+and at each phase edge, `_scan_all` makes new quotes. Both only read the state; orders are changed by `orders.manager`.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Never
+
+import structlog
+
+from kalshi_daemon.artifacts.writer import ArtifactWriter
+from kalshi_daemon.clock import Clock
+from kalshi_daemon.domain.order import Order, Status
+from kalshi_daemon.domain.quote import Profile, QuotePlan
+from kalshi_daemon.domain.verdict import Closing, Verdict
+from kalshi_daemon.domain.window import Phase, Window, WindowStatus
+from kalshi_daemon.guardrails.chain import Chain, Judgement
+from kalshi_daemon.orders.manager import OrderManager
+from kalshi_daemon.settings import PricingSettings
+from kalshi_daemon.state import DaemonState
+from kalshi_daemon.trader_inputs import edge_lost, plan_of
+from kalshi_daemon.units import MILLISECOND, SECOND, Nanos, from_s
+
+log = structlog.get_logger()
+
+_TURN: Final = SECOND
+"""The loop turns at least this often, whatever the feed does."""
+_QUOTABLE: Final = frozenset({Phase.OPEN, Phase.HOLD})
+_CLOSING: Final = frozenset({Phase.CUTOFF, Phase.SHUT})
+
+
+@dataclass(frozen=True, slots=True)
+class TraderParts:
+    """What the loop is given."""
+
+    state: DaemonState
+    chain: Chain
+    orders: OrderManager
+    artifacts: ArtifactWriter
+    clock: Clock
+    pricing: PricingSettings
+    profiles: tuple[Profile, ...]
+    plan_ids: Callable[[], str]
+    on_progress: Callable[[], None]
+    """Called at every turn of the watch: feeds the watchdog."""
+
+
+class Trader:
+    """Owns `state.last_mid` and the scan counters."""
+
+    def __init__(self, parts: TraderParts) -> None:
+        self._parts = parts
+        self._state = parts.state
+        self._clock = parts.clock
+        self._watch_turn = asyncio.Event()
+        self._scan_turn = asyncio.Event()
+        self._due: dict[tuple[str, str], Nanos] = {}
+        self._triggers: dict[tuple[str, str], str] = {}
+        self._scanned: dict[tuple[str, str], Nanos] = {}
+        self._closing: set[str] = set()
+        self._closed: set[str] = set()
+        self._refusals: dict[tuple[str, str], tuple[str, ...]] = {}
+
+    # -- what wakes it
+
+    def on_tick(self) -> None:
+        """New index value: look at what rests."""
+        self._watch_turn.set()
+
+    def on_phase(self, status: WindowStatus) -> None:
+        """A window changed phase: scan what opened, cancel what closed, at once."""
+        log.info(
+            "window.phase",
+            window=status.window.event_ticker,
+            phase=status.phase.value,
+            reason=status.reason,
+            target_ns=status.window.target_ns,
+        )
+        if status.phase is Phase.OPEN:
+            for profile in self._profiles_of(status.window):
+                self._due[profile.name, status.window.event_ticker] = self._clock.now_ns()
+        self._watch_turn.set()
+        self._scan_turn.set()
+
+    def on_kill_switch(self) -> None:
+        """The file appeared or went: look at once."""
+        self._watch_turn.set()
+
+    async def run(self) -> Never:
+        """Until cancelled. An error here is a bug and ends the daemon through its stop ladder."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._beat(), name="trader.beat")
+            group.create_task(self._watch(group), name="trader.watch")
+            group.create_task(self._scan_all(), name="trader.scan")
+        raise AssertionError("the trader's tasks never return")
+
+    async def _beat(self) -> Never:
+        while True:
+            await self._clock.sleep(_TURN)
+            self._watch_turn.set()
+            self._scan_turn.set()
+
+    # -- watching what rests
+
+    async def _watch(self, group: asyncio.TaskGroup) -> Never:
+        while True:
+            await self._watch_turn.wait()
+            self._watch_turn.clear()
+            self._look_at_resting(group)
+            self._parts.on_progress()
+
+    def _look_at_resting(self, group: asyncio.TaskGroup) -> None:
+        now = self._clock.now_ns()
+        live: dict[str, list[Order]] = {}
+        for order in self._state.live_orders():
+            live.setdefault(order.event_ticker, []).append(order)
+        for event_ticker, status in self._state.windows.items():
+            if status.phase in _CLOSING and event_ticker not in self._closed | self._closing:
+                if status.phase is Phase.CUTOFF or event_ticker in live:
+                    self._closing.add(event_ticker)
+                    group.create_task(self._close(status), name=f"trader.close.{event_ticker}")
+                continue
+            orders = live.get(event_ticker)
+            if orders and status.phase in _QUOTABLE:
+                self._judge_resting(status.window, orders, now, group)
+
+    def _judge_resting(self, window: Window, orders: list[Order], now: Nanos, group: asyncio.TaskGroup) -> None:
+        verdicts = self._parts.chain.judge_resting(self._state, window, now)
+        closed = tuple(v for v in verdicts if not v.allows and v.closing is Closing.PULL)
+        self._say_refusals(("resting", window.event_ticker), closed, window, "")
+        if closed:
+            self._pull([order for order in orders], f"guard:{closed[0].guard}", group)
+            return
+        lost = edge_lost(self._state, self._parts.pricing, window, orders, now)
+        for order, reason in lost:
+            self._triggers[order.profile, window.event_ticker] = "edge_lost"
+            log.info("quote.edge_lost", client_order_id=order.client_order_id, market=order.market_ticker, why=reason)
+        if lost:
+            self._pull([order for order, _reason in lost], "edge_lost", group)
+            self._scan_turn.set()
+
+    def _pull(self, orders: list[Order], reason: str, group: asyncio.TaskGroup) -> None:
+        wanted = tuple(o.client_order_id for o in orders if o.status is Status.RESTING)
+        if wanted:
+            group.create_task(self._parts.orders.cancel(wanted, reason), name="trader.pull")
+
+    async def _close(self, status: WindowStatus) -> None:
+        """Cancel a window's quotes and verify with the exchange that nothing of it rests."""
+        window = status.window
+        result = await self._parts.orders.cancel_event(window.event_ticker, status.phase.value, window.gone_by_ns)
+        now = self._clock.now_ns()
+        counters = self._state.counters
+        if now > window.gone_by_ns or not result.verified:
+            counters.resting_after_cutoff_max = max(counters.resting_after_cutoff_max, result.remaining)
+        level = log.info if result.verified else log.error
+        level(
+            "window.cutoff_verified" if result.verified else "window.cutoff_UNVERIFIED",
+            window=window.event_ticker,
+            remaining=result.remaining,
+            detail=result.detail,
+            early_ms=(window.gone_by_ns - now) // MILLISECOND,
+        )
+        self._closing.discard(window.event_ticker)
+        if result.verified or now >= window.target_ns:
+            self._closed.add(window.event_ticker)
+
+    # -- scanning
+
+    async def _scan_all(self) -> Never:
+        while True:
+            await self._scan_turn.wait()
+            self._scan_turn.clear()
+            for profile, window, trigger in self._due_scans(self._clock.now_ns()):
+                await self._scan(profile, window, trigger)
+
+    def _due_scans(self, now: Nanos) -> list[tuple[Profile, Window, str]]:
+        found = []
+        least = from_s(self._parts.pricing.rescan_least_s)
+        for status in self._state.windows.values():
+            if status.phase is not Phase.OPEN:
+                continue
+            for profile in self._profiles_of(status.window):
+                key = (profile.name, status.window.event_ticker)
+                if now >= self._due.get(key, now):
+                    trigger = "timer" if key in self._scanned else "window_open"
+                elif key in self._triggers and now - self._scanned.get(key, Nanos(0)) >= least:
+                    trigger = self._triggers[key]
+                else:
+                    continue
+                found.append((profile, status.window, trigger))
+        return found
+
+    async def _scan(self, profile: Profile, window: Window, trigger: str) -> None:
+        key = (profile.name, window.event_ticker)
+        now = self._clock.now_ns()
+        if trigger != "edge_lost":
+            self._due[key] = Nanos(now + profile.scan_every)
+        self._scanned[key] = now
+        self._triggers.pop(key, None)
+        plan = plan_of(self._state, self._parts.pricing, profile, window, now, self._parts.plan_ids(), trigger)
+        judgement = self._parts.chain.judge_plan(self._state, plan, now)
+        self._remember_mids(plan)
+        counters = self._state.counters
+        counters.scans += 1
+        counters.windows_scanned.add(window.event_ticker)
+        refused = tuple(verdict for verdict in judgement.plan_verdicts if not verdict.allows)
+        self._say_refusals(key, refused, window, profile.name)
+        placed: tuple[Order, ...] = ()
+        if plan.cancel:
+            await self._parts.orders.cancel(tuple(name for name, _reason in plan.cancel), "replaced")
+        if judgement.accepted:
+            placed = await self._parts.orders.place(judgement.accepted)
+        self._say_scan(plan, judgement, placed)
+        self._parts.artifacts.manifest(plan, judgement, placed)
+
+    def _remember_mids(self, plan: QuotePlan) -> None:
+        for look in plan.looks:
+            if look.best_bid is not None and look.best_ask is not None:
+                self._state.last_mid[plan.profile.name, look.market_ticker] = type(look.best_bid)(
+                    (look.best_bid + look.best_ask) // 2
+                )
+
+    # -- saying it once
+
+    def _say_scan(self, plan: QuotePlan, judgement: Judgement, placed: tuple[Order, ...]) -> None:
+        log.info(
+            "scan.done",
+            plan_id=plan.plan_id,
+            profile=plan.profile.name,
+            window=plan.window.event_ticker,
+            trigger=plan.trigger,
+            level=round(plan.forecast_level, 2),
+            sigma_bp=round(plan.forecast_sigma * 1e4, 2),
+            looked=len(plan.looks),
+            proposed=len(plan.quotes),
+            accepted=len(judgement.accepted),
+            placed=len(placed),
+            kept=len(plan.keep),
+            cancelled=len(plan.cancel),
+            closed_guards=[verdict.guard for verdict in judgement.plan_verdicts if not verdict.allows],
+        )
+
+    def _say_refusals(self, key: tuple[str, str], refused: tuple[Verdict, ...], window: Window, profile: str) -> None:
+        """A closed guard is logged when it closes and when it opens again, with the numbers, not at every look."""
+        names = tuple(verdict.guard for verdict in refused)
+        before = self._refusals.get(key, ())
+        if names == before:
+            return
+        self._refusals[key] = names
+        for verdict in refused:
+            if verdict.guard not in before:
+                log.warning(
+                    "guard.refused",
+                    guard=verdict.guard,
+                    window=window.event_ticker,
+                    profile=profile,
+                    measured=verdict.measured,
+                    limit=verdict.limit,
+                    unit=verdict.unit,
+                    closing=verdict.closing.value,
+                    note=verdict.note,
+                )
+        for guard in before:
+            if guard not in names:
+                log.info("guard.opened", guard=guard, window=window.event_ticker, profile=profile)
+
+    def _profiles_of(self, window: Window) -> list[Profile]:
+        return [profile for profile in self._parts.profiles if window.series.ticker in profile.series]
