@@ -1,0 +1,146 @@
+"""The last decision about a market, read back from the newest manifest that holds it: what `why TICKER` prints.
+
+Manifests are looked through newest first, by the folder's time of writing, so that a session simulated twice shows the
+later one. The search is bounded; it never walks the whole tree.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from kalshi_daemon.artifacts.files import read_object
+from kalshi_daemon.artifacts.paths import MANIFEST, ArtifactPaths, is_day, safe_name, scan_order
+from kalshi_daemon.errors import StateCorrupt
+
+Json = dict[str, Any]
+
+MANIFESTS_MOST: Final = 20_000
+"""Manifests looked into before giving up: weeks of scans of one series."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one scan decided about one market. `verdicts` are the window's, then the quote's when there was one."""
+
+    manifest: Path
+    market: str
+    profile: str
+    at: str
+    quoted: bool
+    headline: str
+    look: Json | None
+    quote: Json | None
+    verdicts: tuple[Json, ...]
+
+
+def last_decision(paths: ArtifactPaths, market_ticker: str, profile: str | None = None) -> Decision | None:
+    """The newest decision about a market (of one profile, or any); None when no manifest holds it.
+
+    A manifest that cannot be read is passed over: a crash leaves at worst an empty folder.
+    """
+    series = market_ticker.partition("-")[0]
+    for at, path in enumerate(_newest_first(paths, series)):
+        if at >= MANIFESTS_MOST:
+            return None
+        try:
+            manifest = read_object(path)
+            found = decide(manifest, market_ticker, path) if _is_of(manifest, profile) else None
+        except (FileNotFoundError, StateCorrupt, KeyError, TypeError, AttributeError):
+            continue
+        if found is not None:
+            return found
+    return None
+
+
+def decide(manifest: Json, market_ticker: str, path: Path) -> Decision | None:
+    """The decision this manifest holds about a market, or None. Raises KeyError or TypeError when it is not ours."""
+    look = _find(manifest["looks"], market_ticker)
+    quote = _find(manifest["quotes"], market_ticker)
+    if look is None and quote is None:
+        return None
+    window = tuple(manifest["verdicts"])
+    quoted = bool(quote and quote["accepted"])
+    return Decision(
+        manifest=path,
+        market=market_ticker,
+        profile=str(manifest["profile"]["name"]),
+        at=str(manifest["generated_at"]),
+        quoted=quoted,
+        headline=_headline(manifest, look, quote, window),
+        look=look,
+        quote=quote,
+        verdicts=(*window, *(quote["verdicts"] if quote else ())),
+    )
+
+
+def refuses(verdict: Json) -> bool:
+    return not (verdict["passed"] or verdict["forced"])
+
+
+def comparison(verdict: Json) -> str:
+    """The numbers of a verdict as one phrase: "5310 ms, limit 5000 ms"."""
+    unit = f" {verdict['unit']}" if verdict["unit"] else ""
+    measured = "nothing measured" if verdict["measured"] is None else f"{verdict['measured']}{unit}"
+    return measured if verdict["limit"] is None else f"{measured}, limit {verdict['limit']}{unit}"
+
+
+def _headline(manifest: Json, look: Json | None, quote: Json | None, window: tuple[Json, ...]) -> str:
+    """One sentence: quoted or not, and why."""
+    closed = [verdict for verdict in window if refuses(verdict)]
+    if quote is not None:
+        fair = "unknown" if quote["fair"] is None else f"{quote['fair']:.4f}"
+        what = f"{quote['side']} {quote['count']} at {quote['price']} (fair {fair}, ev {quote['ev']})"
+        against = [*closed, *(verdict for verdict in quote["verdicts"] if refuses(verdict))]
+        if quote["accepted"]:
+            return f"quoted: {what}{_fate(manifest, quote)}"
+        return f"not quoted: {what} was refused by {_refusers(against)}"
+    outcome = "unknown" if look is None else str(look["outcome"])
+    detail = f" ({look['detail']})" if look and look["detail"] else ""
+    if outcome == "kept":
+        return f"not quoted anew: the resting order was kept{detail}"
+    tail = f"; the window was closed as well, by {_refusers(closed)}" if closed else ""
+    return f"not quoted: {outcome}{detail}{tail}"
+
+
+def _fate(manifest: Json, quote: Json) -> str:
+    sent = _find(manifest["orders"], quote["market"])
+    if sent is None:
+        return ", accepted by every guard, but no order was sent"
+    return f", order {sent['client_order_id']} {sent['status']}"
+
+
+def _refusers(verdicts: list[Json]) -> str:
+    first, *others = verdicts
+    note = f": {first['note']}" if first["note"] else ""
+    more = f" and {len(others)} more" if others else ""
+    return f"{first['guard']} ({comparison(first)}{note}){more}"
+
+
+def _find(rows: list[Json], market_ticker: str) -> Json | None:
+    return next((row for row in rows if row["market"] == market_ticker), None)
+
+
+def _is_of(manifest: Json, profile: str | None) -> bool:
+    return profile is None or manifest["profile"]["name"] == profile
+
+
+def _newest_first(paths: ArtifactPaths, series: str) -> Iterator[Path]:
+    days = sorted((one.name for one in _folders(paths.scans) if is_day(one.name)), reverse=True)
+    for day in days:
+        scans = [one for one in _folders(paths.scans / day) if scan_order(one.name) is not None]
+        for scan in sorted(scans, key=_age, reverse=True):
+            yield Path(scan.path) / safe_name(series) / MANIFEST
+
+
+def _folders(path: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(path) as entries:
+            return [entry for entry in entries if entry.is_dir()]
+    except FileNotFoundError:
+        return []
+
+
+def _age(entry: os.DirEntry[str]) -> tuple[int, tuple[str, int]]:
+    return entry.stat().st_mtime_ns, scan_order(entry.name) or ("", 0)

@@ -1,0 +1,52 @@
+"""Files that are there whole or not at all. Blocking: called in a worker thread only."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from kalshi_daemon.errors import StateCorrupt
+
+COLLISIONS_MOST: Final = 10_000
+"""Scans of one series within one New York second; beyond it the manifest is not written, and that is said."""
+
+
+def encode(data: object, *, indent: bool = True) -> bytes:
+    """JSON as our files hold it: NaN as null, a final newline. What JSON cannot say is kept as text, never lost."""
+    options = orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS | (orjson.OPT_INDENT_2 if indent else 0)
+    try:
+        return orjson.dumps(data, default=str, option=options)
+    except TypeError:  # e.g. half of a surrogate pair inside a text from outside
+        return orjson.dumps({"unencodable": ascii(data)}, option=options)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Replace `path` in one step: a reader sees the old file or the new one. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.tmp")
+    draft.write_bytes(content)
+    draft.replace(path)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """A JSON object of ours. Raises StateCorrupt naming the file, FileNotFoundError when it is not there."""
+    try:
+        data = orjson.loads(path.read_bytes())
+    except orjson.JSONDecodeError as error:
+        raise StateCorrupt(str(path), f"is not JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise StateCorrupt(str(path), "is not a JSON object")
+    return data
+
+
+def append_lines(path: Path, entries: Sequence[object]) -> None:
+    """Append one line per entry. Raises OSError; a torn last line of a crash is closed first, so it stays alone."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = b"".join(encode(entry, indent=False) for entry in entries)
+    with path.open("a+b") as file:
+        if file.tell() > 0:
+            file.seek(-1, 2)
+            if file.read(1) != b"\n":
+                lines = b"\n" + lines
+        file.write(lines)

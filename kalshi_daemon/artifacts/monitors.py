@@ -1,0 +1,116 @@
+"""go_no_go.json and one monitor per guard, from the very verdicts that decided, never from files.
+
+A monitor is {name, status, metrics, message, generated_at}: OK when every window passed, NO_DATA when a refusing guard
+had nothing to measure, ALERT otherwise. `go` is false while any window guard refuses, also one that an override let
+through: NO-GO stays red beside `quoting: true`, and `forced` names what was overridden.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from kalshi_daemon.artifacts.manifest import verdict_json
+from kalshi_daemon.clock import iso_utc
+from kalshi_daemon.domain.verdict import Verdict
+from kalshi_daemon.domain.window import Window
+from kalshi_daemon.units import Nanos
+
+Json = dict[str, Any]
+
+OK: Final = "OK"
+ALERT: Final = "ALERT"
+NO_DATA: Final = "NO_DATA"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowVerdicts:
+    """What the window guards said about one window, and when."""
+
+    window: Window
+    verdicts: tuple[Verdict, ...]
+    judged_ns: Nanos
+
+
+@dataclass(slots=True)
+class MonitorBoard:
+    """The latest verdicts of every window that has not fixed yet. Bounded by the windows of a session."""
+
+    latest: dict[str, WindowVerdicts] = field(default_factory=dict)
+
+    def note(self, seen: WindowVerdicts) -> bool:
+        """Take in a judgement and forget windows past their fixing; True when the go/no-go answer changed."""
+        before = _state_of(self.latest)
+        self.latest[seen.window.event_ticker] = seen
+        self.latest = {
+            event: one for event, one in self.latest.items() if one.window.target_ns > seen.judged_ns or one is seen
+        }
+        return _state_of(self.latest) != before
+
+    def documents(self, now_ns: Nanos) -> tuple[Json, dict[str, Json]]:
+        """The go/no-go object and the monitors by name."""
+        at = iso_utc(now_ns)
+        return go_no_go(self.latest, at), monitors(self.latest, at)
+
+
+def go_no_go(latest: Mapping[str, WindowVerdicts], generated_at: str) -> Json:
+    """{go, quoting, reasons, forced, windows, generated_at}; no window judged yet is NO-GO, not GO."""
+    refusals = [(event, verdict) for event, one in latest.items() for verdict in one.verdicts if not verdict.passed]
+    reasons = dict.fromkeys(f"{verdict.guard}: {_say(verdict)}" for _event, verdict in refusals)
+    closed = {event for event, verdict in refusals if not verdict.allows}
+    return {
+        "go": bool(latest) and not refusals,
+        "quoting": any(event not in closed for event in latest),
+        "reasons": list(reasons) if latest else ["no window judged yet"],
+        "forced": sorted({verdict.guard for _event, verdict in refusals if verdict.forced}),
+        "windows": {
+            event: {
+                "go": all(verdict.passed for verdict in one.verdicts),
+                "quoting": event not in closed,
+                "refusing": [verdict.guard for verdict in one.verdicts if not verdict.passed],
+                "judged_at": iso_utc(one.judged_ns),
+            }
+            for event, one in latest.items()
+        },
+        "generated_at": generated_at,
+    }
+
+
+def monitors(latest: Mapping[str, WindowVerdicts], generated_at: str) -> dict[str, Json]:
+    """One monitor per guard over all windows."""
+    by_guard: dict[str, dict[str, Verdict]] = {}
+    for event, one in latest.items():
+        for verdict in one.verdicts:
+            by_guard.setdefault(verdict.guard, {})[event] = verdict
+    return {
+        guard: {
+            "name": guard,
+            "status": status_of(list(verdicts.values())),
+            "metrics": {event: verdict_json(verdict) for event, verdict in verdicts.items()},
+            "message": "; ".join(dict.fromkeys(_say(v) for v in verdicts.values() if not v.passed)),
+            "generated_at": generated_at,
+        }
+        for guard, verdicts in by_guard.items()
+    }
+
+
+def status_of(verdicts: Sequence[Verdict]) -> str:
+    """The worst of them; refusing without a measurement is NO_DATA, unless another measured and refused."""
+    refused = [verdict for verdict in verdicts if not verdict.passed]
+    if not refused:
+        return OK if verdicts else NO_DATA
+    return ALERT if any(verdict.measured is not None for verdict in refused) else NO_DATA
+
+
+def _say(verdict: Verdict) -> str:
+    numbers = f"{_text(verdict.measured)} against {_text(verdict.limit)} {verdict.unit}".strip()
+    return f"{numbers} ({verdict.note})" if verdict.note else numbers
+
+
+def _text(value: float | str | None) -> str:
+    if value is None:
+        return "no data"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _state_of(latest: Mapping[str, WindowVerdicts]) -> set[tuple[str, str, bool]]:
+    return {(event, v.guard, v.allows) for event, one in latest.items() for v in one.verdicts if not v.passed}
