@@ -231,6 +231,11 @@ class Books:
         tickers |= set(self._inherited)
         return {ticker: self.net(ticker) for ticker in tickers if not self._is_settled(ticker)}
 
+    def settled_lately(self, since_ns: Nanos) -> set[str]:
+        """Markets whose result we booked as of `since_ns` or later: the exchange's lists may still show them open."""
+        results = ((ticker, self.ledger.result(ticker)) for ticker in self.ledger.positions)
+        return {ticker for ticker, result in results if result is not None and result.at_ns >= since_ns}
+
     def waiting(self, over: Collection[str]) -> list[Position]:
         """Positions held in markets that are over (event tickers) and have not settled."""
         return [p for p in self.ledger.open_positions() if p.event_ticker in over]

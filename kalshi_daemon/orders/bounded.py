@@ -41,7 +41,7 @@ async def within[T](clock: Clock, deadline_ns: Nanos, work: Coroutine[Any, Any, 
 
 
 class Backoff:
-    """Growing pauses by subject: `first` ms, doubling up to `most` ms. Memory: one entry per subject not yet forgotten."""
+    """Growing pauses by subject: `first_ms`, doubling up to `most_ms`. One entry per subject not yet forgotten."""
 
     def __init__(self, first_ms: int, most_ms: int) -> None:
         self._first = first_ms

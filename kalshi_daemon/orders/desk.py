@@ -6,7 +6,7 @@ after that the journal still knows it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
 import structlog
@@ -145,8 +145,12 @@ class Desk:
     @contextmanager
     def one_commit(self) -> Iterator[None]:
         """Several changes, one disk flush. Nothing in it may raise half-way: memory is not rolled back."""
-        with nullcontext() if self.tolerant else self.journal.transaction():
-            yield
+        try:
+            with ExitStack() as stack:
+                self._guarded(lambda: stack.enter_context(self.journal.transaction()))
+                yield
+        except StateCorrupt as problem:  # the commit failed: inside, every write is guarded on its own
+            self._tolerate(problem)
 
     def _write(self, order: Order, event: Event, detail: dict[str, Any]) -> None:
         if isinstance(event, _UNJOURNALLED):
@@ -159,9 +163,12 @@ class Desk:
         try:
             write()
         except StateCorrupt as problem:
-            if not self.tolerant:
-                raise
-            log.error("journal.write_failed", path=problem.path, problem=problem.problem)  # noqa: TRY400 - the sentence is enough
+            self._tolerate(problem)
+
+    def _tolerate(self, problem: StateCorrupt) -> None:
+        if not self.tolerant:
+            raise problem
+        log.error("journal.write_failed", path=problem.path, problem=problem.problem)
 
     def _note_unknown(self, order: Order, event: Event) -> None:
         if order.status is Status.UNKNOWN:

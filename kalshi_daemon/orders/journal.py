@@ -8,7 +8,7 @@ silently. Reads are bounded; at the bound they raise instead of leaving somethin
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -88,12 +88,13 @@ class Journal:
         self._depth = 1
         try:
             yield
+            self._do("COMMIT")
         except BaseException:
-            self._depth = 0
-            self._db.rollback()
+            with suppress(sqlite3.Error):
+                self._db.rollback()
             raise
-        self._depth = 0
-        self._do("COMMIT")
+        finally:
+            self._depth = 0
 
     # --- orders -------------------------------------------------------------------------------------------------------
 

@@ -7,8 +7,8 @@ for their timing.
 
 Statuses that end an order absorb everything but two kinds of stronger evidence:
 * all of it traded: FILLED, whatever we thought had ended it;
-* the exchange shows an order that we believed refused or never arrived: it lives again (UNKNOWN or RESTING) and is
-  then cancelled by the manager. Belief never outranks the exchange's own word.
+* the exchange shows an order that we believed refused or never arrived: it lives again (UNKNOWN or RESTING). Belief
+  never outranks the exchange's own word.
 """
 
 from collections.abc import Mapping
@@ -194,8 +194,8 @@ _ROWS: Final[Mapping[type[Event], str]] = {
     ReportedCanceled:     ". C C C C  = = = C",
     FillSeen:             ". = = = =  = = = U",
     CancelSent:           ". . P = .  . . . .",
-    CancelAcked:          ". . C C .  = = = .",
-    CancelRefused:        ". . = = .  = = = .",
+    CancelAcked:          ". . C C C  = = = .",
+    CancelRefused:        ". . = = =  = = = =",
     NotFoundAuthenticated:". . = = X  = = = =",
     Renewed:              ". . = = .  = = = .",
     Lapsed:               ". . E E .  = = = .",

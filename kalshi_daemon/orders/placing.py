@@ -6,7 +6,6 @@ orders ends the call with its own outcome in the journal: acked, refused, not se
 
 import asyncio
 from collections.abc import Callable, Sequence
-from itertools import batched
 from typing import Final, assert_never
 
 import structlog
@@ -39,7 +38,7 @@ class Placer:
         self._ids = ids
         self._lock = asyncio.Lock()
         self.events_closed: dict[str, str] = {}
-        """Event -> why nothing more is placed in it. An event ends within a day; entries live as long as the process."""
+        """Event -> why nothing is placed in it while it is being cleared."""
         self.blackout_until = Nanos(0)
         """After a cancel-all the venue may cancel new orders for a minute (kalshi.md 2.3)."""
 
@@ -67,8 +66,9 @@ class Placer:
         """Send what may be sent, in batches; the orders as they stand afterwards, in the order of the quotes."""
         names: list[str] = []
         async with self._lock:
-            for part in batched(quotes, self._settings.batch_most, strict=False):
-                orders = self._intend(part)
+            most = self._settings.batch_most
+            for start in range(0, len(quotes), most):
+                orders = self._intend(quotes[start : start + most])
                 if orders:
                     names += [order.client_order_id for order in orders]
                     await self._send(orders)

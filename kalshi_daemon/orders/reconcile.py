@@ -51,20 +51,22 @@ class Finding:
 def compare_orders(
     ours: Mapping[str, Order],
     ended: Mapping[str, Order],
+    moving: Collection[str],
     remote: Iterable[RemoteOrder],
     scope: Scope,
 ) -> list[Finding]:
     """Findings about resting orders.
 
-    `ours` are our live orders that did not change while the list was read; `ended` are the ended ones the exchange's
-    list could name (client id -> order). Orders that are live but changed meanwhile belong in neither: they are only
-    skipped when the list names them.
+    `ours` are our live orders that did not change while the list was read; `ended` are ended ones among those the list
+    names (client id -> order); `moving` are ids of ours whose state changed too lately to be compared.
     """
     findings: list[Finding] = []
     listed: set[str] = set()
     for theirs in remote:
         name = theirs.client_order_id
         listed.add(name)
+        if name in moving:
+            continue
         if name in ours:
             findings += _same_order(ours[name], theirs)
         elif name in ended:

@@ -1,0 +1,280 @@
+"""Looks at the exchange's own lists and makes our books agree with them, or says with both numbers that they do not.
+
+Reads: resting orders, fills by a cursor of our own that does not depend on the stream, positions, balance. Owns
+`state.reconciliation` and `state.balance`. A disagreement counts when two looks in a row show it, and clears only when
+a look shows none.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import structlog
+
+from kalshi_daemon.domain.index import SERIES
+from kalshi_daemon.domain.order import Fill, Order, Status
+from kalshi_daemon.events import RemoteOrder
+from kalshi_daemon.kalshi.api import PortfolioApi
+from kalshi_daemon.orders.asking import Asker, report_of
+from kalshi_daemon.orders.books import Books
+from kalshi_daemon.orders.bounded import TROUBLE
+from kalshi_daemon.orders.cancelling import Canceller
+from kalshi_daemon.orders.desk import Desk, event_of, series_of
+from kalshi_daemon.orders.reconcile import (
+    Act,
+    Finding,
+    compare_filled,
+    compare_orders,
+    compare_positions,
+    disagreements,
+)
+from kalshi_daemon.settings import OrderSettings
+from kalshi_daemon.state import Position
+from kalshi_daemon.units import DAY, MINUTE, SECOND, Count, Nanos, from_s
+
+log = structlog.get_logger()
+
+SETTLE: Final = Nanos(2 * SECOND)
+"""What changed later than this before a look is not compared in it: reads lag writes (kalshi.md 2.1)."""
+FILL_OVERLAP: Final = Nanos(5 * MINUTE)
+"""How far behind the cursor fills are read again: a fill may be listed this much later than it happened."""
+FILL_LAG: Final = Nanos(30 * SECOND)
+"""A fill of ours younger than this need not be listed yet."""
+FIRST_LOOK_BACK: Final = Nanos(8 * DAY)
+SECOND_LOOK: Final = SECOND
+"""A first disagreement is looked at again after this."""
+AFTER_TROUBLE: Final = Nanos(2 * SECOND)
+SETTLEMENT_LAG: Final = Nanos(2 * MINUTE)
+ORDERS_ASKED: Final = 5
+"""Orders whose fills do not add up that are asked about in one look."""
+_SHOWN: Final = 3
+_FILLS: Final = "fills"
+
+
+class Reconciler:
+    """One look at a time."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        books: Books,
+        api: PortfolioApi,
+        settings: OrderSettings,
+        asker: Asker,
+        canceller: Canceller,
+        settlement_findings: Callable[[], list[Finding]],
+    ) -> None:
+        self._desk = desk
+        self._books = books
+        self._api = api
+        self._settings = settings
+        self._asker = asker
+        self._canceller = canceller
+        self._settlement_findings = settlement_findings
+        self._every = from_s(settings.reconcile_every_s)
+        self._next = Nanos(0)
+        self._before: dict[str, str] = {}
+        self._reported: set[str] = set()
+        self._cash: tuple[int, int] | None = None
+
+    def soon(self) -> None:
+        """Look at the next turn."""
+        self._next = Nanos(0)
+
+    async def turn(self) -> None:
+        """Look when it is time. Never raises for trouble with the exchange: it looks again soon."""
+        now = self._desk.clock.now_ns()
+        if now < self._next:
+            return
+        self._next = Nanos(now + self._every)
+        try:
+            await self.look()
+        except TROUBLE as problem:
+            if self._next > now:
+                self._next = Nanos(self._desk.clock.now_ns() + AFTER_TROUBLE)
+            log.warning("reconcile.failed", problem=str(problem))
+
+    async def look(self) -> bool:
+        """One whole look; whether it found agreement. Raises what the API raises."""
+        desk = self._desk
+        asked = desk.clock.now_ns()
+        before = {order.client_order_id: order for order in desk.live()}
+        remote = await self._api.orders(status="resting")
+        first = desk.journal.cursor(_FILLS) is None
+        findings = self._compare_orders(before, remote, asked)
+        findings += await self.read_fills()
+        await self._act(findings)
+        findings += await self._look_at_positions(first=first)
+        findings += await self._look_at_fill_sums(asked)
+        findings += self._settlement_findings()
+        await self.read_balance()
+        return self._judge(findings, asked)
+
+    # --- orders -------------------------------------------------------------------------------------------------------
+
+    def _compare_orders(self, before: dict[str, Order], remote: Sequence[RemoteOrder], asked: Nanos) -> list[Finding]:
+        orders = self._desk.state.orders
+        still = {
+            name: order
+            for name, order in before.items()
+            if orders.get(name) is order
+            and order.updated_ns <= asked - SETTLE
+            and order.status in {Status.RESTING, Status.PENDING_CANCEL}
+        }
+        moving = {order.client_order_id for order in self._desk.live()} | set(before)
+        moving -= set(still)
+        ended = self._desk.ended(r.client_order_id for r in remote if r.client_order_id not in moving)
+        lately = {name for name, order in ended.items() if order.updated_ns > asked - SETTLE}
+        return compare_orders(still, ended, moving | lately, remote, self._settings.scope)
+
+    async def _act(self, findings: Sequence[Finding]) -> None:
+        listed: list[RemoteOrder] = []
+        for finding in findings:
+            match finding:
+                case Finding(act=Act.UPDATE, order=Order() as order, remote=RemoteOrder() as remote):
+                    self._asker.believe(remote, order)
+                case Finding(act=Act.ASK, order=Order() as order):
+                    self._asker.want(order.client_order_id)
+                case Finding(act=Act.ADOPT, remote=RemoteOrder() as remote):
+                    log.warning("reconcile.adopted", client_order_id=remote.client_order_id, text=finding.text)
+                    self._desk.adopt(self._stranger_of_ours(remote))
+                    await self._canceller.cancel([remote.client_order_id], "not_in_journal")
+                case Finding(act=Act.CANCEL_GHOST, order=Order() as order, remote=RemoteOrder() as remote):
+                    log.warning("reconcile.ghost", client_order_id=order.client_order_id, text=finding.text)
+                    await self._lay(order, remote)
+                case Finding(act=Act.CANCEL_FOREIGN, remote=RemoteOrder() as remote) if self._desk.state.armed:
+                    listed.append(remote)
+                case Finding(act=Act.REPORT_FOREIGN | Act.CANCEL_FOREIGN) if finding.key not in self._reported:
+                    self._report(finding)
+                case _:
+                    pass
+        await self._canceller.cancel_listed(listed, "foreign")
+
+    async def _lay(self, order: Order, remote: RemoteOrder) -> None:
+        """Put a ghost to rest: one we thought refused comes back to life first, so that it counts as risk meanwhile."""
+        if order.status is Status.REJECTED:
+            self._desk.apply(order.client_order_id, report_of(remote, order, self._desk.clock.now_ns()))
+            await self._canceller.cancel([order.client_order_id], "thought_refused")
+        else:
+            await self._canceller.cancel_listed([remote], "ended_in_our_books")
+
+    def _report(self, finding: Finding) -> None:
+        if len(self._reported) >= _REPORTED_MOST:
+            self._reported.clear()
+        self._reported.add(finding.key)
+        log.warning("reconcile.foreign", text=finding.text)
+
+    def _stranger_of_ours(self, remote: RemoteOrder) -> Order:
+        now, state = self._desk.clock.now_ns(), self._desk.state
+        return Order(
+            client_order_id=remote.client_order_id,
+            market_ticker=remote.market_ticker,
+            event_ticker=event_of(remote.market_ticker, state),
+            series_ticker=series_of(remote.market_ticker, state),
+            profile="adopted",
+            side=remote.side,
+            price=remote.price,
+            count=remote.initial,
+            status=Status.RESTING,
+            expires_ns=Nanos(now + DAY) if remote.expires_ns is None else remote.expires_ns,
+            created_ns=now,
+            updated_ns=now,
+            order_id=remote.order_id,
+            filled=remote.filled,
+        )
+
+    # --- fills --------------------------------------------------------------------------------------------------------
+
+    async def read_fills(self) -> list[Finding]:
+        """Book what the exchange lists and we have not seen, whatever the stream did. Raises what the API raises."""
+        desk = self._desk
+        asked = desk.clock.now_ns()
+        cursor = desk.journal.cursor(_FILLS)
+        since = Nanos(asked - FIRST_LOOK_BACK) if cursor is None else Nanos(cursor - FILL_OVERLAP)
+        listed = await self._api.fills(min_ts_ns=since)
+        # The venue's filter is in whole seconds and its stamps are its own clock's: the edges are not compared.
+        missed, findings = self._books.missed(listed, Nanos(since + SETTLE), Nanos(asked - FILL_LAG))
+        for fill in sorted(missed, key=lambda f: (f.event_ns, f.trade_id)):
+            self._books.book_fill(fill, "list")
+        desk.journal.set_cursor(_FILLS, asked)
+        return findings
+
+    async def _look_at_fill_sums(self, asked: Nanos) -> list[Finding]:
+        """Orders of which more traded than our fills add up to: read their fills by order id."""
+        orders = [o for o in self._desk.state.orders.values() if o.updated_ns <= asked - SETTLE and o.filled]
+        totals = {order.client_order_id: self._desk.fill_total(order) for order in orders}
+        short = compare_filled(orders, totals)
+        for finding in short[:ORDERS_ASKED]:
+            assert finding.order is not None
+            for fill in await self._fills_of(finding.order):
+                self._books.book_fill(fill, "order")
+        if not short:
+            return []
+        orders = [self._desk.state.orders.get(f.order.client_order_id, f.order) for f in short if f.order is not None]
+        return compare_filled(orders, {order.client_order_id: self._desk.fill_total(order) for order in orders})
+
+    async def _fills_of(self, order: Order) -> list[Fill]:
+        return [] if order.order_id is None else await self._api.fills(order_id=order.order_id)
+
+    # --- positions, balance -------------------------------------------------------------------------------------------
+
+    async def _look_at_positions(self, *, first: bool) -> list[Finding]:
+        before = self._books.unsettled()
+        asked = self._desk.clock.now_ns()
+        state = self._desk.state
+        listed = [p for p in await self._api.positions() if series_of(p.market_ticker, state) in SERIES]
+        theirs = {position.market_ticker: position.count for position in listed}
+        if first:
+            differences = {t: Count(theirs[t] - before.get(t, 0)) for t in theirs if theirs[t] != before.get(t, 0)}
+            if differences:
+                self._books.inherit(differences)
+            return []
+        after = self._books.unsettled()
+        moved = {ticker for ticker in {*before, *after} if before.get(ticker) != after.get(ticker)}
+        paid_out = {p.market_ticker for p in self.waiting(asked) if not theirs.get(p.market_ticker)}
+        lately = self._books.settled_lately(Nanos(asked - SETTLEMENT_LAG))
+        return compare_positions(after, listed, moved | paid_out | lately)
+
+    def waiting(self, now: Nanos) -> list[Position]:
+        """Our open positions in markets that are past their fixing, as far as the windows tell."""
+        windows = self._desk.state.windows
+        over = {
+            position.event_ticker
+            for position in self._books.ledger.open_positions()
+            if position.event_ticker not in windows or now >= windows[position.event_ticker].window.target_ns
+        }
+        return self._books.waiting(over)
+
+    async def read_balance(self) -> None:
+        """Raises what the API raises."""
+        self._desk.state.balance = await self._api.balance()
+
+    # --- the judgement ------------------------------------------------------------------------------------------------
+
+    def _judge(self, findings: Sequence[Finding], asked: Nanos) -> bool:
+        disputes = disagreements(findings)
+        confirmed = [text for key, text in disputes.items() if key in self._before]
+        self._before = disputes
+        shared = self._desk.state.reconciliation
+        if disputes and not confirmed:
+            self._next = Nanos(self._desk.clock.now_ns() + SECOND_LOOK)
+            return False
+        problem = "; ".join(confirmed[:_SHOWN])
+        if problem != shared.problem:
+            if problem:
+                log.error("reconcile.disagreed", problem=problem, disputes=len(confirmed))
+            else:
+                log.info("reconcile.agreed", orders=len(self._desk.live()), cash=_cash(self._desk))
+        shared.problem = problem
+        shared.agreed = not problem
+        shared.checked_ns = asked
+        if problem:
+            self._next = Nanos(min(self._next, self._desk.clock.now_ns() + AFTER_TROUBLE))
+        self._desk.on_change()
+        return not problem
+
+
+_REPORTED_MOST: Final = 1_000
+
+
+def _cash(desk: Desk) -> int | None:
+    return None if desk.state.balance is None else desk.state.balance.cash

@@ -1,0 +1,106 @@
+"""Windows that are over: results into the ledger, from the stream at once, from the exchange's list for certain."""
+
+from typing import Final
+
+import structlog
+
+from kalshi_daemon.domain.index import SERIES
+from kalshi_daemon.domain.order import Settlement
+from kalshi_daemon.events import MarketLifecycle
+from kalshi_daemon.kalshi.api import PortfolioApi
+from kalshi_daemon.orders.books import KEPT, Books
+from kalshi_daemon.orders.bounded import TROUBLE
+from kalshi_daemon.orders.desk import Desk, series_of
+from kalshi_daemon.orders.ledger import FLAT
+from kalshi_daemon.orders.reconcile import Finding, compare_settlement
+from kalshi_daemon.units import DAY, MINUTE, SECOND, Nanos
+
+log = structlog.get_logger()
+
+ASK_AFTER: Final = Nanos(45 * SECOND)
+"""After the fixing: the fastest settlement seen takes longer (median 127 s, kalshi.md section 7)."""
+ASK_EVERY: Final = Nanos(15 * SECOND)
+SLOW_AFTER: Final = Nanos(15 * MINUTE)
+"""A settlement held back longer than this (2.6 % of events) is asked for less often."""
+ASK_SLOWLY: Final = MINUTE
+_LOOK_BACK: Final = Nanos(2 * MINUTE)
+
+
+class Settler:
+    """Polls `GET /portfolio/settlements` while a position of ours is over and not confirmed there."""
+
+    def __init__(self, desk: Desk, books: Books, api: PortfolioApi) -> None:
+        self._desk = desk
+        self._books = books
+        self._api = api
+        self._next = Nanos(0)
+        self.listed: dict[str, Settlement] = {}
+        """By market: what the exchange has listed since the start, for markets we held."""
+
+    def on_lifecycle(self, event: MarketLifecycle) -> None:
+        """A market message of the stream; only markets we have traded matter."""
+        if event.event_type == "determined" and event.result:
+            self._books.determined(event.market_ticker, event.result)
+        elif event.event_type == "settled" and self._books.settled(event.market_ticker, event.result, event.recv_ns):
+            self._next = Nanos(0)
+
+    async def turn(self) -> None:
+        """Close what was flat, ask for what is due. Never raises for trouble with the exchange."""
+        self._books.turn_of_day()
+        now = self._desk.clock.now_ns()
+        over = self._over(now)
+        self._books.close_flat(
+            [p.market_ticker for p in self._books.waiting(over) if p.event_ticker in self._desk.state.windows], now
+        )
+        waiting = self._unconfirmed(over)
+        if not waiting or now < self._next:
+            return
+        since = min(self._target(event, now) for event in waiting.values())
+        self._next = Nanos(now + (ASK_EVERY if now - since < SLOW_AFTER else ASK_SLOWLY))
+        try:
+            await self.read(Nanos(since - _LOOK_BACK))
+        except TROUBLE as problem:
+            log.warning("settlements.failed", waiting=len(waiting), problem=str(problem))
+
+    async def read(self, since_ns: Nanos) -> None:
+        """Book every settlement listed since then. Raises what the API raises."""
+        for settlement in await self._api.settlements(min_ts_ns=since_ns):
+            if series_of(settlement.market_ticker, self._desk.state) not in SERIES:
+                continue
+            if settlement.market_ticker in self._books.ledger.positions:
+                self.listed[settlement.market_ticker] = settlement
+                for finding in self._books.book_settlement(settlement):
+                    log.error("settlements.disagreed", text=finding.text)
+        oldest = self._desk.clock.now_ns() - KEPT
+        self.listed = {ticker: s for ticker, s in self.listed.items() if s.settled_ns >= oldest}
+
+    def findings(self) -> list[Finding]:
+        """Listed settlements that do not agree with what we held, as of now."""
+        found: list[Finding] = []
+        for ticker, settlement in self.listed.items():
+            found += compare_settlement(settlement, self._books.net(ticker))
+        return found
+
+    def _over(self, now: Nanos) -> set[str]:
+        """Events past their fixing by ASK_AFTER, or of another session than the one on."""
+        windows = self._desk.state.windows
+        return {
+            position.event_ticker
+            for position in self._books.ledger.positions.values()
+            if position.event_ticker not in windows
+            or now >= windows[position.event_ticker].window.target_ns + ASK_AFTER
+        }
+
+    def _unconfirmed(self, over: set[str]) -> dict[str, str]:
+        """Market -> event of positions that are over and whose settlement the exchange has not listed yet."""
+        found: dict[str, str] = {}
+        for ticker, position in self._books.ledger.positions.items():
+            result = self._books.ledger.result(ticker)
+            confirmed = result is not None and (result.revenue is not None or result.result == FLAT)
+            if position.event_ticker in over and position.count and not (confirmed and position.settled):
+                found[ticker] = position.event_ticker
+        return found
+
+    def _target(self, event_ticker: str, now: Nanos) -> Nanos:
+        status = self._desk.state.windows.get(event_ticker)
+        return Nanos(now - DAY) if status is None else status.window.target_ns
