@@ -1,13 +1,13 @@
 """Two reasons not to believe the model for now: the record of its own forecasts, and a jump just seen.
 
-The record is watched by a Shiryaev-Roberts detector, R <- (R + 1) LR: while the published laws are right, R - n is a
-martingale, so the mean number of fixings between false alarms is at least the threshold. LR compares three rivals with
-the published law: the same law 1.6 times as wide, 0.6 times as wide, and the half-hour volatility with a Gaussian.
-One forecast per fixing feeds it, from windows that do not overlap.
+The record is watched by Shiryaev-Roberts detectors, R <- (R + 1) LR, one per rival of the published law: the same law
+0.6 and 1.6 times as wide, and the half-hour volatility with a Gaussian. While the published laws are right, the mean of
+the detectors minus n is a martingale, so the mean number of fixings between false alarms is at least the threshold.
+One forecast per fixing feeds them, from windows that do not overlap.
 """
 
 from dataclasses import dataclass
-from math import exp, inf, log, pi, sqrt
+from math import exp, inf, pi, sqrt
 from typing import Final
 
 import numpy as np
@@ -21,6 +21,10 @@ MONITORED_BUCKET: Final = 4
 THRESHOLD: Final = 1_750.0
 """Fixings in a year, seven a session: a right model is stopped by mistake once a year at most, on average."""
 WIDTHS: Final = (0.6, 1.6)
+RIVALS: Final = 1 + len(WIDTHS)
+RATIO_MOST: Final = 1e6
+"""One fixing is never worth more than this, and always enough for an alarm at this."""
+_SQUARE_MOST: Final = 1_400.0
 _STEP: Final = 0.1
 """Half width, in residual sd, over which a density is read off the cdf."""
 
@@ -32,21 +36,21 @@ JUMP_PAUSE: Final = Nanos(20 * SECOND)
 
 @dataclass(slots=True)
 class RecordMonitor:
-    """The detector's statistic. Once it has spoken it stays so until the next session."""
+    """One detector per rival. Once their mean has passed the threshold the alarm stays until the next session."""
 
-    evidence: float = 0.0
+    evidence: tuple[float, ...] = (0.0,) * RIVALS
     alarmed: bool = False
 
-    def learn(self, ratio: float) -> None:
-        """Add one likelihood ratio, rivals over the published law, >= 0 (inf allowed)."""
-        self.evidence = (self.evidence + 1.0) * ratio
-        if not self.evidence < THRESHOLD:
+    def learn(self, ratios: tuple[float, ...]) -> None:
+        """Add one fixing: the likelihood of each rival over the published law, >= 0, at most RATIO_MOST."""
+        self.evidence = tuple((was + 1.0) * ratio for was, ratio in zip(self.evidence, ratios, strict=True))
+        if sum(self.evidence) >= RIVALS * THRESHOLD:
             self.alarmed = True
 
     def next_session(self) -> None:
         """After an alarm the next session starts without a record."""
         if self.alarmed:
-            self.evidence = 0.0
+            self.evidence = (0.0,) * RIVALS
         self.alarmed = False
 
 
@@ -71,15 +75,17 @@ class JumpMonitor:
         return self.seen_ns is not None and now_ns - self.seen_ns < JUMP_PAUSE
 
 
-def likelihood_ratio(
+def likelihood_ratios(
     log_move: float, sigma: float, residual: ResidualLaw, pit_map: PitMap, gaussian_sigma: float
-) -> float:
-    """Mean density of the rivals over that of the published law W(R(x / sigma)) at the move that came, >= 0."""
+) -> tuple[float, ...]:
+    """Density of each rival over that of the published law W(R(x / sigma)) at the move that came, 0..RATIO_MOST."""
     published = _density(log_move, sigma, residual, pit_map)
     z = log_move / gaussian_sigma
-    rivals = exp(-0.5 * z * z - log(gaussian_sigma * sqrt(2.0 * pi)))
-    rivals += sum(_density(log_move, width * sigma, residual, pit_map) for width in WIDTHS)
-    return inf if published <= 0.0 else rivals / (1.0 + len(WIDTHS)) / published
+    gaussian = exp(-0.5 * min(z * z, _SQUARE_MOST)) / (gaussian_sigma * sqrt(2.0 * pi))
+    rivals = (gaussian, *(_density(log_move, width * sigma, residual, pit_map) for width in WIDTHS))
+    if published <= 0.0:
+        return (RATIO_MOST,) * RIVALS
+    return tuple(min(rival / published, RATIO_MOST) for rival in rivals)
 
 
 def _density(log_move: float, sigma: float, residual: ResidualLaw, pit_map: PitMap) -> float:

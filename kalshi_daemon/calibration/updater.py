@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kalshi_daemon.calibration.agenda import PRICE_AGE_MOST, Item, agenda_of
 from kalshi_daemon.calibration.constants import SESSION_MINUTES
 from kalshi_daemon.calibration.density import CLOSE_FAMILY, HOUR_FAMILY
-from kalshi_daemon.calibration.monitor import MONITORED_BUCKET, RecordMonitor, likelihood_ratio
+from kalshi_daemon.calibration.monitor import MONITORED_BUCKET, RecordMonitor, likelihood_ratios
 from kalshi_daemon.calibration.path import SessionPath, Span
 from kalshi_daemon.calibration.predictive import PredictiveLaw, settled_sigma
 from kalshi_daemon.calibration.recalibration import CASH_SCALE_PRIOR, Recalibration
@@ -201,8 +201,6 @@ class RollingCalibration:
 
     def _learn(self, today: Today, span: Span) -> None:
         seen = self._observation(today, span)
-        if seen is None:
-            return
         mass = today.curve.mass(span.start, span.end)
         if span.watched:
             self.ratio.fold(seen.length_min, seen.squared, PARKINSON * span.log_range**2 / mass)
@@ -210,10 +208,8 @@ class RollingCalibration:
         today.realised_mass += mass
         self.variance.fold(seen)
 
-    def _observation(self, today: Today, span: Span) -> Observation | None:
+    def _observation(self, today: Today, span: Span) -> Observation:
         length, mass = span.end - span.start, today.curve.mass(span.start, span.end)
-        if length <= 0.0 or mass <= 0.0:
-            return None
         if span.watched:
             return observed(length, mass, span.log_range, span.log_return, self.ratio.value)
         return unobserved(length, mass, span.log_return, self.variance.level_90())
@@ -267,25 +263,21 @@ class RollingCalibration:
             if item.at_ns >= before_ns:
                 return
             today.next_item += 1
-            fresh = today.path is not None and item.at_ns - today.path.last_ns <= PRICE_AGE_MOST
-            if item.bucket is not None:
-                if fresh:
-                    self._take(today, item, item.bucket)
+            path = today.path
+            assert path is not None, "the agenda is written when the path begins"
+            waiting = today.waiting.pop(item.target_ns, []) if item.bucket is None else []
+            if item.at_ns - path.last_ns > PRICE_AGE_MOST:
                 continue
-            waiting = today.waiting.pop(item.target_ns, [])
-            if fresh and today.path is not None:
-                for taken in waiting:
-                    self._score(taken, today.path.last)
+            if item.bucket is not None:
+                self._take(today, path, item, item.bucket)
+            for taken in waiting:
+                self._score(taken, path.last)
 
-    def _take(self, today: Today, item: Item, bucket: int) -> None:
-        model = self._model(today, item.at_ns, item.target_ns)
-        if model is None or today.path is None:
-            return
-        correction = model.layer.at(model.horizon_min)
-        plain = self.variance.levels()[2] * today.curve.mass(
-            today.path.minutes_at(item.at_ns), today.path.minutes_at(item.target_ns)
-        )
-        taken = Taken(bucket, today.path.last, model, correction, float(plain))
+    def _take(self, today: Today, path: SessionPath, item: Item, bucket: int) -> None:
+        model = self._outlook(today, path, item.at_ns, item.target_ns)
+        mass = today.curve.mass(path.minutes_at(item.at_ns), path.minutes_at(item.target_ns))
+        plain = float(self.variance.levels()[2]) * mass
+        taken = Taken(bucket, path.last, model, model.layer.at(model.horizon_min), plain)
         today.waiting.setdefault(item.target_ns, []).append(taken)
 
     def _score(self, taken: Taken, fixing: float) -> None:
@@ -294,7 +286,7 @@ class RollingCalibration:
         sigma = settled_sigma(model.variance, correction.scale_squared, self._basis)
         if taken.bucket == MONITORED_BUCKET:
             plain = settled_sigma(taken.plain_variance, 1.0, self._basis)
-            self.monitor.learn(likelihood_ratio(moved, sigma, model.residual, correction.pit_map, plain))
+            self.monitor.learn(likelihood_ratios(moved, sigma, model.residual, correction.pit_map, plain))
         pit = float(model.residual.cdf(np.array([moved / sigma]))[0])
         model.layer.learn(taken.bucket, model.residual.relative_square(moved / sqrt(model.variance)), pit)
 
@@ -307,17 +299,18 @@ class RollingCalibration:
         is older than `now_ns` the law runs from that price: an old price makes it wider.
         """
         today = self.today
-        if today is None or today.path is None or not today.session.open_ns <= now_ns < target_ns:
+        path = None if today is None else today.path
+        if today is None or path is None:
             return None
-        model = self._model(today, now_ns, target_ns)
-        if model is None:
+        if not today.session.open_ns <= now_ns < target_ns <= today.session.close_ns:
             return None
+        model = self._outlook(today, path, now_ns, target_ns)
         correction = model.layer.at(model.horizon_min)
         return PredictiveLaw(
             index=self.index,
             asof_ns=now_ns,
             target_ns=target_ns,
-            level=today.path.last,
+            level=path.last,
             sigma=settled_sigma(model.variance, correction.scale_squared, self._basis),
             calibration_error=correction.standard_error(),
             residual=model.residual,
@@ -335,16 +328,11 @@ class RollingCalibration:
         alarms = tuple(name for name, active in states if active)
         return CalibrationHealth(seen >= self.settings.ready_after_minutes, self._last_seen_ns, seen, alarms)
 
-    def _model(self, today: Today, now_ns: Nanos, target_ns: Nanos) -> Outlook | None:
-        """From the last price to the target, before the online layer."""
-        path = today.path
-        if path is None or target_ns > today.session.close_ns:
-            return None
+    def _outlook(self, today: Today, path: SessionPath, now_ns: Nanos, target_ns: Nanos) -> Outlook:
+        """From the last price to the target (now < target <= close), before the online layer."""
         from_ns = min(now_ns, path.last_ns)
         horizon = (target_ns - from_ns) / MINUTE
         mass = today.curve.mass(path.minutes_at(from_ns), path.minutes_at(target_ns))
-        if horizon <= 0.0 or mass <= 0.0:
-            return None
         if self._view is None:
             self._view = self._look(today, path)
         variance = self._view.variance(horizon, mass) * today.widening**2

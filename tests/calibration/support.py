@@ -4,6 +4,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from kalshi_daemon.calibration.path import SessionPath
+from kalshi_daemon.calibration.predictive import PredictiveLaw
+from kalshi_daemon.calibration.today import Today
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
 from kalshi_daemon.domain.window import Session
@@ -57,13 +60,33 @@ def feed(one: RollingCalibration, ticks: Iterable[Tick]) -> RollingCalibration:
     return one
 
 
-def walk(minutes: float, *, seed: int = 1, step_s: float = 5.0, day: int = 0, start: float = 0.0, level: float = 6_800.0):
+def walk(
+    minutes: float, *, seed: int = 1, step_s: float = 5.0, day: int = 0, start: float = 0.0, level: float = 6_800.0
+):
     """Ticks every `step_s` seconds of a Gaussian walk of 1 % a day."""
     count = int(minutes * 60 / step_s) + 1
     rng = np.random.default_rng(seed)
     moves = rng.normal(0.0, 0.01 * np.sqrt(step_s / 60 / 390), count)
     values = level * np.exp(np.cumsum(moves))
     return [tick(start + n * step_s / 60, float(value), day) for n, value in enumerate(values)]
+
+
+def known[T](value: T | None) -> T:
+    """The value, which must be there."""
+    assert value is not None
+    return value
+
+
+def day_of(one: RollingCalibration) -> Today:
+    return known(one.today)
+
+
+def path_of(one: RollingCalibration) -> SessionPath:
+    return known(day_of(one).path)
+
+
+def law_at(one: RollingCalibration, minute: float, target: Nanos, day: int = 0) -> PredictiveLaw:
+    return known(one.forecast(at(minute, day), target))
 
 
 def memory(one: RollingCalibration) -> tuple:

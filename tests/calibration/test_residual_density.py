@@ -63,7 +63,9 @@ def test_the_ends_of_the_line():
     assert np.isnan(law.cdf(np.array([np.nan]))[0])
 
 
-@pytest.mark.parametrize("table", [*HOUR_TABLES, *CLOSE_TABLES], ids=lambda table: f"{table.sample}-{table.horizon_min}")
+@pytest.mark.parametrize(
+    "table", [*HOUR_TABLES, *CLOSE_TABLES], ids=lambda table: f"{table.sample}-{table.horizon_min}"
+)
 def test_table_entries_are_kept_wherever_the_table_rises(table):
     law = law_of(table)
     raw = np.array(table.quantiles)[2:-2]

@@ -27,7 +27,8 @@ def test_a_regular_session_weighs_390_average_minutes():
 
 
 def test_the_open_is_loud_the_middle_quiet_and_ten_o_clock_a_peak():
-    assert CURVE.rates[0] > 3.0 > 1.0 > CURVE.rates[200]
+    assert CURVE.rates[0] > 3.0
+    assert CURVE.rates[200] < 1.0
     assert CURVE.rates[30] > CURVE.rates[26]
     assert CURVE.rates[30] > CURVE.rates[36]
 
@@ -111,7 +112,10 @@ def test_a_half_day_keeps_its_morning_and_moves_the_end_effect_to_13_00():
     assert short.rates[:120] == pytest.approx(BASE_CURVE[:120])
     assert short.rates[150:] == pytest.approx(BASE_CURVE[330:])
     between = np.array(short.rates[120:150])
-    low, high = np.minimum(BASE_CURVE[120:150], BASE_CURVE[300:330]), np.maximum(BASE_CURVE[120:150], BASE_CURVE[300:330])
+    low, high = (
+        np.minimum(BASE_CURVE[120:150], BASE_CURVE[300:330]),
+        np.maximum(BASE_CURVE[120:150], BASE_CURVE[300:330]),
+    )
     assert np.all((low <= between) & (between <= high))
     assert short.mass(0, 210) < 390
 

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from scipy.special import ndtr
 
+from kalshi_daemon.calibration.predictive import PredictiveLaw
 from kalshi_daemon.calibration.session_curve import fomc_event
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.domain.index import Bar, Channel, Index
@@ -122,7 +123,7 @@ class Asked:
     key: str
     target: Nanos
     level: float
-    law: object
+    law: PredictiveLaw
     flat_sd: float
 
 
@@ -153,13 +154,13 @@ def walk(model: RollingCalibration, days: Days, bars: dict[str, list[Bar]], scor
 
 
 def _wanted(session: Session) -> dict[Nanos, list[tuple[str, Nanos]]]:
-    wanted = defaultdict(list)
-    for target in range(session.open_ns + 30 * MINUTE, session.close_ns + 1, HOUR):
+    wanted: dict[Nanos, list[tuple[str, Nanos]]] = defaultdict(list)
+    for target in map(Nanos, range(session.open_ns + 30 * MINUTE, session.close_ns + 1, HOUR)):
         hourly = [(f"hour {h}", h) for h in HOUR_HORIZONS]
         close = [(f"close {h}", h) for h in CLOSE_HORIZONS] if target == session.close_ns else []
         for key, horizon in (*hourly, *close):
             if target - horizon * MINUTE > session.open_ns:
-                wanted[target - horizon * MINUTE].append((key, target))
+                wanted[Nanos(target - horizon * MINUTE)].append((key, target))
     return wanted
 
 
