@@ -9,27 +9,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from kalshi_daemon.domain.contract import StrikeType
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.simulator.instruments import EventSpec, Listing, MarketSpec, SeriesSpec
 from kalshi_daemon.units import POINT, SECOND, Level, Nanos
-
-if TYPE_CHECKING:
-    from exchange_calendars import ExchangeCalendar
+from kalshi_daemon.windows.sessions import load_sessions
 
 NEW_YORK: Final = ZoneInfo("America/New_York")
 _FIRST_HOUR: Final = 10
 _MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _LOOK_BACK_DAYS: Final = 14
-"""Longer than any closure of the exchange since 1914."""
+"""The session before lies within; the exchange has not been closed for so long since 1914."""
 
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """How one series cuts the index. `step` in whole points; an odd last digit of `suffix` tells SPX from NDX."""
+    """How one series cuts the index. `step` in whole points."""
 
     step: int
     legs: int
@@ -63,14 +61,15 @@ class SessionHours:
     close_hour: int
 
 
+@cache
 def session_hours(day: date) -> SessionHours | None:
-    """The session of a date; None on weekends and holidays."""
-    calendar = _calendar()
-    sessions = [stamp.date() for stamp in calendar.sessions_in_range(day - timedelta(days=_LOOK_BACK_DAYS), day)]
-    if not sessions or sessions[-1] != day:
+    """The session of a date; None on weekends and holidays. Reads the calendar: call it before the loop starts."""
+    table = load_sessions(day - timedelta(days=_LOOK_BACK_DAYS), day)
+    session = table.session_on(day)
+    if session is None:
         return None
-    close = calendar.session_close(day).astimezone(NEW_YORK)
-    return SessionHours(day, sessions[-2], int(close.hour))
+    close = datetime.fromtimestamp(session.close_ns // SECOND, NEW_YORK)
+    return SessionHours(day, date.fromisoformat(table.sessions[-2].day), close.hour)
 
 
 def session_listing(day: date, spot: Mapping[Index, float], geometry: Mapping[str, Geometry] = GEOMETRY) -> Listing:
@@ -199,10 +198,3 @@ def _comma(level: Level) -> str:
     whole, rest = divmod(level, POINT)
     tail = f".{rest:04d}".rstrip("0").rstrip(".") if rest else ""
     return f"{whole:,}{tail}"
-
-
-@cache
-def _calendar() -> "ExchangeCalendar":
-    import exchange_calendars  # noqa: PLC0415 - half a second and pandas; only listing by date needs it
-
-    return exchange_calendars.get_calendar("XNYS")
