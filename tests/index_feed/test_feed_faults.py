@@ -4,7 +4,7 @@ import orjson
 from structlog.testing import capture_logs
 
 from kalshi_daemon.clock import ManualClock
-from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.index import Channel, Index
 from kalshi_daemon.index_feed.consumer import LIVED_NS, MALFORMED_MOST, IndexFeed
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.units import MINUTE, SECOND, Nanos, to_ms
@@ -132,6 +132,23 @@ async def test_a_bar_that_comes_late_is_refused_and_one_that_repeats_replaces():
         await until(lambda: feed.state.index[Index.SPX].refused == 1)
         assert feed.state.index[Index.SPX].last_bar == feed.bars[-1]
         assert feed.bars[-1].close == 2.0
+
+
+async def test_falling_back_to_second_closes_cannot_step_behind_the_last_value():
+    async with rig(channels=("V", "A"), ack_timeout_s=0.5) as feed:
+        await feed.opened()
+        await feed.play(2)
+        feed.server.refuse_topics(["V.I:SPX", "V.I:NDX"])
+        feed.server.abort()
+        await feed.retry()
+        await feed.opened(2)
+        prices = dict.fromkeys("ohlc", 1.0)
+        old = {"ev": "A", "sym": "I:SPX", **prices, "s": to_ms(OPEN_NS) + 500, "e": to_ms(OPEN_NS) + 1_000}
+        feed.server.send_raw(orjson.dumps([old]))
+        await until(lambda: feed.state.index[Index.SPX].refused == 1)
+        last = feed.state.index[Index.SPX].last
+        assert last is not None
+        assert (last.channel, last.event_ns) == (Channel.VALUE, OPEN_NS + SECOND)
 
 
 async def test_silence_while_the_market_is_open_ends_the_session():

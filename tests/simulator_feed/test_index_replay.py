@@ -144,7 +144,11 @@ def test_defect_06_the_value_at_a_fixing_is_not_the_close_of_the_bar_that_starts
 
 
 def test_the_last_session_bar_settles_the_close_and_later_bars_are_late_prints(tmp_path):
-    path = write(tmp_path / "SPX.parquet", ["2025-03-04"], count=393)
+    def jump(_starts, columns):
+        for name, values in columns.items():
+            columns[name] = [*values[:390], *(value + 25 for value in values[390:])]
+
+    path = write(tmp_path / "SPX.parquet", ["2025-03-04"], count=393, change=jump)
     bars, spx = read_bars(path), load_replay([path], calendar).paths[Index.SPX]
     assert spx.value_at(spx.close_ns) == pytest.approx(bars.close[389])
     late = spx.values[-AFTER_HOURS_S - 1 :]
