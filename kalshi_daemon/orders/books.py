@@ -180,7 +180,9 @@ class Books:
         if known != result:
             self._desk.journal.add_settlement(settlement, self._desk.clock.now_ns())
             if self.ledger.set_result(settlement.market_ticker, result):
-                self._settled(position, result, "list")
+                if known is None or known.result != settlement.result:
+                    self._settled(position, result, "list")
+                self._publish(self._desk.clock.now_ns())
         return compare_settlement(settlement, self.net(settlement.market_ticker))
 
     def close_flat(self, market_tickers: Iterable[str], at_ns: Nanos) -> None:

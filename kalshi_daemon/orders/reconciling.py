@@ -48,6 +48,8 @@ ORDERS_ASKED: Final = 5
 """Orders whose fills do not add up that are asked about in one look."""
 _SHOWN: Final = 3
 _FILLS: Final = "fills"
+_INHERITED: Final = "inherited"
+_REPORTED_MOST: Final = 1_000
 
 
 class Reconciler:
@@ -74,7 +76,6 @@ class Reconciler:
         self._next = Nanos(0)
         self._before: dict[str, str] = {}
         self._reported: set[str] = set()
-        self._cash: tuple[int, int] | None = None
 
     def soon(self) -> None:
         """Look at the next turn."""
@@ -99,11 +100,10 @@ class Reconciler:
         asked = desk.clock.now_ns()
         before = {order.client_order_id: order for order in desk.live()}
         remote = await self._api.orders(status="resting")
-        first = desk.journal.cursor(_FILLS) is None
         findings = self._compare_orders(before, remote, asked)
         findings += await self.read_fills()
         await self._act(findings)
-        findings += await self._look_at_positions(first=first)
+        findings += await self._look_at_positions()
         findings += await self._look_at_fill_sums(asked)
         findings += self._settlement_findings()
         await self.read_balance()
@@ -217,16 +217,17 @@ class Reconciler:
 
     # --- positions, balance -------------------------------------------------------------------------------------------
 
-    async def _look_at_positions(self, *, first: bool) -> list[Finding]:
+    async def _look_at_positions(self) -> list[Finding]:
         before = self._books.unsettled()
         asked = self._desk.clock.now_ns()
         state = self._desk.state
         listed = [p for p in await self._api.positions() if series_of(p.market_ticker, state) in SERIES]
         theirs = {position.market_ticker: position.count for position in listed}
-        if first:
+        if self._desk.journal.cursor(_INHERITED) is None:
             differences = {t: Count(theirs[t] - before.get(t, 0)) for t in theirs if theirs[t] != before.get(t, 0)}
             if differences:
                 self._books.inherit(differences)
+            self._desk.journal.set_cursor(_INHERITED, asked)
             return []
         after = self._books.unsettled()
         moved = {ticker for ticker in {*before, *after} if before.get(ticker) != after.get(ticker)}
@@ -271,9 +272,6 @@ class Reconciler:
             self._next = Nanos(min(self._next, self._desk.clock.now_ns() + AFTER_TROUBLE))
         self._desk.on_change()
         return not problem
-
-
-_REPORTED_MOST: Final = 1_000
 
 
 def _cash(desk: Desk) -> int | None:

@@ -1,0 +1,255 @@
+"""The order manager: the one task of this room, and the one door other rooms use.
+
+`start` makes our books and the exchange's agree before anything is quoted. `run` keeps it that way: stream events in
+order, answers that are owed, leases, reconciliation, settlements, each in a loop of its own so that nothing urgent
+waits behind something slow. `place`, `cancel`, `cancel_event` and `cancel_all` may be called at any time, also
+after `run` has ended.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final, Never
+
+import structlog
+
+from kalshi_daemon.clock import Clock
+from kalshi_daemon.domain.order import Order, Status
+from kalshi_daemon.domain.quote import Quote
+from kalshi_daemon.errors import AuthFailed, VenueError
+from kalshi_daemon.events import FillEvent, MarketLifecycle, StreamDown, StreamUp, UserOrder, VenueEvent
+from kalshi_daemon.orders.asking import Asker
+from kalshi_daemon.orders.books import Books
+from kalshi_daemon.orders.bounded import DeadlinePassed, within
+from kalshi_daemon.orders.cancelling import Canceller, StopResult, VenueOrders
+from kalshi_daemon.orders.desk import Audit, Desk
+from kalshi_daemon.orders.ids import is_ours
+from kalshi_daemon.orders.journal import Journal
+from kalshi_daemon.orders.leases import Leases
+from kalshi_daemon.orders.lifecycle import Event, ReportedCanceled, ReportedExecuted, ReportedResting
+from kalshi_daemon.orders.placing import Placer
+from kalshi_daemon.orders.proving import BooksCheck, Prover, SessionTotals
+from kalshi_daemon.orders.reconciling import Reconciler
+from kalshi_daemon.orders.settling import Settler
+from kalshi_daemon.settings import OrderSettings
+from kalshi_daemon.state import DaemonState
+from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
+
+log = structlog.get_logger()
+
+BEAT: Final = Nanos(500 * MILLISECOND)
+"""How often the loops look whether something is due."""
+EVENTS_MOST: Final = 10_000
+"""Stream events waiting; beyond it the oldest is dropped and everything is read from the exchange's lists instead."""
+START_WITHIN: Final = Nanos(30 * SECOND)
+START_PAUSE: Final = SECOND
+_EXPIRED: Final = "ExpiryCancel"
+_Wanted = FillEvent | UserOrder | MarketLifecycle | StreamUp | StreamDown
+_WANTED: Final = (FillEvent, UserOrder, MarketLifecycle, StreamUp, StreamDown)
+
+
+def _always(_order: Order) -> bool:
+    return True
+
+
+class OrderManager:
+    """Owns `state.orders`, `state.ledger`, `state.reconciliation`, `state.balance` and the order counters."""
+
+    def __init__(
+        self,
+        state: DaemonState,
+        api: VenueOrders,
+        journal: Journal,
+        clock: Clock,
+        settings: OrderSettings,
+        *,
+        ids: Callable[[], str],
+        on_change: Callable[[], None],
+        audit: Audit,
+        renew_allowed: Callable[[Order], bool] = _always,
+    ) -> None:
+        self._state = state
+        self._clock = clock
+        self._desk = Desk(state, journal, clock, audit, on_change)
+        self._books = Books(self._desk, settings.scope)
+        self._asker = Asker(self._desk, api, settings)
+        self._placer = Placer(self._desk, api, settings, ids)
+        self._canceller = Canceller(self._desk, api, settings, self._asker, self._placer, self._look_soon)
+        self._settler = Settler(self._desk, self._books, api)
+        self._reconciler = Reconciler(
+            self._desk, self._books, api, settings, self._asker, self._canceller, self._settler.findings
+        )
+        self._leases = Leases(self._desk, api, settings, self._asker, renew_allowed)
+        self._prover = Prover(self._desk, self._books, api, self._reconciler, self._settler)
+        self._events: deque[_Wanted] = deque(maxlen=EVENTS_MOST)
+        self._dropped = 0
+        self._arrived = asyncio.Event()
+        self._beats = [asyncio.Event() for _ in range(3)]
+
+    # --- life ---------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Load the journal and make it and the exchange agree. To be awaited before anything is quoted.
+
+        Returns also on a confirmed disagreement: `state.reconciliation` then keeps the guards shut. Raises StateCorrupt,
+        AuthFailed, or what the exchange last said when it could not be read within START_WITHIN.
+        """
+        orders = self._desk.load()
+        self._books.load()
+        log.info("orders.loaded", live=orders, open_positions=len(list(self._books.ledger.open_positions())))
+        deadline = Nanos(self._clock.now_ns() + START_WITHIN)
+        problem: Exception | None = None
+        while self._clock.now_ns() < deadline:
+            try:
+                await within(self._clock, deadline, self._first_look())
+            except AuthFailed:
+                raise
+            except (VenueError, DeadlinePassed) as trouble:
+                problem = trouble
+                log.warning("orders.start_failed", problem=str(trouble))
+            else:
+                problem = None
+                if self._state.reconciliation.checked_ns is not None:
+                    break
+            await self._clock.sleep(START_PAUSE)
+        if problem is not None:
+            raise problem
+        self._prover.begin()
+
+    async def _first_look(self) -> None:
+        unknown = [order for order in self._desk.live() if order.status is Status.UNKNOWN and order.order_id is None]
+        await self._asker.ask(unknown)
+        await self._reconciler.look()
+        await self._asker.turn()
+        await self._canceller.turn()
+
+    async def run(self) -> Never:
+        """Until cancelled. IllegalTransition and StateCorrupt end it: the daemon then stops through its ladder."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._take_events(), name="orders.events")
+            group.create_task(self._beat(), name="orders.beat")
+            group.create_task(self._loop(self._beats[0], self._chase), name="orders.chase")
+            group.create_task(self._loop(self._beats[1], self._leases.turn), name="orders.leases")
+            group.create_task(self._loop(self._beats[2], self._look), name="orders.look")
+        raise AssertionError("the order manager's tasks never return")
+
+    async def _beat(self) -> Never:
+        while True:
+            await self._clock.sleep(BEAT)
+            for beat in self._beats:
+                beat.set()
+
+    async def _loop(self, beat: asyncio.Event, turn: Callable[[], Awaitable[None]]) -> Never:
+        while True:
+            await beat.wait()
+            beat.clear()
+            await turn()
+
+    async def _chase(self) -> None:
+        await self._canceller.turn()
+        await self._asker.turn()
+
+    async def _look(self) -> None:
+        await self._reconciler.turn()
+        await self._settler.turn()
+
+    def _look_soon(self) -> None:
+        self._reconciler.soon()
+
+    # --- what other rooms ask -----------------------------------------------------------------------------------------
+
+    async def place(self, quotes: Sequence[Quote]) -> tuple[Order, ...]:
+        """Send what latch, arming, kill switch and window allow right now; the orders made, as they stand afterwards.
+
+        Refused quotes are logged and left out. Raises StateCorrupt (nothing of the batch was sent) and
+        IllegalTransition.
+        """
+        return await self._placer.place(quotes)
+
+    async def cancel(self, client_order_ids: Iterable[str], reason: str) -> None:
+        """Cancel and go on trying until the exchange says they are gone. Strangers and ended orders are skipped."""
+        await self._canceller.cancel(client_order_ids, reason)
+
+    async def cancel_event(self, event_ticker: str, reason: str, deadline_ns: Nanos) -> StopResult:
+        """Cancel all of one event and verify with the exchange; tries until the deadline, at least for two seconds."""
+        return await self._canceller.cancel_event(event_ticker, reason, deadline_ns)
+
+    async def cancel_all(self, reason: str, deadline_ns: Nanos) -> StopResult:
+        """Cancel everything in scope and verify with the exchange. Always returns, at the latest at the deadline."""
+        return await self._canceller.cancel_all(reason, deadline_ns)
+
+    def summary(self) -> SessionTotals:
+        """The session's numbers so far."""
+        return self._prover.totals()
+
+    async def books_equal(self) -> BooksCheck:
+        """Our fills, fees, positions, settlements and cash against the exchange's own."""
+        self._take_waiting()
+        return await self._prover.books_equal()
+
+    # --- the stream ---------------------------------------------------------------------------------------------------
+
+    def on_event(self, event: VenueEvent) -> None:
+        """Take note of a stream event; it is worked on in order by `run`. Never blocks, never raises."""
+        if not isinstance(event, _WANTED):
+            return
+        if len(self._events) == EVENTS_MOST:
+            self._dropped += 1
+        self._events.append(event)
+        self._arrived.set()
+
+    async def _take_events(self) -> Never:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            self._take_waiting()
+
+    def _take_waiting(self) -> None:
+        if self._dropped:
+            log.error("orders.events_dropped", dropped=self._dropped, most=EVENTS_MOST)
+            self._dropped = 0
+            self._look_soon()
+        while self._events:
+            self._take(self._events.popleft())
+
+    def _take(self, event: _Wanted) -> None:
+        match event:
+            case FillEvent():
+                self._take_fill(event)
+            case UserOrder():
+                self._take_order(event)
+            case MarketLifecycle():
+                self._settler.on_lifecycle(event)
+            case StreamUp() | StreamDown():
+                # What happened while nobody listened is in the exchange's lists.
+                self._look_soon()
+
+    def _take_fill(self, event: FillEvent) -> None:
+        fill = event.fill
+        new = self._books.book_fill(fill, "stream")
+        if new and fill.post_position is not None and fill.post_position != self._books.net(fill.market_ticker):
+            self._look_soon()
+
+    def _take_order(self, event: UserOrder) -> None:
+        order = self._desk.find(event.client_order_id, event.order_id)
+        if order is None:
+            if event.status == "resting" and (event.filled == 0 or is_ours(event.client_order_id)):
+                log.warning("orders.stranger", order_id=event.order_id, client_order_id=event.client_order_id)
+                self._look_soon()
+            return
+        after = self._desk.apply(order.client_order_id, _report_of(event), _facts_of(event))
+        if not after.status.live and after.filled != self._desk.fill_total(after):
+            self._look_soon()
+
+
+def _report_of(event: UserOrder) -> Event:
+    if event.status == "resting":
+        return ReportedResting(event.recv_ns, event.order_id, event.filled)
+    if event.status == "executed":
+        return ReportedExecuted(event.recv_ns, event.order_id, event.filled)
+    reason = event.reason or "at_exchange"
+    return ReportedCanceled(event.recv_ns, event.order_id, event.filled, reason, expired=event.reason == _EXPIRED)
+
+
+def _facts_of(event: UserOrder) -> dict[str, Any]:
+    return {"source": "stream", "venue_reason": event.reason, "event_ns": event.event_ns}
