@@ -3,22 +3,21 @@
 `House.of` builds everything without starting anything; `daemon` runs the tasks and owns the stop.
 """
 
+import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
 
 import aiohttp
-import structlog
 
 from kalshi_daemon.artifacts.writer import ArtifactWriter
+from kalshi_daemon.calibration.session_curve import VarianceEvent, fomc_event
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.clock import Clock
-from kalshi_daemon.domain.index import SERIES, Bar, Index, Tick
+from kalshi_daemon.domain.index import Bar, Index, Tick
 from kalshi_daemon.domain.quote import Profile
-from kalshi_daemon.domain.window import WindowStatus
-from kalshi_daemon.events import FillEvent, OrderGroupUpdate, StreamDown, StreamUp, UserOrder, VenueEvent
+from kalshi_daemon.domain.window import Session, WindowStatus
+from kalshi_daemon.events import VenueEvent
 from kalshi_daemon.guardrails.chain import Chain, build_chain
 from kalshi_daemon.index_feed.consumer import IndexFeed
 from kalshi_daemon.index_feed.recorder import Recorder
@@ -29,18 +28,15 @@ from kalshi_daemon.operations.kill_switch import KillSwitchWatch, kill_switch_pa
 from kalshi_daemon.orders.ids import ClientOrderIds
 from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.orders.manager import OrderManager
-from kalshi_daemon.settings import Mode, ProfileSettings, Settings
+from kalshi_daemon.settings import ProfileSettings, Settings
 from kalshi_daemon.state import ClockSkew, DaemonState
 from kalshi_daemon.trader import Trader, TraderParts
 from kalshi_daemon.units import Nanos, from_s, price_from_float
 from kalshi_daemon.venue.monitor import VenueMonitor, enabled_series
-from kalshi_daemon.windows.macro import MacroCalendar, MacroWatch, load_macro_calendar
+from kalshi_daemon.windows.macro import MacroWatch, load_macro_calendar
+from kalshi_daemon.windows.releases import FOMC_STATEMENT, MacroCalendar
 from kalshi_daemon.windows.scheduler import WindowScheduler
 from kalshi_daemon.windows.sessions import SessionTable, load_sessions_ahead
-
-log = structlog.get_logger()
-
-_ORDER_EVENTS: Final = (FillEvent, UserOrder, OrderGroupUpdate, StreamUp, StreamDown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +46,6 @@ class Endpoints:
     rest_url: str
     ws_url: str
     feed_url: str
-    feed_api_key: str
     signer: Signer
 
 
@@ -98,3 +93,190 @@ def profiles_of(settings: Settings) -> tuple[Profile, ...]:
         for name, chosen in found
         if chosen.enabled
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run was asked for, beyond the settings."""
+
+    run_id: str
+    entropy: bytes
+    """For order ids: never the same twice."""
+    armed: bool
+    force_gate_pass: bool
+    on_progress: Callable[[], None]
+
+
+def build_house(
+    settings: Settings, plan: Plan, clock: Clock, where: Endpoints, session: aiohttp.ClientSession, state: DaemonState
+) -> House:
+    """Make and join the parts. Raises ConfigurationError and StateCorrupt; starts nothing."""
+    state.armed = plan.armed
+    state.force_gate_pass = plan.force_gate_pass
+    sessions = load_sessions_ahead(clock.now_ns(), settings.windows.calendar_end_days)
+    macro_calendar = load_macro_calendar(settings.macro)
+    calibrations = _calibrations(settings, sessions, macro_calendar)
+    state.calibration.update(calibrations)
+    artifacts = ArtifactWriter(settings.mode_dir, clock, run_id=plan.run_id, mode=settings.mode.value)
+    recorder = Recorder(settings.mode_dir, clock, flush_every_s=settings.index_feed.record_flush_s)
+    # The parts that must hear of each other are joined through this small board of late-bound callbacks.
+    board = _Board()
+
+    def skew(offset_ns: Nanos, round_trip_ns: Nanos) -> None:
+        state.skew["kalshi"] = ClockSkew(offset_ns, clock.now_ns(), round_trip_ns)
+
+    jitter = random.Random(plan.entropy)  # noqa: S311 - spreads reconnects, guards nothing
+    rest = KalshiRest(
+        where.rest_url,
+        where.signer,
+        clock,
+        settings.kalshi,
+        session=session,
+        read_only=not plan.armed,
+        on_server_time=skew,
+        may_create=lambda: plan.armed and not state.latch.closed and not state.kill_switch,
+    )
+    stream = KalshiStream(where.ws_url, where.signer, clock, settings.kalshi, board.on_venue_event, rng=jitter)
+    scheduler = WindowScheduler(
+        state,
+        clock,
+        sessions,
+        settings.windows,
+        tuple(enabled_series(settings).values()),
+        on_phase=board.on_phase,
+    )
+    monitor = VenueMonitor(
+        state,
+        rest,
+        stream,
+        clock,
+        settings,
+        listing_changed=scheduler.listing_changed,
+        heard=lambda: stream.heard_ns,
+    )
+    journal = Journal.open(
+        settings.mode_dir / "data" / "proc" / "journal.sqlite3",
+        clock.now_ns(),
+        synchronous=settings.orders.journal_synchronous,
+    )
+    orders = OrderManager(
+        state,
+        rest,
+        journal,
+        clock,
+        settings.orders,
+        ids=ClientOrderIds(plan.entropy),
+        audit=artifacts.audit,
+        settled=scheduler.settled,
+    )
+    chain = build_chain(settings, session_of=sessions.session_of, release_near=macro_calendar.release_near)
+    trader = Trader(
+        TraderParts(
+            state=state,
+            chain=chain,
+            orders=orders,
+            artifacts=artifacts,
+            clock=clock,
+            pricing=settings.pricing,
+            guards=settings.guards,
+            profiles=profiles_of(settings),
+            plan_ids=_counter(plan.run_id),
+            on_progress=plan.on_progress,
+        )
+    )
+    kill_watch = KillSwitchWatch(
+        state, kill_switch_path(settings.mode_dir), on_change=lambda found: trader.on_kill_switch(engaged=found.engaged)
+    )
+    feed = IndexFeed(
+        state,
+        settings.index_feed,
+        clock,
+        where.feed_url,
+        on_tick=board.on_tick,
+        on_bar=board.on_bar,
+        session_open=lambda: state.session_open,
+        rng=jitter,
+    )
+    board.join(calibrations, recorder if settings.index_feed.record else None, trader, monitor, orders)
+    return House(
+        settings=settings,
+        clock=clock,
+        state=state,
+        sessions=sessions,
+        macro_calendar=macro_calendar,
+        rest=rest,
+        stream=stream,
+        feed=feed,
+        recorder=recorder,
+        scheduler=scheduler,
+        monitor=monitor,
+        macro=MacroWatch(state, clock, settings.macro),
+        kill_watch=kill_watch,
+        journal=journal,
+        orders=orders,
+        chain=chain,
+        artifacts=artifacts,
+        trader=trader,
+    )
+
+
+class _Board:
+    """Who hears what. Every listener is called in turn, synchronously: one event, one pass, no queue in between."""
+
+    def __init__(self) -> None:
+        self._calibrations: dict[Index, RollingCalibration] = {}
+        self._recorder: Recorder | None = None
+        self._trader: Trader | None = None
+        self._monitor: VenueMonitor | None = None
+        self._orders: OrderManager | None = None
+
+    def join(
+        self,
+        calibrations: dict[Index, RollingCalibration],
+        recorder: Recorder | None,
+        trader: Trader,
+        monitor: VenueMonitor,
+        orders: OrderManager,
+    ) -> None:
+        self._calibrations = calibrations
+        self._recorder = recorder
+        self._trader = trader
+        self._monitor = monitor
+        self._orders = orders
+
+    def on_tick(self, tick: Tick) -> None:
+        self._calibrations[tick.index].on_tick(tick)
+        if self._recorder is not None:
+            self._recorder.on_tick(tick)
+        if self._trader is not None:
+            self._trader.on_tick()
+
+    def on_bar(self, bar: Bar) -> None:
+        self._calibrations[bar.index].on_bar(bar)
+        if self._recorder is not None:
+            self._recorder.on_bar(bar)
+
+    def on_venue_event(self, event: VenueEvent) -> None:
+        if self._monitor is not None:
+            self._monitor.on_event(event)
+        if self._orders is not None:
+            self._orders.on_event(event)
+
+    def on_phase(self, status: WindowStatus) -> None:
+        if self._trader is not None:
+            self._trader.on_phase(status)
+
+
+def _calibrations(settings: Settings, sessions: SessionTable, macro: MacroCalendar) -> dict[Index, RollingCalibration]:
+    def releases(session: Session) -> tuple[VarianceEvent, ...]:
+        found = macro.events_for(session.day)
+        return tuple(fomc_event(session) for release in found if release.event == FOMC_STATEMENT)
+
+    return {
+        index: RollingCalibration(index, settings.calibration, sessions.session_of, events=releases) for index in Index
+    }
+
+
+def _counter(run_id: str) -> Callable[[], str]:
+    numbers = itertools.count(1)
+    return lambda: f"{run_id}-{next(numbers)}"

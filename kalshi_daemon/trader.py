@@ -18,8 +18,9 @@ from kalshi_daemon.domain.quote import Profile, QuotePlan
 from kalshi_daemon.domain.verdict import Closing, Verdict
 from kalshi_daemon.domain.window import Phase, Window, WindowStatus
 from kalshi_daemon.guardrails.chain import Chain, Judgement
+from kalshi_daemon.ladder.selection import mids
 from kalshi_daemon.orders.manager import OrderManager
-from kalshi_daemon.settings import PricingSettings
+from kalshi_daemon.settings import GuardSettings, PricingSettings
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.trader_inputs import edge_lost, plan_of
 from kalshi_daemon.units import MILLISECOND, SECOND, Nanos, from_s
@@ -28,6 +29,7 @@ log = structlog.get_logger()
 
 _TURN: Final = SECOND
 """The loop turns at least this often, whatever the feed does."""
+_KILL_DEADLINE: Final = Nanos(20 * SECOND)
 _QUOTABLE: Final = frozenset({Phase.OPEN, Phase.HOLD})
 _CLOSING: Final = frozenset({Phase.CUTOFF, Phase.SHUT})
 
@@ -42,6 +44,7 @@ class TraderParts:
     artifacts: ArtifactWriter
     clock: Clock
     pricing: PricingSettings
+    guards: GuardSettings
     profiles: tuple[Profile, ...]
     plan_ids: Callable[[], str]
     on_progress: Callable[[], None]
@@ -63,6 +66,7 @@ class Trader:
         self._closing: set[str] = set()
         self._closed: set[str] = set()
         self._refusals: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._kill_asked = False
 
     # -- what wakes it
 
@@ -85,8 +89,9 @@ class Trader:
         self._watch_turn.set()
         self._scan_turn.set()
 
-    def on_kill_switch(self) -> None:
-        """The file appeared or went: look at once."""
+    def on_kill_switch(self, *, engaged: bool) -> None:
+        """The file appeared: everything is cancelled and verified. It went: scans go on at their next turn."""
+        self._kill_asked = engaged
         self._watch_turn.set()
 
     async def run(self) -> Never:
@@ -109,6 +114,9 @@ class Trader:
         while True:
             await self._watch_turn.wait()
             self._watch_turn.clear()
+            if self._kill_asked:
+                self._kill_asked = False
+                group.create_task(self._kill(), name="trader.kill")
             self._look_at_resting(group)
             self._parts.on_progress()
 
@@ -132,7 +140,7 @@ class Trader:
         closed = tuple(v for v in verdicts if not v.allows and v.closing is Closing.PULL)
         self._say_refusals(("resting", window.event_ticker), closed, window, "")
         if closed:
-            self._pull([order for order in orders], f"guard:{closed[0].guard}", group)
+            self._pull(orders, f"guard:{closed[0].guard}", group)
             return
         lost = edge_lost(self._state, self._parts.pricing, window, orders, now)
         for order, reason in lost:
@@ -146,6 +154,17 @@ class Trader:
         wanted = tuple(o.client_order_id for o in orders if o.status is Status.RESTING)
         if wanted:
             group.create_task(self._parts.orders.cancel(wanted, reason), name="trader.pull")
+
+    async def _kill(self) -> None:
+        """The stop ladder without the exit: new orders are already refused in the submit path."""
+        deadline = Nanos(self._clock.now_ns() + _KILL_DEADLINE)
+        result = await self._parts.orders.cancel_all("kill_switch", deadline)
+        level = log.warning if result.verified else log.error
+        level(
+            "kill_switch.verified" if result.verified else "kill_switch.UNVERIFIED",
+            remaining=result.remaining,
+            detail=result.detail,
+        )
 
     async def _close(self, status: WindowStatus) -> None:
         """Cancel a window's quotes and verify with the exchange that nothing of it rests."""
@@ -200,14 +219,16 @@ class Trader:
             self._due[key] = Nanos(now + profile.scan_every)
         self._scanned[key] = now
         self._triggers.pop(key, None)
-        plan = plan_of(self._state, self._parts.pricing, profile, window, now, self._parts.plan_ids(), trigger)
+        parts = self._parts
+        plan = plan_of(self._state, parts.pricing, parts.guards, profile, window, now, parts.plan_ids(), trigger)
         judgement = self._parts.chain.judge_plan(self._state, plan, now)
-        self._remember_mids(plan)
+        self._state.last_mid.update(mids(plan))
         counters = self._state.counters
         counters.scans += 1
         counters.windows_scanned.add(window.event_ticker)
-        refused = tuple(verdict for verdict in judgement.plan_verdicts if not verdict.allows)
-        self._say_refusals(key, refused, window, profile.name)
+        self._say_refusals(key, judgement.closed, window, profile.name)
+        for verdict in judgement.forced:
+            log.warning("guard.forced", guard=verdict.guard, window=window.event_ticker, note=verdict.note)
         placed: tuple[Order, ...] = ()
         if plan.cancel:
             await self._parts.orders.cancel(tuple(name for name, _reason in plan.cancel), "replaced")
@@ -215,13 +236,6 @@ class Trader:
             placed = await self._parts.orders.place(judgement.accepted)
         self._say_scan(plan, judgement, placed)
         self._parts.artifacts.manifest(plan, judgement, placed)
-
-    def _remember_mids(self, plan: QuotePlan) -> None:
-        for look in plan.looks:
-            if look.best_bid is not None and look.best_ask is not None:
-                self._state.last_mid[plan.profile.name, look.market_ticker] = type(look.best_bid)(
-                    (look.best_bid + look.best_ask) // 2
-                )
 
     # -- saying it once
 
@@ -240,7 +254,7 @@ class Trader:
             placed=len(placed),
             kept=len(plan.keep),
             cancelled=len(plan.cancel),
-            closed_guards=[verdict.guard for verdict in judgement.plan_verdicts if not verdict.allows],
+            closed_guards=[verdict.guard for verdict in judgement.closed],
         )
 
     def _say_refusals(self, key: tuple[str, str], refused: tuple[Verdict, ...], window: Window, profile: str) -> None:

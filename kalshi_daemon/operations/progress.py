@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final, Never
 from zoneinfo import ZoneInfo
 
-from rich.console import Group
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -30,11 +30,15 @@ _PHASE_STYLE: Final = {
 }
 
 
-async def show_progress(state: DaemonState, clock: Clock, live: Live) -> Never:
-    """Redraw five times a second of real time until cancelled."""
-    while True:
-        live.update(picture(state, clock))
-        await asyncio.sleep(_REDRAW_S)
+async def on_terminal(state: DaemonState, clock: Clock) -> Never:
+    """Draw on the terminal and redraw five times a second of real time, until cancelled."""
+    with Live(picture(state, clock), console=Console(stderr=True), auto_refresh=False) as live:
+        try:
+            while True:
+                live.update(picture(state, clock), refresh=True)
+                await asyncio.sleep(_REDRAW_S)
+        finally:
+            live.update(picture(state, clock), refresh=True)
 
 
 def picture(state: DaemonState, clock: Clock) -> Group:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -68,7 +68,7 @@ class SimAddress:
 def simulator_command(sim: SimSettings) -> list[str]:
     """The command line of the embedded simulator."""
     command = [sys.executable, "-m", "kalshi_daemon", "simulate-exchange", "--port", "0", "--feed-port", "0"]
-    command += ["--seed", str(sim.seed), "--speed", str(sim.speed), "--stop-with-parent"]
+    command += ["--seed", str(sim.seed), "--speed", str(sim.speed), "--stop-with-parent", "--hold", "120"]
     command += ["--from", sim.start.strftime("%H:%M"), "--until", sim.until.strftime("%H:%M")]
     if sim.session_date is not None and not sim.index_replay:
         command += ["--session-date", sim.session_date.isoformat()]
@@ -147,22 +147,3 @@ async def read_truth(admin_url: str) -> dict[str, Any]:
             return found
     except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as problem:
         raise VenueUnreachable("read the exchange's truth", f"{admin_url}: {problem!r}") from problem
-
-
-def in_flight_counter() -> tuple[aiohttp.TraceConfig, Callable[[], bool]]:
-    """A trace to put on the daemon's HTTP session, and whether any of its requests is under way."""
-    count = 0
-
-    async def started(*_details: object) -> None:
-        nonlocal count
-        count += 1
-
-    async def ended(*_details: object) -> None:
-        nonlocal count
-        count -= 1
-
-    trace = aiohttp.TraceConfig()
-    trace.on_request_start.append(started)
-    trace.on_request_end.append(ended)
-    trace.on_request_exception.append(ended)
-    return trace, lambda: count > 0

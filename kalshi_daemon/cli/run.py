@@ -1,0 +1,68 @@
+"""`kalshi-daemon run`: the daemon. In mode sim it brings its own exchange; a full session takes about two minutes."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from kalshi_daemon.cli.common import Subparsers, a_date, load, wants_json
+from kalshi_daemon.daemon import RunOptions, run_daemon
+from kalshi_daemon.errors import ExitCode
+from kalshi_daemon.settings import Mode, Settings
+from kalshi_daemon.settings_loader import Credentials, require_live_acknowledgement
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "run",
+        help="trade a session (mode sim by default: built-in exchange, no keys)",
+        description="Quotes until told to stop. SIGTERM or Ctrl-C: new orders are blocked, everything is cancelled and "
+        "verified with the exchange, the summary is the last line. Exit 0 only when verified; 3 when not.",
+    )
+    parser.add_argument("--arm", action="store_true", help="live only: send orders (the config must acknowledge it)")
+    parser.add_argument(
+        "--force-gate-pass", action="store_true", help="let the macro freshness guard through; no other guard, logged"
+    )
+    group = parser.add_argument_group("mode sim")
+    group.add_argument("--connect", metavar="ADMIN_URL", help="join a running simulate-exchange, follow its clock")
+    group.add_argument("--seed", type=int, metavar="S", help="of the made-up session")
+    group.add_argument("--speed", type=float, metavar="X", help="simulated seconds per second, at most")
+    group.add_argument("--session-date", type=a_date, metavar="D", help="which session (YYYY-MM-DD)")
+    group.add_argument("--from", dest="start", metavar="HH:MM", help="start of the simulated span, New York")
+    group.add_argument("--until", metavar="HH:MM", help="end of the simulated span, New York")
+    group.add_argument("--index-replay", type=Path, nargs="+", metavar="FILE", help="play real bars of these files")
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = load(args, Credentials.ALL, _overrides(args)).settings
+    if args.arm and settings.mode is Mode.LIVE:
+        require_live_acknowledgement(settings)
+    options = RunOptions(
+        armed=_armed(args, settings),
+        force_gate_pass=args.force_gate_pass,
+        show_progress=settings.mode is Mode.SIM and sys.stdout.isatty() and not wants_json(args),
+        environ=os.environ,
+    )
+    import uvloop  # noqa: PLC0415 - after the settings: a bad one need not wait for it
+
+    code: ExitCode = uvloop.run(run_daemon(settings, options))
+    return code
+
+
+def _armed(args: argparse.Namespace, settings: Settings) -> bool:
+    """Demo and sim trade play money; live needs to be told on the command line and in the configuration."""
+    return settings.mode is not Mode.LIVE or bool(args.arm)
+
+
+def _overrides(args: argparse.Namespace) -> dict[str, object]:
+    replay = tuple(args.index_replay) if args.index_replay else None
+    return {
+        "sim.connect": args.connect,
+        "sim.seed": args.seed,
+        "sim.speed": args.speed,
+        "sim.session_date": None if replay else args.session_date,
+        "sim.replay_date": args.session_date if replay else None,
+        "sim.start": args.start,
+        "sim.until": args.until,
+        "sim.index_replay": replay,
+    }

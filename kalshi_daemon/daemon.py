@@ -1,0 +1,303 @@
+"""One process, one loop: starts the tasks under one TaskGroup and owns the way down.
+
+Every end goes the same way, whoever asks for it (SIGTERM, SIGINT, the end of a simulated session, a task that died):
+the latch blocks new orders, the tasks are stopped, everything is cancelled, the exchange is asked until it lists
+nothing, the books are brought up to date, state is written, and the exit code says whether that was verified.
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+import structlog
+from pydantic import SecretStr
+
+from kalshi_daemon.assembly import Endpoints, House, Plan, build_house
+from kalshi_daemon.clock import Clock, SystemClock
+from kalshi_daemon.errors import AuthFailed, ConfigurationError, DaemonError, ExitCode, FeedAuthFailed
+from kalshi_daemon.kalshi.auth import load_signer
+from kalshi_daemon.kalshi.transport import open_session
+from kalshi_daemon.operations.healthcheck import HEARTBEAT_NAME
+from kalshi_daemon.operations.lock import InstanceLock
+from kalshi_daemon.operations.logging import LineSink, configure
+from kalshi_daemon.operations.notify import Notifier
+from kalshi_daemon.orders.cancelling import StopResult
+from kalshi_daemon.session_end import summarise
+from kalshi_daemon.settings import Mode, Settings
+from kalshi_daemon.simulator.attach import SimAddress, embedded_simulator, join
+from kalshi_daemon.simulator.follow import ClockFollower
+from kalshi_daemon.state import DaemonState
+from kalshi_daemon.stopping import StopSignal
+from kalshi_daemon.units import MILLISECOND, SECOND, Nanos, from_s
+
+log = structlog.get_logger()
+
+_CATCH_UP_S: Final = 10.0
+"""Real time allowed for the last fills and settlements after everything was cancelled."""
+_HEARTBEAT_EVERY: Final = Nanos(5 * SECOND)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What the command line adds to the settings."""
+
+    armed: bool
+    force_gate_pass: bool
+    show_progress: bool
+    """Draw a table on the terminal; the JSON lines then go to the file only."""
+    environ: Mapping[str, str]
+
+
+class _Stop(Exception):  # noqa: N818 - not an error: how the working group is told to end
+    """The stop was asked for."""
+
+
+async def run_daemon(settings: Settings, options: RunOptions) -> ExitCode:
+    """Trade until told to stop. Raises ConfigurationError and its kin before anything was sent."""
+    with InstanceLock(settings.mode_dir, os.getpid()):
+        async with AsyncExitStack() as stack:
+            address: SimAddress | None = None
+            if settings.mode is Mode.SIM:
+                address = await (
+                    join(settings.sim.connect)
+                    if settings.sim.connect
+                    else stack.enter_async_context(embedded_simulator(settings.sim))
+                )
+                settings = _as_sim(settings, address)
+            clock: Clock = SystemClock() if address is None else (elastic := address.clock())
+            run = _Run(settings, options, clock)
+            stack.callback(run.sink.close)
+            http = await stack.enter_async_context(open_session())
+            where = _endpoints(settings, options.environ)
+            if address is None:
+                return await run.trade(where, http, end_ns=None)
+            async with asyncio.TaskGroup() as group:
+                follower = ClockFollower(f"{address.admin_url}/clock", elastic, busy=run.busy)
+                following = group.create_task(follower.run(), name="clock")
+                code = await run.trade(where, http, end_ns=address.end_ns)
+                following.cancel()
+            return code
+
+
+class _Run:
+    """One life of the daemon."""
+
+    def __init__(self, settings: Settings, options: RunOptions, clock: Clock) -> None:
+        self._settings = settings
+        self._options = options
+        self._clock = clock
+        self._state = DaemonState()
+        self._entropy = os.urandom(16)
+        self._run_id = self._entropy[:6].hex()
+        self.sink = _open_log(settings, options, clock, self._run_id)
+        self._notifier = Notifier(options.environ, os.getpid())
+        self._stop = StopSignal(self._state.latch, clock)
+        self._progress_ns: Nanos | None = None
+        self._heartbeat = settings.mode_dir / HEARTBEAT_NAME
+        self._beat_ns = Nanos(0)
+        self._house: House | None = None
+
+    def busy(self) -> bool:
+        """Whether a request is on the wire: simulated time then waits for its answer."""
+        return self._house is not None and self._house.rest.in_flight > 0
+
+    async def trade(self, where: Endpoints, http: aiohttp.ClientSession, *, end_ns: Nanos | None) -> ExitCode:
+        """Build, work, stop, sum up."""
+        plan = Plan(
+            run_id=self._run_id,
+            entropy=self._entropy,
+            armed=self._options.armed,
+            force_gate_pass=self._options.force_gate_pass,
+            on_progress=self._on_progress,
+        )
+        house = build_house(self._settings, plan, self._clock, where, http, self._state)
+        self._house = house
+        self._stop.listen(asyncio.get_running_loop())
+        log.info(
+            "daemon.starting",
+            armed=plan.armed,
+            force_gate_pass=plan.force_gate_pass,
+            rest_url=where.rest_url,
+            feed_url=where.feed_url,
+            key_algorithm=where.signer.algorithm,
+            key_fingerprint=where.signer.fingerprint[:16],
+        )
+        failure = await self._work(house, end_ns)
+        self._notifier.stopping("cancelling everything")
+        stopped = await self._clear(house)
+        code = await self._finish(house, stopped, failure)
+        house.journal.close()
+        return code
+
+    # -- work
+
+    async def _work(self, house: House, end_ns: Nanos | None) -> Exception | None:
+        """Run the tasks until the stop is asked for or one of them dies; returns what it died of."""
+        failure: Exception | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self._start(house, group)
+                if end_ns is not None:
+                    group.create_task(self._end_at(end_ns), name="session_end")
+                await self._stop.wait()
+                raise _Stop  # noqa: TRY301 - ends the group: every task is cancelled
+        except* _Stop:
+            pass
+        except* Exception as died:  # noqa: BLE001 - whatever a task died of, the way down is the same
+            failure = _first(died)
+        if failure is not None:
+            if not self._state.latch.closed:
+                self._stop.ask(f"task died: {type(failure).__name__}")
+            _say_failure(failure)
+        return failure
+
+    async def _start(self, house: House, group: asyncio.TaskGroup) -> None:
+        """Reconcile before READY; nothing is quoted earlier."""
+        group.create_task(house.artifacts.run(), name="artifacts")
+        house.kill_watch.look()
+        await house.rest.load_limits()
+        await house.orders.start()
+        for name, work in (
+            ("index_feed", house.feed.run()),
+            ("recorder", house.recorder.run()),
+            ("kalshi.stream", house.stream.run()),
+            ("venue", house.monitor.run()),
+            ("windows", house.scheduler.run()),
+            ("macro", house.macro.run()),
+            ("kill_switch", house.kill_watch.run()),
+            ("orders", house.orders.run()),
+            ("trader", house.trader.run()),
+        ):
+            group.create_task(work, name=name)
+        if self._options.show_progress:
+            from kalshi_daemon.operations.progress import on_terminal  # noqa: PLC0415 - rich, only for people
+
+            group.create_task(on_terminal(self._state, self._clock), name="progress")
+        self._notifier.ready("reconciled, watching" if not self._options.armed else "reconciled, quoting")
+        log.info("daemon.ready", reconciled=self._state.reconciliation.agreed)
+
+    async def _end_at(self, end_ns: Nanos) -> None:
+        await self._clock.sleep_until(end_ns)
+        self._stop.ask("session_end")
+
+    def _on_progress(self) -> None:
+        """Called by the decision loop at every turn: feeds the watchdog and touches the heartbeat."""
+        self._notifier.alive()
+        now = self._clock.mono_ns()
+        if now - self._beat_ns >= _HEARTBEAT_EVERY:
+            self._beat_ns = now
+            self._heartbeat.touch()
+
+    # -- the way down
+
+    async def _clear(self, house: House) -> StopResult:
+        deadline = Nanos(self._clock.now_ns() + from_s(self._settings.orders.stop_deadline_s))
+        started = self._clock.mono_ns()
+        if not self._options.armed:
+            return StopResult(verified=True, remaining=0, detail="not armed: nothing was ever sent")
+        result = await house.orders.cancel_all(self._stop.reason, deadline)
+        took_ms = (self._clock.mono_ns() - started) // MILLISECOND
+        level = log.info if result.verified else log.error
+        level(
+            "shutdown.cancel_all.verified" if result.verified else "shutdown.cancel_all.UNVERIFIED",
+            remaining=result.remaining,
+            detail=result.detail,
+            took_ms=took_ms,
+        )
+        return result
+
+    async def _finish(self, house: House, stopped: StopResult, failure: Exception | None) -> ExitCode:
+        """Bring the books up to date, write what is left, print the summary last."""
+        try:
+            async with asyncio.timeout(_CATCH_UP_S):
+                await house.orders.catch_up()
+        except (DaemonError, TimeoutError) as problem:
+            log.warning("shutdown.catch_up_failed", problem=str(problem) or "time-out")
+        summary = await summarise(house, stopped)
+        house.artifacts.report(self._state)
+        house.artifacts.session(summary)
+        await house.recorder.flush()
+        await house.artifacts.drain()
+        log.info("session.summary", **summary, stop_reason=self._stop.reason)
+        return _exit_code(self._settings, stopped, failure, summary)
+
+
+def _exit_code(settings: Settings, stopped: StopResult, failure: Exception | None, summary: dict[str, Any]) -> ExitCode:
+    if not stopped.verified:
+        return ExitCode.UNVERIFIED
+    if isinstance(failure, DaemonError):
+        return failure.exit_code
+    if failure is not None:
+        return ExitCode.FAILURE
+    if settings.mode is Mode.SIM and not summary["books_equal"]:
+        return ExitCode.FAILURE
+    return ExitCode.OK
+
+
+def _as_sim(settings: Settings, address: SimAddress) -> Settings:
+    """Loopback addresses and the simulator's throw-away key; never a key of the operator's."""
+    for url in (address.rest_url, address.ws_url, address.feed_url):
+        host = url.split("://", 1)[-1].split("/", 1)[0].rsplit(":", 1)[0]
+        if host not in {"127.0.0.1", "localhost", "[::1]"}:
+            raise ConfigurationError("simulator", f"{url} is not on this machine", "mode sim talks to loopback only")
+    kalshi = settings.kalshi.model_copy(
+        update={
+            "rest_url": address.rest_url,
+            "ws_url": address.ws_url,
+            "key_id": address.key_id,
+            "private_key_path": address.private_key_path,
+            "subaccount": 0,
+        }
+    )
+    feed = settings.index_feed.model_copy(update={"url": address.feed_url, "api_key": SecretStr(address.feed_api_key)})
+    orders = settings.orders.model_copy(update={"journal_synchronous": "normal"})
+    return settings.model_copy(update={"kalshi": kalshi, "index_feed": feed, "orders": orders})
+
+
+def _endpoints(settings: Settings, environ: Mapping[str, str]) -> Endpoints:
+    key_path = settings.kalshi.private_key_path
+    if key_path is None:
+        raise ConfigurationError("kalshi.private_key_path", "is not set", "a PEM file, mode 0600")
+    credentials = environ.get("CREDENTIALS_DIRECTORY")
+    # systemd guards that folder with access lists, which show as a group bit.
+    guarded = credentials is not None and key_path.is_relative_to(credentials)
+    signer = load_signer(key_path, settings.kalshi.key_id, group_may_read=guarded)
+    return Endpoints(settings.kalshi.rest_url, settings.kalshi.ws_url, settings.index_feed.url, signer)
+
+
+def _open_log(settings: Settings, options: RunOptions, clock: Clock, run_id: str) -> LineSink:
+    path: Path | None = settings.mode_dir / "logs" / "kalshi_daemon.jsonl" if settings.log.file else None
+    return configure(
+        clock,
+        level=settings.log.level,
+        stdout=not options.show_progress,
+        path=path,
+        bytes_most=settings.log.file_megabytes_most * 1024 * 1024,
+        fields={"run_id": run_id, "mode": settings.mode.value},
+    )
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> Exception:
+    """The error to report: ours that name a cause before anything else, else the first."""
+    leaves: list[Exception] = []
+    pending: list[BaseException] = list(group.exceptions)
+    while pending:
+        one = pending.pop(0)
+        if isinstance(one, BaseExceptionGroup):
+            pending.extend(one.exceptions)
+        elif isinstance(one, Exception):
+            leaves.append(one)
+    known = [leaf for leaf in leaves if isinstance(leaf, ConfigurationError | FeedAuthFailed | AuthFailed)]
+    return (known or leaves)[0]
+
+
+def _say_failure(failure: Exception) -> None:
+    if isinstance(failure, DaemonError):
+        log.error("daemon.failed", error=type(failure).__name__, message=str(failure))
+    else:
+        log.error("daemon.task_died", error=type(failure).__name__, message=str(failure), exc_info=failure)
