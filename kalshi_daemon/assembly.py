@@ -15,6 +15,7 @@ from kalshi_daemon.calibration.session_curve import VarianceEvent, fomc_event
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.index import Bar, Index, Tick
+from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Profile
 from kalshi_daemon.domain.window import Session, WindowStatus
 from kalshi_daemon.events import VenueEvent
@@ -166,8 +167,9 @@ def build_house(
         clock,
         settings.orders,
         ids=ClientOrderIds(plan.entropy),
+        on_change=board.on_orders_changed,
         audit=artifacts.audit,
-        settled=scheduler.settled,
+        renew_allowed=board.renewal_allowed,
     )
     chain = build_chain(settings, session_of=sessions.session_of, release_near=macro_calendar.release_near)
     trader = Trader(
@@ -182,6 +184,7 @@ def build_house(
             profiles=profiles_of(settings),
             plan_ids=_counter(plan.run_id),
             on_progress=plan.on_progress,
+            on_settled=scheduler.settled,
         )
     )
     kill_watch = KillSwitchWatch(
@@ -261,6 +264,14 @@ class _Board:
             self._monitor.on_event(event)
         if self._orders is not None:
             self._orders.on_event(event)
+
+    def on_orders_changed(self) -> None:
+        if self._trader is not None:
+            self._trader.on_orders_changed()
+
+    def renewal_allowed(self, order: Order) -> bool:
+        """A lease is renewed only while every guard that could pull the order is open."""
+        return self._trader is not None and self._trader.may_stay(order)
 
     def on_phase(self, status: WindowStatus) -> None:
         if self._trader is not None:

@@ -37,8 +37,6 @@ from kalshi_daemon.units import MILLISECOND, SECOND, Nanos, from_s
 
 log = structlog.get_logger()
 
-_CATCH_UP_S: Final = 10.0
-"""Real time allowed for the last fills and settlements after everything was cancelled."""
 _HEARTBEAT_EVERY: Final = Nanos(5 * SECOND)
 
 
@@ -213,11 +211,6 @@ class _Run:
 
     async def _finish(self, house: House, stopped: StopResult, failure: Exception | None) -> ExitCode:
         """Bring the books up to date, write what is left, print the summary last."""
-        try:
-            async with asyncio.timeout(_CATCH_UP_S):
-                await house.orders.catch_up()
-        except (DaemonError, TimeoutError) as problem:
-            log.warning("shutdown.catch_up_failed", problem=str(problem) or "time-out")
         summary = await summarise(house, stopped)
         house.artifacts.report(self._state)
         house.artifacts.session(summary)

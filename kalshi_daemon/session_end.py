@@ -1,23 +1,32 @@
 """The last line of a session: what was done, and whether our books and the exchange's say the same."""
 
-from typing import Any
+import asyncio
+from typing import Any, Final
+
+import structlog
 
 from kalshi_daemon.assembly import House
-from kalshi_daemon.errors import DaemonError
 from kalshi_daemon.orders.cancelling import StopResult
-from kalshi_daemon.units import format_count, format_dollars
+from kalshi_daemon.orders.proving import BooksCheck
+from kalshi_daemon.units import Count, format_count, format_dollars
+
+log = structlog.get_logger()
+
+_ASK_WITHIN_S: Final = 10.0
+"""Real time allowed for the last comparison with the exchange."""
 
 
 async def summarise(house: House, stopped: StopResult) -> dict[str, Any]:
     """The fields of `session.summary`. Money as strings with four decimals; None where the exchange did not answer."""
     state = house.state
-    numbers = house.orders.summary()
-    equal, exchange_pnl, detail = False, None, ""
+    check: BooksCheck | None = None
     try:
-        books = await house.orders.books_equal()
-        equal, exchange_pnl, detail = books.equal, books.exchange_pnl, books.detail
-    except DaemonError as problem:
-        detail = f"the exchange could not be asked: {problem}"
+        async with asyncio.timeout(_ASK_WITHIN_S):
+            check = await house.orders.books_equal()
+    except TimeoutError:
+        log.warning("shutdown.books_not_compared", waited_s=_ASK_WITHIN_S)
+    numbers = house.orders.summary()  # after the comparison: it may have brought the last fills
+    exchange_pnl = None if check is None else check.exchange_pnl
     counters = state.counters
     return {
         "windows_scanned": len(counters.windows_scanned),
@@ -25,12 +34,12 @@ async def summarise(house: House, stopped: StopResult) -> dict[str, Any]:
         "orders_placed": numbers.orders_placed,
         "orders_cancelled": numbers.orders_cancelled,
         "fills": numbers.fills,
-        "contracts": format_count(numbers.contracts),
+        "contracts": format_count(Count(numbers.contracts)),
         "fees_dollars": format_dollars(numbers.fees),
         "pnl_dollars": format_dollars(numbers.pnl),
         "exchange_pnl_dollars": None if exchange_pnl is None else format_dollars(exchange_pnl),
-        "books_equal": equal,
-        "books_detail": detail,
+        "books_equal": check is not None and check.equal,
+        "books_detail": "the exchange did not answer in time" if check is None else check.detail,
         "resting_at_end": stopped.remaining,
         "resting_after_cutoff_max": counters.resting_after_cutoff_max,
         "verified": stopped.verified,

@@ -49,6 +49,8 @@ class TraderParts:
     plan_ids: Callable[[], str]
     on_progress: Callable[[], None]
     """Called at every turn of the watch: feeds the watchdog."""
+    on_settled: Callable[[str], None]
+    """Told the event ticker once every position of ours in it has been paid."""
 
 
 class Trader:
@@ -94,6 +96,18 @@ class Trader:
         self._kill_asked = engaged
         self._watch_turn.set()
 
+    def on_orders_changed(self) -> None:
+        """An order, fill or settlement of ours changed: look at what rests and at what is over."""
+        self._watch_turn.set()
+
+    def may_stay(self, order: Order) -> bool:
+        """Whether an order's lease may be renewed: its window is quotable and no guard demands it gone."""
+        status = self._state.windows.get(order.event_ticker)
+        if status is None or status.phase not in _QUOTABLE or self._state.latch.closed:
+            return False
+        verdicts = self._parts.chain.judge_resting(self._state, status.window, self._clock.now_ns())
+        return all(verdict.allows for verdict in verdicts)
+
     async def run(self) -> Never:
         """Until cancelled. An error here is a bug and ends the daemon through its stop ladder."""
         async with asyncio.TaskGroup() as group:
@@ -118,6 +132,7 @@ class Trader:
                 self._kill_asked = False
                 group.create_task(self._kill(), name="trader.kill")
             self._look_at_resting(group)
+            self._look_at_settling()
             self._parts.on_progress()
 
     def _look_at_resting(self, group: asyncio.TaskGroup) -> None:
@@ -134,6 +149,16 @@ class Trader:
             orders = live.get(event_ticker)
             if orders and status.phase in _QUOTABLE:
                 self._judge_resting(status.window, orders, now, group)
+
+    def _look_at_settling(self) -> None:
+        """Tell the scheduler which events are over for us: nothing of ours in them is unpaid or live."""
+        settling = {t for t, status in self._state.windows.items() if status.phase is Phase.SETTLING}
+        if not settling:
+            return
+        open_events = {p.event_ticker for p in self._state.ledger.positions.values() if not p.settled and p.count}
+        open_events |= {order.event_ticker for order in self._state.live_orders()}
+        for event_ticker in settling - open_events:
+            self._parts.on_settled(event_ticker)
 
     def _judge_resting(self, window: Window, orders: list[Order], now: Nanos, group: asyncio.TaskGroup) -> None:
         verdicts = self._parts.chain.judge_resting(self._state, window, now)

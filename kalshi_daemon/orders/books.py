@@ -47,6 +47,7 @@ class Books:
         self._day = Nanos(0)
         self.started_ns = Nanos(0)
         self._start = (Dollars(0), 0, Count(0))
+        self._forgotten_pnl = 0
         desk.on_id_learned = self.attribute
 
     def load(self) -> None:
@@ -276,7 +277,7 @@ class Books:
             ledger.fills_total - fills,
             Count(ledger.contracts_total - contracts),
             Dollars(ledger.fees_total - fees),
-            self.ledger.realized(self.started_ns),
+            Dollars(self._forgotten_pnl + self.ledger.realized(self.started_ns)),
         )
 
     def turn_of_day(self) -> None:
@@ -289,6 +290,7 @@ class Books:
         if day_start(now) != self._day:
             self._day = day_start(now)
             before = Nanos(min(now - KEPT, week_start(now)))
+            self._forgotten_pnl += self.ledger.realized(self.started_ns, before)
             self.ledger.forget_settled(before)
             self._strangers = {name: b for name, b in self._strangers.items() if b.fill.event_ns >= before}
         fresh = self.ledger.state(now)

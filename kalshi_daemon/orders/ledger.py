@@ -107,6 +107,7 @@ class Ledger:
         self._fees = 0
         self._fills = 0
         self._contracts = 0
+        self._forgotten_cash = 0
 
     # --- booking ------------------------------------------------------------------------------------------------------
 
@@ -145,8 +146,16 @@ class Ledger:
         return True
 
     def forget_settled(self, before_ns: Nanos) -> None:
-        """Drop markets settled before `before_ns`. Their trade ids go too: the journal still knows them."""
-        gone = {ticker for ticker, result in self._results.items() if result.at_ns < before_ns}
+        """Drop markets settled before `before_ns`; their cash stays in `exchange_cash`, their profit is not asked again.
+
+        Their trade ids go too: the journal still knows them.
+        """
+        gone = {
+            ticker
+            for ticker, result in self._results.items()
+            if result.at_ns < before_ns and (ticker not in self._positions or self._positions[ticker].settled)
+        }
+        self._forgotten_cash += sum(self.profit(ticker) or 0 for ticker in gone)
         for ticker in gone:
             del self._results[ticker]
             self._positions.pop(ticker, None)
@@ -184,13 +193,13 @@ class Ledger:
                 total += self.profit(ticker) or 0
         return Dollars(total)
 
+    def tied_up(self) -> Dollars:
+        """What open positions have done to the exchange's cash so far, mostly negative: pairs' dollars are held."""
+        return Dollars(sum(p.cash + min(0, p.count) * _PAYS for p in self.open_positions()))
+
     def exchange_cash(self) -> Dollars:
         """What all of it has done to the exchange's cash of the account: paid in full, pairs' dollars given back."""
-        total = 0
-        for position in self._positions.values():
-            held_back = 0 if position.settled else min(0, position.count) * _PAYS
-            total += position.cash + held_back + (self._paid(position) if position.settled else 0)
-        return Dollars(total)
+        return Dollars(self._forgotten_cash + self.tied_up() + sum(self.profit(t) or 0 for t in self._positions))
 
     def state(self, now_ns: Nanos) -> LedgerState:
         """The shared form, as of now: today and this week begin at New York midnights."""

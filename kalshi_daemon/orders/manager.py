@@ -70,6 +70,7 @@ class OrderManager:
     ) -> None:
         self._state = state
         self._clock = clock
+        self._whole_account = settings.scope == "account"
         self._desk = Desk(state, journal, clock, audit, on_change)
         self._books = Books(self._desk, settings.scope)
         self._asker = Asker(self._desk, api, settings)
@@ -91,8 +92,8 @@ class OrderManager:
     async def start(self) -> None:
         """Load the journal and make it and the exchange agree. To be awaited before anything is quoted.
 
-        Returns also on a confirmed disagreement: `state.reconciliation` then keeps the guards shut. Raises StateCorrupt,
-        AuthFailed, or what the exchange last said when it could not be read within START_WITHIN.
+        Returns also on a confirmed disagreement: `state.reconciliation` then keeps the guards shut. Raises
+        StateCorrupt, AuthFailed, or what the exchange last said when it could not be read within START_WITHIN.
         """
         orders = self._desk.load()
         self._books.load()
@@ -233,7 +234,7 @@ class OrderManager:
     def _take_order(self, event: UserOrder) -> None:
         order = self._desk.find(event.client_order_id, event.order_id)
         if order is None:
-            if event.status == "resting" and (event.filled == 0 or is_ours(event.client_order_id)):
+            if event.status == "resting" and (self._whole_account or is_ours(event.client_order_id)):
                 log.warning("orders.stranger", order_id=event.order_id, client_order_id=event.client_order_id)
                 self._look_soon()
             return

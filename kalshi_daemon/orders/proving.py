@@ -66,7 +66,7 @@ class Prover:
             return
         self._cash = balance.cash
         self._ledger_cash = self._books.ledger.exchange_cash()
-        self._open_cash = self._tied_up()
+        self._open_cash = self._books.ledger.tied_up()
 
     async def books_equal(self) -> BooksCheck:
         """Compare fills, settlements, positions, fees and cash. Raises nothing: what cannot be read is not equal."""
@@ -137,13 +137,7 @@ class Prover:
         ledger = self._books.ledger
         expected = Dollars(self._cash + ledger.exchange_cash() - self._ledger_cash)
         moved = balance.cash - self._cash
-        return compare_balance(expected, balance.cash), Dollars(moved - (self._tied_up() - self._open_cash))
-
-    def _tied_up(self) -> Dollars:
-        """What open positions did to the exchange's cash so far (mostly negative)."""
-        ledger = self._books.ledger
-        settled = sum(ledger.profit(ticker) or 0 for ticker in ledger.positions)
-        return Dollars(ledger.exchange_cash() - settled)
+        return compare_balance(expected, balance.cash), Dollars(moved - (ledger.tied_up() - self._open_cash))
 
     def totals(self) -> SessionTotals:
         fills, contracts, fees, pnl = self._books.session()

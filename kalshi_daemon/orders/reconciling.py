@@ -40,6 +40,7 @@ FILL_OVERLAP: Final = Nanos(5 * MINUTE)
 FILL_LAG: Final = Nanos(30 * SECOND)
 """A fill of ours younger than this need not be listed yet."""
 FIRST_LOOK_BACK: Final = Nanos(8 * DAY)
+LEAST_APART: Final = SECOND
 SECOND_LOOK: Final = SECOND
 """A first disagreement is looked at again after this."""
 AFTER_TROUBLE: Final = Nanos(2 * SECOND)
@@ -74,12 +75,13 @@ class Reconciler:
         self._settlement_findings = settlement_findings
         self._every = from_s(settings.reconcile_every_s)
         self._next = Nanos(0)
+        self._looked = Nanos(0)
         self._before: dict[str, str] = {}
         self._reported: set[str] = set()
 
     def soon(self) -> None:
-        """Look at the next turn."""
-        self._next = Nanos(0)
+        """Look at the next turn, but not twice within LEAST_APART."""
+        self._next = Nanos(min(self._next, self._looked + LEAST_APART))
 
     async def turn(self) -> None:
         """Look when it is time. Never raises for trouble with the exchange: it looks again soon."""
@@ -90,14 +92,13 @@ class Reconciler:
         try:
             await self.look()
         except TROUBLE as problem:
-            if self._next > now:
-                self._next = Nanos(self._desk.clock.now_ns() + AFTER_TROUBLE)
+            self._next = Nanos(min(self._next, self._desk.clock.now_ns() + AFTER_TROUBLE))
             log.warning("reconcile.failed", problem=str(problem))
 
     async def look(self) -> bool:
         """One whole look; whether it found agreement. Raises what the API raises."""
         desk = self._desk
-        asked = desk.clock.now_ns()
+        asked = self._looked = desk.clock.now_ns()
         before = {order.client_order_id: order for order in desk.live()}
         remote = await self._api.orders(status="resting")
         findings = self._compare_orders(before, remote, asked)

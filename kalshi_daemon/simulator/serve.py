@@ -62,6 +62,7 @@ async def serve(world: World, *, port: int, feed_port: int, stop_with_parent: bo
         try:
             await _run(keeper, stop, stop_with_parent=stop_with_parent)
         finally:
+            await keeper.aclose()
             await server.aclose()
             await world.feed.aclose()
 
