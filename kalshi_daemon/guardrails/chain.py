@@ -5,7 +5,7 @@ refusal with its name and the error, never an exception to the caller and never 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, partial
 from types import MappingProxyType
 
@@ -15,7 +15,7 @@ from kalshi_daemon.domain.verdict import Closing, Verdict
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.guardrails.budgets import CashCovers, DailyLoss, StrikeLoss, WeeklyLoss
 from kalshi_daemon.guardrails.exchange import ExchangeTrading, FeesKnown, MarketOpen, OnGrid
-from kalshi_daemon.guardrails.exposure import Exposure
+from kalshi_daemon.guardrails.exposure import Exposure, ExposureMemo
 from kalshi_daemon.guardrails.guard import (
     Guard,
     QuoteContext,
@@ -65,10 +65,11 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """The guards in order. Pure: the state is only read."""
+    """The guards in order. The state is only read, and equal states get equal answers."""
 
     window_guards: tuple[WindowGuard, ...]
     quote_guards: tuple[QuoteGuard, ...]
+    memo: ExposureMemo = field(default_factory=ExposureMemo, repr=False, compare=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -107,14 +108,14 @@ class Chain:
     def _judge(
         self, guards: tuple[WindowGuard, ...], state: DaemonState, window: Window, now: Nanos
     ) -> tuple[Verdict, ...]:
-        context = WindowContext(window, cache(lambda: Exposure.of(state)))
+        context = WindowContext(window, partial(self.memo.of, state))
         return tuple(_protected(guard, partial(guard.judge_window, state, context, now)) for guard in guards)
 
     def _judge_quote(
         self, state: DaemonState, plan: QuotePlan, quote: Quote, accepted: tuple[Quote, ...], now: Nanos
     ) -> tuple[Verdict, ...]:
         def exposure() -> Exposure:
-            return Exposure.of(state).with_quotes((*accepted, quote), state.venue.markets)
+            return self.memo.of(state).with_quotes((*accepted, quote), state.venue.markets)
 
         context = QuoteContext(plan, accepted, cache(exposure))
         return tuple(

@@ -64,3 +64,33 @@ class Exposure:
             paid = order.price if order.side is Side.BID else complement(order.price)
             total += cost_ceil(paid, order.count) + order.fee
         return Dollars(total)
+
+
+class ExposureMemo:
+    """The last `Exposure.of`, used again while nothing it was made of has changed.
+
+    A look at resting quotes asks for it per window and tick, and summing up costs more than all other guards together.
+    What it was made of is compared by value, not by time or count, so the answer is always that of `Exposure.of`;
+    orders and markets are frozen and mostly the very same objects, which makes the comparison quick.
+    """
+
+    __slots__ = ("_exposure", "_made_of")
+
+    def __init__(self) -> None:
+        self._made_of: tuple[object, ...] | None = None
+        self._exposure = Exposure((), ())
+
+    def of(self, state: DaemonState) -> Exposure:
+        markets, fees = state.venue.markets, state.venue.fees
+        positions = tuple(
+            (one.market_ticker, one.count, one.cash, markets.get(one.market_ticker))
+            for one in state.ledger.positions.values()
+            if not one.settled
+        )
+        orders = state.live_orders()
+        terms = tuple((markets.get(one.market_ticker), fees.get(one.series_ticker)) for one in orders)
+        made_of = (positions, orders, terms)
+        if made_of != self._made_of:
+            self._exposure = Exposure.of(state)
+            self._made_of = made_of
+        return self._exposure

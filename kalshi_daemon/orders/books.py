@@ -214,7 +214,8 @@ class Books:
             "source": source,
         }
         self._desk.audit({"action": "settle", **facts})
-        log.info("position.settled", **facts)
+        # structlog keeps `event` for the line's own name.
+        log.info("position.settled", **{f"{key}_ticker" if key == "event" else key: v for key, v in facts.items()})
         self._desk.on_change()
 
     # --- positions ----------------------------------------------------------------------------------------------------

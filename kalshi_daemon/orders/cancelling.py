@@ -5,7 +5,7 @@ again with growing pauses. Verified always means: the exchange's own list of res
 them, twice, and no create is without its answer. Nothing here takes the creates' lock.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -70,7 +70,7 @@ class _Sweep:
 
 
 class Canceller:
-    """Sends cancels. `on_missed_fill` is called when a cancel shows that something traded which we have not seen."""
+    """Sends cancels, and does not believe them done before the exchange says so."""
 
     def __init__(
         self,
@@ -79,14 +79,12 @@ class Canceller:
         settings: OrderSettings,
         asker: Asker,
         placer: Placer,
-        on_missed_fill: Callable[[], None],
     ) -> None:
         self._desk = desk
         self._api = api
         self._settings = settings
         self._asker = asker
         self._placer = placer
-        self._on_missed_fill = on_missed_fill
         self._wanted: dict[str, str] = {}
         self._on_the_wire: set[str] = set()
         self._pauses = Backoff(_RETRY_FIRST_MS, _RETRY_MOST_MS)
@@ -171,7 +169,7 @@ class Canceller:
             return
         after = self._desk.apply(name, CancelAcked(now, ack.reduced_by))
         if after.filled + ack.reduced_by < after.count:
-            self._on_missed_fill()
+            self._desk.on_missed_fill()
         log.info(
             "orders.cancelled",
             client_order_id=name,

@@ -72,6 +72,8 @@ class Desk:
         self.on_change = on_change
         self.on_id_learned: Callable[[str], None] = _nothing
         """Called with the exchange id an order of ours has just been given."""
+        self.on_missed_fill: Callable[[], None] = _nobody
+        """Called when an order has traded more than the fills we know of."""
         self._audit = audit
         self._by_exchange_id: dict[str, str] = {}
         self._fill_totals: dict[str, Count] = {}
@@ -185,6 +187,8 @@ class Desk:
         if after.status in _ACTIONS:
             self.say(_ACTIONS[after.status], after)
         if not after.status.live:
+            if after.filled != self.fill_total(after):
+                self.on_missed_fill()
             self._ended[after.client_order_id] = None
             self._prune()
 
@@ -270,6 +274,10 @@ class Desk:
     def audit(self, facts: dict[str, Any]) -> None:
         """One audit line with the time in front."""
         self._audit({"timestamp": iso_utc(self.clock.now_ns()), **facts})
+
+
+def _nobody() -> None:
+    """Nobody listens yet."""
 
 
 def _nothing(_order_id: str) -> None:

@@ -146,7 +146,7 @@ class Ledger:
         return True
 
     def forget_settled(self, before_ns: Nanos) -> None:
-        """Drop markets settled before `before_ns`; their cash stays in `exchange_cash`, their profit is not asked again.
+        """Drop markets settled before `before_ns`; their cash stays in `exchange_cash`.
 
         Their trade ids go too: the journal still knows them.
         """

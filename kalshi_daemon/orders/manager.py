@@ -75,12 +75,13 @@ class OrderManager:
         self._books = Books(self._desk, settings.scope)
         self._asker = Asker(self._desk, api, settings)
         self._placer = Placer(self._desk, api, settings, ids)
-        self._canceller = Canceller(self._desk, api, settings, self._asker, self._placer, self._look_soon)
+        self._canceller = Canceller(self._desk, api, settings, self._asker, self._placer)
         self._settler = Settler(self._desk, self._books, api)
         self._reconciler = Reconciler(
             self._desk, self._books, api, settings, self._asker, self._canceller, self._settler.findings
         )
         self._leases = Leases(self._desk, api, settings, self._asker, renew_allowed)
+        self._desk.on_missed_fill = self._look_soon
         self._prover = Prover(self._desk, self._books, api, self._reconciler, self._settler)
         self._events: deque[_Wanted] = deque(maxlen=EVENTS_MOST)
         self._dropped = 0
@@ -238,9 +239,7 @@ class OrderManager:
                 log.warning("orders.stranger", order_id=event.order_id, client_order_id=event.client_order_id)
                 self._look_soon()
             return
-        after = self._desk.apply(order.client_order_id, _report_of(event), _facts_of(event))
-        if not after.status.live and after.filled != self._desk.fill_total(after):
-            self._look_soon()
+        self._desk.apply(order.client_order_id, _report_of(event), _facts_of(event))
 
 
 def _report_of(event: UserOrder) -> Event:

@@ -85,10 +85,8 @@ class Reconciler:
 
     async def turn(self) -> None:
         """Look when it is time. Never raises for trouble with the exchange: it looks again soon."""
-        now = self._desk.clock.now_ns()
-        if now < self._next:
+        if self._desk.clock.now_ns() < self._next:
             return
-        self._next = Nanos(now + self._every)
         try:
             await self.look()
         except TROUBLE as problem:
@@ -99,6 +97,7 @@ class Reconciler:
         """One whole look; whether it found agreement. Raises what the API raises."""
         desk = self._desk
         asked = self._looked = desk.clock.now_ns()
+        self._next = Nanos(asked + self._every)
         before = {order.client_order_id: order for order in desk.live()}
         remote = await self._api.orders(status="resting")
         findings = self._compare_orders(before, remote, asked)

@@ -59,6 +59,11 @@ def truth_of(exchange: Exchange, account: Account) -> Json:
             for event in catalogue.events.values()
             if (value := catalogue.by_event[event.ticker][0].settlement_value) is not None
         },
+        "market_results": {
+            held.ticker: catalogue.markets[held.ticker].result
+            for held in account.holdings.values()
+            if catalogue.markets[held.ticker].result
+        },
         "cutoffs": cutoffs_json(exchange, account),
         "resting_after_cutoff_max": max((row["most_after"] for row in cutoffs_json(exchange, account)), default=0),
         "trades_total": exchange.matcher.trade_count,

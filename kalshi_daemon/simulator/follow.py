@@ -1,7 +1,7 @@
 """The follower's side of elastic time: steer the local clock as told, and answer once the local loop has gone quiet.
 
 "Quiet" is QUIET_TURNS turns of the loop in a row during which no request was in flight. By then what the simulator
-sent before it told the time has been read (loopback delivers at once, and it writes its frames first) and what the
+sent with the time has been read (loopback delivers at once, and its frames follow the word about time) and what the
 local tasks do about it has either ended or shows as a request in flight. SETTLE_MOST_S of real time bounds the wait,
 well below the time after which the simulator drops a silent follower.
 
@@ -12,7 +12,7 @@ everything is being stopped wakes up instead of hanging.
 import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Never
 
 import aiohttp
 import orjson
@@ -44,6 +44,8 @@ class ClockFollower:
         self._busy = busy
         self.followed = asyncio.Event()
         """Set once the first instant has been taken over: the clock shows the simulator's time from then on."""
+        self._told = asyncio.Event()
+        self._told_ns = Nanos(0)
 
     async def run(self) -> None:
         """Follow until the simulator says that time has ended. Raises VenueUnreachable when the link breaks."""
@@ -61,6 +63,22 @@ class ClockFollower:
             self._clock.steer(now, Nanos(now + DAY))
 
     async def _follow(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        """Take time over the moment it is told, also while the answer to an earlier instant is still owed.
+
+        Data of an instant must never be read on a clock that has not reached it.
+        """
+        broken: Exception | None = None
+        async with asyncio.TaskGroup() as group:
+            answering = group.create_task(self._answer(socket), name="clock.answer")
+            try:
+                await self._read_time(socket)
+            except (VenueUnreachable, aiohttp.ClientError, OSError) as problem:
+                broken = problem  # raised below, outside the group, which would wrap it
+            answering.cancel()
+        if broken is not None:
+            raise broken
+
+    async def _read_time(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         async for message in socket:
             if message.type is not aiohttp.WSMsgType.TEXT:
                 break
@@ -73,10 +91,18 @@ class ClockFollower:
                 self._clock.speed = speed
                 self._clock.steer(now_ns, horizon_ns)
             self.followed.set()
-            await settle(self._busy)
-            with contextlib.suppress(ConnectionError):  # the link may have ended meanwhile; the next read says how
-                await socket.send_str(f'{{"ack_ns":{now_ns}}}')
+            self._told_ns = now_ns
+            self._told.set()
         raise VenueUnreachable(_OPERATION, f"the link broke ({socket.close_code})")
+
+    async def _answer(self, socket: aiohttp.ClientWebSocketResponse) -> Never:
+        while True:
+            await self._told.wait()
+            self._told.clear()
+            instant = self._told_ns
+            await settle(self._busy)
+            with contextlib.suppress(ConnectionError):  # the link may have ended meanwhile; the reader says how
+                await socket.send_str(f'{{"ack_ns":{instant}}}')
 
 
 async def settle(busy: Callable[[], bool], *, turns: int = QUIET_TURNS, most_s: float = SETTLE_MOST_S) -> bool:

@@ -16,6 +16,7 @@ from kalshi_daemon.simulator.rest_call import (
     page,
 )
 from kalshi_daemon.simulator.sim_orders import (
+    EXCHANGE_PAUSED,
     GROUP_NOT_FOUND,
     NOT_FOUND,
     CancelReceipt,
@@ -112,6 +113,8 @@ def _cancel_item(call: Call, item: Any) -> Json:  # noqa: ANN401 - JSON of a str
 
 def _cancel_all(call: Call) -> Answer:
     call.check_shard()
+    if not call.exchange.venue.exchange_active:
+        raise Refused(EXCHANGE_PAUSED)
     call.exchange.cancel_all(call.member.name)
     return Answer(204, None)
 

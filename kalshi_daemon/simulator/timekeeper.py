@@ -1,7 +1,7 @@
 """Drives elastic time: `speed` times life, but never further than LEAD_QUANTA quanta beyond the slowest follower.
 
 Time moves in quanta of clamp(speed x 5 ms, 20 ms, 1 s) of simulated time. At each step the clock is steered to the new
-instant, everything due is executed (`run_until`), and every follower is told
+instant, every follower is told, and everything due is executed (`run_until`). The word is
 
     {"now_ns": ..., "horizon_ns": ..., "speed": ...}
 
@@ -162,19 +162,21 @@ class Timekeeper:
                 anchor_s -= early_s + CATCH_UP_MOST_S  # forgive the rest
             await asyncio.sleep(max(0.0, early_s))
             await self._allowed(next_ns)
-            self._step(next_ns, end_ns)
+            self._advance(next_ns, end_ns)
+            # Followers hear of the instant before anything of it is sent: their stamps of receipt must not lie before
+            # the venue's stamps.
             for follower in tuple(self._followers):
                 await self._tell(follower)
+            self._run_until(Nanos(next_ns))
+            self._clock.steer(Nanos(next_ns), Nanos(self._horizon_ns))
 
-    def _step(self, next_ns: int, end_ns: int | None) -> None:
+    def _advance(self, next_ns: int, end_ns: int | None) -> None:
         self._now_ns = next_ns
         horizon = next_ns + self._quantum_ns
         self._horizon_ns = horizon if end_ns is None else min(horizon, end_ns)
         for follower in self._followers:
             self._horizon_ns = min(self._horizon_ns, max(next_ns, self._limit(follower)))
-        self._clock.steer(Nanos(next_ns), Nanos(next_ns))  # stands still at this instant while it is executed
-        self._run_until(Nanos(next_ns))
-        self._clock.steer(Nanos(next_ns), Nanos(self._horizon_ns))
+        self._clock.steer(Nanos(next_ns), Nanos(next_ns))  # stands still at this instant until it is executed
 
     def _limit(self, follower: _Follower) -> int:
         return follower.acked_ns + LEAD_QUANTA * self._quantum_ns

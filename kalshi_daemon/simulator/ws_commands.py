@@ -82,7 +82,7 @@ class CommandDesk:
         channels = params.get("channels")
         if not isinstance(channels, list) or not channels:
             raise CommandError(3)
-        if any(channel not in CHANNELS for channel in channels):
+        if any(not isinstance(channel, str) or channel not in CHANNELS for channel in channels):
             raise CommandError(8)
         tickers = _tickers(params)
         if "orderbook_delta" in channels and not tickers:

@@ -1,0 +1,117 @@
+"""The exchange for one command: whom to ask, as whom, and with which clock. Nothing here needs a running daemon."""
+
+import argparse
+import contextlib
+import fcntl
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+import structlog
+
+from kalshi_daemon.cli.common import load
+from kalshi_daemon.clock import Clock, SystemClock
+from kalshi_daemon.errors import ConfigurationError
+from kalshi_daemon.kalshi.auth import Signer, load_signer
+from kalshi_daemon.kalshi.rest import KalshiRest
+from kalshi_daemon.kalshi.transport import open_session
+from kalshi_daemon.operations.lock import LOCK_NAME, holder_of
+from kalshi_daemon.settings import Mode, Settings
+from kalshi_daemon.settings_loader import Credentials
+from kalshi_daemon.settings_rules import is_loopback
+from kalshi_daemon.simulator.attach import join
+from kalshi_daemon.units import DAY, Nanos
+from kalshi_daemon.windows.eastern import eastern, eastern_zone
+
+_SILENT: Final = 60
+"""Above every log level: what goes wrong is said by the command itself, in one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Access:
+    """One exchange as one member. `clock` is the exchange's time: signatures and token buckets go by it."""
+
+    rest_url: str
+    signer: Signer
+    clock: Clock
+
+
+def add_connect_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--connect",
+        metavar="ADMIN_URL",
+        help="mode sim: the simulated exchange to ask, by the admin_url of its ready line (default: sim.connect)",
+    )
+
+
+def settings_for_venue(args: argparse.Namespace) -> Settings:
+    """The settings of a command that asks the exchange. Raises ConfigurationError; in `sim` an address is needed."""
+    settings = load(args, Credentials.KALSHI, {"sim.connect": args.connect}).settings
+    if settings.mode is Mode.SIM and not settings.sim.connect:
+        raise ConfigurationError(
+            "sim.connect",
+            "no simulated exchange is named, and the one built into `run` lives only during that run",
+            "--connect ADMIN_URL of a simulate-exchange, or --mode demo/live",
+        )
+    return settings
+
+
+@contextlib.asynccontextmanager
+async def open_venue(settings: Settings, *, read_only: bool = False) -> AsyncIterator[KalshiRest]:
+    """An authenticated client for as long as the block lasts.
+
+    Raises ConfigurationError (key file, address), and VenueUnreachable when a simulator does not answer; a wrong key id
+    shows at the first request, as AuthFailed.
+    """
+    # Standard output holds the table or the JSON alone.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(_SILENT))
+    access = await _simulated(settings) if settings.mode is Mode.SIM else _real(settings)
+    async with open_session() as session:
+        yield KalshiRest(
+            access.rest_url, access.signer, access.clock, settings.kalshi, session=session, read_only=read_only
+        )
+
+
+def _real(settings: Settings) -> _Access:
+    path = settings.kalshi.private_key_path
+    assert path is not None, "demanded by the rules outside sim"
+    return _Access(settings.kalshi.rest_url, load_signer(path, settings.kalshi.key_id), SystemClock())
+
+
+async def _simulated(settings: Settings) -> _Access:
+    """The simulator's own key, never a real one, and its time as of now.
+
+    The clock then runs freely instead of following: a follower holds time up. Signatures stay good for ten seconds of
+    life even if the simulator's time stands still meanwhile, for their tolerance grows with its speed.
+    """
+    address = await join(settings.sim.connect.rstrip("/"))
+    if not is_loopback(urlsplit(address.rest_url).hostname or ""):
+        raise ConfigurationError("simulator", f"{address.rest_url} is not this machine", "sim talks to loopback only")
+    clock = address.clock()
+    clock.steer(address.now_ns, Nanos(address.now_ns + DAY))
+    return _Access(address.rest_url, load_signer(address.private_key_path, address.key_id), clock)
+
+
+def running_daemon(mode_dir: Path) -> int | None:
+    """The pid of the daemon that holds this mode's lock; None when there is none.
+
+    The lock is tried (shared, for an instant) only where a pid is written: a daemon that ended in order clears it, so
+    this can get in the way of a start only in the same instant after a crash.
+    """
+    path = mode_dir / LOCK_NAME
+    pid = holder_of(path)
+    if pid is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return pid  # held, or it cannot be told: then there is one
+    return None
+
+
+def eastern_stamp(ns: Nanos) -> str:
+    """Date and time in New York, for people: "2026-11-23 09:58:00 EST"."""
+    return f"{eastern(ns):%Y-%m-%d %H:%M:%S} {eastern_zone(ns)}"
