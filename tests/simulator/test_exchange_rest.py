@@ -80,6 +80,8 @@ async def test_selling_averages_are_yes_prices_too(venue):
         ({"reduce_only": True}, 400, "invalid_order"),
         ({"expiration_time": 1_700_000_000}, 400, "invalid_order"),
         ({"expiration_time": 1.5}, 400, "bad_request"),
+        ({"expiration_time": 1_795_446_000_000}, 400, "bad_request"),
+        ({"count": "٣"}, 400, "invalid_order_size"),
         ({"expiration_time": 1_900_000_000, "time_in_force": "immediate_or_cancel"}, 400, "invalid_order"),
         ({"client_order_id": "with space"}, 400, "bad_request"),
         ({"client_order_id": "x" * 65}, 400, "bad_request"),
@@ -187,6 +189,7 @@ async def test_pauses_over_the_admin_api(venue):
     assert (found["exchange_active"], found["trading_active"]) == (True, False)
     await venue.admin("POST", "/pause", {"exchange": True})
     assert code_of(await venue.ask("DELETE", f"{ORDERS}/{order_id}")) == (503, "EXCHANGE_PAUSED")
+    assert code_of(await venue.ask("DELETE", ORDERS)) == (503, "EXCHANGE_PAUSED")
     await venue.admin("POST", "/resume")
     assert (await venue.ask("DELETE", f"{ORDERS}/{order_id}"))[0] == 200
 
@@ -556,6 +559,7 @@ async def test_the_truth_tells_all(venue):
     venue.clock.set(TARGET + 5 * MINUTE)
     _status, truth = await venue.admin("GET", "/truth?account=api")
     assert truth["settled_values"] == {EVENT: "6852.34", RANGE_EVENT: "6852.34"}
+    assert truth["market_results"] == {TICKER: "yes"}
     assert (truth["cash_dollars"], truth["pnl_dollars"], truth["resting"]) == ("1002.3200", "2.3200", [])
     by_event = {row["event_ticker"]: row for row in truth["cutoffs"]}
     assert by_event[EVENT]["at_cutoff"] == 1
