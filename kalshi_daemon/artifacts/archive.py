@@ -1,5 +1,6 @@
 """The worker's side of the writer: takes jobs, keeps the day's facts, writes files. Blocking; one thread at a time."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -234,7 +235,7 @@ class Archive:
             # The trail and the manifests still hold the day; the report says what it misses and goes on.
             written.problems.append(f"{path}: cannot be read back, kept aside: {problem}")
             aside = path.with_suffix(".broken.json")
-            if path.exists():
+            with contextlib.suppress(OSError):
                 path.replace(aside)
             return DayFacts(series, day, self._mode, note=f"earlier facts of the day could not be read back: {aside}")
 

@@ -1,0 +1,49 @@
+"""Scans, audit lines and a writer on a folder of its own."""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from kalshi_daemon.artifacts.writer import ArtifactWriter
+from kalshi_daemon.clock import ManualClock
+from kalshi_daemon.domain.quote import QuotePlan
+from kalshi_daemon.guardrails.chain import Judgement
+from kalshi_daemon.state import DaemonState
+from tests.guardrails.guard_rig import NOW, chain_of, healthy, plan_of
+
+RUN = "r1"
+
+
+def writer_on(root: Path, clock: ManualClock | None = None, run_id: str = RUN, **bounds: int) -> ArtifactWriter:
+    return ArtifactWriter(root, clock or ManualClock(NOW), run_id=run_id, mode="sim", **bounds)
+
+
+def judged(plan: QuotePlan | None = None, state: DaemonState | None = None) -> tuple[QuotePlan, Judgement]:
+    plan = plan or plan_of()
+    return plan, chain_of().judge_plan(state or healthy(), plan, NOW)
+
+
+def read(path: Path) -> Any:
+    return orjson.loads(path.read_bytes())
+
+
+def manifests(root: Path) -> list[Path]:
+    """Every manifest below the folder, in order of name."""
+    return sorted((root / "data" / "raw" / "kalshi").glob("*/*/*/manifest.json"))
+
+
+def fill(market: str, count: str = "1.00", fee: str = "0.0000", **more: str) -> dict[str, Any]:
+    return {"action": "fill", "market": market, "side": "bid", "price": "0.4200", "count": count, "fee": fee, **more}
+
+
+def settle(market: str, profit: str | None = "0.5800", **more: str) -> dict[str, Any]:
+    return {
+        "action": "settle",
+        "market": market,
+        "result": "yes",
+        "count": "1.00",
+        "profit": profit,
+        "fees": "0.0000",
+        **more,
+    }
