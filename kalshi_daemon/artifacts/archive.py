@@ -158,7 +158,8 @@ class Archive:
                     self._day(line.series, day, written).note_audit(line.entry, self._run_id)
 
     def _write_manifest(self, job: ScanJob, written: Written) -> None:
-        content = encode(build_manifest(job.plan, job.judgement, job.orders, run_id=self._run_id, mode=self._mode))
+        manifest = build_manifest(job.plan, job.judgement, job.orders, run_id=self._run_id, mode=self._mode)
+        content = encode(manifest, indent=False)  # tens of kilobytes, hundreds a day
         series, at_ns = job.plan.window.series.ticker, job.plan.made_ns
         folder = self._paths.scan_folder(at_ns, 0, series)
         try:

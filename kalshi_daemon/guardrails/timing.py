@@ -7,7 +7,7 @@ from kalshi_daemon.domain.verdict import Closing, Verdict
 from kalshi_daemon.domain.window import Phase
 from kalshi_daemon.guardrails.guard import SessionLookup, WindowContext, answer, refuse
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import Nanos, to_ms
+from kalshi_daemon.units import MILLISECOND, Nanos, to_ms
 
 VENUES: Final = ("kalshi", "index_feed")
 """The clocks ours is compared with."""
@@ -83,7 +83,7 @@ class ClocksAgree:
         offset = state.skew[worst].offset_ns
         return answer(
             self,
-            offset / 1_000_000,
+            offset / MILLISECOND,
             limit,
             "ms",
             passed=abs(offset) <= self.skew_most,

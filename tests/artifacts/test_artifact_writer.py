@@ -38,7 +38,7 @@ BOUND_S = 10.0
 async def until(condition):
     async with asyncio.timeout(BOUND_S):
         while not condition():  # noqa: ASYNC110 - a thread and files, nothing signals them
-            await asyncio.sleep(0)
+            await asyncio.sleep(0.001)
 
 
 @pytest.fixture

@@ -1,12 +1,16 @@
 """docs/guards.md and the chain say the same: names, order, stages, closings, settings and their defaults."""
 
 import re
+import tokenize
 from pathlib import Path
 
-from kalshi_daemon.settings import Settings
+import pytest
+
+from kalshi_daemon.settings import GuardSettings, Settings
 from tests.guardrails.guard_rig import chain_of
 
-DOCUMENT = (Path(__file__).resolve().parents[2] / "docs" / "guards.md").read_text()
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = (ROOT / "docs" / "guards.md").read_text()
 ROW = re.compile(r"^\| `(?P<guard>[a-z_]+)` \|(?P<rest>.*)\|$", re.MULTILINE)
 
 
@@ -49,3 +53,23 @@ def test_only_macro_has_an_override_and_pulling_guards_say_so():
         closing, override = cells[2], cells[4]
         assert (override == "none") is (row["guard"] != "macro"), row["guard"]
         assert ("pull" in closing or "as `daily_loss`" in closing) is pulls[row["guard"]], row["guard"]
+
+
+@pytest.mark.parametrize("key", sorted(GuardSettings.model_fields))
+def test_defect_21_every_threshold_is_one_setting_and_every_setting_reaches_its_guard(key):
+    # The predecessor had seven different figures for one freshness; here a limit has one place and a guard reads it.
+    usual = chain_of()
+    doubled = GuardSettings(**{key: 2 * getattr(GuardSettings(), key) + 1})
+    changed = chain_of(Settings(guards=doubled))
+    assert changed != usual
+    assert changed.names == usual.names
+
+
+def test_defect_21_no_guard_carries_a_threshold_of_its_own():
+    # Zeros and the bounds of a probability are not thresholds, 3 is a number of shown digits; the final minute has a
+    # name. Anything else would be a limit hidden from the settings.
+    allowed = {"0", "0.0", "1.0", "3"}
+    for path in sorted((ROOT / "kalshi_daemon" / "guardrails").glob("*.py")):
+        with path.open("rb") as source:
+            numbers = {token.string for token in tokenize.tokenize(source.readline) if token.type == tokenize.NUMBER}
+        assert numbers <= allowed, path.name
