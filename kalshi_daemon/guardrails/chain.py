@@ -125,7 +125,7 @@ class Chain:
 
 def build_chain(settings: Settings, *, session_of: SessionLookup, release_near: ReleaseLookup) -> Chain:
     """The chain of these settings. The order is part of the product: docs/guards.md lists it and a test compares."""
-    guards, macro = settings.guards, settings.macro
+    guards = settings.guards
     skew_most = from_ms(guards.clock_skew_most_ms)
     daily = DailyLoss(dollars_from_float(guards.daily_loss_dollars))
     weekly = WeeklyLoss(dollars_from_float(guards.weekly_loss_dollars))
@@ -147,15 +147,7 @@ def build_chain(settings: Settings, *, session_of: SessionLookup, release_near: 
             FeedMoving(from_ms(guards.feed_age_pull_ms)),
             ClocksAgree(skew_most),
             ModelHealthy(from_s(guards.calibration_age_most_s)),
-            MacroFresh(
-                age_most=tuple(
-                    (name, Nanos(round(feed.age_most_hours * HOUR))) for name, feed in sorted(macro.feeds.items())
-                ),
-                blackout_before=from_s(macro.blackout_before_s),
-                blackout_after=from_s(macro.blackout_after_s),
-                skew_most=skew_most,
-                release_near=release_near,
-            ),
+            _macro(settings, skew_most, release_near),
             Reconciled(from_s(guards.reconciliation_age_most_s)),
             FeesKnown(from_s(guards.fee_age_most_s)),
             daily,
@@ -183,6 +175,17 @@ def build_chain(settings: Settings, *, session_of: SessionLookup, release_near: 
             weekly,
             balance,
         ),
+    )
+
+
+def _macro(settings: Settings, skew_most: Nanos, release_near: ReleaseLookup) -> MacroFresh:
+    macro = settings.macro
+    return MacroFresh(
+        age_most=tuple((name, Nanos(round(feed.age_most_hours * HOUR))) for name, feed in sorted(macro.feeds.items())),
+        blackout_before=from_s(macro.blackout_before_s),
+        blackout_after=from_s(macro.blackout_after_s),
+        skew_most=skew_most,
+        release_near=release_near,
     )
 
 
