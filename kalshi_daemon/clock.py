@@ -25,6 +25,10 @@ class Clock(Protocol):
         """Nanoseconds from an arbitrary start; same rate as `now_ns`, never steps."""
         ...
 
+    def real_seconds(self, duration_ns: Nanos) -> float:
+        """How long that takes on the machine, at least: for time-outs that only ask for another look."""
+        ...
+
     async def sleep_until(self, when_ns: Nanos) -> None:
         """Return once `now_ns() >= when_ns`; at once when that is already so."""
         ...
@@ -42,6 +46,9 @@ class SystemClock:
 
     def mono_ns(self) -> Nanos:
         return Nanos(time.monotonic_ns())
+
+    def real_seconds(self, duration_ns: Nanos) -> float:
+        return duration_ns / SECOND
 
     async def sleep_until(self, when_ns: Nanos) -> None:
         # Re-checked because the wall clock may be stepped while we sleep; one second bounds the error of a step.
@@ -65,6 +72,9 @@ class ManualClock:
 
     def mono_ns(self) -> Nanos:
         return Nanos(self._now - self._origin)
+
+    def real_seconds(self, duration_ns: Nanos) -> float:
+        return duration_ns / SECOND
 
     async def sleep_until(self, when_ns: Nanos) -> None:
         if when_ns > self._now:
@@ -99,6 +109,9 @@ class ElasticClock:
 
     def mono_ns(self) -> Nanos:
         return Nanos(self.now_ns() - self._origin)
+
+    def real_seconds(self, duration_ns: Nanos) -> float:
+        return duration_ns / SECOND / self.speed
 
     def steer(self, now_ns: Nanos, horizon_ns: Nanos) -> None:
         """Set the time to `now_ns` (never backwards) and allow it to run on to `horizon_ns`."""

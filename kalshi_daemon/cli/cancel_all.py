@@ -9,7 +9,7 @@ from typing import Any, Final
 from kalshi_daemon.cli.clearing import Cleared, Clearing, Fate
 from kalshi_daemon.cli.common import Subparsers
 from kalshi_daemon.cli.output import Column, Table, show
-from kalshi_daemon.cli.resting import order_json
+from kalshi_daemon.cli.resting import by_place, order_json
 from kalshi_daemon.cli.venue import add_connect_option, open_venue, running_daemon, settings_for_venue
 from kalshi_daemon.clock import SystemClock
 from kalshi_daemon.errors import DaemonError, ExitCode
@@ -95,8 +95,12 @@ def run(args: argparse.Namespace) -> int:
     for warning in around.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     cleared = asyncio.run(_clear(settings, scope, around))
-    columns, rows = _COLUMNS, tuple(_row(order, fate) for order, fate in cleared.orders)
-    show(args, _data(settings, scope, around, cleared), Table(columns, rows, notes=_notes(cleared, around)))
+    orders = sorted(cleared.orders, key=lambda each: by_place(each[0]))
+    rows = tuple(_row(order, fate) for order, fate in orders)
+    data = _data(settings, scope, around, cleared) | {
+        "orders": [order_json(order) | {"outcome": fate.value} for order, fate in orders]
+    }
+    show(args, data, Table(_COLUMNS, rows, notes=_notes(cleared, around)))
     return ExitCode.OK if cleared.verified else ExitCode.UNVERIFIED
 
 
@@ -165,7 +169,6 @@ def _data(settings: Settings, scope: Scope, around: _Surroundings, cleared: Clea
         "remaining": cleared.remaining,
         "foreign": cleared.foreign,
         "detail": cleared.detail,
-        "orders": [order_json(order) | {"outcome": fate.value} for order, fate in cleared.orders],
         "kill_switch": around.killed,
         "daemon_pid": around.daemon_pid,
         "warnings": list(around.warnings),

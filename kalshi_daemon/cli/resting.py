@@ -41,7 +41,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = settings_for_venue(args)
-    orders = sorted(asyncio.run(_ask(settings)), key=_by_place)
+    orders = sorted(asyncio.run(_ask(settings)), key=by_place)
     ours = sum(1 for order in orders if is_ours(order.client_order_id))
     data = {
         "mode": settings.mode.value,
@@ -76,7 +76,8 @@ def order_json(order: RemoteOrder) -> dict[str, Any]:
     }
 
 
-def _by_place(order: RemoteOrder) -> tuple[str, str, int, str]:
+def by_place(order: RemoteOrder) -> tuple[str, str, int, str]:
+    """How listed orders are sorted."""
     return (order.market_ticker, order.side.value, order.price, order.order_id)
 
 

@@ -25,8 +25,8 @@ from kalshi_daemon.simulator.attach import join
 from kalshi_daemon.units import DAY, Nanos
 from kalshi_daemon.windows.eastern import eastern, eastern_zone
 
-_SILENT: Final = 60
-"""Above every log level: what goes wrong is said by the command itself, in one line."""
+_SILENT: Final = 50
+"""Critical, which nothing here logs: what goes wrong is said by the command itself, in one line."""
 
 
 @dataclass(frozen=True, slots=True)

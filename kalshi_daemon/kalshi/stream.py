@@ -112,11 +112,11 @@ class KalshiStream:
         backoff = BACKOFF_FIRST
         refused = 0
         while True:
-            started = self._clock.mono_ns()
+            started = self._net_ns()
             try:
                 cause = await self._connection()
                 refused = 0
-                if self._clock.mono_ns() - started >= STEADY_AFTER:
+                if self._net_ns() - started >= STEADY_AFTER:
                     backoff = BACKOFF_FIRST
             except InvalidStatus as problem:
                 cause = f"handshake answered {problem.response.status_code}"
@@ -182,7 +182,7 @@ class KalshiStream:
     async def _read(self, socket: ClientConnection, session: StreamSession) -> None:
         while True:
             raw = await socket.recv(decode=False)
-            for event in session.receive(raw, self._clock.now_ns(), _net_ns()):
+            for event in session.receive(raw, self._clock.now_ns(), self._net_ns()):
                 self._sink(event)
             if session.notes:
                 self._log_notes(session)
@@ -192,11 +192,16 @@ class KalshiStream:
     async def _send(self, socket: ClientConnection, session: StreamSession) -> None:
         while True:
             self._changed.clear()
-            for command in session.commands(_net_ns()):
+            for command in session.commands(self._net_ns()):
                 await socket.send(command, text=True)
             with suppress(TimeoutError):
-                async with asyncio.timeout(session.wake_in(_net_ns()) / SECOND):
+                async with asyncio.timeout(self._clock.real_seconds(session.wake_in(self._net_ns()))):
                     await self._changed.wait()
+
+    def _net_ns(self) -> int:
+        """The loop's own monotonic time, at the clock's rate: deadlines of the network run on whatever the clock does."""
+        loop = asyncio.get_running_loop()
+        return int(loop.time() / self._clock.real_seconds(SECOND) * SECOND)
 
     async def _watch(self, socket: ClientConnection) -> None:
         silence = from_s(self._settings.stream_silence_s)
@@ -220,11 +225,6 @@ class KalshiStream:
         notes, session.notes = session.notes, []
         for note in notes:
             log.warning(note.event, **note.fields)
-
-
-def _net_ns() -> int:
-    """The loop's own monotonic time: deadlines of the network run in real time."""
-    return int(asyncio.get_running_loop().time() * SECOND)
 
 
 def _said(problem: BaseException) -> str:

@@ -196,7 +196,7 @@ _ROWS: Final[Mapping[type[Event], str]] = {
     CancelSent:           ". . P = .  . . . .",
     CancelAcked:          ". . C C C  = = = .",
     CancelRefused:        ". . = = =  = = = =",
-    NotFoundAuthenticated:". . = = X  = = = =",
+    NotFoundAuthenticated:". = = = X  = = = =",
     Renewed:              ". . = = .  = = = .",
     Lapsed:               ". . E E .  = = = .",
 }  # fmt: skip

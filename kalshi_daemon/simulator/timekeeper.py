@@ -1,6 +1,6 @@
 """Drives elastic time: `speed` times life, but never further than LEAD_QUANTA quanta beyond the slowest follower.
 
-Time moves in quanta of clamp(speed x 5 ms, 20 ms, 1 s) of simulated time. At each step the clock is steered to the new
+Time moves in quanta of clamp(speed x 2 ms, 20 ms, 1 s) of simulated time. At each step the clock is steered to the new
 instant, every follower is told, and everything due is executed (`run_until`). The word is
 
     {"now_ns": ..., "horizon_ns": ..., "speed": ...}
@@ -25,7 +25,7 @@ from aiohttp import WSMsgType, web
 from kalshi_daemon.clock import ElasticClock
 from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
 
-QUANTUM_WALL_NS: Final = 5 * MILLISECOND
+QUANTUM_WALL_NS: Final = 2 * MILLISECOND
 QUANTUM_LEAST_NS: Final = 20 * MILLISECOND
 QUANTUM_MOST_NS: Final = SECOND
 LEAD_QUANTA: Final = 2
@@ -42,7 +42,7 @@ log = structlog.get_logger()
 
 
 def quantum_ns(speed: float) -> Nanos:
-    """Simulated time between steps: 5 ms of real time, at least 20 ms, at most one second."""
+    """Simulated time between steps: 2 ms of real time, at least 20 ms, at most one second."""
     return Nanos(min(max(int(speed * QUANTUM_WALL_NS), QUANTUM_LEAST_NS), QUANTUM_MOST_NS))
 
 
