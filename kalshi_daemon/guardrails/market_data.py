@@ -107,7 +107,7 @@ class ModelHealthy:
         age = Nanos(now - health.last_update_ns)
         problem = ", ".join(health.alarms)
         if not problem and not health.ready:
-            problem = f"warming up: {health.minutes_seen:.1f} minutes of today seen"
+            problem = f"warming up: {health.minutes_seen:.2f} minutes of today seen"
         fresh = age <= self.age_most
         return answer(
             self,
