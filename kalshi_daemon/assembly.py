@@ -114,113 +114,159 @@ def build_house(
     """Make and join the parts. Raises ConfigurationError and StateCorrupt; starts nothing."""
     state.armed = plan.armed
     state.force_gate_pass = plan.force_gate_pass
-    sessions = load_sessions_ahead(clock.now_ns(), settings.windows.calendar_end_days)
-    macro_calendar = load_macro_calendar(settings.macro)
-    calibrations = _calibrations(settings, sessions, macro_calendar)
-    state.calibration.update(calibrations)
-    artifacts = ArtifactWriter(settings.mode_dir, clock, run_id=plan.run_id, mode=settings.mode.value)
-    recorder = Recorder(settings.mode_dir, clock, flush_every_s=settings.index_feed.record_flush_s)
-    # The parts that must hear of each other are joined through this small board of late-bound callbacks.
-    board = _Board()
+    return _Builder(settings, plan, clock, where, session, state).house()
 
-    def skew(offset_ns: Nanos, round_trip_ns: Nanos) -> None:
-        state.skew["kalshi"] = ClockSkew(offset_ns, clock.now_ns(), round_trip_ns)
 
-    jitter = random.Random(plan.entropy)  # noqa: S311 - spreads reconnects, guards nothing
-    rest = KalshiRest(
-        where.rest_url,
-        where.signer,
-        clock,
-        settings.kalshi,
-        session=session,
-        read_only=not plan.armed,
-        on_server_time=skew,
-        may_create=lambda: plan.armed and not state.latch.closed and not state.kill_switch,
-    )
-    stream = KalshiStream(where.ws_url, where.signer, clock, settings.kalshi, board.on_venue_event, rng=jitter)
-    scheduler = WindowScheduler(
-        state,
-        clock,
-        sessions,
-        settings.windows,
-        tuple(enabled_series(settings).values()),
-        on_phase=board.on_phase,
-    )
-    monitor = VenueMonitor(
-        state,
-        rest,
-        stream,
-        clock,
-        settings,
-        listing_changed=scheduler.listing_changed,
-        heard=lambda: stream.heard_ns,
-    )
-    journal = Journal.open(
-        settings.mode_dir / "data" / "proc" / "journal.sqlite3",
-        clock.now_ns(),
-        synchronous=settings.orders.journal_synchronous,
-    )
-    orders = OrderManager(
-        state,
-        rest,
-        journal,
-        clock,
-        settings.orders,
-        ids=ClientOrderIds(plan.entropy),
-        on_change=board.on_orders_changed,
-        audit=artifacts.audit,
-        renew_allowed=board.renewal_allowed,
-    )
-    chain = build_chain(settings, session_of=sessions.session_of, release_near=macro_calendar.release_near)
-    trader = Trader(
-        TraderParts(
-            state=state,
-            chain=chain,
-            orders=orders,
-            artifacts=artifacts,
-            clock=clock,
-            pricing=settings.pricing,
-            guards=settings.guards,
-            profiles=profiles_of(settings),
-            plan_ids=_counter(plan.run_id),
-            on_progress=plan.on_progress,
-            on_settled=scheduler.settled,
+class _Builder:
+    """Makes each part once, in the order in which they need one another."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        plan: Plan,
+        clock: Clock,
+        where: Endpoints,
+        session: aiohttp.ClientSession,
+        state: DaemonState,
+    ) -> None:
+        self._settings = settings
+        self._plan = plan
+        self._clock = clock
+        self._where = where
+        self._session = session
+        self._state = state
+        self._jitter = random.Random(plan.entropy)  # noqa: S311 - spreads reconnects, guards nothing
+        # The parts that must hear of each other are joined through this small board of late-bound callbacks.
+        self._board = _Board()
+
+    def house(self) -> House:
+        settings, clock, state = self._settings, self._clock, self._state
+        sessions = load_sessions_ahead(clock.now_ns(), settings.windows.calendar_end_days)
+        macro_calendar = load_macro_calendar(settings.macro)
+        calibrations = _calibrations(settings, sessions, macro_calendar)
+        state.calibration.update(calibrations)
+        artifacts = ArtifactWriter(settings.mode_dir, clock, run_id=self._plan.run_id, mode=settings.mode.value)
+        recorder = Recorder(settings.mode_dir, clock, flush_every_s=settings.index_feed.record_flush_s)
+        scheduler = WindowScheduler(
+            state,
+            clock,
+            sessions,
+            settings.windows,
+            tuple(enabled_series(settings).values()),
+            on_phase=self._board.on_phase,
         )
-    )
-    kill_watch = KillSwitchWatch(
-        state, kill_switch_path(settings.mode_dir), on_change=lambda found: trader.on_kill_switch(engaged=found.engaged)
-    )
-    feed = IndexFeed(
-        state,
-        settings.index_feed,
-        clock,
-        where.feed_url,
-        on_tick=board.on_tick,
-        on_bar=board.on_bar,
-        session_open=lambda: state.session_open,
-        rng=jitter,
-    )
-    board.join(calibrations, recorder if settings.index_feed.record else None, trader, monitor, orders)
-    return House(
-        settings=settings,
-        clock=clock,
-        state=state,
-        sessions=sessions,
-        macro_calendar=macro_calendar,
-        rest=rest,
-        stream=stream,
-        feed=feed,
-        recorder=recorder,
-        scheduler=scheduler,
-        monitor=monitor,
-        macro=MacroWatch(state, clock, settings.macro),
-        kill_watch=kill_watch,
-        journal=journal,
-        orders=orders,
-        chain=chain,
-        artifacts=artifacts,
-        trader=trader,
-    )
+        rest, stream = self._wire()
+        monitor = VenueMonitor(
+            state,
+            rest,
+            stream,
+            clock,
+            settings,
+            listing_changed=scheduler.listing_changed,
+            heard=lambda: stream.heard_ns,
+        )
+        journal, orders = self._orders(rest, artifacts)
+        chain = build_chain(settings, session_of=sessions.session_of, release_near=macro_calendar.release_near)
+        trader = self._trader(chain, orders, artifacts, scheduler)
+        self._board.join(calibrations, recorder if settings.index_feed.record else None, trader, monitor, orders)
+        return House(
+            settings=settings,
+            clock=clock,
+            state=state,
+            sessions=sessions,
+            macro_calendar=macro_calendar,
+            rest=rest,
+            stream=stream,
+            feed=self._feed(),
+            recorder=recorder,
+            scheduler=scheduler,
+            monitor=monitor,
+            macro=MacroWatch(state, clock, settings.macro),
+            kill_watch=KillSwitchWatch(
+                state,
+                kill_switch_path(settings.mode_dir),
+                on_change=lambda found: trader.on_kill_switch(engaged=found.engaged),
+            ),
+            journal=journal,
+            orders=orders,
+            chain=chain,
+            artifacts=artifacts,
+            trader=trader,
+        )
+
+    def _wire(self) -> tuple[KalshiRest, KalshiStream]:
+        """REST and stream. Un-armed, the client itself refuses every write before a byte leaves."""
+        state, clock, where = self._state, self._clock, self._where
+
+        def skew(offset_ns: Nanos, round_trip_ns: Nanos) -> None:
+            state.skew["kalshi"] = ClockSkew(offset_ns, clock.now_ns(), round_trip_ns)
+
+        rest = KalshiRest(
+            where.rest_url,
+            where.signer,
+            clock,
+            self._settings.kalshi,
+            session=self._session,
+            read_only=not self._plan.armed,
+            on_server_time=skew,
+            may_create=lambda: self._plan.armed and not state.latch.closed and not state.kill_switch,
+        )
+        stream = KalshiStream(
+            where.ws_url, where.signer, clock, self._settings.kalshi, self._board.on_venue_event, rng=self._jitter
+        )
+        return rest, stream
+
+    def _orders(self, rest: KalshiRest, artifacts: ArtifactWriter) -> tuple[Journal, OrderManager]:
+        settings = self._settings
+        journal = Journal.open(
+            settings.mode_dir / "data" / "proc" / "journal.sqlite3",
+            self._clock.now_ns(),
+            synchronous=settings.orders.journal_synchronous,
+        )
+        orders = OrderManager(
+            self._state,
+            rest,
+            journal,
+            self._clock,
+            settings.orders,
+            ids=ClientOrderIds(self._plan.entropy),
+            on_change=self._board.on_orders_changed,
+            audit=artifacts.audit,
+            renew_allowed=self._board.renewal_allowed,
+        )
+        return journal, orders
+
+    def _trader(
+        self, chain: Chain, orders: OrderManager, artifacts: ArtifactWriter, scheduler: WindowScheduler
+    ) -> Trader:
+        return Trader(
+            TraderParts(
+                state=self._state,
+                chain=chain,
+                orders=orders,
+                artifacts=artifacts,
+                clock=self._clock,
+                pricing=self._settings.pricing,
+                guards=self._settings.guards,
+                profiles=profiles_of(self._settings),
+                plan_ids=_counter(self._plan.run_id),
+                on_progress=self._plan.on_progress,
+                on_settled=scheduler.settled,
+            )
+        )
+
+    def _feed(self) -> IndexFeed:
+        state = self._state
+        return IndexFeed(
+            state,
+            self._settings.index_feed,
+            self._clock,
+            self._where.feed_url,
+            on_tick=self._board.on_tick,
+            on_bar=self._board.on_bar,
+            session_open=lambda: state.session_open,
+            rng=self._jitter,
+        )
 
 
 class _Board:

@@ -29,7 +29,7 @@ from kalshi_daemon.operations.notify import Notifier
 from kalshi_daemon.orders.cancelling import StopResult
 from kalshi_daemon.session_end import summarise
 from kalshi_daemon.settings import Mode, Settings
-from kalshi_daemon.simulator.attach import SimAddress, embedded_simulator, join
+from kalshi_daemon.simulator.attach import SimAddress, embedded_simulator, join, remember
 from kalshi_daemon.simulator.follow import ClockFollower
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.stopping import StopSignal
@@ -67,6 +67,7 @@ async def run_daemon(settings: Settings, options: RunOptions) -> ExitCode:
                     else stack.enter_async_context(embedded_simulator(settings.sim))
                 )
                 settings = _as_sim(settings, address)
+                stack.callback(remember(settings.mode_dir, address).unlink, missing_ok=True)
             clock: Clock = SystemClock() if address is None else (elastic := address.clock())
             run = _Run(settings, options, clock)
             stack.callback(run.sink.close)

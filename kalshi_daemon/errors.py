@@ -227,6 +227,8 @@ class RateLimited(VenueError):
 class VenueUnavailable(VenueError):
     """A read failed on the venue's side or timed out; nothing changed, ask again."""
 
+    exit_code = ExitCode.UNREACHABLE
+
     def __init__(self, operation: str, status: int, cause: str) -> None:
         super().__init__(operation, status, cause)
         self.operation = operation

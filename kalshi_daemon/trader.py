@@ -18,6 +18,7 @@ from kalshi_daemon.domain.quote import Profile, QuotePlan
 from kalshi_daemon.domain.verdict import Closing, Verdict
 from kalshi_daemon.domain.window import Phase, Window, WindowStatus
 from kalshi_daemon.guardrails.chain import Chain, Judgement
+from kalshi_daemon.guardrails.timing import WindowOpen
 from kalshi_daemon.ladder.selection import mids
 from kalshi_daemon.orders.manager import OrderManager
 from kalshi_daemon.settings import GuardSettings, PricingSettings
@@ -106,7 +107,8 @@ class Trader:
         if status is None or status.phase not in _QUOTABLE or self._state.latch.closed:
             return False
         verdicts = self._parts.chain.judge_resting(self._state, status.window, self._clock.now_ns())
-        return all(verdict.allows for verdict in verdicts)
+        # In the hold phase no new quotes are made, but what rests may stay until the cutoff.
+        return all(verdict.allows or verdict.guard == WindowOpen.name for verdict in verdicts)
 
     async def run(self) -> Never:
         """Until cancelled. An error here is a bug and ends the daemon through its stop ladder."""
@@ -163,7 +165,8 @@ class Trader:
     def _judge_resting(self, window: Window, orders: list[Order], now: Nanos, group: asyncio.TaskGroup) -> None:
         verdicts = self._parts.chain.judge_resting(self._state, window, now)
         closed = tuple(v for v in verdicts if not v.allows and v.closing is Closing.PULL)
-        self._say_refusals(("resting", window.event_ticker), closed, window, "")
+        if self._say_refusals(("resting", window.event_ticker), closed, window, ""):
+            self._parts.artifacts.monitors(window, verdicts)
         if closed:
             self._pull(orders, f"guard:{closed[0].guard}", group)
             return
@@ -282,12 +285,15 @@ class Trader:
             closed_guards=[verdict.guard for verdict in judgement.closed],
         )
 
-    def _say_refusals(self, key: tuple[str, str], refused: tuple[Verdict, ...], window: Window, profile: str) -> None:
-        """A closed guard is logged when it closes and when it opens again, with the numbers, not at every look."""
+    def _say_refusals(self, key: tuple[str, str], refused: tuple[Verdict, ...], window: Window, profile: str) -> bool:
+        """A closed guard is logged when it closes and when it opens again, with the numbers, not at every look.
+
+        Returns whether anything changed since the last look.
+        """
         names = tuple(verdict.guard for verdict in refused)
         before = self._refusals.get(key, ())
         if names == before:
-            return
+            return False
         self._refusals[key] = names
         for verdict in refused:
             if verdict.guard not in before:
@@ -305,6 +311,7 @@ class Trader:
         for guard in before:
             if guard not in names:
                 log.info("guard.opened", guard=guard, window=window.event_ticker, profile=profile)
+        return True
 
     def _profiles_of(self, window: Window) -> list[Profile]:
         return [profile for profile in self._parts.profiles if window.series.ticker in profile.series]

@@ -21,7 +21,7 @@ from kalshi_daemon.operations.lock import LOCK_NAME, holder_of
 from kalshi_daemon.settings import Mode, Settings
 from kalshi_daemon.settings_loader import Credentials
 from kalshi_daemon.settings_rules import is_loopback
-from kalshi_daemon.simulator.attach import join
+from kalshi_daemon.simulator.attach import join, remembered
 from kalshi_daemon.units import DAY, Nanos
 from kalshi_daemon.windows.eastern import eastern, eastern_zone
 
@@ -50,9 +50,12 @@ def settings_for_venue(args: argparse.Namespace) -> Settings:
     """The settings of a command that asks the exchange. Raises ConfigurationError; in `sim` an address is needed."""
     settings = load(args, Credentials.KALSHI, {"sim.connect": args.connect}).settings
     if settings.mode is Mode.SIM and not settings.sim.connect:
+        running = remembered(settings.mode_dir)
+        if running:
+            return settings.model_copy(update={"sim": settings.sim.model_copy(update={"connect": running})})
         raise ConfigurationError(
             "sim.connect",
-            "no simulated exchange is named, and the one built into `run` lives only during that run",
+            "no simulated exchange is named, and no run is under way in this state directory",
             "--connect ADMIN_URL of a simulate-exchange, or --mode demo/live",
         )
     return settings

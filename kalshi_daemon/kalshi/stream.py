@@ -199,7 +199,7 @@ class KalshiStream:
                     await self._changed.wait()
 
     def _net_ns(self) -> int:
-        """The loop's own monotonic time, at the clock's rate: deadlines of the network run on whatever the clock does."""
+        """The loop's own monotonic time at the clock's rate: network deadlines run on whatever the clock does."""
         loop = asyncio.get_running_loop()
         return int(loop.time() / self._clock.real_seconds(SECOND) * SECOND)
 

@@ -64,7 +64,7 @@ class Journal:
     def read(cls, path: Path) -> Self:
         """Open an existing journal for reading only, also while a daemon writes it. Raises StateCorrupt."""
         try:
-            journal = cls(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None), path)
+            journal = cls(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None), path)
             journal._db.execute(f"PRAGMA busy_timeout = {_BUSY_MS}")
             journal._check_version(journal._version())
         except sqlite3.Error as problem:

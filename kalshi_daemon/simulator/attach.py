@@ -20,6 +20,7 @@ from kalshi_daemon.units import Nanos
 _START_TIMEOUT_S: Final = 60.0
 _STOP_TIMEOUT_S: Final = 10.0
 _JOIN_TIMEOUT_S: Final = 10.0
+_ADDRESS_FILE: Final = "simulator.json"
 _LOOPBACK: Final = ("http://127.", "http://localhost", "http://[::1]")
 
 
@@ -147,3 +148,20 @@ async def read_truth(admin_url: str) -> dict[str, Any]:
             return found
     except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as problem:
         raise VenueUnreachable("read the exchange's truth", f"{admin_url}: {problem!r}") from problem
+
+
+def remember(mode_dir: Path, address: SimAddress) -> Path:
+    """Write where the simulator of a run is, so that other commands find it while the run lasts."""
+    path = mode_dir / _ADDRESS_FILE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(orjson.dumps({"admin_url": address.admin_url}))
+    return path
+
+
+def remembered(mode_dir: Path) -> str:
+    """The admin URL of the run under way in this folder; "" when there is none to be found."""
+    try:
+        found = orjson.loads((mode_dir / _ADDRESS_FILE).read_bytes())
+        return str(found["admin_url"])
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
+        return ""

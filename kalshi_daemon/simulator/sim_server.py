@@ -34,7 +34,7 @@ class SimUrls:
 class SimServer:
     """Owns the sockets. `speed` widens the signature's tolerance and quickens pings: both are in the clock's time.
 
-    extra_routes: more aiohttp routes below the admin path, such as `web.get("/clock", timekeeper.handle_follow)`;
+    extra_routes: more aiohttp routes below the admin path, `web.RouteDef("GET", "/clock", keeper.handle_follow, {})`;
     their paths are given without the admin prefix.
     """
 

@@ -73,8 +73,6 @@ def test_an_impossible_change_leaves_the_book_unsynced_until_a_snapshot():
     book = Book("M")
     book.replace({Price(4_000): Count(100)}, {}, Nanos(1), Nanos(1))
     assert not book.change_bid(Price(4_000), Count(-200), Nanos(2), Nanos(2))
-    assert not book.synced
-    assert book.best_bid is None
+    assert (book.synced, book.best_bid) == (False, None)
     book.replace({Price(4_100): Count(0)}, {Price(4_200): Count(5)}, Nanos(3), Nanos(3))
-    assert book.synced
-    assert book.best_bid is None, "a level of zero contracts is no level"
+    assert (book.synced, book.best_bid) == (True, None), "a level of zero contracts is no level"
