@@ -63,6 +63,7 @@ class _Sweep:
     reason: str
     deadline_ns: Nanos
     mass_cancel_due: bool
+    books_broken: bool = False
     passes: int = 0
     zeros: int = 0
     remaining: int = 0
@@ -232,15 +233,8 @@ class Canceller:
                 await within(clock, sweep.deadline_ns, self._pass(sweep))
             except DeadlinePassed:
                 break
-            except IllegalTransition as bug:
-                if sweep.event_ticker is not None:
-                    raise
-                log.error("stop.books_broken", problem=str(bug))  # noqa: TRY400 - the sentence is enough
-                pause = AFTER_TROUBLE
-            except TROUBLE as problem:
-                sweep.zeros = 0
-                sweep.detail = str(problem)
-                log.warning("stop.pass_failed", event_ticker=sweep.event_ticker, problem=str(problem))
+            except Exception as problem:  # noqa: BLE001 - the stop survives bugs too; elsewhere they are raised again
+                self._after_failure(sweep, problem)
                 pause = AFTER_TROUBLE
             sweep.passes += 1
             if sweep.zeros == 0 and sweep.passes >= EAGER_PASSES:
@@ -252,21 +246,34 @@ class Canceller:
             await clock.sleep(pause)
         return self._unverified(sweep)
 
+    def _after_failure(self, sweep: _Sweep, problem: Exception) -> None:
+        """Trouble with the exchange: try again. A bug of ours: not the stop's concern, it goes on without our books."""
+        trouble = isinstance(problem, TROUBLE) and not isinstance(problem, IllegalTransition)
+        if not trouble and sweep.event_ticker is not None:
+            raise problem
+        sweep.zeros = 0
+        sweep.detail = str(problem) or type(problem).__name__
+        if trouble:
+            log.warning("stop.pass_failed", event_ticker=sweep.event_ticker, problem=sweep.detail)
+        else:
+            sweep.books_broken = True
+            log.error("stop.books_broken", error=type(problem).__name__, problem=sweep.detail)
+
     async def _pass(self, sweep: _Sweep) -> None:
         """Cancel, list, cancel what is listed. Raises what reads raise; a cancel's trouble shows in the list."""
         if sweep.mass_cancel_due:
             await self._mass_cancel(sweep)
-        await self._cancel_ours(sweep)
-        lost = [o for o in self._desk.live(sweep.event_ticker) if o.status is Status.UNKNOWN and o.order_id is None]
-        if lost:
-            await self._asker.ask(lost)
+        if not sweep.books_broken:
+            await self._cancel_ours(sweep)
+            await self._asker.ask([order for order in self._desk.live(sweep.event_ticker) if _lost(order)])
         listed = [remote for remote in await self._api.orders(status="resting") if self._in_scope(remote, sweep)]
         if listed:
             sweep.zeros, sweep.remaining = 0, len(listed)
             sweep.detail = f"the exchange lists {len(listed)} resting"
             await self._cancel_rest(listed, sweep)
             return
-        await self._close_unheard(sweep)
+        if not sweep.books_broken:
+            await self._close_unheard(sweep)
         unanswered = self._unanswered(sweep)
         sweep.zeros = 0 if unanswered else sweep.zeros + 1
         sweep.remaining = unanswered
@@ -291,7 +298,8 @@ class Canceller:
         await self.cancel([order.client_order_id for order in self._desk.live(sweep.event_ticker)], sweep.reason)
 
     async def _cancel_rest(self, listed: Sequence[RemoteOrder], sweep: _Sweep) -> None:
-        known = {order.order_id: order for order in self._desk.live(sweep.event_ticker) if order.order_id}
+        live = [] if sweep.books_broken else self._desk.live(sweep.event_ticker)
+        known = {order.order_id: order for order in live if order.order_id}
         await self._send([known[r.order_id] for r in listed if r.order_id in known], sweep.reason)
         await self.cancel_listed([r for r in listed if r.order_id not in known], sweep.reason)
 
@@ -324,8 +332,7 @@ class Canceller:
         return sum(
             1
             for order in self._desk.live(sweep.event_ticker)
-            if order.status in {Status.INTENDED, Status.IN_FLIGHT}
-            or (order.status is Status.UNKNOWN and order.order_id is None and now < order.expires_ns)
+            if order.status in {Status.INTENDED, Status.IN_FLIGHT} or (_lost(order) and now < order.expires_ns)
         )
 
     def _unverified(self, sweep: _Sweep) -> StopResult:
@@ -337,6 +344,11 @@ class Canceller:
         remaining = max(sweep.remaining, 0 if sweep.zeros else len(live))
         log.error("stop.UNVERIFIED", event_ticker=sweep.event_ticker, remaining=remaining, detail=detail)
         return StopResult(verified=False, remaining=remaining, detail=detail)
+
+
+def _lost(order: Order) -> bool:
+    """A create without an answer, and without an id to cancel it by."""
+    return order.status is Status.UNKNOWN and order.order_id is None
 
 
 def ref_of(order: Order) -> OrderRef:

@@ -32,7 +32,7 @@ from kalshi_daemon.units import Count, Nanos, format_count, format_price
 
 log = structlog.get_logger()
 
-ENDED_KEPT: Final = 1_000
+ENDED_KEPT: Final = 400
 """Ended orders kept in memory; the oldest is dropped first."""
 Audit = Callable[[dict[str, Any]], None]
 _UNJOURNALLED: Final = (Sent,)
@@ -77,6 +77,7 @@ class Desk:
         self._audit = audit
         self._by_exchange_id: dict[str, str] = {}
         self._fill_totals: dict[str, Count] = {}
+        self._live: dict[str, None] = {}
         self._ended: dict[str, None] = {}
         self.unknown_since: dict[str, Nanos] = {}
         """client_order_id -> since when its create is certainly over on our side."""
@@ -115,6 +116,8 @@ class Desk:
 
     def _take_in(self, order: Order) -> None:
         self.state.orders[order.client_order_id] = order
+        if order.status.live:
+            self._live[order.client_order_id] = None
         if order.order_id is not None:
             self._learn_id(order)
 
@@ -181,12 +184,14 @@ class Desk:
     def _note_status(self, before: Order, after: Order) -> None:
         if before.status in {Status.FILLED, Status.CANCELED, Status.EXPIRED, Status.REJECTED} and after.status.live:
             self._ended.pop(after.client_order_id, None)
+            self._live[after.client_order_id] = None
             log.warning("orders.revived", client_order_id=after.client_order_id, was=before.status.value)
         if after.status is Status.CANCELED:
             self.state.counters.orders_cancelled += 1
         if after.status in _ACTIONS:
             self.say(_ACTIONS[after.status], after)
         if not after.status.live:
+            self._live.pop(after.client_order_id, None)
             if after.filled != self.fill_total(after):
                 self.on_missed_fill()
             self._ended[after.client_order_id] = None
@@ -213,8 +218,9 @@ class Desk:
         return found or (self.journal.order_of(order_id) if order_id else None)
 
     def live(self, event_ticker: str | None = None) -> list[Order]:
-        """Our live orders, of one event or all."""
-        return [o for o in self.state.live_orders() if event_ticker is None or o.event_ticker == event_ticker]
+        """Our live orders, of one event or all, oldest first."""
+        orders = (self.state.orders[name] for name in self._live)
+        return [order for order in orders if event_ticker is None or order.event_ticker == event_ticker]
 
     def ended(self, client_order_ids: Iterable[str]) -> dict[str, Order]:
         """Which of these ids are orders of ours that ended."""
@@ -223,9 +229,11 @@ class Desk:
 
     def fill_total(self, order: Order) -> Count:
         """The sum of the fills booked of an order."""
+        if order.order_id is None:
+            return Count(0)
         name = order.client_order_id
         if name not in self._fill_totals:
-            self._fill_totals[name] = Count(0) if order.order_id is None else self.journal.filled_total(order.order_id)
+            self._fill_totals[name] = self.journal.filled_total(order.order_id)
         return self._fill_totals[name]
 
     def fill_booked(self, order: Order, fill: Fill) -> None:

@@ -86,7 +86,7 @@ class OrderManager:
         self._events: deque[_Wanted] = deque(maxlen=EVENTS_MOST)
         self._dropped = 0
         self._arrived = asyncio.Event()
-        self._beats = [asyncio.Event() for _ in range(3)]
+        self._beats: list[asyncio.Event] = []
 
     # --- life ---------------------------------------------------------------------------------------------------------
 
@@ -129,10 +129,14 @@ class OrderManager:
         """Until cancelled. IllegalTransition and StateCorrupt end it: the daemon then stops through its ladder."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._take_events(), name="orders.events")
+            for name, turn in (
+                ("cancels", self._canceller.turn),
+                ("asking", self._asker.turn),
+                ("leases", self._leases.turn),
+                ("look", self._look),
+            ):
+                group.create_task(self._loop(turn), name=f"orders.{name}")
             group.create_task(self._beat(), name="orders.beat")
-            group.create_task(self._loop(self._beats[0], self._chase), name="orders.chase")
-            group.create_task(self._loop(self._beats[1], self._leases.turn), name="orders.leases")
-            group.create_task(self._loop(self._beats[2], self._look), name="orders.look")
         raise AssertionError("the order manager's tasks never return")
 
     async def _beat(self) -> Never:
@@ -141,15 +145,13 @@ class OrderManager:
             for beat in self._beats:
                 beat.set()
 
-    async def _loop(self, beat: asyncio.Event, turn: Callable[[], Awaitable[None]]) -> Never:
+    async def _loop(self, turn: Callable[[], Awaitable[None]]) -> Never:
+        beat = asyncio.Event()
+        self._beats.append(beat)
         while True:
             await beat.wait()
             beat.clear()
             await turn()
-
-    async def _chase(self) -> None:
-        await self._canceller.turn()
-        await self._asker.turn()
 
     async def _look(self) -> None:
         await self._reconciler.turn()

@@ -188,6 +188,20 @@ async def test_broken_books_do_not_stop_the_stop(rig):
     assert result.verified
 
 
+async def test_a_bug_in_our_books_does_not_stop_the_stop(rig, monkeypatch):
+    await rig.manager.place(quotes(3))
+    rig.venue.listener = None
+    rig.venue.script["cancel_all"].extend(["429"] * 50)
+
+    def bug(*_args):
+        raise KeyError("bug")
+
+    monkeypatch.setattr(rig.manager._desk, "apply", bug)
+    result, _took = await stop(rig)
+    assert result.verified
+    assert rig.venue.resting() == []
+
+
 async def test_an_unarmed_stop_cancels_nothing_and_answers_for_its_own(rig):
     rig.venue.put_foreign("KXNASDAQ100Y-26DEC31-T30000")
     rig.state.armed = False

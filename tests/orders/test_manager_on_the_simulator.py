@@ -1,0 +1,147 @@
+"""The order manager over real sockets: our clients, the simulated exchange, its own ledger as the judge."""
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from random import Random
+
+import pytest
+
+from kalshi_daemon.clock import ManualClock
+from kalshi_daemon.domain.order import Status
+from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.domain.window import Phase, WindowStatus
+from kalshi_daemon.kalshi.auth import signer_from_pem
+from kalshi_daemon.kalshi.rest import KalshiRest
+from kalshi_daemon.kalshi.stream import KalshiStream
+from kalshi_daemon.kalshi.transport import open_session
+from kalshi_daemon.orders.ids import ClientOrderIds
+from kalshi_daemon.orders.journal import Journal
+from kalshi_daemon.orders.manager import OrderManager
+from kalshi_daemon.settings import KalshiSettings, OrderSettings
+from kalshi_daemon.simulator.rate_buckets import TIERS
+from kalshi_daemon.simulator.sim_server import SimServer
+from kalshi_daemon.state import DaemonState
+from kalshi_daemon.units import MILLISECOND, MINUTE, SECOND, Nanos, Price, lots
+from tests.orders.order_rig import quote, window
+from tests.simulator.exchange_kit import EVENT, OTHER, START, TARGET, TICKER, put, small_exchange
+from tests.simulator.key_kit import ed25519_pair
+
+WINDOW = window(EVENT, TARGET)
+QUOTE = replace(quote(where=WINDOW), market_ticker=TICKER, count=lots(2))
+
+
+class Bench:
+    """A quiet exchange with the daemon's account `ann` and a taker `bob`; time is set by the test."""
+
+    def __init__(self, folder):
+        self.clock = ManualClock(START)
+        self.exchange, self.hand = small_exchange()
+        self.server = SimServer(self.exchange, self.clock, tier=TIERS["basic"])
+        private, public = ed25519_pair()
+        self.server.register_key("key-1", public, "ann")
+        self.signer = signer_from_pem(private, "key-1")
+        self.state = DaemonState(armed=True, kill_switch=False)
+        self.state.windows[EVENT] = WindowStatus(WINDOW, Phase.OPEN)
+        self.journal = Journal.open(folder / "journal.sqlite3", START, synchronous="normal")
+        self.manager: OrderManager
+        self.group: asyncio.TaskGroup
+
+    async def until(self, condition, most_s=60.0, step_ms=50):
+        """Let time run in steps of 2 ms of real time until the condition holds."""
+        for _ in range(round(most_s * 1000 / step_ms)):
+            if condition():
+                return
+            self.clock.advance(Nanos(step_ms * MILLISECOND))
+            self.hand.set(self.clock.now_ns())
+            self.exchange.run_until(self.clock.now_ns())
+            await asyncio.sleep(0.002)
+        raise AssertionError("never came true")
+
+    async def drive(self, work):
+        task = self.group.create_task(work)
+        await self.until(task.done)
+        return task.result()
+
+    @property
+    def ann(self):
+        return self.exchange.accounts["ann"]
+
+
+@asynccontextmanager
+async def bench(folder, *, scope="account", silent=False):
+    made = Bench(folder)
+    urls = await made.server.start()
+    settings = KalshiSettings()
+    async with open_session() as session, asyncio.TaskGroup() as group:
+        made.group = group
+        rest = KalshiRest(urls.rest_url, made.signer, made.clock, settings, session=session)
+        made.manager = OrderManager(
+            made.state,
+            rest,
+            made.journal,
+            made.clock,
+            OrderSettings(scope=scope),
+            ids=ClientOrderIds(b"01234567"),
+            on_change=lambda: None,
+            audit=lambda _line: None,
+        )
+        stream = KalshiStream(urls.ws_url, made.signer, made.clock, settings, made.manager.on_event, rng=Random(1))
+        await made.drive(rest.load_limits())
+        await made.drive(made.manager.start())
+        tasks = [group.create_task(made.manager.run())]
+        if not silent:
+            tasks.append(group.create_task(stream.run()))
+        await asyncio.sleep(0.1)
+        try:
+            yield made
+        finally:
+            for task in tasks:
+                task.cancel()
+            await made.server.aclose()
+            made.journal.close()
+
+
+async def test_a_quotes_life_from_create_to_settlement_agrees_with_the_exchange(tmp_path):
+    async with bench(tmp_path) as desk:
+        bid, ask = await desk.drive(desk.manager.place([QUOTE, replace(QUOTE, market_ticker=OTHER, side=Side.ASK)]))
+        assert (bid.status, ask.status) == (Status.RESTING, Status.RESTING)
+        put(desk.exchange, "bob", "ask", 42, 1)
+        put(desk.exchange, "bob", "bid", 42, 2, ticker=OTHER)
+        await desk.until(lambda: desk.state.ledger.fills_total == 2)
+        assert desk.state.orders[ask.client_order_id].status is Status.FILLED
+        assert desk.state.orders[bid.client_order_id].filled == 100
+        await desk.until(lambda: desk.state.orders[bid.client_order_id].expires_ns > START + 2 * MINUTE, 300, 250)
+        (theirs,) = [order for order in desk.ann.orders.values() if order.client_order_id == bid.client_order_id]
+        assert theirs.expires_ns == desk.state.orders[bid.client_order_id].expires_ns, "renewed over the wire"
+        await desk.drive(desk.manager.cancel([bid.client_order_id], "edge_lost"))
+        assert desk.ann.resting_count == 0
+        desk.clock.set(Nanos(TARGET - SECOND))
+        await desk.until(lambda: all(p.settled for p in desk.state.ledger.positions.values()), 400, 500)
+        check = await desk.drive(desk.manager.books_equal())
+        assert check.equal, check.detail
+        made = (desk.ann.cash - desk.ann.start_cash) // 100
+        assert check.pnl == check.exchange_pnl == made == 10_000 - 4_200 + 2 * 4_200
+        assert desk.state.reconciliation.agreed
+
+
+@pytest.mark.parametrize("scope", ["account", "own"])
+async def test_two_hundred_orders_on_the_basic_tier_are_gone_in_under_five_seconds(tmp_path, scope):
+    async with bench(tmp_path, scope=scope) as desk:
+        many = [replace(QUOTE, price=Price(100 + 100 * (step % 40)), count=lots(1)) for step in range(200)]
+        assert len(await desk.drive(desk.manager.place(many))) == desk.ann.resting_count == 200
+        began = desk.clock.now_ns()
+        result = await desk.drive(desk.manager.cancel_all("SIGTERM", Nanos(began + 20 * SECOND)))
+        assert result.verified, result.detail
+        assert desk.ann.resting_count == 0
+        assert desk.clock.now_ns() - began < 5 * SECOND
+        assert desk.state.live_orders() == ()
+
+
+async def test_without_any_stream_the_lists_alone_bring_everything(tmp_path):
+    async with bench(tmp_path, silent=True) as desk:
+        (bid,) = await desk.drive(desk.manager.place([QUOTE]))
+        put(desk.exchange, "bob", "ask", 42, 2)
+        await desk.until(lambda: desk.state.orders[bid.client_order_id].status is Status.FILLED, 100, 250)
+        await desk.until(lambda: desk.state.ledger.fills_total == 1, 100, 250)
+        assert desk.state.reconciliation.agreed
