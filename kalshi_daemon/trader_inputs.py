@@ -1,6 +1,6 @@
 """The picture of the moment that a scan or a look at resting quotes starts from: state in, ladder's inputs out."""
 
-from kalshi_daemon.domain.contract import FeeSchedule, Market
+from kalshi_daemon.domain.contract import Market
 from kalshi_daemon.domain.forecast import Forecast
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Profile, QuotePlan
@@ -75,38 +75,29 @@ def edge_lost(
     if forecast is None or fees is None:
         return [(order, "cannot_price") for order in orders]
     own = state.live_orders()
-    found = []
-    for order in orders:
-        reason = _lost(state, pricing, window, order, forecast, fees, own, now)
+    age = tick_age(state, window, now)
+    known = [(order, state.venue.markets.get(order.market_ticker)) for order in orders]
+    listed = [(order, market) for order, market in known if market is not None]
+    found = [(order, "not_listed") for order, market in known if market is None]
+    probabilities = forecast.probabilities(tuple(market.contract for _order, market in listed))
+    for (order, market), probability in zip(listed, probabilities, strict=True):
+        book = state.venue.books.get(order.market_ticker)
+        if book is None or not book.synced:
+            found.append((order, "stale_book"))
+            continue
+        appraisal = appraise(
+            market,
+            float(probability),
+            own_excluded(book, own),
+            pricing=pricing,
+            tau_ns=Nanos(window.target_ns - now),
+            tick_age_ns=age,
+            calibration_error=forecast.calibration_error,
+        )
+        reason = lost_edge(order, appraisal, fees, pricing.keep_edge_share)
         if reason:
             found.append((order, reason))
     return found
-
-
-def _lost(
-    state: DaemonState,
-    pricing: PricingSettings,
-    window: Window,
-    order: Order,
-    forecast: Forecast,
-    fees: FeeSchedule,
-    own: tuple[Order, ...],
-    now: Nanos,
-) -> str:
-    market = state.venue.markets.get(order.market_ticker)
-    book = state.venue.books.get(order.market_ticker)
-    if market is None or book is None or not book.synced:
-        return "stale_book"
-    appraisal = appraise(
-        market,
-        forecast.probability(market.contract),
-        own_excluded(book, own),
-        pricing=pricing,
-        tau_ns=Nanos(window.target_ns - now),
-        tick_age_ns=tick_age(state, window, now),
-        calibration_error=forecast.calibration_error,
-    )
-    return lost_edge(order, appraisal, fees, pricing.keep_edge_share)
 
 
 def views_of(state: DaemonState, window: Window, own: tuple[Order, ...]) -> dict[str, BookView]:
