@@ -1,0 +1,96 @@
+"""Draw the README's pictures from a real simulated session: the terminal table during it, and its last line.
+
+Usage: .venv/bin/python scripts/capture_session.py [--at 11:30] [--out docs/images] [--state-dir DIR]
+
+The table is what `make run` shows on a terminal: the daemon runs as ever, only the place where the table goes is
+another. Exits with the daemon's own code.
+"""
+
+import argparse
+import asyncio
+import io
+import os
+import re
+import sys
+import tempfile
+from datetime import UTC, datetime, time
+from pathlib import Path
+from typing import Final, Never
+from zoneinfo import ZoneInfo
+
+import orjson
+import uvloop
+from rich.console import Console, Group
+from rich.terminal_theme import MONOKAI
+from rich.text import Text
+
+from kalshi_daemon.clock import Clock
+from kalshi_daemon.daemon import RunOptions, run_daemon
+from kalshi_daemon.operations import progress
+from kalshi_daemon.settings import Mode
+from kalshi_daemon.settings_loader import Credentials, load_settings
+from kalshi_daemon.state import DaemonState
+from kalshi_daemon.units import SECOND
+
+WIDTH: Final = 108
+LAST_LINE: Final = "tail -n 1 state/sim/logs/kalshi_daemon.jsonl | jq"
+_LOOK_S: Final = 0.05
+_NEW_YORK: Final = ZoneInfo("America/New_York")
+_WEB_FONTS: Final = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+
+
+class Camera:
+    """Stands where the terminal would be."""
+
+    def __init__(self, at: time) -> None:
+        self._at = at
+        self.during: Group | None = None
+
+    async def watch(self, state: DaemonState, clock: Clock) -> Never:
+        """In place of `progress.on_terminal`: same arguments, until cancelled."""
+        while True:
+            now = datetime.fromtimestamp(clock.now_ns() / SECOND, tz=UTC).astimezone(_NEW_YORK)
+            if self.during is None and now.time() >= self._at:
+                self.during = progress.picture(state, clock)
+            await asyncio.sleep(_LOOK_S)
+
+
+def draw(what: Group, path: Path, title: str) -> None:
+    """One SVG that needs nothing from anywhere: rich's template without its web fonts."""
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console.print(what)
+    svg = _WEB_FONTS.sub("", console.export_svg(title=title, theme=MONOKAI, unique_id=path.stem))
+    path.write_text("\n".join(line.rstrip() for line in svg.splitlines()) + "\n", encoding="utf-8")
+
+
+def last_line(log: Path) -> Group:
+    """The session's last log line as jq prints it."""
+    text = orjson.dumps(orjson.loads(log.read_bytes().splitlines()[-1]), option=orjson.OPT_INDENT_2).decode()
+    return Group(Text(f"$ {LAST_LINE}", style="bold"), Text(text))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Draw the README's pictures from a real simulated session.")
+    parser.add_argument("--at", type=time.fromisoformat, default=time(11, 30), help="moment of the first, New York")
+    parser.add_argument("--out", type=Path, default=Path("docs/images"))
+    parser.add_argument("--state-dir", type=Path, default=None, help="default: thrown away")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        overrides = {"mode": "sim", "state_dir": args.state_dir or Path(scratch)}
+        settings = load_settings(Path("config.toml"), {}, None, overrides, needs=Credentials.NONE).settings
+        assert settings.mode is Mode.SIM
+        camera = Camera(args.at)
+        progress.on_terminal = camera.watch
+        options = RunOptions(armed=True, force_gate_pass=False, show_progress=True, environ=os.environ)
+        code = uvloop.run(run_daemon(settings, options))
+        assert camera.during is not None, "the session ended before the moment"
+        args.out.mkdir(parents=True, exist_ok=True)
+        draw(camera.during, args.out / "session-during.svg", "make run")
+        draw(
+            last_line(settings.mode_dir / "logs" / "kalshi_daemon.jsonl"), args.out / "session-end.svg", "its last line"
+        )
+    return int(code)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
