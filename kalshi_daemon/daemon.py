@@ -69,7 +69,8 @@ async def run_daemon(settings: Settings, options: RunOptions) -> ExitCode:
                 settings = _as_sim(settings, address)
                 stack.callback(remember(settings.mode_dir, address).unlink, missing_ok=True)
             clock: Clock = SystemClock() if address is None else (elastic := address.clock())
-            run = _Run(settings, options, clock)
+            run = Life(settings, options, clock)
+            run.stop.listen(asyncio.get_running_loop())
             stack.callback(run.sink.close)
             http = await stack.enter_async_context(open_session())
             where = _endpoints(settings, options.environ)
@@ -83,27 +84,39 @@ async def run_daemon(settings: Settings, options: RunOptions) -> ExitCode:
             return code
 
 
-class _Run:
-    """One life of the daemon."""
+class Life:
+    """One life of the daemon. `entropy` names the run and its orders: 16 random bytes, never the same twice.
 
-    def __init__(self, settings: Settings, options: RunOptions, clock: Clock) -> None:
+    Who runs it on a loop without signals or with a log of its own says so: it calls `stop.ask`, and passes `sink`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        options: RunOptions,
+        clock: Clock,
+        *,
+        entropy: bytes | None = None,
+        sink: LineSink | None = None,
+    ) -> None:
         self._settings = settings
         self._options = options
         self._clock = clock
-        self._state = DaemonState()
-        self._entropy = os.urandom(16)
+        self.state = DaemonState()
+        self._entropy = entropy or os.urandom(16)
         self._run_id = self._entropy[:6].hex()
-        self.sink = _open_log(settings, options, clock, self._run_id)
+        self.sink = sink or _open_log(settings, options, clock, self._run_id)
         self._notifier = Notifier(options.environ, os.getpid())
-        self._stop = StopSignal(self._state.latch, clock)
+        self.stop = StopSignal(self.state.latch, clock)
         self._progress_ns: Nanos | None = None
         self._heartbeat = settings.mode_dir / HEARTBEAT_NAME
         self._beat_ns = Nanos(0)
-        self._house: House | None = None
+        self.house: House | None = None
+        """Its parts, once they are built."""
 
     def busy(self) -> bool:
         """Whether a request is on the wire: simulated time then waits for its answer."""
-        return self._house is not None and self._house.rest.in_flight > 0
+        return self.house is not None and self.house.rest.in_flight > 0
 
     async def trade(self, where: Endpoints, http: aiohttp.ClientSession, *, end_ns: Nanos | None) -> ExitCode:
         """Build, work, stop, sum up."""
@@ -114,9 +127,8 @@ class _Run:
             force_gate_pass=self._options.force_gate_pass,
             on_progress=self._on_progress,
         )
-        house = build_house(self._settings, plan, self._clock, where, http, self._state)
-        self._house = house
-        self._stop.listen(asyncio.get_running_loop())
+        house = build_house(self._settings, plan, self._clock, where, http, self.state)
+        self.house = house
         log.info(
             "daemon.starting",
             armed=plan.armed,
@@ -143,15 +155,15 @@ class _Run:
                 await self._start(house, group)
                 if end_ns is not None:
                     group.create_task(self._end_at(end_ns), name="session_end")
-                await self._stop.wait()
+                await self.stop.wait()
                 raise _Stop  # noqa: TRY301 - ends the group: every task is cancelled
         except* _Stop:
             pass
         except* Exception as died:  # noqa: BLE001 - whatever a task died of, the way down is the same
             failure = _first(died)
         if failure is not None:
-            if not self._state.latch.closed:
-                self._stop.ask(f"task died: {type(failure).__name__}")
+            if not self.state.latch.closed:
+                self.stop.ask(f"task died: {type(failure).__name__}")
             _say_failure(failure)
         return failure
 
@@ -176,13 +188,13 @@ class _Run:
         if self._options.show_progress:
             from kalshi_daemon.operations.progress import on_terminal  # noqa: PLC0415 - rich, only for people
 
-            group.create_task(on_terminal(self._state, self._clock), name="progress")
+            group.create_task(on_terminal(self.state, self._clock), name="progress")
         self._notifier.ready("reconciled, watching" if not self._options.armed else "reconciled, quoting")
-        log.info("daemon.ready", reconciled=self._state.reconciliation.agreed)
+        log.info("daemon.ready", reconciled=self.state.reconciliation.agreed)
 
     async def _end_at(self, end_ns: Nanos) -> None:
         await self._clock.sleep_until(end_ns)
-        self._stop.ask("session_end")
+        self.stop.ask("session_end")
 
     def _on_progress(self) -> None:
         """Called by the decision loop at every turn: feeds the watchdog and touches the heartbeat."""
@@ -199,7 +211,7 @@ class _Run:
         started = self._clock.mono_ns()
         if not self._options.armed:
             return StopResult(verified=True, remaining=0, detail="not armed: nothing was ever sent")
-        result = await house.orders.cancel_all(self._stop.reason, deadline)
+        result = await house.orders.cancel_all(self.stop.reason, deadline)
         took_ms = (self._clock.mono_ns() - started) // MILLISECOND
         level = log.info if result.verified else log.error
         level(
@@ -213,11 +225,11 @@ class _Run:
     async def _finish(self, house: House, stopped: StopResult, failure: Exception | None) -> ExitCode:
         """Bring the books up to date, write what is left, print the summary last."""
         summary = await summarise(house, stopped)
-        house.artifacts.report(self._state)
+        house.artifacts.report(self.state)
         house.artifacts.session(summary)
         await house.recorder.flush()
         await house.artifacts.drain()
-        log.info("session.summary", **summary, stop_reason=self._stop.reason)
+        log.info("session.summary", **summary, stop_reason=self.stop.reason)
         return _exit_code(self._settings, stopped, failure, summary)
 
 

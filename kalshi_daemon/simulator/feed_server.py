@@ -76,6 +76,7 @@ class FeedServer:
         self._api_key = api_key
         self._clients: list[_Client] = []
         self._server: Server | None = None
+        self._port = 0
         self._next_ns = 0
         self._faults = _Faults()
         self.sessions_total = 0
@@ -89,6 +90,7 @@ class FeedServer:
         first = min(path.open_ns for path in self._paths.values())
         late = self._clock.now_ns() - first
         self._next_ns = first if late <= 0 else first + -(-late // SECOND) * SECOND
+        self._port = port
         self._server = await serve(
             self._serve, HOST, port, process_request=_only_indices, compression=None, close_timeout=1.0
         )
@@ -98,7 +100,9 @@ class FeedServer:
     def url(self) -> str:
         """Where it listens. Only while it is started."""
         assert self._server is not None, "started"
-        return f"ws://{HOST}:{self._server.sockets[0].getsockname()[1]}{PATH}"
+        # A loop whose servers own no sockets (a simulated network) listens on the port it was asked for.
+        sockets = tuple(self._server.sockets)
+        return f"ws://{HOST}:{sockets[0].getsockname()[1] if sockets else self._port}{PATH}"
 
     async def aclose(self) -> None:
         """Close every session (1001) and stop listening."""

@@ -83,7 +83,8 @@ class SimServer:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
         await self._runner.setup()
         await web.TCPSite(self._runner, _LOOPBACK, port).start()
-        bound = self._runner.addresses[0][1]
+        # A loop whose servers own no sockets (a simulated network) listens on the port it was asked for.
+        bound = self._runner.addresses[0][1] if self._runner.addresses else port
         base = f"{_LOOPBACK}:{bound}"
         return SimUrls(f"http://{base}{PREFIX}", f"ws://{base}{PATH}", f"http://{base}{ADMIN}")
 

@@ -4,14 +4,14 @@ Everything inside happens in simulated-time order, second by second: what the ex
 that second, then the traders. Orders of connected clients arrive in between, at the exchange's present.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from kalshi_daemon.clock import ElasticClock
+from kalshi_daemon.clock import Clock, ElasticClock
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.domain.window import Session
@@ -22,7 +22,7 @@ from kalshi_daemon.simulator.index_path import IndexPath
 from kalshi_daemon.simulator.index_replay import load_replay
 from kalshi_daemon.simulator.index_synthetic import synthesize_session
 from kalshi_daemon.simulator.instruments import contract_of
-from kalshi_daemon.simulator.listing import session_listing
+from kalshi_daemon.simulator.listing import GEOMETRY, Geometry, session_listing
 from kalshi_daemon.simulator.sim_orders import OrderSpec, TimeInForce
 from kalshi_daemon.simulator.traders import Crowd, Ladder, TraderMix
 from kalshi_daemon.simulator.true_law import TrueLaw
@@ -49,6 +49,7 @@ class WorldPlan:
     feed_api_key: str = "simulated-feed-key"
     mix: TraderMix = TraderMix()
     rules: Rules = DEFAULT_RULES
+    geometry: Mapping[str, Geometry] = field(default_factory=lambda: GEOMETRY)
     hold_for_follower_s: float = 0.0
 
 
@@ -77,7 +78,8 @@ class _Access:
 class World:
     """Everything but the sockets. `run_until(now)` is what the timekeeper drives."""
 
-    def __init__(self, plan: WorldPlan) -> None:
+    def __init__(self, plan: WorldPlan, time_of: Clock | None = None) -> None:
+        """`time_of` is the time the exchange and the feed tell; None: the elastic `clock`, which somebody steers."""
         self.plan = plan
         self.session, self.paths = _paths(plan)
         day = date.fromisoformat(self.session.day)
@@ -87,8 +89,9 @@ class World:
             raise ConfigurationError("--until", f"{plan.until} is not after --from {plan.start}")
         self.clock = ElasticClock(self.start_ns, plan.speed)
         spot = {index: path.previous_close for index, path in self.paths.items()}
-        listing = session_listing(day, spot)
-        self.exchange = Exchange(self.clock.now_ns, plan.seed, self._value_at, listing, rules=plan.rules)
+        listing = session_listing(day, spot, plan.geometry)
+        told: Clock = time_of or self.clock
+        self.exchange = Exchange(told.now_ns, plan.seed, self._value_at, listing, rules=plan.rules)
         self.account = self.exchange.open_account(API_ACCOUNT, START_CASH)
         laws = {index: TrueLaw(path) for index, path in self.paths.items()}
         self._crowd = Crowd(
@@ -109,7 +112,7 @@ class World:
             self.exchange.open_account(name, Dollars(0), keeps_history=False, checks_cash=False)
         self._now = self.start_ns
         self._access = _Access(self.exchange, lambda: self._now)
-        self.feed = FeedServer(self.paths, self.clock, plan.feed_api_key)
+        self.feed = FeedServer(self.paths, told, plan.feed_api_key)
 
     def run_until(self, now_ns: Nanos) -> None:
         """Execute everything up to and including `now_ns`, one second after the other."""
