@@ -1,0 +1,189 @@
+import pytest
+from structlog.testing import capture_logs
+
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.order import Status
+from kalshi_daemon.domain.window import Phase
+from kalshi_daemon.orders.cancelling import StopResult
+from kalshi_daemon.state import Position
+from kalshi_daemon.trader_inputs import tick_age
+from kalshi_daemon.units import SECOND, Count, Nanos
+from tests.trader.trader_rig import Rig
+
+
+@pytest.fixture
+def rig():
+    return Rig()
+
+
+async def test_a_window_is_scanned_when_it_opens_and_then_on_the_timer(rig):
+    async with rig.running():
+        rig.phase(Phase.OPEN)
+        await rig.pass_time(1)
+        assert rig.scans() == ["window_open"]
+        assert 1 <= len(rig.live()) <= 4
+        await rig.pass_time(178)
+        assert rig.scans() == ["window_open"]
+        await rig.pass_time(3)
+        assert rig.scans() == ["window_open", "timer"]
+    assert rig.state.counters.scans == 2
+    assert rig.state.counters.windows_scanned == {rig.event}
+
+
+async def test_a_quote_that_lost_its_edge_is_pulled_at_once_and_the_window_rescanned(rig):
+    async with rig.running():
+        rig.phase(Phase.OPEN)
+        await rig.pass_time(6)
+        before = {order.client_order_id for order in rig.live()}
+        rig.model.level += 40.0
+        rig.others_agree()
+        rig.trader.on_tick()
+        await rig.run_dry()
+        pulled = {name for names, reason in rig.notes.cancelled if reason == "edge_lost" for name in names}
+        assert pulled
+        assert pulled <= before
+        assert "edge_lost" in rig.scans()
+
+
+async def test_lost_edges_do_not_make_it_scan_without_a_pause(rig):
+    async with rig.running():
+        rig.phase(Phase.OPEN)
+        await rig.pass_time(1)
+        for second in range(20):
+            rig.model.level += 25.0 if second % 2 else -25.0
+            await rig.pass_time(1)
+        lost = [trigger for trigger in rig.scans() if trigger == "edge_lost"]
+        assert len(lost) <= 20 / 5 + 1
+
+
+async def test_a_stale_feed_pulls_what_rests_and_is_said_once(rig):
+    with capture_logs() as logs:
+        async with rig.running():
+            rig.phase(Phase.OPEN)
+            await rig.pass_time(2)
+            assert rig.live()
+            await rig.pass_time(10, fresh=False)
+            assert not rig.live()
+            assert any(reason.startswith("guard:feed_age") for _names, reason in rig.notes.cancelled)
+            assert rig.notes.monitored
+            await rig.pass_time(1)
+    closed = [e for e in logs if e["event"] == "guard.refused" and e["guard"] == "feed_age" and e["profile"] == ""]
+    opened = [e for e in logs if e["event"] == "guard.opened" and e["guard"] == "feed_age" and e["profile"] == ""]
+    assert len(closed) <= 2
+    assert closed[0]["measured"] > closed[0]["limit"]
+    assert len(opened) <= 1
+
+
+async def test_a_model_without_a_word_leaves_a_manifest_and_pulls(rig):
+    async with rig.running():
+        rig.phase(Phase.OPEN)
+        await rig.pass_time(2)
+        rig.model.silent = True
+        await rig.pass_time(1)
+        assert not rig.live()
+        await rig.pass_time(10)
+        plan, judgement, orders = rig.notes.manifests[-1]
+        assert plan.quotes == ()
+        assert orders == ()
+        assert judgement.accepted == ()
+
+
+async def test_the_cutoff_cancels_and_verifies_once(rig):
+    async with rig.running():
+        rig.phase(Phase.OPEN)
+        await rig.pass_time(2)
+        rig.phase(Phase.CUTOFF)
+        await rig.pass_time(5)
+        assert rig.notes.events_cancelled == [(rig.event, "cutoff", rig.window.gone_by_ns)]
+        assert not rig.live()
+    assert rig.state.counters.resting_after_cutoff_max == 0
+
+
+async def test_an_unverified_cutoff_is_loud_counted_and_tried_again(rig):
+    rig.notes.answers = [StopResult(verified=False, remaining=3, detail="no answer")]
+    with capture_logs() as logs:
+        async with rig.running():
+            rig.phase(Phase.CUTOFF)
+            await rig.pass_time(3)
+            assert len(rig.notes.events_cancelled) == 2
+    assert rig.state.counters.resting_after_cutoff_max == 3
+    assert [e["log_level"] for e in logs if e["event"] == "window.cutoff_UNVERIFIED"] == ["error"]
+
+
+async def test_a_window_that_is_shut_with_quotes_is_cleared(rig):
+    async with rig.running():
+        rig.phase(Phase.OPEN)
+        await rig.pass_time(2)
+        rig.phase(Phase.SHUT)
+        await rig.pass_time(2)
+        assert [reason for _event, reason, _by in rig.notes.events_cancelled] == ["shut"]
+
+
+async def test_the_kill_switch_cancels_everything_without_ending_the_task(rig):
+    async with rig.running():
+        rig.phase(Phase.OPEN)
+        await rig.pass_time(2)
+        rig.state.kill_switch = True
+        rig.trader.on_kill_switch(engaged=True)
+        await rig.pass_time(2)
+        assert rig.notes.all_cancelled == ["kill_switch"]
+        assert not rig.live()
+        rig.state.kill_switch = False
+        rig.trader.on_kill_switch(engaged=False)
+        await rig.pass_time(181)
+        assert rig.live(), "released, it quotes again at the next scan"
+
+
+async def test_leases_are_renewed_only_while_no_guard_wants_the_order_gone(rig):
+    async with rig.running():
+        rig.phase(Phase.OPEN)
+        await rig.pass_time(2)
+        order = rig.live()[0]
+        assert rig.trader.may_stay(order)
+        rig.phase(Phase.HOLD)
+        assert rig.trader.may_stay(order)
+        rig.phase(Phase.CUTOFF)
+        assert not rig.trader.may_stay(order)
+        rig.phase(Phase.OPEN)
+        rig.state.kill_switch = True
+        assert not rig.trader.may_stay(order)
+        rig.state.kill_switch = False
+        rig.state.latch.closed = True
+        assert not rig.trader.may_stay(order)
+
+
+async def test_an_event_is_over_once_nothing_of_ours_in_it_is_unpaid(rig):
+    position = Position("M", rig.event, "KXINXU", Count(100))
+    rig.state.ledger.positions["M"] = position
+    async with rig.running():
+        rig.phase(Phase.SETTLING)
+        await rig.pass_time(2)
+        assert rig.settled == []
+        position.settled = "yes"
+        rig.trader.on_orders_changed()
+        await rig.run_dry()
+        assert rig.settled[0] == rig.event
+
+
+async def test_progress_is_reported_while_the_feed_is_silent(rig):
+    async with rig.running():
+        await rig.pass_time(10, fresh=False)
+    assert rig.progress >= 10, "the watchdog is fed by the loop's own beat"
+
+
+async def test_nothing_is_cancelled_twice_while_a_cancel_is_under_way(rig):
+    async with rig.running():
+        rig.phase(Phase.OPEN)
+        await rig.pass_time(2)
+        for name, order in list(rig.state.orders.items()):
+            rig.state.orders[name] = type(order)(
+                **{slot: getattr(order, slot) for slot in order.__slots__} | {"status": Status.PENDING_CANCEL}
+            )
+        rig.model.silent = True
+        await rig.pass_time(3)
+        assert rig.notes.cancelled == []
+
+
+def test_the_age_of_a_missing_value_pays_for_nothing(rig):
+    rig.state.index[Index.SPX].last = None
+    assert tick_age(rig.state, rig.window, rig.clock.now_ns()) >= Nanos(86_400 * SECOND)
