@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from kalshi_daemon.artifacts import files
-from kalshi_daemon.artifacts.audit import read_audit
 from kalshi_daemon.artifacts.paths import ArtifactPaths
 from kalshi_daemon.artifacts.writer import BATCH_MOST, SIDE_FILES_EVERY
 from kalshi_daemon.clock import ManualClock
@@ -31,6 +30,7 @@ from tests.guardrails.guard_rig import (
     quote_of,
     window_of,
 )
+from tests.support.audit_trail import read_audit
 
 BOUND_S = 10.0
 
