@@ -108,6 +108,19 @@ async def test_one_fill_by_both_roads_counts_once(rig):
         await spin()
     assert rig.state.ledger.fills_total == 1
     assert rig.only().filled == 100
+    assert len(rig.said("fill")) == 1
+
+
+async def test_a_strangers_fill_listed_late_is_found_by_the_cursor_alone(rig):
+    """No order of ours tells that something is missing: only reading the last minutes again does."""
+    async with rig.running():
+        rig.venue.put_foreign(ticker(), name="by-hand")
+        fill = rig.venue.trade("by-hand", 100, stream=False)
+        rig.venue.hidden.add(fill.trade_id)
+        await rig.pass_time(150, step_ms=500)
+        rig.venue.hidden.clear()
+        await rig.pass_time(65, step_ms=500)
+    assert rig.state.ledger.positions[ticker()].count == 100
 
 
 async def test_a_fill_listed_late_is_still_found(rig):
@@ -151,8 +164,10 @@ async def test_one_odd_look_is_no_disagreement(rig):
 
         rig.venue.positions = once
         rig.manager.on_event(StreamUp(rig.clock.now_ns()))
-        await rig.pass_time(5)
-        assert rig.state.reconciliation.agreed
+        for _ in range(20):
+            await rig.pass_time(0.25)
+            assert rig.state.reconciliation.agreed
+        assert rig.venue.positions == honest, "the odd look was taken"
 
 
 async def test_a_listed_order_with_other_terms_is_a_disagreement(rig):
