@@ -142,8 +142,8 @@ class Rig:
             TraderParts(
                 state=self.state,
                 chain=guard_rig.chain_of(),
-                orders=self.notes,  # type: ignore[arg-type] - takes notes in its place
-                artifacts=self.notes,  # type: ignore[arg-type] - takes notes in its place
+                orders=self.notes,  # type: ignore[arg-type]  # takes notes in its place
+                artifacts=self.notes,  # type: ignore[arg-type]  # takes notes in its place
                 clock=self.clock,
                 pricing=settings.pricing,
                 guards=settings.guards,
@@ -186,8 +186,11 @@ class Rig:
         state = self.state
         for index in Index:
             index_state = state.index[index]
+            assert index_state.last is not None
             tick = replace(index_state.last, event_ns=now, recv_ns=now)
             index_state.last, index_state.changed_ns, index_state.recv_ns = tick, now, now
+        assert state.venue.status is not None
+        assert state.balance is not None
         state.venue.status = replace(state.venue.status, read_ns=now)
         state.balance = replace(state.balance, read_ns=now)
         state.reconciliation.checked_ns = now
