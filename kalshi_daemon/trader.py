@@ -79,13 +79,6 @@ class Trader:
 
     def on_phase(self, status: WindowStatus) -> None:
         """A window changed phase: scan what opened, cancel what closed, at once."""
-        log.info(
-            "window.phase",
-            window=status.window.event_ticker,
-            phase=status.phase.value,
-            reason=status.reason,
-            target_ns=status.window.target_ns,
-        )
         if status.phase is Phase.OPEN:
             for profile in self._profiles_of(status.window):
                 self._due[profile.name, status.window.event_ticker] = self._clock.now_ns()
@@ -170,7 +163,8 @@ class Trader:
         if closed:
             self._pull(orders, f"guard:{closed[0].guard}", group)
             return
-        lost = edge_lost(self._state, self._parts.pricing, window, orders, now)
+        resting = [order for order in orders if order.status is Status.RESTING]
+        lost = edge_lost(self._state, self._parts.pricing, window, resting, now)
         for order, reason in lost:
             self._triggers[order.profile, window.event_ticker] = "edge_lost"
             log.info("quote.edge_lost", client_order_id=order.client_order_id, market=order.market_ticker, why=reason)
