@@ -105,14 +105,17 @@ def apply_faults(exchange: Exchange, faults: Faults, hub: StreamHub, wish: Json)
     """Set what is named in `wish` and leave the rest. Raises KeyError, TypeError or ValueError for nonsense.
 
     refuse_cancels: bool; refuse_streams: HTTP status or 0; error_shape: nested|flat; string_429: bool;
-    inject: {operation, when, manner, status, code, times, hang_s} or a list of them; clear: true;
+    inject: {operation, when, manner, status, code, times, hang_s, lacks} or a list of them; clear: true;
     drop_streams: true; skip_seq: {channel, count}; series_fees: {series_ticker, fee_type, multiplier, in_s};
-    deactivate / activate: [tickers]; hold_settlement: {event_ticker, for_s}.
+    deactivate / activate: [tickers]; hold_settlement: {event_ticker, for_s};
+    stream: {muted: [channels], lag_s, duplicates, swaps} (pairs).
     """
     done: Json = {}
     if wish.get("clear"):
         faults.injections.clear()
         faults.refuse_cancels, faults.refuse_streams = False, 0
+        _bend_stream(faults, {"muted": [], "lag_s": 0, "duplicates": 0, "swaps": 0})
+    _bend_stream(faults, wish.get("stream", {}))
     faults.refuse_cancels = bool(wish.get("refuse_cancels", faults.refuse_cancels))
     faults.refuse_streams = int(wish.get("refuse_streams", faults.refuse_streams))
     faults.error_shape = ErrorShape(wish.get("error_shape", faults.error_shape))
@@ -143,7 +146,16 @@ def _injection(wanted: Json) -> Injection:
         code=str(wanted.get("code", "service_unavailable")),
         times=int(wanted.get("times", 1)),
         hang_s=float(wanted.get("hang_s", 30.0)),
+        lacks=str(wanted.get("lacks", "")),
     )
+
+
+def _bend_stream(faults: Faults, wanted: Json) -> None:
+    stream = faults.stream
+    stream.muted = frozenset(str(channel) for channel in wanted.get("muted", stream.muted))
+    stream.lag_s = float(wanted.get("lag_s", stream.lag_s))
+    stream.duplicates = int(wanted.get("duplicates", stream.duplicates))
+    stream.swaps = int(wanted.get("swaps", stream.swaps))
 
 
 def _change_fees(exchange: Exchange, wanted: Json) -> None:

@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.simulator.accounts import MICROS, Account
@@ -73,6 +74,13 @@ class Amendment:
     expires_ns: Nanos | None = None
 
 
+class Races(Protocol):
+    """Somebody who acts between the arrival of a member's request and its execution."""
+
+    def before_create(self, account_name: str, spec: OrderSpec, now_ns: Nanos) -> None: ...
+    def before_cancel(self, account_name: str, order_id: str, now_ns: Nanos) -> None: ...
+
+
 class Exchange:
     """Accounts, books and time in one place."""
 
@@ -90,6 +98,8 @@ class Exchange:
         self.accounts: dict[str, Account] = {}
         self.catalogue = Catalogue()
         self.orders_accepted = 0
+        self.races: Races | None = None
+        """Who gets in first, when somebody is to; see `races`."""
         self._clock_now = clock_now
         self._now = clock_now()
         self._rng = random.Random(seed)  # noqa: S311 - ids of a simulator, reproducible on purpose
@@ -186,6 +196,8 @@ class Exchange:
     def submit(self, account_name: str, spec: OrderSpec, at_ns: Nanos | None = None) -> Receipt:
         """Create an order. Never raises for what the venue refuses: see `Receipt.refusal`."""
         now = self.enter(at_ns)
+        if self.races is not None:
+            self.races.before_create(account_name, spec, now)
         account = self.accounts[account_name]
         market = self.catalogue.markets.get(spec.ticker)
         if market is None:
@@ -250,6 +262,8 @@ class Exchange:
     def cancel(self, account_name: str, order_id: str, at_ns: Nanos | None = None) -> CancelReceipt:
         """Cancel one order; 404 when it is unknown, executed or canceled, MARKET_INACTIVE once its market closed."""
         now = self.enter(at_ns)
+        if self.races is not None:
+            self.races.before_cancel(account_name, order_id, now)
         order, refusal = self._live_order(account_name, order_id, now)
         if refusal is not None or order is None:
             return CancelReceipt(order, refusal, at_ns=now)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from kalshi_daemon.simulator.sim_orders import Refusal
 
@@ -24,6 +25,10 @@ class Manner(StrEnum):
     """No answer until the client gives up, at most `hang_s` of real time."""
     GARBAGE = "garbage"
     """The right status and a body that is no JSON."""
+    CUT = "cut"
+    """Headers and half of the body, then the connection dies."""
+    LACK = "lack"
+    """The right answer without the field `lacks`, wherever it stands in it."""
 
 
 @dataclass(slots=True)
@@ -37,9 +42,26 @@ class Injection:
     code: str = "service_unavailable"
     times: int = 1
     hang_s: float = 30.0
+    lacks: str = ""
 
     def refusal(self) -> Refusal:
         return Refusal(self.status, self.code, self.code.replace("_", " "))
+
+
+@dataclass(slots=True)
+class StreamFaults:
+    """What happens to websocket frames that carry data; pings and answers to commands go on as ever."""
+
+    muted: frozenset[str] = frozenset()
+    """Channels whose frames are lost; their numbers are used up, so the first frame afterwards shows a gap."""
+    lag_s: float = 0.0
+    """Real seconds by which every frame comes late, in order."""
+    duplicates: int = 0
+    """Frames still to be sent twice."""
+    swaps: int = 0
+    """Pairs of frames still to be sent in the wrong order."""
+    affected: int = 0
+    """Frames that any of this has happened to."""
 
 
 class ErrorShape(StrEnum):
@@ -61,6 +83,7 @@ class Faults:
     string_429: bool = True
     """429 as `{"error": "too many requests"}`, the documented body."""
     injections: list[Injection] = field(default_factory=list)
+    stream: StreamFaults = field(default_factory=StreamFaults)
 
     def take(self, operation: str, when: When) -> Injection | None:
         """The first injection that fits, used up once; None when nothing goes wrong."""
@@ -71,3 +94,12 @@ class Faults:
                     del self.injections[place]
                 return found
         return None
+
+
+def without(body: Any, field_name: str) -> Any:  # noqa: ANN401 - JSON
+    """JSON without one field, at every depth."""
+    if isinstance(body, dict):
+        return {key: without(value, field_name) for key, value in body.items() if key != field_name}
+    if isinstance(body, list):
+        return [without(value, field_name) for value in body]
+    return body

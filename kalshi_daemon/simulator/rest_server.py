@@ -13,7 +13,7 @@ from aiohttp import web
 
 from kalshi_daemon.simulator.accounts import Account
 from kalshi_daemon.simulator.exchange import Exchange
-from kalshi_daemon.simulator.faults import ErrorShape, Faults, Injection, Manner, When
+from kalshi_daemon.simulator.faults import ErrorShape, Faults, Injection, Manner, When, without
 from kalshi_daemon.simulator.rate_buckets import TIERS, RateBuckets, Tier, cost_of
 from kalshi_daemon.simulator.rest_call import PREFIX, Answer, Call, Refused, Route, ok
 from kalshi_daemon.simulator.rest_market_data import MARKET_DATA_ROUTES
@@ -150,17 +150,33 @@ class RestServer:
             case Manner.GARBAGE:
                 status = 200 if answer is None else answer.status
                 return web.Response(body=b"<html>not the exchange", status=status, content_type="text/html")
+            case Manner.LACK if answer is not None:
+                return self._respond(route.operation, Answer(answer.status, without(answer.body, injected.lacks)))
+            case Manner.CUT:
+                return await self._cut(route, request, answer or self._envelope(injected.refusal()))
             case Manner.HANG:
                 waited = 0.0
                 while waited < injected.hang_s and not self._closing and request.transport is not None:
                     await asyncio.sleep(_HANG_STEP_S)
                     waited += _HANG_STEP_S
-            case Manner.DROP:
+            case Manner.DROP | Manner.LACK:
                 pass
         self.requests[f"{route.operation} dropped"] += 1
         if request.transport is not None:
             request.transport.abort()
         return self._respond(route.operation, self._envelope(_INTERNAL))
+
+    async def _cut(self, route: Route, request: web.Request, answer: Answer) -> web.StreamResponse:
+        self.requests[f"{route.operation} cut"] += 1
+        body = orjson.dumps(answer.body)
+        response = web.StreamResponse(status=answer.status)
+        response.content_type = "application/json"
+        response.content_length = len(body)
+        await response.prepare(request)
+        await response.write(body[: len(body) // 2])
+        if request.transport is not None:
+            request.transport.close()  # what was written still arrives; an abort would throw it away
+        return response
 
     async def _unknown(self, _request: web.Request) -> web.Response:
         return self._respond("unknown", self._envelope(NOT_FOUND))

@@ -16,7 +16,7 @@ from aiohttp import WSMsgType, web
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.simulator.accounts import Account, FillRecord
 from kalshi_daemon.simulator.exchange import Exchange
-from kalshi_daemon.simulator.faults import Faults
+from kalshi_daemon.simulator.faults import Faults, StreamFaults
 from kalshi_daemon.simulator.instruments import EventSpec, SimMarket
 from kalshi_daemon.simulator.listener import LifecycleEvent, TradeRecord
 from kalshi_daemon.simulator.order_groups import GroupEvent, OrderGroup
@@ -69,22 +69,53 @@ def frame_bytes(payload: bytes, opcode: int = _TEXT_FRAME) -> bytes:
 class Connection:
     """One client's outbox. Written from the loop's thread only."""
 
-    def __init__(self, account_name: str, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        account_name: str,
+        transport: asyncio.Transport,
+        loop: asyncio.AbstractEventLoop,
+        faults: StreamFaults | None = None,
+    ) -> None:
         self.account_name = account_name
         self.desk: CommandDesk | None = None
         self._transport = transport
         self._loop = loop
-        self._frames: deque[tuple[bytes, Subscription | None]] = deque()
+        self._faults = faults or StreamFaults()
+        self._frames: deque[tuple[bytes, Subscription | None, float]] = deque()
+        self._held_back: tuple[bytes, Subscription] | None = None
         self._flushing = False
 
     def push(self, frame: bytes, subscription: Subscription | None) -> None:
+        if subscription is None:
+            self._queue(frame, None)
+        elif subscription.channel in self._faults.muted:
+            self._faults.affected += 1
+        elif self._faults.swaps and self._held_back is None:
+            self._faults.swaps -= 1
+            self._held_back = frame, subscription
+        else:
+            self._queue(frame, subscription)
+            if self._faults.duplicates:
+                self._faults.duplicates -= 1
+                self._faults.affected += 1
+                self._queue(frame, subscription)
+            if self._held_back is not None:
+                late, self._held_back = self._held_back, None
+                self._faults.affected += 1
+                self._queue(*late)
+
+    def _queue(self, frame: bytes, subscription: Subscription | None) -> None:
         if subscription is not None:
             subscription.waiting += 1
-        self._frames.append((frame_bytes(frame), subscription))
+        due_s = 0.0
+        if self._faults.lag_s and subscription is not None:
+            self._faults.affected += 1
+            due_s = self._loop.time() + self._faults.lag_s
+        self._frames.append((frame_bytes(frame), subscription, due_s))
         self._flush_soon()
 
     def ping(self) -> None:
-        self._frames.append((frame_bytes(b"heartbeat", _PING_FRAME), None))
+        self._frames.append((frame_bytes(b"heartbeat", _PING_FRAME), None, 0.0))
         self._flush_soon()
 
     def overflowed(self, subscription: Subscription) -> None:
@@ -112,7 +143,12 @@ class Connection:
         self._flushing = False
         chunks = []
         while self._frames:
-            frame, subscription = self._frames.popleft()
+            wait_s = self._frames[0][2] - self._loop.time()
+            if wait_s > 0:
+                self._flushing = True
+                self._loop.call_later(wait_s, self._flush)
+                break
+            frame, subscription, _due_s = self._frames.popleft()
             chunks.append(frame)
             if subscription is not None:
                 subscription.waiting -= 1
@@ -160,7 +196,7 @@ class StreamHub:
         transport = request.transport
         if transport is None:
             return socket
-        connection = Connection(found, transport, asyncio.get_running_loop())
+        connection = Connection(found, transport, asyncio.get_running_loop(), self._faults.stream)
         desk = CommandDesk(self._exchange, self.board, connection, keep_empty_sides=self._keep_empty_sides)
         connection.desk = desk
         self.connections.add(connection)
