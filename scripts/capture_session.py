@@ -1,6 +1,6 @@
 """Draw the README's pictures from a real simulated session: the terminal table during it, and its last line.
 
-Usage: .venv/bin/python scripts/capture_session.py [--at 11:30] [--out docs/images] [--state-dir DIR]
+Usage: .venv/bin/python scripts/capture_session.py [--at 10:30] [--out docs/images] [--state-dir DIR]
 
 The table is what `make run` shows on a terminal: the daemon runs as ever, only the place where the table goes is
 another. Exits with the daemon's own code.
@@ -71,7 +71,7 @@ def last_line(log: Path) -> Group:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Draw the README's pictures from a real simulated session.")
-    parser.add_argument("--at", type=time.fromisoformat, default=time(11, 30), help="moment of the first, New York")
+    parser.add_argument("--at", type=time.fromisoformat, default=time(10, 30), help="moment of the first, New York")
     parser.add_argument("--out", type=Path, default=Path("docs/images"))
     parser.add_argument("--state-dir", type=Path, default=None, help="default: thrown away")
     args = parser.parse_args()
