@@ -19,7 +19,11 @@ def add_parser(subparsers: Subparsers) -> None:
         description="Quotes until told to stop. SIGTERM or Ctrl-C: new orders are blocked, everything is cancelled and "
         "verified with the exchange, the summary is the last line. Exit 0 only when verified; 3 when not.",
     )
-    parser.add_argument("--arm", action="store_true", help="live only: send orders (the config must acknowledge it)")
+    parser.add_argument(
+        "--arm",
+        action="store_true",
+        help="mode live: send orders (the config must acknowledge it); sim and demo need none",
+    )
     parser.add_argument(
         "--force-gate-pass", action="store_true", help="let the macro freshness guard through; no other guard, logged"
     )
@@ -27,7 +31,7 @@ def add_parser(subparsers: Subparsers) -> None:
     group.add_argument("--connect", metavar="ADMIN_URL", help="join a running simulate-exchange, follow its clock")
     group.add_argument("--seed", type=int, metavar="S", help="of the made-up session")
     group.add_argument("--speed", type=float, metavar="X", help="simulated seconds per second, at most")
-    group.add_argument("--session-date", type=a_date, metavar="D", help="which session (YYYY-MM-DD)")
+    group.add_argument("--session-date", type=a_date, metavar="D", help="which session, or day of the bars")
     group.add_argument("--from", dest="start", metavar="HH:MM", help="start of the simulated span, New York")
     group.add_argument("--until", metavar="HH:MM", help="end of the simulated span, New York")
     group.add_argument("--index-replay", type=Path, nargs="+", metavar="FILE", help="play real bars of these files")

@@ -21,8 +21,21 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--seed", type=int, default=7, metavar="S", help="of the session and its traders (7)")
     parser.add_argument("--speed", type=_speed, default=1.0, metavar="X", help="simulated seconds per second (1)")
     parser.add_argument("--session-date", type=a_date, metavar="D", help="YYYY-MM-DD (2026-11-23, or the bars' day)")
-    parser.add_argument("--from", dest="start", type=_clock_time, default=time(9, 25), metavar="HH:MM", help="09:25 ET")
-    parser.add_argument("--until", type=_clock_time, default=time(16, 5), metavar="HH:MM", help="16:05 ET")
+    parser.add_argument(
+        "--from",
+        dest="start",
+        type=_clock_time,
+        default=time(9, 25),
+        metavar="HH:MM",
+        help="start of the simulated span, New York (09:25)",
+    )
+    parser.add_argument(
+        "--until",
+        type=_clock_time,
+        default=time(16, 5),
+        metavar="HH:MM",
+        help="end of the simulated span, New York (16:05)",
+    )
     parser.add_argument(
         "--index-replay",
         type=Path,

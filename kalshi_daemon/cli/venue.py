@@ -42,7 +42,8 @@ def add_connect_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--connect",
         metavar="ADMIN_URL",
-        help="mode sim: the simulated exchange to ask, by the admin_url of its ready line (default: sim.connect)",
+        help="mode sim: the simulated exchange to ask, by the admin_url of its ready line (default: sim.connect, else "
+        "that of the run under way in the state directory)",
     )
 
 
