@@ -112,11 +112,11 @@ class KalshiStream:
         backoff = BACKOFF_FIRST
         refused = 0
         while True:
-            started = self._net_ns()
+            started = self._clock.mono_ns()
             try:
                 cause = await self._connection()
                 refused = 0
-                if self._net_ns() - started >= STEADY_AFTER:
+                if self._clock.mono_ns() - started >= STEADY_AFTER:
                     backoff = BACKOFF_FIRST
             except InvalidStatus as problem:
                 cause = f"handshake answered {problem.response.status_code}"
