@@ -152,7 +152,8 @@ class Life:
         failure: Exception | None = None
         try:
             async with asyncio.TaskGroup() as group:
-                await self._start(house, group)
+                # A task of its own, so that a stop asked for before READY is heard at once.
+                group.create_task(self._start(house, group), name="start")
                 if end_ns is not None:
                     group.create_task(self._end_at(end_ns), name="session_end")
                 await self.stop.wait()
@@ -234,6 +235,9 @@ class Life:
 
 
 def _exit_code(settings: Settings, stopped: StopResult, failure: Exception | None, summary: dict[str, Any]) -> ExitCode:
+    if isinstance(failure, AuthFailed):
+        # Nothing can be verified with a key that is refused, and restarting with it cannot help: 78, not UNVERIFIED.
+        return failure.exit_code
     if not stopped.verified:
         return ExitCode.UNVERIFIED
     if isinstance(failure, DaemonError):

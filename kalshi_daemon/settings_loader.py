@@ -95,7 +95,13 @@ def load_settings(
     settings = _validate(merged, origins)
     settings, defaulted = with_default_hosts(settings)
     origins.update(dict.fromkeys(defaulted, f"default of mode {settings.mode.value}"))
-    check_rules(settings, origins, kalshi=Credentials.KALSHI in needs, feed=Credentials.FEED in needs)
+    check_rules(
+        settings,
+        origins,
+        kalshi=Credentials.KALSHI in needs,
+        feed=Credentials.FEED in needs,
+        credentials_dir=credentials_dir,
+    )
     return LoadedSettings(settings, origins, config_path)
 
 

@@ -41,6 +41,8 @@ _PATH_ENDS: Final = {"kalshi.rest_url": "/trade-api/v2", "kalshi.ws_url": "/trad
 _LIVE_DOMAIN: Final = "kalshi.com"
 _DEMO_DOMAIN: Final = "kalshi.co"
 _KEY_MODES: Final = (0o600, 0o400)
+_GUARDED_KEY_MODE: Final = 0o440
+"""systemd (tmpfs instead of ramfs) lets the service's user read by an access list, which shows as a group bit."""
 _OPEN: Final = time(9, 30)
 _LAST: Final = time(16, 0)
 
@@ -62,13 +64,21 @@ def with_default_hosts(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
     ), filled
 
 
-def check_rules(settings: Settings, origins: Origins, *, kalshi: bool, feed: bool) -> None:
-    """Raise ConfigurationError for the first broken rule. `kalshi`, `feed`: demand their credentials (not in sim)."""
+def check_rules(
+    settings: Settings, origins: Origins, *, kalshi: bool, feed: bool, credentials_dir: Path | None = None
+) -> None:
+    """Raise ConfigurationError for the first broken rule.
+
+    kalshi, feed: demand their credentials (not in sim). credentials_dir: systemd's, which guards what lies in it.
+    """
     _check_addresses(settings, origins)
     _check_windows(settings, origins)
     _check_profiles(settings, origins)
     if settings.mode is not Mode.SIM:
         _check_credentials(settings, origins, kalshi=kalshi, feed=feed)
+        if (path := settings.kalshi.private_key_path) is not None:
+            guarded = credentials_dir is not None and path.is_relative_to(credentials_dir)
+            _check_key_file(path, origins, guarded=guarded)
 
 
 def is_loopback(host: str) -> bool:
@@ -169,11 +179,9 @@ def _check_credentials(settings: Settings, origins: Origins, *, kalshi: bool, fe
         raise _broken("kalshi.private_key_path", f"is required in mode {mode}", origins, fix)
     if feed and not settings.index_feed.api_key.get_secret_value():
         raise _broken("index_feed.api_key", f"is required in mode {mode}", origins, "KALSHI_DAEMON_INDEX_FEED__API_KEY")
-    if settings.kalshi.private_key_path is not None:
-        _check_key_file(settings.kalshi.private_key_path, origins)
 
 
-def _check_key_file(path: Path, origins: Origins) -> None:
+def _check_key_file(path: Path, origins: Origins, *, guarded: bool) -> None:
     key = "kalshi.private_key_path"
     try:
         found = path.stat()
@@ -182,7 +190,7 @@ def _check_key_file(path: Path, origins: Origins) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise _broken(key, f"{path} is not a file", origins)
     mode = stat.S_IMODE(found.st_mode)
-    if mode not in _KEY_MODES:
+    if mode not in _KEY_MODES and not (guarded and mode == _GUARDED_KEY_MODE):
         raise _broken(key, f"{path} has mode {mode:04o}, others could use the key", origins, f"chmod 600 {path}")
     if not os.access(path, os.R_OK):
         raise _broken(key, f"{path} cannot be read by this user", origins)

@@ -164,6 +164,19 @@ def test_a_private_key_others_could_use_is_refused(tmp_path, mode):
     assert line.startswith("environment KALSHI_DAEMON_KALSHI__PRIVATE_KEY_PATH: ")
 
 
+def test_a_key_that_systemd_guards_by_an_access_list_shows_a_group_bit_and_is_accepted(tmp_path):
+    path = tmp_path / "kalshi_private_key"
+    path.write_text("not read here")
+    path.chmod(0o440)
+    settings = load_settings(None, demo(tmp_path), tmp_path, {}, needs=Credentials.ALL).settings
+    assert settings.kalshi.private_key_path == path
+    named = demo(tmp_path, KALSHI_DAEMON_KALSHI__PRIVATE_KEY_PATH=str(path))
+    assert "has mode 0440" in refused(Credentials.ALL, **named), "anywhere else it is a group that can read"
+    path.chmod(0o444)
+    with pytest.raises(ConfigurationError, match="has mode 0444"):
+        load_settings(None, demo(tmp_path), tmp_path, {}, needs=Credentials.ALL)
+
+
 def test_a_missing_private_key_file_is_refused(tmp_path):
     assert "key.pem: No such file or directory" in refused(Credentials.ALL, **demo(tmp_path))
 
