@@ -25,7 +25,7 @@ VOLUME ["/state"]
 ENV PATH=/app/.venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
-# The daemon handles SIGTERM itself and has no children outside sim; give it time: docker stop -t 40.
+# The daemon handles SIGTERM itself and has no children outside sim; give it time: docker stop -t 45.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "-m", "kalshi_daemon.operations.healthcheck", "/state"]

@@ -204,7 +204,7 @@ class OrderSettings(Section):
     unknown_ask_after_ms: int = Field(500, ge=0)
     reconcile_every_s: float = Field(60.0, ge=1.0)
     stop_deadline_s: float = Field(20.0, ge=1.0, le=25.0)
-    """Sum of the shutdown ladder; stays below systemd's TimeoutStopSec (30 s) minus 5 s."""
+    """Cancel all and verify; with 10 s for comparing the books it stays below systemd's TimeoutStopSec (45 s)."""
     journal_synchronous: Literal["full", "normal"] = "full"
     batch_most: int = Field(10, ge=1, le=100)
 
