@@ -1,0 +1,63 @@
+import pytest
+
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.settings import Settings
+from kalshi_daemon.trader_inputs import edge_lost, markets_of, plan_of
+from tests.guardrails import guard_rig
+from tests.trader.trader_rig import Rig
+
+PRICING, GUARDS = Settings().pricing, Settings().guards
+
+
+@pytest.fixture
+def rig():
+    return Rig()
+
+
+def lost(rig, *orders):
+    return [reason for _order, reason in edge_lost(rig.state, PRICING, rig.window, list(orders), rig.clock.now_ns())]
+
+
+def test_a_quote_whose_market_is_no_longer_listed_cannot_stay(rig):
+    order = guard_rig.order_of()
+    del rig.state.venue.markets[order.market_ticker]
+    assert lost(rig, order) == ["not_listed"]
+
+
+def test_a_quote_whose_book_is_lost_cannot_stay(rig):
+    order = guard_rig.order_of()
+    rig.state.venue.books[order.market_ticker].synced = False
+    assert lost(rig, order) == ["stale_book"]
+    del rig.state.venue.books[order.market_ticker]
+    assert lost(rig, order) == ["stale_book"]
+
+
+def test_nothing_can_stay_that_cannot_be_priced(rig):
+    order = guard_rig.order_of()
+    rig.model.silent = True
+    assert lost(rig, order) == ["cannot_price"]
+    rig.model.silent = False
+    rig.state.venue.fees.clear()
+    assert lost(rig, order) == ["cannot_price"]
+    rig.state.calibration.clear()
+    assert lost(rig, order) == ["cannot_price"]
+
+
+def test_a_plan_without_a_forecast_or_fees_is_empty_and_says_which_window(rig):
+    def plan():
+        return plan_of(rig.state, PRICING, GUARDS, guard_rig.WIDE, rig.window, rig.clock.now_ns(), "p", "timer")
+
+    assert plan().looks
+    rig.state.venue.fees.clear()
+    empty = plan()
+    assert (empty.quotes, empty.looks, empty.window, empty.trigger) == ((), (), rig.window, "timer")
+    rig.state.index[Index.SPX].last = None
+    assert plan().quotes == ()
+
+
+def test_only_markets_with_a_followed_book_are_looked_at(rig):
+    before = markets_of(rig.state, rig.window)
+    gone = before[0].ticker
+    del rig.state.venue.books[gone]
+    plan = plan_of(rig.state, PRICING, GUARDS, guard_rig.WIDE, rig.window, rig.clock.now_ns(), "p", "timer")
+    assert {look.market_ticker for look in plan.looks} == {m.ticker for m in before} - {gone}
