@@ -6,12 +6,12 @@ that it meets the table without a step. Laws between two fitted horizons are mix
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log
+from math import log, pi
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
+from scipy.special import gammaln, stdtr, stdtrit
 
 from kalshi_daemon.calibration.constants_density import CLOSE_TABLES, HOUR_TABLES, LEVELS, ResidualTable
 
@@ -54,6 +54,17 @@ class ResidualLaw:
             found[above] = 1.0 - TAIL * stdtr(self.nu, -z[above] / self.scale) / stdtr(self.nu, -high / self.scale)
         return found
 
+    def log_density(self, z: Floats) -> Floats:
+        """ln of the derivative of `cdf`, shape (n,) -> (n,): constant between two nodes, a Student t in the tails."""
+        at = np.clip(np.searchsorted(self.nodes, z) - 1, 0, len(NODES) - 2)
+        found: Floats = np.log((NODES[at + 1] - NODES[at]) / (self.nodes[at + 1] - self.nodes[at]))
+        low, high = self.nodes[0], self.nodes[-1]
+        for outside, end in ((z < low, -low), (z > high, high)):
+            if outside.any():
+                share = TAIL / stdtr(self.nu, -end / self.scale)
+                found[outside] = log(share / self.scale) + _student_log_density(self.nu, z[outside] / self.scale)
+        return found
+
     def relative_square(self, z: float) -> float:
         """z^2 against what this law expects of it, capped at three sigma; its mean under the law is 1."""
         return min(z * z / self.second_moment, SQUARE_MOST) / self.capped_share
@@ -75,6 +86,12 @@ class ResidualLaw:
 def _student_quantiles(nu: float, probabilities: Floats) -> Floats:
     """The t quantile with its limit: scipy's `stdtrit` answers +inf at and next to probability 0."""
     found: Floats = np.where(probabilities > _PROBABILITY_LEAST, stdtrit(nu, probabilities), -np.inf)
+    return found
+
+
+def _student_log_density(nu: float, t: Floats) -> Floats:
+    constant = gammaln((nu + 1.0) / 2.0) - gammaln(nu / 2.0) - 0.5 * log(nu * pi)
+    found: Floats = constant - (nu + 1.0) / 2.0 * np.log1p(t * t / nu)
     return found
 
 

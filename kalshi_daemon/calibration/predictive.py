@@ -1,7 +1,7 @@
 """The law of the index at a fixing: level, sigma, residual law and online map put together (model.md 4.5 and 6)."""
 
 from dataclasses import dataclass
-from math import sqrt
+from math import log, sqrt
 from typing import Final
 
 import numpy as np
@@ -42,6 +42,13 @@ class PredictiveLaw:
         """P(settlement <= level), points, shape (n,) -> (n,). 0 at and below level 0; NaN stays NaN."""
         z = np.log(np.maximum(levels, _SMALLEST) / self.level) / self.sigma
         return self.pit_map.apply(self.residual.cdf(z))
+
+    def log_density(self, levels: Floats) -> Floats:
+        """ln of the density of ln(settlement / level) at these levels > 0 in points, shape (n,) -> (n,); nats."""
+        z = np.log(levels / self.level) / self.sigma
+        slope = self.pit_map.slope(self.residual.cdf(z))
+        found: Floats = self.residual.log_density(z) + np.log(slope) - log(self.sigma)
+        return found
 
     def quantiles(self, probabilities: Floats) -> Floats:
         """Levels in points at which the cdf takes these values, shape (n,) -> (n,); 0 gives 0, 1 gives inf."""

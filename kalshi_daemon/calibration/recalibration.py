@@ -39,6 +39,11 @@ class PitMap:
     def apply(self, u: Floats) -> Floats:
         return np.interp(u, GRID, self.knots)
 
+    def slope(self, u: Floats) -> Floats:
+        """W'(u), > 0; at a knot the one of the bin above it."""
+        found: Floats = BINS * np.diff(self.knots)[np.minimum((u * BINS).astype(np.int64), BINS - 1)]
+        return found
+
     def invert(self, w: Floats) -> Floats:
         return np.interp(w, self.knots, GRID)
 

@@ -41,6 +41,7 @@ COMMANDS: Final = (
     Command("kill", "engage the kill switch: no new orders, everything resting is cancelled"),
     Command("unkill", "release the kill switch"),
     Command("why", "the last decision for a market, guard by guard"),
+    Command("score", "score the model on bars, walk-forward, against two baselines"),
 )
 
 EXIT_CODES: Final = """\

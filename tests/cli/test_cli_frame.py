@@ -54,9 +54,9 @@ def failing_with(error: BaseException):
     return run
 
 
-def test_the_ten_commands_keep_their_names():
+def test_commands_keep_their_names():
     names = [command.name for command in COMMANDS]
-    assert " ".join(names) == "run simulate-exchange config windows orders resting cancel-all kill unkill why"
+    assert " ".join(names) == "run simulate-exchange config windows orders resting cancel-all kill unkill why score"
     assert COMMANDS[6].module == "kalshi_daemon.cli.cancel_all"
 
 

@@ -1,0 +1,98 @@
+"""`kalshi-daemon score`: how good the forecasts were on bars of any span, walk-forward, against two baselines."""
+
+import argparse
+from dataclasses import asdict
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kalshi_daemon.cli.common import Subparsers, UsageError, a_date
+from kalshi_daemon.cli.output import Column, Table, show
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.errors import ExitCode
+
+if TYPE_CHECKING:
+    from kalshi_daemon.research.score import ScoreRow
+
+_COLUMNS: Final = (
+    Column("target", style="bold"),
+    Column("min", right=True, style="bold"),
+    *(
+        Column(heading, right=True)
+        for heading in (
+            "n",
+            "CRPS bp",
+            "/ flat",
+            "/ EWMA",
+            "+-",
+            "log gain",
+            "+-",
+            "t CRPS",
+            "t log",
+            "PIT KS",
+            "90 %",
+            "99 %",
+        )
+    ),
+)
+_NOTES: Final = (
+    "/ flat, / EWMA: CRPS ratio to the 60-day Gaussian and to the tuned EWMA x session curve; below 1 is better.",
+    "log gain: nats per forecast over the EWMA baseline. Errors and t are clustered by day; half days are left out.",
+)
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "score",
+        help="score the model on bars, walk-forward, against two baselines",
+        description="Feeds bars through the model the daemon runs and scores every forecast at its fixing: the full "
+        "hours 55..2 minutes ahead, the close 360..2 minutes ahead. Every bar counts at its end, every baseline is "
+        "fitted on what lies before the forecast. Bars before --from warm the model up (250 sessions at most); the "
+        "flat baseline needs 60 of them.",
+    )
+    parser.add_argument("--data", metavar="PATH", type=Path, required=True, help="a bar file, or a folder of them")
+    parser.add_argument("--index", type=Index, choices=tuple(Index), required=True, help="the index they stand for")
+    parser.add_argument("--from", dest="first", metavar="D", type=a_date, required=True, help="first date scored")
+    parser.add_argument("--to", dest="last", metavar="D", type=a_date, required=True, help="last date scored")
+    parser.add_argument("--cold", action="store_true", help="start anew every morning, with today's bars alone")
+
+
+def run(args: argparse.Namespace) -> int:
+    from kalshi_daemon.research.bars import read_sample  # noqa: PLC0415 - numpy and pyarrow: `--help` need not pay
+    from kalshi_daemon.research.score import score  # noqa: PLC0415
+
+    first: date = args.first
+    last: date = args.last
+    if last < first:
+        raise UsageError(f"--from {first} --to {last} is not a span of days", "kalshi-daemon score")
+    sample = read_sample(args.data, args.index)
+    rows = score(sample, first, last, cold=args.cold)
+    data = {
+        "data": args.data,
+        "index": args.index,
+        "from": first,
+        "to": last,
+        "cold": args.cold,
+        "rows": [asdict(row) for row in rows],
+    }
+    show(args, data, Table(_COLUMNS, tuple(_cells(row) for row in rows), notes=_NOTES))
+    return ExitCode.OK
+
+
+def _cells(row: "ScoreRow") -> tuple[str, ...]:
+    return (
+        row.target,
+        f"{row.horizon_min}",
+        f"{row.n}",
+        f"{row.crps_bp:.2f}",
+        f"{row.crps_ratio_flat:.4f}",
+        f"{row.crps_ratio_ewma:.4f}",
+        f"{row.crps_ratio_ewma_se:.4f}",
+        f"{row.log_gain_ewma:+.4f}",
+        f"{row.log_gain_ewma_se:.4f}",
+        f"{row.dm_t_crps:+.1f}",
+        f"{row.dm_t_log:+.1f}",
+        f"{row.pit_ks:.4f}",
+        f"{row.cover90:.1f}",
+        f"{row.cover99:.1f}",
+    )

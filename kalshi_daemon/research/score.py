@@ -1,0 +1,286 @@
+"""Walk-forward scores of the rolling model against two baselines.
+
+The bars go through the very `RollingCalibration` the daemon runs. A forecast is asked for between two bars,
+when the model has seen nothing later than its instant, and what it said is kept as an immutable law; the fixing is read
+from the bars afterwards. A day's later bars cannot reach an earlier law: there is no other path from one to the other.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from math import log
+from typing import Final
+
+import numpy as np
+
+from kalshi_daemon.calibration.predictive import PredictiveLaw
+from kalshi_daemon.calibration.recalibration import BUCKETS, CASH_SCALE_PRIOR
+from kalshi_daemon.calibration.today import Events
+from kalshi_daemon.calibration.updater import RollingCalibration
+from kalshi_daemon.domain.window import Session
+from kalshi_daemon.errors import ConfigurationError
+from kalshi_daemon.research import metrics
+from kalshi_daemon.research.bars import Day, Sample
+from kalshi_daemon.research.baselines import Rivals, rivals_of
+from kalshi_daemon.research.releases import ReleaseEvents
+from kalshi_daemon.settings import CalibrationSettings
+from kalshi_daemon.units import HOUR, MINUTE, SECOND, Nanos
+from kalshi_daemon.windows.sessions import SessionTable
+
+HOUR_HORIZONS: Final = (55, 45, 30, 15, 10, 5, 2)
+CLOSE_HORIZONS: Final = (360, 240, 120, 55, 45, 30, 15, 10, 5, 2)
+"""Minutes to the fixing (model.md section 3)."""
+HOURLY: Final = "hour"
+CLOSE: Final = "close"
+WARM_UP_SESSIONS: Final = 250
+"""Days before the first scored one that the model sees, as far as there are any: what it learns has half-lives of at
+most 120 sessions."""
+STAND_IN_PRIOR: Final = (1.0,) * BUCKETS
+"""c^2 of a cold start on a future or a fund, whose minutes do not understate longer moves as those of an index do."""
+_PERCENT: Final = 100.0
+_BASIS_POINT: Final = 1e-4
+
+type Key = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """One target and horizon. Ratios below 1, gains above 0 and a negative `dm_t_crps` speak for the model."""
+
+    target: str
+    """hour: the next full hour, 10:00..16:00. close: the last fixing of the session."""
+    horizon_min: int
+    n: int
+    crps_bp: float
+    crps_ratio_flat: float
+    crps_ratio_ewma: float
+    crps_ratio_ewma_se: float
+    log_gain_flat: float
+    log_gain_ewma: float
+    log_gain_ewma_se: float
+    """Nats per forecast and its day-clustered standard error."""
+    dm_t_crps: float
+    dm_t_log: float
+    pit_ks: float
+    cover90: float
+    cover99: float
+    """Per cent."""
+    residual_rms: float
+    """Root mean square of x / sigma."""
+
+
+@dataclass(slots=True)
+class Record:
+    """Every forecast of one target and horizon, in order of time."""
+
+    row: list[int] = field(default_factory=list)
+    """Position of the day in the sample."""
+    start: list[int] = field(default_factory=list)
+    end: list[int] = field(default_factory=list)
+    """Bar boundaries of the forecast and of the fixing."""
+    x: list[float] = field(default_factory=list)
+    sigma: list[float] = field(default_factory=list)
+    crps: list[float] = field(default_factory=list)
+    log_score: list[float] = field(default_factory=list)
+    pit: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A forecast to make: after bar `start` for the end of bar `end`."""
+
+    key: Key
+    start: int
+    end: int
+    target_ns: Nanos
+
+
+def score(
+    sample: Sample,
+    first: date,
+    last: date,
+    *,
+    settings: CalibrationSettings | None = None,
+    events: Events | None = None,
+    cold: bool = False,
+) -> tuple[ScoreRow, ...]:
+    """A row per target and horizon with forecasts on regular sessions from `first` to `last`, both included.
+
+    `cold`: the model starts anew every morning, with nothing but the day's own bars. Raises ConfigurationError when
+    there is nothing to score.
+    """
+    records = walk(sample, first, last, settings=settings, events=events, cold=cold)
+    rivals = rivals_of([day for day in sample.days if day.session.day <= last.isoformat()])
+    rows = tuple(
+        row_of(key, records[key], rivals) for key in keys() if key in records and len(comparable(records[key], rivals))
+    )
+    if not rows:
+        raise ConfigurationError(
+            f"{first} .. {last}", "nothing to score in this span", "the flat baseline needs 60 whole days before it"
+        )
+    return rows
+
+
+def keys() -> tuple[Key, ...]:
+    return (*((HOURLY, horizon) for horizon in HOUR_HORIZONS), *((CLOSE, horizon) for horizon in CLOSE_HORIZONS))
+
+
+def model_of(
+    sample: Sample, settings: CalibrationSettings | None = None, events: Events | None = None
+) -> RollingCalibration:
+    """The daemon's model for this instrument.
+
+    A stand-in opens at the bell like its own market, so its first minute
+    counts, its last price is the fixing itself, and its minutes need no cash prior.
+    """
+    chosen = settings
+    if chosen is None:
+        chosen = CalibrationSettings() if sample.cash else _stand_in_settings()
+    table = _table(sample.days)
+    return RollingCalibration(
+        sample.index,
+        chosen,
+        table.session_of,
+        events=ReleaseEvents() if events is None else events,
+        scale_prior=CASH_SCALE_PRIOR if sample.cash else STAND_IN_PRIOR,
+    )
+
+
+def walk(
+    sample: Sample,
+    first: date,
+    last: date,
+    *,
+    settings: CalibrationSettings | None = None,
+    events: Events | None = None,
+    cold: bool = False,
+) -> Mapping[Key, Record]:
+    """Feed the days in order, warm-up included, and score every forecast of the days from `first` on."""
+    names = [day.session.day for day in sample.days]
+    begin = next((row for row, name in enumerate(names) if name >= first.isoformat()), len(names))
+    records: dict[Key, Record] = defaultdict(Record)
+    model = model_of(sample, settings, events)
+    for row in range(begin if cold else max(0, begin - WARM_UP_SESSIONS), len(names)):
+        day = sample.days[row]
+        if names[row] > last.isoformat():
+            break
+        if cold:
+            model = model_of(sample, settings, events)
+        marks = marks_of(day) if row >= begin and not day.session.half_day else ()
+        for mark, law in forecasts(model, day, marks):
+            _keep(records[mark.key], row, mark, law, day)
+    return records
+
+
+def forecasts(model: RollingCalibration, day: Day, marks: Sequence[Mark]) -> Sequence[tuple[Mark, PredictiveLaw]]:
+    """Feed one day; the laws of the marks whose instant was seen, made before any later bar was."""
+    due: dict[Nanos, list[Mark]] = defaultdict(list)
+    step = day.bar_seconds * SECOND
+    for mark in marks:
+        due[Nanos(day.session.open_ns + mark.start * step)].append(mark)
+    found: list[tuple[Mark, PredictiveLaw]] = []
+
+    def ask(now_ns: Nanos) -> None:
+        for mark in due.get(now_ns, ()):
+            law = model.forecast(now_ns, mark.target_ns)
+            if law is not None:
+                found.append((mark, law))
+
+    bell = day.bell(model.index)
+    if bell is not None:
+        model.on_tick(bell)
+        ask(bell.event_ns)
+    for bar in day.bars(model.index):
+        model.on_bar(bar)
+        ask(bar.end_ns)
+    return found
+
+
+def marks_of(day: Day) -> tuple[Mark, ...]:
+    """Every forecast of model.md section 3 whose instant and fixing both fall on bar boundaries with a price."""
+    known = np.isfinite(day.prices())
+    found: list[Mark] = []
+    for target_ns in fixings(day.session):
+        end = _boundary(day, target_ns)
+        horizons: Iterable[Key] = ((HOURLY, horizon) for horizon in HOUR_HORIZONS)
+        if target_ns == day.session.close_ns:
+            horizons = keys()
+        for key in horizons:
+            start = _boundary(day, Nanos(target_ns - key[1] * MINUTE))
+            if start is not None and end is not None and known[start] and known[end]:
+                found.append(Mark(key, start, end, target_ns))
+    return tuple(found)
+
+
+def fixings(session: Session) -> tuple[Nanos, ...]:
+    """10:00, 11:00 .. and the close."""
+    hours = range(session.open_ns + HOUR // 2, session.close_ns, HOUR)
+    return (*(Nanos(at) for at in hours), session.close_ns)
+
+
+def row_of(key: Key, record: Record, rivals: Rivals) -> ScoreRow:
+    """The figures of one target and horizon, over the forecasts that all three can make."""
+    use = comparable(record, rivals)
+    rows, start, end = (np.array(column, dtype=np.int64) for column in (record.row, record.start, record.end))
+    x, crps, log_score, pit = (
+        metrics.pooled(column)[use] for column in (record.x, record.crps, record.log_score, record.pit)
+    )
+    tuned, flat = rivals.tuned_sigma(rows, start, end)[use], rivals.flat_sigma(rows, start, end)[use]
+    rival = metrics.gaussian_crps(x, tuned)
+    gain = log_score - metrics.gaussian_log_score(x, tuned)
+    days = rows[use]
+    ratio, ratio_se = metrics.ratio_error(crps, rival, days)
+    gained, gained_se = metrics.clustered_mean(gain, days)
+    return ScoreRow(
+        target=key[0],
+        horizon_min=key[1],
+        n=len(use),
+        crps_bp=float(np.mean(crps)) / _BASIS_POINT,
+        crps_ratio_flat=float(np.mean(crps) / np.mean(metrics.gaussian_crps(x, flat))),
+        crps_ratio_ewma=ratio,
+        crps_ratio_ewma_se=ratio_se,
+        log_gain_flat=float(np.mean(log_score - metrics.gaussian_log_score(x, flat))),
+        log_gain_ewma=gained,
+        log_gain_ewma_se=gained_se,
+        dm_t_crps=metrics.diebold_mariano(crps - rival, days),
+        dm_t_log=metrics.diebold_mariano(gain, days),
+        pit_ks=metrics.ks_distance(pit),
+        cover90=_PERCENT * metrics.coverage(pit, 0.9),
+        cover99=_PERCENT * metrics.coverage(pit, 0.99),
+        residual_rms=float(np.sqrt(np.mean(np.square(x / metrics.pooled(record.sigma)[use])))),
+    )
+
+
+def comparable(record: Record, rivals: Rivals) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+    """Positions of the forecasts for which the flat baseline has its 60 days."""
+    return np.flatnonzero(np.isfinite(rivals.flat[np.array(record.row, dtype=np.int64)]))
+
+
+def _keep(record: Record, row: int, mark: Mark, law: PredictiveLaw, day: Day) -> None:
+    prices = day.prices()
+    fixing = float(prices[mark.end])
+    crps, log_score, pit = metrics.law_scores(law, fixing)
+    record.row.append(row)
+    record.start.append(mark.start)
+    record.end.append(mark.end)
+    record.x.append(log(fixing / law.level))
+    record.sigma.append(law.sigma)
+    record.crps.append(crps)
+    record.log_score.append(log_score)
+    record.pit.append(pit)
+
+
+def _boundary(day: Day, at_ns: Nanos) -> int | None:
+    """The number of the bar that ends at this instant (0: the bell), None when no bar could."""
+    whole, part = divmod(at_ns - day.session.open_ns, day.bar_seconds * SECOND)
+    return whole if part == 0 and 0 <= whole <= day.slots else None
+
+
+def _stand_in_settings() -> CalibrationSettings:
+    return CalibrationSettings(first_minute_excluded=False, settlement_basis_bp=0.0)
+
+
+def _table(days: Sequence[Day]) -> SessionTable:
+    sessions = [day.session for day in days]
+    return SessionTable(sessions, start_ns=sessions[0].open_ns, end_ns=Nanos(sessions[-1].close_ns + 1))
