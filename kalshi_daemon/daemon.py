@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from kalshi_daemon.assembly import Endpoints, House, Plan, build_house
 from kalshi_daemon.clock import Clock, SystemClock
-from kalshi_daemon.errors import AuthFailed, ConfigurationError, DaemonError, ExitCode, FeedAuthFailed
+from kalshi_daemon.errors import AuthFailed, ConfigurationError, DaemonError, ExitCode, FeedAuthFailed, VenueUnreachable
 from kalshi_daemon.kalshi.auth import load_signer
 from kalshi_daemon.kalshi.transport import open_session
 from kalshi_daemon.operations.healthcheck import HEARTBEAT_NAME
@@ -78,10 +78,20 @@ async def run_daemon(settings: Settings, options: RunOptions) -> ExitCode:
                 return await run.trade(where, http, end_ns=None)
             async with asyncio.TaskGroup() as group:
                 follower = ClockFollower(f"{address.admin_url}/clock", elastic, busy=run.busy)
-                following = group.create_task(follower.run(), name="clock")
+                following = group.create_task(_follow(follower, run), name="clock")
                 code = await run.trade(where, http, end_ns=address.end_ns)
                 following.cancel()
             return code
+
+
+async def _follow(follower: ClockFollower, run: "Life") -> None:
+    """Simulated time that ends or breaks off is one more reason to stop, and never a way around the cancelling."""
+    try:
+        await follower.run()
+    except VenueUnreachable as problem:
+        run.fail(problem)
+    else:
+        run.stop.ask("simulated time ended")
 
 
 class Life:
@@ -113,6 +123,12 @@ class Life:
         self._beat_ns = Nanos(0)
         self.house: House | None = None
         """Its parts, once they are built."""
+        self._failure: Exception | None = None
+
+    def fail(self, problem: Exception) -> None:
+        """Something outside the working tasks broke: stop in order, and let the exit code tell why."""
+        self._failure = self._failure or problem
+        self.stop.ask(f"failed: {type(problem).__name__}")
 
     def busy(self) -> bool:
         """Whether a request is on the wire: simulated time then waits for its answer."""
@@ -162,6 +178,7 @@ class Life:
             pass
         except* Exception as died:  # noqa: BLE001 - whatever a task died of, the way down is the same
             failure = _first(died)
+        failure = failure or self._failure
         if failure is not None:
             if not self.state.latch.closed:
                 self.stop.ask(f"task died: {type(failure).__name__}")
