@@ -232,6 +232,7 @@ class _Builder:
             ids=ClientOrderIds(self._plan.entropy),
             on_change=self._board.on_orders_changed,
             audit=artifacts.audit,
+            profiles=tuple(profile.name for profile in profiles_of(settings)),
             renew_allowed=self._board.renewal_allowed,
         )
         return journal, orders

@@ -207,6 +207,10 @@ class OrderSettings(Section):
     """Cancel all and verify; with 10 s for comparing the books it stays below systemd's TimeoutStopSec (45 s)."""
     journal_synchronous: Literal["full", "normal"] = "full"
     batch_most: int = Field(10, ge=1, le=100)
+    groups: Literal["required", "off"] = "required"
+    """Whether every quote belongs to an order group of its profile; "off" for a venue that refuses them."""
+    group_contracts_limit: int = Field(20, ge=1, le=1_000_000)
+    """The exchange cancels a profile's quotes once more contracts than this trade within its rolling 15 s."""
 
 
 class SimSettings(Section):

@@ -131,6 +131,27 @@ class ReconciliationState:
     """The disagreement with both numbers; "" when agreed."""
 
 
+@dataclass(frozen=True, slots=True)
+class GroupHalt:
+    """A profile whose order group was triggered. Ended by `kalshi-daemon reset-group` and nothing else."""
+
+    at_ns: Nanos
+    """When we noticed; names this halt in a request to end it."""
+    reason: str
+
+
+@dataclass(slots=True)
+class OrderGroupState:
+    """The exchange-side brakes, by `orders.manager`."""
+
+    required: bool = True
+    """Whether a quote may only be sent with an order group."""
+    ids: dict[str, str] = field(default_factory=dict)
+    """Profile -> its order group at the exchange; absent while it is not known to exist."""
+    halted: dict[str, GroupHalt] = field(default_factory=dict)
+    """Profile -> why it must not quote. Survives restarts in the journal."""
+
+
 @dataclass(slots=True)
 class Latch:
     """The one way to stop ordering. Once closed for good it never opens again in this process."""
@@ -186,6 +207,8 @@ class DaemonState:
     ledger: LedgerState = field(default_factory=LedgerState)
     """By `orders.manager`."""
     reconciliation: ReconciliationState = field(default_factory=ReconciliationState)
+    """By `orders.manager`."""
+    order_groups: OrderGroupState = field(default_factory=OrderGroupState)
     """By `orders.manager`."""
     last_mid: dict[tuple[str, str], Price] = field(default_factory=dict)
     """By `trader`: (profile, market_ticker) -> mid at the previous look."""

@@ -99,7 +99,7 @@ class Trader:
         status = self._state.windows.get(order.event_ticker)
         if status is None or status.phase not in _QUOTABLE or self._state.latch.closed:
             return False
-        verdicts = self._parts.chain.judge_resting(self._state, status.window, self._clock.now_ns())
+        verdicts = self._parts.chain.judge_resting(self._state, order.profile, status.window, self._clock.now_ns())
         # In the hold phase no new quotes are made, but what rests may stay until the cutoff.
         return all(verdict.allows or verdict.guard == WindowOpen.name for verdict in verdicts)
 
@@ -156,14 +156,22 @@ class Trader:
             self._parts.on_settled(event_ticker)
 
     def _judge_resting(self, window: Window, orders: list[Order], now: Nanos, group: asyncio.TaskGroup) -> None:
-        verdicts = self._parts.chain.judge_resting(self._state, window, now)
-        closed = tuple(v for v in verdicts if not v.allows and v.closing is Closing.PULL)
-        if self._say_refusals(("resting", window.event_ticker), closed, window, ""):
-            self._parts.artifacts.monitors(window, verdicts)
-        if closed:
-            self._pull(orders, f"guard:{closed[0].guard}", group)
-            return
-        resting = [order for order in orders if order.status is Status.RESTING]
+        staying: list[Order] = []
+        pulling: dict[str, Verdict] = {}
+        worst: tuple[Verdict, ...] = ()
+        for profile in dict.fromkeys(order.profile for order in orders):
+            own = [order for order in orders if order.profile == profile]
+            verdicts = self._parts.chain.judge_resting(self._state, profile, window, now)
+            closed = [v for v in verdicts if not v.allows and v.closing is Closing.PULL]
+            if closed:
+                self._pull(own, f"guard:{closed[0].guard}", group)
+            else:
+                staying += own
+            worst = verdicts if closed or not worst else worst
+            pulling |= {verdict.guard: verdict for verdict in closed}
+        if self._say_refusals(("resting", window.event_ticker), tuple(pulling.values()), window, ""):
+            self._parts.artifacts.monitors(window, worst)
+        resting = [order for order in staying if order.status is Status.RESTING]
         lost = edge_lost(self._state, self._parts.pricing, window, resting, now)
         for order, reason in lost:
             self._triggers[order.profile, window.event_ticker] = "edge_lost"

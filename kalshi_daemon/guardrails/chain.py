@@ -26,7 +26,7 @@ from kalshi_daemon.guardrails.guard import (
     WindowGuard,
 )
 from kalshi_daemon.guardrails.market_data import FeedAge, FeedMoving, MacroFresh, ModelHealthy
-from kalshi_daemon.guardrails.permission import Armed, KillSwitch, LatchOpen, Reconciled
+from kalshi_daemon.guardrails.permission import Armed, KillSwitch, LatchOpen, OrderGroup, Reconciled
 from kalshi_daemon.guardrails.quote_rules import BookSane, ImpactCap, LotsPerQuote, MakerOnly, MinEv, UniqueBins
 from kalshi_daemon.guardrails.timing import ClocksAgree, InSession, WindowOpen
 from kalshi_daemon.settings import Settings
@@ -82,11 +82,15 @@ class Chain:
         Raises AssertionError for a window of a series the profile does not quote: a bug of the caller.
         """
         assert window.series.ticker in profile.series, f"{profile.name} does not quote {window.series.ticker}"
-        return self._judge(self.window_guards, state, window, now)
+        return self._judge(self.window_guards, state, profile.name, window, now)
 
-    def judge_resting(self, state: DaemonState, window: Window, now: Nanos) -> tuple[Verdict, ...]:
-        """What the guards that may pull say, in order: pull when one does not allow and its closing is PULL."""
-        return self._judge(tuple(guard for guard in self.window_guards if guard.pulls), state, window, now)
+    def judge_resting(self, state: DaemonState, profile: str, window: Window, now: Nanos) -> tuple[Verdict, ...]:
+        """What the guards that may pull say about a profile's resting quotes, in order.
+
+        Pull when one does not allow and its closing is PULL. `profile` is the name an order carries.
+        """
+        guards = tuple(guard for guard in self.window_guards if guard.pulls)
+        return self._judge(guards, state, profile, window, now)
 
     def judge_plan(self, state: DaemonState, plan: QuotePlan, now: Nanos) -> Judgement:
         """Judge the plan's window, then each quote in order, counting the quotes accepted before it.
@@ -106,9 +110,9 @@ class Chain:
         return Judgement(plan_verdicts, tuple(judged), accepted)
 
     def _judge(
-        self, guards: tuple[WindowGuard, ...], state: DaemonState, window: Window, now: Nanos
+        self, guards: tuple[WindowGuard, ...], state: DaemonState, profile: str, window: Window, now: Nanos
     ) -> tuple[Verdict, ...]:
-        context = WindowContext(window, partial(self.memo.of, state))
+        context = WindowContext(window, partial(self.memo.of, state), profile)
         return tuple(_protected(guard, partial(guard.judge_window, state, context, now)) for guard in guards)
 
     def _judge_quote(
@@ -135,6 +139,7 @@ def build_chain(settings: Settings, *, session_of: SessionLookup, release_near: 
             Armed(),
             KillSwitch(),
             LatchOpen(),
+            OrderGroup(),
             ExchangeTrading(from_s(guards.exchange_status_age_most_s)),
             WindowOpen(),
             InSession(session_of),

@@ -33,6 +33,8 @@ class WindowContext:
     window: Window
     exposure: Callable[[], Exposure]
     """All positions and live orders; summed up when first asked, then kept."""
+    profile: str
+    """Whose quotes it is about."""
 
 
 @dataclass(frozen=True, slots=True)

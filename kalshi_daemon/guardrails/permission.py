@@ -1,4 +1,4 @@
-"""May this process send orders at all: armed, kill switch, latch, and books that agree with the exchange's."""
+"""May this process send orders at all: armed, kill switch, latch, brakes, and books that agree with the exchange's."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -53,6 +53,30 @@ class LatchOpen:
     def judge_window(self, state: DaemonState, _context: WindowContext, _now: Nanos) -> Verdict:
         latch = state.latch
         return answer(self, "closed" if latch.closed else "open", "open", passed=not latch.closed, note=latch.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class OrderGroup:
+    """Refuse a profile whose order group at the exchange was triggered, or that has none while groups are required.
+
+    Triggered: more contracts of it traded within seconds than its limit. The exchange has cancelled its orders; what we
+    still believe to rest is pulled, and nothing but a person's reset ends the halt.
+    """
+
+    name: ClassVar[str] = "order_group"
+    pulls: ClassVar[bool] = True
+
+    def judge_window(self, state: DaemonState, context: WindowContext, _now: Nanos) -> Verdict:
+        groups, wanted = state.order_groups, "untriggered"
+        halt = groups.halted.get(context.profile)
+        if halt is not None:
+            note = f"{halt.reason}; `kalshi-daemon reset-group {context.profile}` ends it"
+            return refuse(self, "triggered", wanted, closing=Closing.PULL, note=note)
+        if not groups.required:
+            return answer(self, "off", wanted, passed=True)
+        if context.profile not in groups.ids:
+            return refuse(self, None, wanted, note="the profile has no order group at the exchange yet")
+        return answer(self, wanted, wanted, passed=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,8 @@ from kalshi_daemon.errors import StateCorrupt
 from kalshi_daemon.orders.journal_rows import (
     FILL_COLUMNS,
     ORDER_COLUMNS,
+    GroupIntent,
+    GroupRow,
     fill_of_row,
     fill_row,
     order_of_row,
@@ -24,6 +26,7 @@ from kalshi_daemon.orders.journal_rows import (
 )
 from kalshi_daemon.orders.journal_schema import MIGRATIONS
 from kalshi_daemon.orders.ledger import BookedFill, Inherited, Result
+from kalshi_daemon.state import GroupHalt
 from kalshi_daemon.units import Count, Dollars, Nanos
 
 ROWS_MOST: Final = 200_000
@@ -250,6 +253,47 @@ class Journal:
 
     def set_cursor(self, name: str, value: Nanos) -> None:
         self._do("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (name, value))
+
+    # --- order groups -------------------------------------------------------------------------------------------------
+
+    def groups(self) -> list[GroupRow]:
+        """Every order group we made or took over and did not delete, newest first."""
+        sql = "SELECT order_group_id, profile, contracts_limit, created_ns FROM order_groups ORDER BY created_ns DESC"
+        return [GroupRow(made, profile, Count(limit), Nanos(at)) for made, profile, limit, at in self._rows(sql)]
+
+    def intend_group(self, intent: GroupIntent) -> None:
+        """Write down that a group is about to be created."""
+        values = (intent.profile, intent.at_ns, json.dumps(sorted(intent.listed_before)))
+        self._do("INSERT OR REPLACE INTO group_creates VALUES (?, ?, ?)", values)
+
+    def group_intents(self) -> dict[str, GroupIntent]:
+        """Creates that never got an answer, by profile."""
+        rows = self._rows("SELECT profile, at_ns, listed_before FROM group_creates")
+        return {profile: GroupIntent(profile, Nanos(at), frozenset(json.loads(ids))) for profile, at, ids in rows}
+
+    def forget_group_intent(self, profile: str) -> None:
+        self._do("DELETE FROM group_creates WHERE profile = ?", (profile,))
+
+    def record_group(self, group: GroupRow) -> None:
+        """Write down a group that exists; a create of its profile that was under way is over."""
+        with self.transaction():
+            values = (group.order_group_id, group.profile, group.contracts_limit, group.created_ns)
+            self._do("INSERT OR REPLACE INTO order_groups VALUES (?, ?, ?, ?)", values)
+            self.forget_group_intent(group.profile)
+
+    def forget_group(self, order_group_id: str) -> None:
+        self._do("DELETE FROM order_groups WHERE order_group_id = ?", (order_group_id,))
+
+    def halt(self, profile: str, halt: GroupHalt) -> None:
+        self._do("INSERT OR REPLACE INTO group_halts VALUES (?, ?, ?)", (profile, halt.at_ns, halt.reason))
+
+    def halts(self) -> dict[str, GroupHalt]:
+        """Profiles that must not quote before they are reset."""
+        rows = self._rows("SELECT profile, at_ns, reason FROM group_halts")
+        return {profile: GroupHalt(Nanos(at), reason) for profile, at, reason in rows}
+
+    def end_halt(self, profile: str) -> None:
+        self._do("DELETE FROM group_halts WHERE profile = ?", (profile,))
 
     def forget(self, before_ns: Nanos) -> None:
         """Drop what ended before `before_ns`: events, ended orders, and settled markets with their fills."""

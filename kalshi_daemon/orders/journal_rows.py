@@ -1,6 +1,7 @@
 """Orders and fills as rows of the journal and back. Columns in the order of the values."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from kalshi_daemon.domain.order import Fill, Order, Status
@@ -16,6 +17,25 @@ FILL_COLUMNS: Final = (
     "trade_id, order_id, client_order_id, market_ticker, event_ticker, series_ticker, side, price, count, fee,"
     " is_taker, event_ns"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRow:
+    """An order group of ours at the exchange; the limit in 1/100 contract."""
+
+    order_group_id: str
+    profile: str
+    contracts_limit: Count
+    created_ns: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class GroupIntent:
+    """A group create about to be sent, and which groups there were before it."""
+
+    profile: str
+    at_ns: Nanos
+    listed_before: frozenset[str]
 
 
 def order_row(order: Order) -> tuple[Any, ...]:

@@ -84,4 +84,28 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         value           INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     """,
+    """
+    -- every order group this daemon made or took over, until it is deleted at the exchange
+    CREATE TABLE order_groups (
+        order_group_id  TEXT PRIMARY KEY,
+        profile         TEXT NOT NULL,
+        contracts_limit INTEGER NOT NULL,
+        created_ns      INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    -- a create that is under way: the exchange may have made a group whose id we never heard
+    CREATE TABLE group_creates (
+        profile         TEXT PRIMARY KEY,
+        at_ns           INTEGER NOT NULL,
+        -- JSON list of the groups that existed before
+        listed_before   TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    -- profiles whose group was triggered, until reset-group
+    CREATE TABLE group_halts (
+        profile         TEXT PRIMARY KEY,
+        at_ns           INTEGER NOT NULL,
+        reason          TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
 )

@@ -17,12 +17,21 @@ from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Quote
 from kalshi_daemon.errors import AuthFailed, VenueError
-from kalshi_daemon.events import FillEvent, MarketLifecycle, StreamDown, StreamUp, UserOrder, VenueEvent
+from kalshi_daemon.events import (
+    FillEvent,
+    MarketLifecycle,
+    OrderGroupUpdate,
+    StreamDown,
+    StreamUp,
+    UserOrder,
+    VenueEvent,
+)
 from kalshi_daemon.orders.asking import Asker
 from kalshi_daemon.orders.books import Books
 from kalshi_daemon.orders.bounded import DeadlinePassed, within
 from kalshi_daemon.orders.cancelling import Canceller, StopResult, VenueOrders
 from kalshi_daemon.orders.desk import Audit, Desk
+from kalshi_daemon.orders.groups import Groups
 from kalshi_daemon.orders.ids import is_ours
 from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.orders.leases import Leases
@@ -31,7 +40,7 @@ from kalshi_daemon.orders.placing import Placer
 from kalshi_daemon.orders.proving import BooksCheck, Prover, SessionTotals
 from kalshi_daemon.orders.reconciling import Reconciler
 from kalshi_daemon.orders.settling import Settler
-from kalshi_daemon.settings import OrderSettings
+from kalshi_daemon.settings import OrderSettings, ProfilesSettings
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
 
@@ -44,8 +53,8 @@ EVENTS_MOST: Final = 10_000
 START_WITHIN: Final = Nanos(30 * SECOND)
 START_PAUSE: Final = SECOND
 _EXPIRED: Final = "ExpiryCancel"
-_Wanted = FillEvent | UserOrder | MarketLifecycle | StreamUp | StreamDown
-_WANTED: Final = (FillEvent, UserOrder, MarketLifecycle, StreamUp, StreamDown)
+_Wanted = FillEvent | UserOrder | MarketLifecycle | OrderGroupUpdate | StreamUp | StreamDown
+_WANTED: Final = (FillEvent, UserOrder, MarketLifecycle, OrderGroupUpdate, StreamUp, StreamDown)
 
 
 def _always(_order: Order) -> bool:
@@ -53,7 +62,10 @@ def _always(_order: Order) -> bool:
 
 
 class OrderManager:
-    """Owns `state.orders`, `state.ledger`, `state.reconciliation`, `state.balance` and the order counters."""
+    """Owns `state.orders`, `ledger`, `reconciliation`, `balance`, `order_groups` and the order counters.
+
+    `profiles` are the enabled ones: each gets an order group at the exchange.
+    """
 
     def __init__(
         self,
@@ -66,6 +78,7 @@ class OrderManager:
         ids: Callable[[], str],
         on_change: Callable[[], None],
         audit: Audit,
+        profiles: Sequence[str] = tuple(ProfilesSettings.model_fields),
         renew_allowed: Callable[[Order], bool] = _always,
     ) -> None:
         self._state = state
@@ -74,7 +87,8 @@ class OrderManager:
         self._desk = Desk(state, journal, clock, audit, on_change)
         self._books = Books(self._desk, settings.scope)
         self._asker = Asker(self._desk, api, settings)
-        self._placer = Placer(self._desk, api, settings, ids)
+        self._groups = Groups(self._desk, api, settings, profiles)
+        self._placer = Placer(self._desk, api, settings, ids, self._groups)
         self._canceller = Canceller(self._desk, api, settings, self._asker, self._placer)
         self._settler = Settler(self._desk, self._books, api)
         self._reconciler = Reconciler(
@@ -94,10 +108,12 @@ class OrderManager:
         """Load the journal and make it and the exchange agree. To be awaited before anything is quoted.
 
         Returns also on a confirmed disagreement: `state.reconciliation` then keeps the guards shut. Raises
-        StateCorrupt, AuthFailed, or what the exchange last said when it could not be read within START_WITHIN.
+        StateCorrupt, AuthFailed, ConfigurationError when the exchange refuses order groups, or what it last said when
+        it could not be read within START_WITHIN.
         """
         orders = self._desk.load()
         self._books.load()
+        self._groups.load()
         log.info("orders.loaded", live=orders, open_positions=len(list(self._books.ledger.open_positions())))
         deadline = Nanos(self._clock.now_ns() + START_WITHIN)
         problem: Exception | None = None
@@ -116,6 +132,7 @@ class OrderManager:
             await self._clock.sleep(START_PAUSE)
         if problem is not None:
             raise problem
+        await self._groups.start()
         self._prover.begin()
 
     async def _first_look(self) -> None:
@@ -133,6 +150,7 @@ class OrderManager:
                 ("cancels", self._canceller.turn),
                 ("asking", self._asker.turn),
                 ("leases", self._leases.turn),
+                ("groups", self._groups.turn),
                 ("look", self._look),
             ):
                 group.create_task(self._loop(turn), name=f"orders.{name}")
@@ -182,6 +200,10 @@ class OrderManager:
         """Cancel everything in scope and verify with the exchange. Always returns, at the latest at the deadline."""
         return await self._canceller.cancel_all(reason, deadline_ns)
 
+    async def reset_group(self, profile: str, halted_ns: Nanos) -> bool:
+        """End the halt of a profile that began at `halted_ns`, because a person asked. False: ask again later."""
+        return await self._groups.reset(profile, halted_ns)
+
     def summary(self) -> SessionTotals:
         """The session's numbers so far."""
         return self._prover.totals()
@@ -224,6 +246,8 @@ class OrderManager:
                 self._take_order(event)
             case MarketLifecycle():
                 self._settler.on_lifecycle(event)
+            case OrderGroupUpdate():
+                self._groups.on_update(event)
             case StreamUp() | StreamDown():
                 # What happened while nobody listened is in the exchange's lists.
                 self._look_soon()

@@ -6,6 +6,7 @@ orders ends the call with its own outcome in the journal: acked, refused, not se
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final, assert_never
 
 import structlog
@@ -18,6 +19,7 @@ from kalshi_daemon.kalshi.api import OrderApi
 from kalshi_daemon.orders.ambiguity import Meaning, Operation, reject_reason, rule
 from kalshi_daemon.orders.bounded import TROUBLE
 from kalshi_daemon.orders.desk import Desk
+from kalshi_daemon.orders.groups import Groups
 from kalshi_daemon.orders.lifecycle import Acked, Event, NotSent, OutcomeUnknown, Rejected, Sent
 from kalshi_daemon.settings import OrderSettings
 from kalshi_daemon.units import SECOND, Nanos, from_s
@@ -31,11 +33,14 @@ SHORTEST_LIFE: Final = Nanos(2 * SECOND)
 class Placer:
     """Sends creates. `events_closed` and `blackout_until` are set by the cancelling side."""
 
-    def __init__(self, desk: Desk, api: OrderApi, settings: OrderSettings, ids: Callable[[], str]) -> None:
+    def __init__(
+        self, desk: Desk, api: OrderApi, settings: OrderSettings, ids: Callable[[], str], groups: Groups
+    ) -> None:
         self._desk = desk
         self._api = api
         self._settings = settings
         self._ids = ids
+        self._groups = groups
         self._lock = asyncio.Lock()
         self.events_closed: dict[str, str] = {}
         """Event -> why nothing is placed in it while it is being cleared."""
@@ -53,6 +58,10 @@ class Placer:
             return "kill_switch"
         if now < self.blackout_until:
             return "cancel_all_blackout"
+        if quote.profile in state.order_groups.halted:
+            return "order_group_triggered"
+        if state.order_groups.required and quote.profile not in state.order_groups.ids:
+            return "no_order_group"
         window = quote.window
         if window.event_ticker in self.events_closed:
             return f"event_closed_{self.events_closed[window.event_ticker]}"
@@ -114,7 +123,7 @@ class Placer:
             self._desk.apply(order.client_order_id, Sent(self._desk.clock.now_ns()))
         results: Sequence[CreateAck | Exception]
         try:
-            results = await self._api.create_orders([new_order(order) for order in orders])
+            results = await self._api.create_orders([self._wired(order) for order in orders])
         except TROUBLE as problem:
             results = [problem] * len(orders)
         except BaseException as problem:
@@ -125,6 +134,9 @@ class Placer:
             count = f"{len(results)} answers to {len(orders)} orders"
             results = [OrderOutcomeUnknown("create", count)] * len(orders)
         self._record(orders, results)
+
+    def _wired(self, order: Order) -> NewOrder:
+        return replace(new_order(order), order_group_id=self._desk.state.order_groups.ids.get(order.profile))
 
     def _record(self, orders: Sequence[Order], results: Sequence[CreateAck | Exception]) -> None:
         """Every order's own outcome, whatever the others' are. Raises the first IllegalTransition after all of them."""
@@ -137,6 +149,9 @@ class Placer:
                     bugs.append(bug)
                     continue
                 self._say(after, result)
+        for order, result in zip(orders, results, strict=True):
+            if isinstance(result, Exception):
+                self._groups.on_refused(order, result)
         if bugs:
             raise bugs[0]
 
@@ -174,7 +189,7 @@ class Placer:
 
 
 def new_order(order: Order) -> NewOrder:
-    """The create of an order, as it goes to the wire."""
+    """An order as it goes to the wire; a create adds the group of its profile."""
     return NewOrder(
         client_order_id=order.client_order_id,
         market_ticker=order.market_ticker,

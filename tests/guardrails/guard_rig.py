@@ -135,6 +135,7 @@ def healthy() -> DaemonState:
         state.calibration[index] = FixedCalibration(health)
     for venue in ("kalshi", "index_feed"):
         state.skew[venue] = ClockSkew(Nanos(20_000_000), NOW, Nanos(0))
+    state.order_groups.ids = {profile: f"group-{profile}" for profile in ("wide", "size", "close")}
     state.balance = Balance(Dollars(1_000 * 10_000), Dollars(0), NOW)
     state.reconciliation.agreed = True
     state.reconciliation.checked_ns = NOW

@@ -41,6 +41,7 @@ WINDOW_ORDER = [
     "armed",
     "kill_switch",
     "latch",
+    "order_group",
     "exchange_status",
     "window_phase",
     "session_calendar",
@@ -160,7 +161,7 @@ def test_a_guard_that_raises_is_a_refusal_that_names_it():
     assert harmless.closing is Closing.HOLD
     assert judgement.quotes[0].verdicts[-1].note == "guard failed: KeyError: 'market'"
     assert judgement.accepted == ()
-    assert chain.judge_resting(healthy(), WINDOW, NOW)[-1].guard == "broken"
+    assert chain.judge_resting(healthy(), "wide", WINDOW, NOW)[-1].guard == "broken"
 
 
 def test_a_quote_guard_that_raises_refuses_the_quote_alone():
@@ -232,7 +233,7 @@ def test_a_macro_guard_that_breaks_is_not_forced():
 
 
 def test_resting_quotes_are_looked_at_by_the_guards_that_may_pull():
-    verdicts = chain_of().judge_resting(healthy(), WINDOW, NOW)
+    verdicts = chain_of().judge_resting(healthy(), "wide", WINDOW, NOW)
     assert [verdict.guard for verdict in verdicts] == [
         name for name in WINDOW_ORDER if name not in {"armed", "latch", "balance"}
     ]
@@ -243,7 +244,7 @@ def test_a_stale_feed_in_the_hold_phase_pulls_and_the_phase_itself_does_not():
     state = healthy()
     now = Nanos(WINDOW.new_until_ns + MINUTE)
     state.windows[WINDOW.event_ticker] = WindowStatus(WINDOW, Phase.HOLD)
-    verdicts = {v.guard: v for v in chain_of().judge_resting(state, WINDOW, now)}
+    verdicts = {v.guard: v for v in chain_of().judge_resting(state, "wide", WINDOW, now)}
     assert (verdicts["window_phase"].allows, verdicts["window_phase"].closing) == (False, Closing.HOLD)
     assert verdicts["feed_age"].closing is Closing.PULL
 
@@ -399,7 +400,7 @@ def test_what_is_accepted_together_would_be_accepted_as_resting(quotes):
         ),
     )
     # What the quotes were promised still holds once they rest: nothing has to be pulled at once.
-    assert all(verdict.allows for verdict in chain_of(limits).judge_resting(state, WINDOW, NOW))
+    assert all(verdict.allows for verdict in chain_of(limits).judge_resting(state, "wide", WINDOW, NOW))
 
 
 def test_judging_changes_nothing_and_gives_the_same_answer_twice():

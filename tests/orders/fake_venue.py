@@ -20,6 +20,7 @@ from kalshi_daemon.errors import (
     OrderOutcomeUnknown,
     RateLimited,
     VenueError,
+    VenueRejected,
     VenueUnavailable,
     VenueUnreachable,
 )
@@ -29,6 +30,7 @@ from kalshi_daemon.events import (
     CreateAck,
     FillEvent,
     MarketLifecycle,
+    OrderGroupUpdate,
     RemoteOrder,
     UserOrder,
     VenueEvent,
@@ -51,10 +53,20 @@ class Resting:
     filled: Count = Count(0)
     status: str = "resting"
     ended_ns: Nanos = Nanos(0)
+    group: str | None = None
 
     @property
     def remaining(self) -> Count:
         return Count(self.count - self.filled) if self.status == "resting" else Count(0)
+
+
+@dataclass
+class Group:
+    """An order group: the limit in 1/100 contract, matches of the last 15 s."""
+
+    limit: Count
+    triggered: bool = False
+    matched: list[tuple[int, int]] = field(default_factory=list)
 
 
 @dataclass
@@ -80,6 +92,7 @@ class FakeVenue:
     closed: set[str] = field(default_factory=set)
     before_create: Callable[[], None] | None = None
     used: set[str] = field(default_factory=set)
+    groups: dict[str, Group] = field(default_factory=dict)
     _ids: int = 0
 
     # --- the world ----------------------------------------------------------------------------------------------------
@@ -112,6 +125,7 @@ class FakeVenue:
             said = replace(fill, client_order_id=order.client_order_id, post_position=Count(self.held[order.ticker]))
             self.emit(FillEvent(said, self.clock.now_ns()))
             self.tell(order, "Trade")
+        self._count_match(order, count)
         return fill
 
     def _book(self, fill: Fill) -> None:
@@ -203,7 +217,7 @@ class FakeVenue:
         fault = self.script[operation].popleft() if self.script[operation] else ""
         if isinstance(fault, DaemonError):
             raise fault
-        write = operation in {"create", "cancel", "cancel_all", "amend"}
+        write = operation in {"create", "cancel", "cancel_all", "amend", "group_create", "group_reset", "group_delete"}
         match fault:
             case "unreachable":
                 raise VenueUnreachable(operation, "connection refused")
@@ -235,11 +249,16 @@ class FakeVenue:
                 results.append(AlreadyExists("create", 409, "order_already_exists", ""))
             elif new.market_ticker in self.closed:
                 results.append(MarketClosed("create", 400, "market_inactive", ""))
+            elif new.order_group_id and new.order_group_id not in self.groups:
+                results.append(NotFound("create", 201, "ORDER_GROUP_NOT_FOUND", "order group not found"))
+            elif new.order_group_id and self.groups[new.order_group_id].triggered:
+                results.append(VenueRejected("create", 201, "EXCEEDED_ORDER_GROUP_RISK_LIMIT", "limit exceeded"))
             else:
                 self.used.add(new.client_order_id)
                 order = self._rest(
                     new.client_order_id, new.market_ticker, new.side, new.price, new.count, new.expires_ns
                 )
+                order.group = new.order_group_id
                 self.tell(order)
                 now = self.clock.now_ns()
                 if item == "applied_lost":
@@ -290,16 +309,63 @@ class FakeVenue:
         self._leave("cancel_all", fault)
 
     async def create_order_group(self, contracts_limit: Count) -> str:
-        raise NotImplementedError
+        fault = await self._enter("group_create", contracts_limit)
+        self._ids += 1
+        made = f"group-{self._ids}"
+        self.groups[made] = Group(contracts_limit)
+        self._leave("group_create", fault)
+        return made
 
     async def reset_order_group(self, order_group_id: str) -> None:
-        raise NotImplementedError
+        fault = await self._enter("group_reset", order_group_id)
+        group = self._group(order_group_id)
+        group.triggered, group.matched = False, []
+        self.emit(OrderGroupUpdate("reset", order_group_id, self.clock.now_ns()))
+        self._leave("group_reset", fault)
 
     async def delete_order_group(self, order_group_id: str) -> None:
-        raise NotImplementedError
+        fault = await self._enter("group_delete", order_group_id)
+        self._group(order_group_id)
+        self.end_group(order_group_id)
+        self._leave("group_delete", fault)
 
     async def order_groups(self) -> list[dict]:
-        raise NotImplementedError
+        await self._enter("groups", None)
+        return [
+            {"id": name, "contracts_limit_fp": f"{group.limit / 100:.2f}"}
+            for name, group in self.groups.items()
+            if name not in self.hidden
+        ]
+
+    def _group(self, order_group_id: str) -> Group:
+        if order_group_id not in self.groups:
+            raise NotFound("group", 404, "ORDER_GROUP_NOT_FOUND", "order group not found")
+        return self.groups[order_group_id]
+
+    def end_group(self, order_group_id: str) -> None:
+        """Deleted, by us or by somebody else."""
+        self._cancel_group(order_group_id)
+        del self.groups[order_group_id]
+        self.emit(OrderGroupUpdate("deleted", order_group_id, self.clock.now_ns()))
+
+    def trigger(self, order_group_id: str, *, stream: bool = True) -> None:
+        """Exceeded, or by hand at the exchange."""
+        self.groups[order_group_id].triggered = True
+        if stream:
+            self.emit(OrderGroupUpdate("triggered", order_group_id, self.clock.now_ns()))
+        self._cancel_group(order_group_id)
+
+    def _cancel_group(self, order_group_id: str) -> None:
+        for order in self.resting():
+            if order.group == order_group_id:
+                self.end(order)
+
+    def _count_match(self, order: Resting, count: int) -> None:
+        group, now = self.groups.get(order.group or ""), self.clock.now_ns()
+        if group is not None:
+            group.matched = [(at, n) for at, n in group.matched if at > now - 15 * SECOND] + [(now, count)]
+            if sum(n for _at, n in group.matched) > group.limit and not group.triggered:
+                self.trigger(order.group or "")
 
     # --- reads --------------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from kalshi_daemon.orders.manager import OrderManager
 from kalshi_daemon.settings import OrderSettings
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.units import MILLISECOND, MINUTE, SECOND, Dollars, Nanos, Price, lots
-from tests.orders.fake_venue import FakeVenue
+from tests.orders.fake_venue import FakeVenue, Group
 
 TARGET = Nanos(1_795_449_600 * SECOND)
 """2026-11-23 11:00 in New York."""
@@ -37,6 +37,7 @@ def window(event=EVENT, target=TARGET):
     )
 
 
+PROFILES = ("wide", "size")
 WINDOW = window()
 OTHER_WINDOW = window(OTHER_EVENT, Nanos(TARGET + 60 * MINUTE))
 
@@ -80,9 +81,15 @@ class Rig:
     audit: list[dict] = field(default_factory=list)
     changes: int = 0
     renewing: bool = True
+    braked: bool = True
+    """The profiles have their order groups already; False: they are for `start` to find or make one."""
 
     def __post_init__(self):
         self.state = DaemonState(armed=True, kill_switch=False)
+        if self.braked:
+            for profile in PROFILES:
+                self.venue.groups.setdefault(f"group-{profile}", Group(lots(20)))
+                self.state.order_groups.ids[profile] = f"group-{profile}"
         for where in (WINDOW, OTHER_WINDOW):
             self.state.windows[where.event_ticker] = WindowStatus(where, Phase.OPEN)
         self.journal = Journal.open(self.folder / "proc" / "journal.sqlite3", self.clock.now_ns(), synchronous="normal")
@@ -95,6 +102,7 @@ class Rig:
             ids=ClientOrderIds(self.entropy),
             on_change=self._changed,
             audit=self.audit.append,
+            profiles=PROFILES,
             renew_allowed=lambda _order: self.renewing,
         )
         self.venue.listener = self.manager.on_event
@@ -106,7 +114,8 @@ class Rig:
         """Kill and start again: nothing but the journal and the exchange remain."""
         self.journal.close()
         self.venue.listener = None
-        return Rig(self.folder, self.clock, self.venue, self.settings, entropy=bytes(8 - len(b"x")) + bytes([_next()]))
+        entropy = bytes(8 - len(b"x")) + bytes([_next()])
+        return Rig(self.folder, self.clock, self.venue, self.settings, entropy=entropy, braked=self.braked)
 
     @asynccontextmanager
     async def running(self, *, started=True):
