@@ -142,10 +142,13 @@ class Desk:
         return self.state.orders.get(client_order_id, after)
 
     def renewed(self, orders: Sequence[Order]) -> None:
-        """Take over orders whose expiry alone was moved."""
-        for order in orders:
-            self.state.orders[order.client_order_id] = order
-        self._guarded(lambda: self.journal.record_expiries(orders))
+        """Write down the moved expiries of orders that are in the state already.
+
+        Only names are taken from `orders`: while a turn of renewals runs, one of its orders may be cancelled or filled,
+        and what it was before must not come back over what it is now.
+        """
+        now = [self.state.orders[o.client_order_id] for o in orders if o.client_order_id in self.state.orders]
+        self._guarded(lambda: self.journal.record_expiries(now))
 
     @contextmanager
     def one_commit(self) -> Iterator[None]:

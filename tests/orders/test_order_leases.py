@@ -154,3 +154,22 @@ async def test_many_orders_are_renewed_before_a_third_of_the_lease_is_left(tmp_p
             least = min(o.expires_ns for o in venue.resting()) - clock.now_ns()
             assert least >= 20 * SECOND
     rig.journal.close()
+
+
+async def test_an_order_that_ended_while_others_were_renewed_does_not_come_back(rig, monkeypatch):
+    amended = []
+    real = rig.venue.amend_order
+
+    async def amend(order, order_id, **change):
+        await real(order, order_id, **change)
+        amended.append(order.client_order_id)
+        if len(amended) == 6:  # four at a time: the first is done, the last still under way
+            rig.venue.end(rig.venue.named(amended[0]))
+            await spin()
+
+    monkeypatch.setattr(rig.venue, "amend_order", amend)
+    async with rig.running():
+        await rig.manager.place(quotes(6))
+        await rig.pass_time(60, step_ms=500)
+        assert rig.state.orders[amended[0]].status is Status.CANCELED
+        assert amended[0] not in {order.client_order_id for order in rig.state.live_orders()}
