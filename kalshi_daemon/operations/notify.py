@@ -50,7 +50,10 @@ class Notifier:
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+                # A supervisor that is slow to read has a queue of a few datagrams; waiting for it would stop the loop.
+                sock.setblocking(False)
                 sock.sendto(message.encode(), address)
         except OSError:
-            # The supervisor went away or the socket is wrong: nothing here may stop us from trading or stopping.
+            # The supervisor went away, is busy, or the socket is wrong: nothing here may stop us from trading or
+            # stopping. A lost WATCHDOG=1 is repeated at the next turn.
             return

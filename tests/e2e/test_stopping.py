@@ -1,12 +1,13 @@
 """However it is told to stop, everything is off the exchange's book, or the daemon says that it could not make sure."""
 
 import signal
+import sys
 import time
 
 import pytest
 
 from tests.e2e.quick import QUICK
-from tests.support.processes import Daemon, Processes, Simulator
+from tests.support.processes import Daemon, Processes, Simulator, pause
 
 pytestmark = pytest.mark.e2e
 
@@ -49,7 +50,7 @@ def rest_many(sim: Simulator, wanted: int) -> int:
         ]
         status, answer = sim.call("POST", "/portfolio/events/orders/batched", {"orders": orders})
         if status == 429:
-            time.sleep(0.1)
+            pause(0.1)
             continue
         assert status == 201, answer
         number += 10
@@ -68,7 +69,7 @@ def test_sigterm_with_200_resting_orders_ends_verified_within_5_seconds(processe
     assert daemon.stop(signal.SIGTERM) == 0
     took_s = time.monotonic() - began
     with capsys.disabled():
-        print(f"\n  SIGTERM with {resting} resting: gone, verified and exited in {took_s:.2f} s")
+        sys.stdout.write(f"\n  SIGTERM with {resting} resting: gone, verified and exited in {took_s:.2f} s\n")
     assert took_s < 5.0
     assert sim.resting() == []
     assert daemon.summary["verified"] is True

@@ -30,6 +30,11 @@ SHOWN = 12
 Json = dict[str, Any]
 
 
+def pause(seconds: float) -> None:
+    """Between two questions to a process that does not tell by itself."""
+    threading.Event().wait(seconds)
+
+
 class Process:
     """One started program. Its output is read by threads, so that a full pipe never blocks it."""
 
@@ -148,7 +153,7 @@ class Simulator(Process):
                 return truth
             shown = {key: truth[key] for key in ("orders_total", "cancels_total", "requests")}
             assert time.monotonic() < deadline, f"{what}: not within {within_s:g} s: {shown}"
-            time.sleep(0.05)
+            pause(0.05)
 
     def call(self, method: str, path: str, body: Json | None = None) -> tuple[int, Json]:
         """A signed request of somebody who has the account's key, but is not the daemon."""

@@ -17,5 +17,5 @@ if __name__ == "__main__":
     def shifted(_self: SystemClock) -> Nanos:
         return Nanos(time.time_ns() + offset_ns)  # noqa: TID251 - stands in for the one reader of the machine's clock
 
-    SystemClock.now_ns = shifted  # type: ignore[method-assign] # that is the point
+    SystemClock.now_ns = shifted  # type: ignore[method-assign,assignment] # that is the point
     sys.exit(main(sys.argv[2:]))
