@@ -247,6 +247,8 @@ class Life:
         house.artifacts.session(summary)
         await house.recorder.flush()
         await house.artifacts.drain()
+        if self._options.show_progress:
+            self.sink.show()
         log.info("session.summary", **summary, stop_reason=self.stop.reason)
         return _exit_code(self._settings, stopped, failure, summary)
 

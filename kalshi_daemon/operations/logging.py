@@ -48,6 +48,10 @@ class LineSink:
             if self._written >= self._bytes_most:
                 self._rotate()
 
+    def show(self) -> None:
+        """From now on write to standard output too: the table on the terminal is done, the last line is for people."""
+        self._stdout = sys.stdout.buffer
+
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
