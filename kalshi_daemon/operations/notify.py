@@ -6,8 +6,12 @@ own, so that a daemon that is alive but no longer turning gets restarted.
 
 import socket
 from collections.abc import Mapping
+from typing import Final
 
 from kalshi_daemon.units import MICROSECOND, Nanos
+
+_PATIENCE_S: Final = 1.0
+"""How long the loop may wait for a supervisor whose queue is full, with a word that must arrive (READY, STOPPING)."""
 
 
 class Notifier:
@@ -36,14 +40,14 @@ class Notifier:
         self._send(f"STOPPING=1\nSTATUS={text}")
 
     def alive(self) -> None:
-        """Feed the watchdog."""
-        self._send("WATCHDOG=1")
+        """Feed the watchdog. Never waits: the next turn of the loop sends another one."""
+        self._send("WATCHDOG=1", patience_s=0.0)
 
     def extend_stop(self, more_ns: Nanos) -> None:
         """Ask for more time while cancelling makes progress."""
         self._send(f"EXTEND_TIMEOUT_USEC={more_ns // MICROSECOND}")
 
-    def _send(self, message: str) -> None:
+    def _send(self, message: str, patience_s: float = _PATIENCE_S) -> None:
         if not self._address:
             return
         # A leading @ means the abstract namespace, spelled with a NUL on the socket level.
@@ -51,7 +55,7 @@ class Notifier:
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
                 # A supervisor that is slow to read has a queue of a few datagrams; waiting for it would stop the loop.
-                sock.setblocking(False)
+                sock.settimeout(patience_s)
                 sock.sendto(message.encode(), address)
         except OSError:
             # The supervisor went away, is busy, or the socket is wrong: nothing here may stop us from trading or

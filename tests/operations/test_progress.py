@@ -1,0 +1,129 @@
+import asyncio
+
+import pytest
+from rich.console import Console
+
+from kalshi_daemon.clock import ManualClock
+from kalshi_daemon.domain.index import SERIES, Channel, Index, Tick
+from kalshi_daemon.domain.order import Order, Status
+from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.domain.window import Phase, Window, WindowStatus
+from kalshi_daemon.operations import progress
+from kalshi_daemon.operations.progress import on_terminal, picture
+from kalshi_daemon.state import DaemonState, Position
+from kalshi_daemon.units import DOLLAR, HOUR, MINUTE, SECOND, Count, Dollars, Nanos, Price
+
+NOW = Nanos(1_795_446_300 * SECOND)  # 2026-11-23 10:05 New York
+KXINXU = SERIES["KXINXU"]
+
+
+def drawn(state: DaemonState) -> list[str]:
+    console = Console(width=160, color_system=None)
+    with console.capture() as captured:
+        console.print(picture(state, ManualClock(NOW)))
+    return captured.get().splitlines()
+
+
+def window(event_ticker: str, target_ns: int) -> Window:
+    edges = (target_ns - HOUR, target_ns - 5 * MINUTE, target_ns - 130 * SECOND, target_ns - 2 * MINUTE, target_ns)
+    return Window(KXINXU, event_ticker, "2026-11-23", *(Nanos(edge) for edge in edges))
+
+
+def order(number: int, event_ticker: str, status: Status, filled: int) -> Order:
+    return Order(
+        client_order_id=f"kd-{number}",
+        market_ticker=f"{event_ticker}-T6884.9999",
+        event_ticker=event_ticker,
+        series_ticker="KXINXU",
+        profile="wide",
+        side=Side.BID,
+        price=Price(4_000),
+        count=Count(200),
+        status=status,
+        expires_ns=NOW,
+        created_ns=NOW,
+        filled=Count(filled),
+    )
+
+
+def calm() -> DaemonState:
+    state = DaemonState()
+    state.kill_switch = False
+    return state
+
+
+def test_before_anything_arrived_both_indices_are_silent():
+    head, *rest = drawn(calm())
+    assert head.startswith("2026-11-23 10:05:00 ET")
+    assert head.count("silent") == len(Index)
+    assert rest[0].split() == ["window", "phase", "resting", "filled", "position"]
+    assert rest[1].startswith("scans 0   placed 0   cancelled 0   fills 0")
+
+
+def test_a_value_is_shown_with_its_age():
+    state = calm()
+    first = next(iter(Index))
+    then = Nanos(NOW - 1_500_000_000)
+    state.index[first].last = Tick(first, next(iter(Channel)), 6_884.315, then, then)
+    assert f"{first.value} 6,884.31" in drawn(state)[0] or f"{first.value} 6,884.32" in drawn(state)[0]
+    assert "(1.5 s old)" in drawn(state)[0]
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_every_phase_has_a_row_and_a_colour(phase):
+    state = calm()
+    state.windows["KXINXU-26NOV23H1100"] = WindowStatus(window("KXINXU-26NOV23H1100", NOW + HOUR), phase)
+    assert drawn(state)[2].split() == ["KXINXU-26NOV23H1100", phase.value, "0", "0", "0"]
+
+
+def test_windows_stand_in_the_order_of_their_fixings_with_what_is_ours_in_them():
+    state = calm()
+    for name, hours in (("LATER", 2), ("SOONER", 1)):
+        state.windows[name] = WindowStatus(window(name, NOW + hours * HOUR), Phase.OPEN)
+    for number, (status, filled) in enumerate(
+        ((Status.RESTING, 0), (Status.UNKNOWN, 50), (Status.FILLED, 200), (Status.CANCELED, 0))
+    ):
+        state.orders[f"kd-{number}"] = order(number, "SOONER", status, filled)
+    for ticker, count, settled in (("SOONER-A", 150, ""), ("SOONER-B", -100, ""), ("SOONER-C", 900, "yes")):
+        state.ledger.positions[ticker] = Position(ticker, "SOONER", "KXINXU", count=Count(count), settled=settled)
+    rows = [line.split() for line in drawn(state)[2:4]]
+    assert rows[0] == ["SOONER", "open", "2", "2.5", "2.5"], "unknown may still rest; a paid position is over"
+    assert rows[1] == ["LATER", "open", "0", "0", "0"]
+
+
+def test_the_money_line():
+    state = calm()
+    ledger = state.ledger
+    ledger.fills_total, ledger.contracts_total = 3, Count(450)
+    ledger.fees_total, ledger.realized_today = Dollars(12 * DOLLAR // 100), Dollars(-DOLLAR)
+    state.counters.scans, state.counters.orders_placed, state.counters.orders_cancelled = 7, 9, 4
+    assert drawn(state)[-1].rstrip() == (
+        "scans 7   placed 9   cancelled 4   fills 3 (4.50 contracts)   fees $0.1200   settled PnL $-1.0000"
+    )
+
+
+def test_why_nothing_is_quoted_stands_in_the_first_line():
+    state = DaemonState()
+    assert drawn(state)[0].endswith("KILL SWITCH"), "engaged until somebody looked"
+    state.latch.closed, state.latch.reason = True, "SIGTERM"
+    assert drawn(state)[0].endswith("STOPPING: SIGTERM")
+
+
+async def test_it_redraws_until_cancelled_and_leaves_the_last_picture(monkeypatch):
+    state, shown = calm(), asyncio.Event()
+    real, drawings = progress.picture, []
+
+    def counted(*args):
+        drawings.append(state.counters.scans)
+        if len(drawings) == 3:
+            shown.set()
+        return real(*args)
+
+    monkeypatch.setattr(progress, "picture", counted)
+    monkeypatch.setattr(progress, "_REDRAW_S", 0.001)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        task = group.create_task(on_terminal(state, ManualClock(NOW)))
+        await shown.wait()
+        state.counters.scans = 99
+        task.cancel()
+    assert drawings[-1] == 99
