@@ -7,7 +7,7 @@ RUN_ARGS ?=
 SEEDS ?= 25
 FIRST_SEED ?= 1
 
-.PHONY: help setup run test lint fmt cover bench unit-check docker-check clean
+.PHONY: help setup run test simulate lint fmt cover bench unit-check docker-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ cover: setup ## the test suite with coverage of the pure rooms held at 95 %
 	@$(BIN)/python -m coverage erase
 	@$(BIN)/python -m pytest -q --cov --cov-report= -m "not e2e"
 	@$(BIN)/python scripts/check_coverage.py
+
+simulate: setup ## seeds of the whole daemon under faults and crashes, replayable (SEEDS=1000 FIRST_SEED=1)
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first-seed $(FIRST_SEED)
 
 lint: setup ## ruff, mypy --strict, import-linter, file and function sizes, shell scripts, unit and Dockerfile
 	@$(BIN)/ruff check -q .

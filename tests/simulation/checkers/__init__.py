@@ -1,0 +1,32 @@
+"""One promise per file. A checker looks at both sides and says in a sentence what it sees broken."""
+
+from tests.simulation.checkers.checker import Checker
+from tests.simulation.checkers.covered import Covered
+from tests.simulation.checkers.cutoff import GoneByCutoff
+from tests.simulation.checkers.fills import FillsConserved
+from tests.simulation.checkers.guards import GuardsOpen
+from tests.simulation.checkers.health import Healthy
+from tests.simulation.checkers.lease import WithinLease
+from tests.simulation.checkers.losses import WithinBudget
+from tests.simulation.checkers.money import MoneyEqual
+from tests.simulation.checkers.stopped import StopMeansZero
+from tests.simulation.checkers.twins import NoTwins
+
+
+def all_checkers() -> list[Checker]:
+    """A fresh set for one seed."""
+    return [
+        Covered(),
+        NoTwins(),
+        FillsConserved(),
+        MoneyEqual(),
+        WithinBudget(),
+        GoneByCutoff(),
+        WithinLease(),
+        GuardsOpen(),
+        StopMeansZero(),
+        Healthy(),
+    ]
+
+
+__all__ = ["Checker", "all_checkers"]

@@ -1,0 +1,70 @@
+"""The most that settlement can cost stays within the daily budget, worked out here from the exchange's own books.
+
+By brute force: every value between two strikes, every resting order filled exactly where that hurts.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import ClassVar
+
+from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.simulator.accounts import MICROS
+from kalshi_daemon.simulator.instruments import SimMarket, pays
+from kalshi_daemon.units import DOLLAR, PRICE_ONE, Level
+from tests.simulation.checkers.checker import Checker
+from tests.simulation.stage import Stage
+
+_EVERY = 4
+_ROUNDING = 100
+"""Micro-dollars per market that averaging costs may lose."""
+
+
+class WithinBudget(Checker):
+    name: ClassVar[str] = "losses"
+
+    def __init__(self) -> None:
+        self._looks = 0
+
+    def look(self, stage: Stage) -> Iterable[str]:
+        self._looks += 1
+        if self._looks % _EVERY:
+            return
+        budget = round(stage.scenario.daily_loss_dollars * DOLLAR) * MICROS
+        loss = worst_loss(stage)
+        if loss > budget:
+            yield f"${loss / 1e6:.2f} may be lost of ${budget / 1e6:.2f}"
+
+
+def worst_loss(stage: Stage) -> int:
+    """Realised losses plus the worst case of everything held and resting, in micro-dollars."""
+    account = stage.exchange.account
+    markets = stage.exchange.exchange.catalogue.markets
+    lost = max(0, -sum(held.realized for held in account.holdings.values()))
+    exposed: defaultdict[str, set[str]] = defaultdict(set)
+    for ticker, held in account.holdings.items():
+        if held.count and not held.settled:
+            exposed[held.event_ticker].add(ticker)
+    for ticker, orders in account.resting.items():
+        if orders:
+            exposed[markets[ticker].spec.event_ticker].add(ticker)
+    return lost + sum(_event_loss(stage, [markets[t] for t in sorted(tickers)]) for tickers in exposed.values())
+
+
+def _event_loss(stage: Stage, markets: list[SimMarket]) -> int:
+    edges = {edge for market in markets for edge in (market.spec.floor, market.spec.cap) if edge is not None}
+    values = sorted({Level(edge + step) for edge in edges for step in (-1, 0, 1)})
+    return max(0, *(-sum(_profit(stage, market, value) - _ROUNDING for market in markets) for value in values))
+
+
+def _profit(stage: Stage, market: SimMarket, value: Level) -> int:
+    account, ticker = stage.exchange.account, market.spec.ticker
+    paid = PRICE_ONE if pays(market.spec, value) else 0
+    total = 0
+    held = account.holdings.get(ticker)
+    if held is not None and held.count:
+        won = held.count * paid if held.count > 0 else -held.count * (PRICE_ONE - paid)
+        total += won - held.cost
+    for order in account.resting.get(ticker, {}).values():
+        one = paid - order.price if order.side is Side.BID else order.price - paid
+        total += min(0, one * order.remaining)
+    return total

@@ -1,0 +1,369 @@
+"""Plays one seed: two machines on one simulated loop, faults and deaths as drawn, checkers all the way."""
+
+import asyncio
+import gc
+import itertools
+import random
+import shutil
+import tempfile
+import traceback
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, MutableMapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+from pydantic import SecretStr
+from simloop import SimLoop
+
+from kalshi_daemon.clock import iso_utc
+from kalshi_daemon.daemon import Life
+from kalshi_daemon.domain.order import Order
+from kalshi_daemon.settings import (
+    CalibrationSettings,
+    GuardSettings,
+    IndexFeedSettings,
+    LogSettings,
+    Mode,
+    OrderSettings,
+    ProfileSettings,
+    ProfilesSettings,
+    Settings,
+    WindowSettings,
+)
+from tests.simulation.checkers import Checker, all_checkers
+from tests.simulation.daemon_host import DaemonHost
+from tests.simulation.exchange_host import ExchangeHost
+from tests.simulation.scenario import Death, Ending, Scenario, Trouble, draw
+from tests.simulation.stage import Stage
+from tests.simulation.troubles import KINDS
+from tests.simulation.virtual_time import LoopClock
+
+_LOOK_S = 0.25
+_COLLECT_S = 60.0
+_QUIET_S = 30.0
+"""After the last fault and the settlement, before the last stop."""
+_SETTLED_S = 130.0
+"""From the fixing to the money, without a hold."""
+_READY_WITHIN_S = 240.0
+_TRAP_S = 60.0
+_STOP_WITHIN_S = 120.0
+_SAID_MOST = 5
+_EXCHANGE_LIBRARY = {"web_protocol.py"}
+"""aiohttp's server does not expect a connection to die between two of its steps; the exchange side only."""
+_SHARED_MEMORY = Path("/dev/shm")
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What one seed did and showed."""
+
+    seed: int
+    violations: list[str] = field(default_factory=list)
+    faults: Counter[str] = field(default_factory=Counter)
+    crashes: int = 0
+    stops: int = 0
+    lives: int = 0
+    orders: int = 0
+    fills: int = 0
+    simulated_s: float = 0.0
+    alone_longest_s: float = 0.0
+    fingerprint: int = 0
+    """Equal for equal runs: every step of the loop is in it."""
+
+
+def play(seed: int, *, say: Say | None = None) -> Outcome:
+    """Play a seed. `say` hears every line of both machines' logs."""
+    loop = SimLoop(seed)
+    loop.set_task_factory(_NumberedTasks())
+    steps = _Steps()
+    loop._recorder = steps  # type: ignore[assignment] # the loop's own keeps every event for ever
+    folder = Path(tempfile.mkdtemp(prefix="kd-sim-", dir=_SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None))
+    outcome = Outcome(seed)
+    gc.collect()
+    gc.disable()  # collected at fixed simulated times: finalizers must not depend on what ran before
+    try:
+        playing = _Play(loop, draw(seed, tuple(KINDS)), folder, outcome, say)
+        loop.set_exception_handler(playing.unheard)
+        loop.run_until_complete(playing.run())
+        outcome.fingerprint = steps.digest
+    finally:
+        _drain(loop)
+        loop.close()
+        gc.enable()
+        structlog.reset_defaults()
+        shutil.rmtree(folder, ignore_errors=True)
+    return outcome
+
+
+class _Steps:
+    """Stands in for the loop's recorder: a running checksum instead of a list without end."""
+
+    def __init__(self) -> None:
+        self.digest = 0
+        self._count = 0
+
+    def record(self, kind: str, when: float, seq: int, label: str, host: str = "") -> None:
+        self._count += 1
+        self.digest = zlib.crc32(f"{kind}{when}{seq}{label}{host}".encode(), self.digest)
+
+    def __len__(self) -> int:
+        return self._count
+
+
+class _NumberedTask(asyncio.Task[Any]):
+    """Task groups keep their tasks in a set: its order must come from the run, not from addresses in memory."""
+
+    def __init__(self, number: int, coro: Any, **options: Any) -> None:
+        self._number = number  # first: the constructor puts the task into sets already
+        super().__init__(coro, **options)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+class _NumberedTasks:
+    """A task factory."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> _NumberedTask:
+        return _NumberedTask(next(self._numbers), coro, loop=loop, **options)
+
+
+class _Play:
+    """The driver of one seed. Runs on no machine."""
+
+    def __init__(self, loop: SimLoop, scenario: Scenario, folder: Path, outcome: Outcome, say: Say | None) -> None:
+        self._loop = loop
+        self._outcome = outcome
+        self._say = say
+        loop.net.set_defaults(latency=scenario.latency_s)
+        exchange = ExchangeHost(loop, scenario)
+        clock = LoopClock(loop, exchange.start_ns)
+        self._settings = _settings(scenario, exchange.feed_api_key)
+
+        def settings_in(state: Path) -> Settings:
+            return self._settings.model_copy(update={"state_dir": state})
+
+        daemon = DaemonHost(loop, folder, settings_in, exchange.where, clock, self._on_intent)
+        self._stage = Stage(loop, scenario, random.Random(f"play-{scenario.seed}"), exchange, daemon, clock)
+        self._checkers: list[Checker] = all_checkers()
+        self._open: list[tuple[Trouble, Callable[[], bool]]] = []
+        structlog.configure(processors=[structlog.processors.add_log_level, self._hear])
+
+    async def run(self) -> None:
+        stage, scenario = self._stage, self._stage.scenario
+        serving = stage.exchange.host.create_task(stage.exchange.serve(), name="exchange")
+        await asyncio.sleep(0.5)
+        stage.daemon.begin()
+        for trouble in scenario.troubles:
+            self._at(trouble.at_s, self._begin_trouble, trouble)
+        for death in scenario.deaths:
+            self._at(death.at_s, self._die, death)
+        looking = asyncio.get_running_loop().create_task(self._look_on())
+        await asyncio.sleep(scenario.fixing_s + _SETTLED_S)
+        while self._open:  # noqa: ASYNC110 - simulated time costs nothing
+            await asyncio.sleep(1.0)
+        while not self._paid():  # noqa: ASYNC110 - simulated time costs nothing
+            await asyncio.sleep(5.0)
+        await self._calm()
+        looking.cancel()
+        serving.cancel()
+        self._sum_up()
+        await stage.exchange.aclose()
+
+    def _paid(self) -> bool:
+        markets = self._stage.exchange.exchange.catalogue.by_event
+        return all(markets[event][0].settled_ns is not None for event in self._stage.exchange.events)
+
+    async def _calm(self) -> None:
+        """Nothing goes wrong any more: the daemon must become ready, stay so, and stop in order."""
+        stage = self._stage
+        waited = 0.0
+        while not stage.daemon.ready and waited < _READY_WITHIN_S:
+            await asyncio.sleep(1.0)
+            waited += 1.0
+        stage.ready_at_end = stage.daemon.ready
+        await asyncio.sleep(_QUIET_S)
+        stage.daemon.stop()
+        try:
+            async with asyncio.timeout(_STOP_WITHIN_S):
+                await stage.daemon.over()
+        except TimeoutError:
+            self._found("health", "the last stop did not end")
+        self._look()
+
+    # --- what goes wrong
+
+    def _at(self, when_s: float, act: Callable[..., None], *args: Any) -> None:
+        self._loop.call_at(when_s, act, *args)
+
+    def _begin_trouble(self, trouble: Trouble) -> None:
+        end = KINDS[trouble.kind](self._stage, trouble.for_s)
+        entry = (trouble, end)
+        self._open.append(entry)
+        self._note(f"fault {trouble.kind} for {trouble.for_s:.1f} s")
+        self._at(self._loop.time() + trouble.for_s, self._end_trouble, entry)
+
+    def _end_trouble(self, entry: tuple[Trouble, Callable[[], bool]]) -> None:
+        trouble, end = entry
+        self._open.remove(entry)
+        if end():
+            self._stage.faults[trouble.kind] += 1
+        self._note(f"fault {trouble.kind} ends")
+
+    def _die(self, death: Death) -> None:
+        daemon, trap = self._stage.daemon, self._stage.exchange.trap
+        if daemon.life is None:
+            return
+        self._note(f"death {death.ending.value}, down for {death.down_s:.1f} s")
+        match death.ending:
+            case Ending.KILL:
+                self._kill(death.down_s)
+            case Ending.KILL_AT_CREATE:
+                trap.on_create = lambda: self._spring(death.down_s)
+                self._at(self._loop.time() + _TRAP_S, self._disarm)
+            case Ending.KILL_AT_CANCEL:
+                trap.on_cancel = lambda: self._spring(death.down_s)
+                self._at(self._loop.time() + _TRAP_S, self._disarm)
+            case Ending.STOP:
+                daemon.stop()
+                asyncio.get_running_loop().create_task(self._after_stop(death.down_s))
+
+    def _spring(self, down_s: float) -> None:
+        self._loop.call_soon(self._kill, down_s)
+
+    def _disarm(self) -> None:
+        trap = self._stage.exchange.trap
+        trap.on_create = trap.on_cancel = None
+
+    def _kill(self, down_s: float) -> None:
+        daemon = self._stage.daemon
+        if daemon.life is None:
+            return
+        self._note("killed")
+        daemon.kill()
+        self._at(self._loop.time() + min(0.1, down_s / 2), self._stage.exchange.forget_peer)
+        self._at(self._loop.time() + down_s, self._boot)
+
+    def _boot(self) -> None:
+        self._stage.daemon.reboot()
+        self._stage.daemon.begin()
+
+    async def _after_stop(self, down_s: float) -> None:
+        daemon = self._stage.daemon
+        lives = daemon.lives
+        await daemon.over()
+        await asyncio.sleep(down_s)
+        if daemon.life is None and daemon.lives == lives:
+            daemon.begin()
+
+    # --- what is looked at
+
+    async def _look_on(self) -> None:
+        collected = 0.0
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            self._look()
+            if self._loop.time() - collected >= _COLLECT_S:
+                collected = self._loop.time()
+                gc.collect()
+
+    def _look(self) -> None:
+        for checker in self._checkers:
+            self._found(checker.name, *checker.look(self._stage))
+
+    def _on_intent(self, life: Life, order: Order) -> None:
+        for checker in self._checkers:
+            self._found(checker.name, *checker.intent(self._stage, life, order))
+
+    def _found(self, checker: str, *sentences: str) -> None:
+        for sentence in sentences:
+            said = [line for line in self._outcome.violations if line.split(" ", 2)[1] == f"{checker}:"]
+            if len(said) >= _SAID_MOST or any(line.endswith(sentence) for line in said):
+                continue
+            line = f"t={self._loop.time():.1f} {checker}: {sentence}"
+            self._outcome.violations.append(line)
+            self._note(f"VIOLATION {line}")
+
+    def _sum_up(self) -> None:
+        stage, outcome = self._stage, self._outcome
+        for checker in self._checkers:
+            self._found(checker.name, *checker.end(stage))
+            outcome.alone_longest_s = max(outcome.alone_longest_s, getattr(checker, "longest_s", 0.0))
+        outcome.faults = stage.faults
+        outcome.crashes, outcome.stops, outcome.lives = stage.daemon.crashes, stage.daemon.stops, stage.daemon.lives
+        outcome.orders = len(stage.exchange.account.orders)
+        outcome.fills = len(stage.exchange.account.fills)
+        outcome.simulated_s = self._loop.time()
+
+    # --- what is said
+
+    def unheard(self, _loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        problem = context.get("exception")
+        if problem is not None:
+            frames = traceback.extract_tb(problem.__traceback__)[-3:]
+            if frames and Path(frames[-1].filename).name in _EXCHANGE_LIBRARY:
+                return
+            where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
+            self._found("health", f"nobody heard {problem!r} of {where}: {context.get('message')}")
+
+    def _hear(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> Any:
+        name = str(event.get("event"))
+        self._stage.daemon.hear(name, event)
+        if self._say is not None:
+            self._note(" ".join(f"{key}={value}" for key, value in _ordered(event)))
+        raise structlog.DropEvent
+
+    def _note(self, text: str) -> None:
+        if self._say is not None:
+            clock = self._stage.exchange.clock
+            self._say(f"{self._loop.time():9.3f} {iso_utc(clock.now_ns())[11:23]} {text}")
+
+
+def _ordered(event: MutableMapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    head = ("level", "event")
+    return [(key, event[key]) for key in head if key in event] + [(k, v) for k, v in event.items() if k not in head]
+
+
+def _settings(scenario: Scenario, feed_api_key: str) -> Settings:
+    """The shipped defaults, with a quick scan, a short lease or a small budget where the seed says so."""
+    defaults = ProfilesSettings()
+
+    def profile(one: ProfileSettings) -> ProfileSettings:
+        series = tuple(name for name in one.series if name in scenario.series)
+        wanted = {"series": series or one.series, "enabled": bool(series), "scan_every_s": scenario.scan_every_s}
+        return one.model_copy(update=wanted)
+
+    return Settings(
+        mode=Mode.SIM,
+        profiles=ProfilesSettings(
+            wide=profile(defaults.wide), size=profile(defaults.size), close=profile(defaults.close)
+        ),
+        index_feed=IndexFeedSettings(record=False, api_key=SecretStr(feed_api_key)),
+        calibration=CalibrationSettings(ready_after_minutes=0.2),
+        windows=WindowSettings(calendar_end_days=5),
+        guards=GuardSettings(daily_loss_dollars=scenario.daily_loss_dollars),
+        orders=OrderSettings(
+            lease_s=scenario.lease_s, reconcile_every_s=scenario.reconcile_every_s, journal_synchronous="normal"
+        ),
+        log=LogSettings(file=False),
+    )
+
+
+def _drain(loop: SimLoop) -> None:
+    """Let every task that is left end, so that none speaks up after its loop is gone."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+
+    async def ended() -> None:
+        await asyncio.gather(*left, return_exceptions=True)
+
+    if left:
+        loop.run_until_complete(ended())

@@ -1,0 +1,340 @@
+"""Every kind of fault: how it begins, and how it ends. `end()` says whether anything was really hit by it."""
+
+from collections.abc import Callable
+from functools import partial
+
+from kalshi_daemon.simulator.faults import Injection, Manner, When
+from kalshi_daemon.simulator.sim_fees import FeeKind, FeeModel
+from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
+from tests.simulation import daemon_host, exchange_host
+from tests.simulation.stage import Stage
+
+End = Callable[[], bool]
+Begin = Callable[[Stage, float], End]
+_WRITES = ("batch_create", "batch_create", "batch_cancel", "cancel_all", "amend")
+_READS = ("orders", "order", "fills", "positions", "balance", "settlements", "exchange_status", "markets", "orderbook")
+_LACKING = {
+    "batch_create": ("order_id", "client_order_id", "remaining_count", "orders"),
+    "batch_cancel": ("order_id", "reduced_by", "orders"),
+    "amend": ("order_id", "order"),
+    "orders": ("order_id", "client_order_id", "status", "orders", "remaining_count_fp", "yes_price_dollars"),
+    "order": ("order", "status"),
+    "fills": ("trade_id", "fills", "count_fp", "is_taker"),
+    "positions": ("market_positions", "position_fp"),
+    "balance": ("balance", "balance_dollars"),
+}
+
+
+def _injected(manner: Manner, when: When, *, status: int = 503, code: str = "service_unavailable") -> Begin:
+    def begin(stage: Stage, _for_s: float) -> End:
+        faults, rng = stage.exchange.server.faults, stage.rng
+        operations = _WRITES if rng.random() < 0.7 else _READS
+        made = [
+            Injection(rng.choice(operations), when, manner, status, code, times=rng.randint(1, 3), hang_s=12.0)
+            for _ in range(rng.randint(1, 3))
+        ]
+        wanted = sum(one.times for one in made)
+        faults.injections.extend(made)
+        return partial(_used_up, stage, made, wanted)
+
+    return begin
+
+
+def _used_up(stage: Stage, made: list[Injection], wanted: int) -> bool:
+    left = 0
+    for one in made:
+        left += max(0, one.times)
+        if any(one is other for other in stage.exchange.server.faults.injections):
+            stage.exchange.server.faults.injections = [
+                other for other in stage.exchange.server.faults.injections if other is not one
+            ]
+    return left < wanted
+
+
+def _field_removed(stage: Stage, _for_s: float) -> End:
+    operation = stage.rng.choice(sorted(_LACKING))
+    lacks = stage.rng.choice(_LACKING[operation])
+    times = stage.rng.randint(1, 4)
+    made = [Injection(operation, When.AFTER, Manner.LACK, times=times, lacks=lacks)]
+    stage.exchange.server.faults.injections.extend(made)
+    return partial(_used_up, stage, made, times)
+
+
+def _storm(stage: Stage, _for_s: float) -> End:
+    times = stage.rng.randint(20, 400)
+    made = [Injection("*", When.BEFORE, Manner.STATUS, 429, "too_many_requests", times=times)]
+    stage.exchange.server.faults.injections.extend(made)
+    return partial(_used_up, stage, made, times)
+
+
+# --- the network
+
+
+def _links(stage: Stage, latency: tuple[float, float]) -> None:
+    net = stage.loop.net
+    net.set_link(daemon_host.HOST, exchange_host.HOST, latency=latency)
+    net.set_link(exchange_host.HOST, daemon_host.HOST, latency=latency)
+
+
+def _slow(stage: Stage, low: float, high: float) -> End:
+    _links(stage, (low, high))
+
+    def end() -> bool:
+        _links(stage, stage.scenario.latency_s)
+        return True
+
+    return end
+
+
+def _latency(stage: Stage, _for_s: float) -> End:
+    base = stage.rng.uniform(0.2, 1.5)
+    return _slow(stage, base, base * 1.1)
+
+
+def _jitter(stage: Stage, _for_s: float) -> End:
+    return _slow(stage, 0.001, stage.rng.uniform(0.3, 3.0))
+
+
+def _partition(stage: Stage, _for_s: float) -> End:
+    stage.loop.net.partition({daemon_host.HOST}, {exchange_host.HOST})
+
+    def end() -> bool:
+        stage.loop.net.heal()
+        return True
+
+    return end
+
+
+# --- the stream
+
+
+def _once(act: Callable[[Stage], object]) -> Begin:
+    def begin(stage: Stage, _for_s: float) -> End:
+        hit = bool(act(stage))
+        return lambda: hit
+
+    return begin
+
+
+def _stream_gap(stage: Stage) -> int:
+    hub = stage.exchange.server.hub
+    channel = stage.rng.choice(("orderbook_delta", "orderbook_delta", "market_lifecycle_v2", "order_group_updates"))
+    return hub.skip_seq(channel, stage.rng.randint(1, 3))
+
+
+def _bent(bend: Callable[[Stage], None]) -> Begin:
+    def begin(stage: Stage, _for_s: float) -> End:
+        stream = stage.exchange.server.faults.stream
+        before = stream.affected
+        bend(stage)
+
+        def end() -> bool:
+            stream.muted, stream.lag_s, stream.duplicates, stream.swaps = frozenset(), 0.0, 0, 0
+            return stream.affected > before
+
+        return end
+
+    return begin
+
+
+def _mute(stage: Stage) -> None:
+    private = frozenset({"fill", "user_orders"})
+    everything = private | {"orderbook_delta", "market_lifecycle_v2"}
+    choices = (private, everything, frozenset({"orderbook_delta"}), frozenset({"fill"}))
+    stage.exchange.server.faults.stream.muted = stage.rng.choice(choices)
+
+
+def _lag(stage: Stage) -> None:
+    stage.exchange.server.faults.stream.lag_s = stage.rng.uniform(0.5, 20.0)
+
+
+def _duplicate(stage: Stage) -> None:
+    stage.exchange.server.faults.stream.duplicates = stage.rng.randint(1, 60)
+
+
+def _reorder(stage: Stage) -> None:
+    stage.exchange.server.faults.stream.swaps = stage.rng.randint(1, 30)
+
+
+def _streams_refused(stage: Stage, _for_s: float) -> End:
+    faults = stage.exchange.server.faults
+    faults.refuse_streams = 503
+    cut = stage.exchange.server.hub.drop_connections()
+
+    def end() -> bool:
+        faults.refuse_streams = 0
+        return cut > 0
+
+    return end
+
+
+# --- the exchange
+
+
+def _paused(stage: Stage, *, whole: bool) -> End:
+    stage.exchange.exchange.venue.pause(exchange=whole)
+
+    def end() -> bool:
+        stage.exchange.exchange.venue.resume()
+        return True
+
+    return end
+
+
+def _market_halt(stage: Stage, _for_s: float) -> End:
+    markets = [market.spec.ticker for market in stage.exchange.exchange.catalogue.by_event[stage.exchange.events[0]]]
+    stage.exchange.exchange.venue.deactivate(markets)
+
+    def end() -> bool:
+        stage.exchange.exchange.venue.activate(markets)
+        return True
+
+    return end
+
+
+def _races(stage: Stage, *, creates: int, cancels: int) -> End:
+    trap = stage.exchange.trap
+    before = trap.won
+    trap.crossings, trap.takes, trap.part = creates, cancels, stage.rng.random() < 0.5
+
+    def end() -> bool:
+        trap.crossings = trap.takes = 0
+        return trap.won > before
+
+    return end
+
+
+def _post_only_race(stage: Stage, _for_s: float) -> End:
+    return _races(stage, creates=stage.rng.randint(1, 6), cancels=0)
+
+
+def _cancel_fill_race(stage: Stage, _for_s: float) -> End:
+    return _races(stage, creates=0, cancels=stage.rng.randint(1, 6))
+
+
+def _late_settlement(stage: Stage, _for_s: float) -> End:
+    holds = stage.exchange.exchange.lifecycle.settlement_holds
+    for ticker in stage.exchange.events:
+        holds[ticker] = Nanos(int(stage.rng.uniform(20, 150) * SECOND))
+    return lambda: True
+
+
+def _fee_change(stage: Stage, _for_s: float) -> End:
+    fees = FeeModel(FeeKind("quadratic_with_maker_fees"), 1_000_000)
+    at = Nanos(stage.exchange.clock.now_ns() + SECOND)
+    stage.exchange.exchange.venue.change_series_fees(stage.rng.choice(stage.exchange.series), fees, at)
+    return lambda: True
+
+
+def _cancels_refused(stage: Stage, _for_s: float) -> End:
+    faults = stage.exchange.server.faults
+    faults.refuse_cancels = True
+
+    def end() -> bool:
+        faults.refuse_cancels = False
+        return True
+
+    return end
+
+
+def _stranger(stage: Stage) -> bool:
+    return stage.exchange.place_stranger() is not None
+
+
+# --- the daemon's own machine
+
+
+def _clock_step(stage: Stage, _for_s: float) -> End:
+    step = int(stage.rng.choice((-1, 1)) * stage.rng.uniform(300, 5_000)) * MILLISECOND
+    stage.daemon_clock.offset_ns += step
+    stage.clock_ahead_most_ns = max(stage.clock_ahead_most_ns, stage.daemon_clock.offset_ns)
+
+    def end() -> bool:
+        stage.daemon_clock.offset_ns -= step
+        return True
+
+    return end
+
+
+def _kill_switch(stage: Stage, _for_s: float) -> End:
+    stage.daemon.set_kill_switch(engaged=True)
+
+    def end() -> bool:
+        stage.daemon.set_kill_switch(engaged=False)
+        return True
+
+    return end
+
+
+# --- the index feed
+
+
+def _feed_stall(stage: Stage, for_s: float) -> End:
+    stage.exchange.feed.stall(Nanos(stage.exchange.clock.now_ns() + int(for_s * SECOND)))
+    return lambda: True
+
+
+def _feed_delay(stage: Stage, _for_s: float) -> End:
+    stage.exchange.feed.delay(Nanos(int(stage.rng.uniform(1.0, 15.0) * SECOND)))
+
+    def end() -> bool:
+        stage.exchange.feed.delay(Nanos(0))
+        return True
+
+    return end
+
+
+def _feed_abort(stage: Stage) -> int:
+    connections = stage.exchange.feed.connections
+    stage.exchange.feed.abort()
+    return connections
+
+
+def _feed_duplicate(stage: Stage) -> bool:
+    stage.exchange.feed.duplicate(stage.rng.randint(1, 10))
+    return True
+
+
+def _feed_reorder(stage: Stage) -> bool:
+    stage.exchange.feed.swap(stage.rng.randint(1, 5))
+    return True
+
+
+KINDS: dict[str, Begin] = {
+    "latency": _latency,
+    "jitter": _jitter,
+    "partition": _partition,
+    "timeout_before_apply": _injected(Manner.HANG, When.BEFORE),
+    "timeout_after_apply": _injected(Manner.HANG, When.AFTER),
+    "http_5xx_before_apply": _injected(Manner.STATUS, When.BEFORE),
+    "http_5xx_after_apply": _injected(Manner.STATUS, When.AFTER, status=500, code="internal_error"),
+    "http_429_storm": _storm,
+    "dropped_before_apply": _injected(Manner.DROP, When.BEFORE),
+    "dropped_after_apply": _injected(Manner.DROP, When.AFTER),
+    "dropped_mid_response": _injected(Manner.CUT, When.AFTER),
+    "garbage_body": _injected(Manner.GARBAGE, When.AFTER),
+    "field_removed": _field_removed,
+    "stream_drop": _once(lambda stage: stage.exchange.server.hub.drop_connections()),
+    "stream_refused": _streams_refused,
+    "stream_gap": _once(_stream_gap),
+    "stream_duplicate": _bent(_duplicate),
+    "stream_reorder": _bent(_reorder),
+    "stream_silence": _bent(_mute),
+    "stream_lag": _bent(_lag),
+    "exchange_pause": lambda stage, _for_s: _paused(stage, whole=True),
+    "trading_pause": lambda stage, _for_s: _paused(stage, whole=False),
+    "market_halt": _market_halt,
+    "post_only_race": _post_only_race,
+    "cancel_fill_race": _cancel_fill_race,
+    "late_settlement": _late_settlement,
+    "fee_change": _fee_change,
+    "cancels_refused": _cancels_refused,
+    "stranger_order": _once(_stranger),
+    "clock_step": _clock_step,
+    "kill_switch": _kill_switch,
+    "feed_stall": _feed_stall,
+    "feed_delay": _feed_delay,
+    "feed_abort": _once(_feed_abort),
+    "feed_duplicate": _once(_feed_duplicate),
+    "feed_reorder": _once(_feed_reorder),
+}
