@@ -7,7 +7,7 @@ RUN_ARGS ?=
 SEEDS ?= 25
 FIRST_SEED ?= 1
 
-.PHONY: help setup run test simulate lint fmt cover bench unit-check docker-check clean
+.PHONY: help setup run test simulate service-test lint fmt cover bench unit-check docker-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,8 +36,11 @@ lint: setup ## ruff, mypy --strict, import-linter, file and function sizes, shel
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 	@$(BIN)/python scripts/check_sizes.py
-	@$(BIN)/shellcheck scripts/find-python scripts/setup .ci/run
+	@$(BIN)/shellcheck scripts/find-python scripts/setup scripts/service-test .ci/run
 	@$(MAKE) -s docker-check unit-check
+
+service-test: setup ## the shipped unit under a real systemd: start, stop, crash, starve, refuse (root)
+	@sh scripts/service-test
 
 fmt: setup ## format the code
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .

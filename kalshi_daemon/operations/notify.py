@@ -25,6 +25,7 @@ class Notifier:
         self.watchdog_ns: Nanos | None = (
             Nanos(int(watchdog) * MICROSECOND) if watchdog.isdigit() and mine and self._address else None
         )
+        """How long the supervisor waits for a sign of life; None when it does not."""
 
     @property
     def enabled(self) -> bool:
@@ -33,19 +34,12 @@ class Notifier:
     def ready(self, status: str) -> None:
         self._send(f"READY=1\nSTATUS={status}")
 
-    def status(self, text: str) -> None:
-        self._send(f"STATUS={text}")
-
     def stopping(self, text: str) -> None:
         self._send(f"STOPPING=1\nSTATUS={text}")
 
     def alive(self) -> None:
         """Feed the watchdog. Never waits: the next turn of the loop sends another one."""
         self._send("WATCHDOG=1", patience_s=0.0)
-
-    def extend_stop(self, more_ns: Nanos) -> None:
-        """Ask for more time while cancelling makes progress."""
-        self._send(f"EXTEND_TIMEOUT_USEC={more_ns // MICROSECOND}")
 
     def _send(self, message: str, patience_s: float = _PATIENCE_S) -> None:
         if not self._address:

@@ -4,7 +4,7 @@ import pytest
 
 from kalshi_daemon.clock import SystemClock
 from kalshi_daemon.operations.notify import Notifier
-from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
+from kalshi_daemon.units import SECOND, Nanos
 
 PID = 4711
 
@@ -31,14 +31,10 @@ def test_each_word_is_one_datagram_in_sd_notify_form(supervisor):
     assert told.enabled
     told.ready("reconciled, quoting")
     assert heard(supervisor) == "READY=1\nSTATUS=reconciled, quoting"
-    told.status("halted")
-    assert heard(supervisor) == "STATUS=halted"
     told.alive()
     assert heard(supervisor) == "WATCHDOG=1"
     told.stopping("cancelling everything")
     assert heard(supervisor) == "STOPPING=1\nSTATUS=cancelling everything"
-    told.extend_stop(Nanos(1_500 * MILLISECOND))
-    assert heard(supervisor) == "EXTEND_TIMEOUT_USEC=1500000"
 
 
 def test_an_address_that_begins_with_an_at_sign_is_abstract(tmp_path):
