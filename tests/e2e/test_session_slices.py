@@ -1,0 +1,140 @@
+"""Minutes of a session from end to end: quotes, fills, a cutoff, a settlement, and both sides' books."""
+
+import os
+from typing import Any
+
+import pytest
+
+from tests.e2e.quick import QUICK
+from tests.support.data import data_dir
+from tests.support.processes import Daemon, Processes, Simulator
+
+pytestmark = pytest.mark.e2e
+
+FIELDS = {
+    "windows_scanned",
+    "scans",
+    "orders_placed",
+    "orders_cancelled",
+    "fills",
+    "contracts",
+    "fees_dollars",
+    "pnl_dollars",
+    "exchange_pnl_dollars",
+    "books_equal",
+    "resting_at_end",
+    "resting_after_cutoff_max",
+    "verified",
+}
+SLICE_S = 100.0
+
+
+def summary_of(daemon: Daemon) -> dict[str, Any]:
+    """The end of a session in order: exit 0, nothing on standard error, and the last line as it must be."""
+    assert daemon.wait(SLICE_S) == 0, daemon.tail()
+    assert daemon.err == []
+    summary = daemon.summary
+    assert summary.keys() >= FIELDS
+    assert summary["verified"] is True
+    assert summary["books_equal"] is True, summary["books_detail"]
+    assert summary["resting_at_end"] == 0
+    assert summary["resting_after_cutoff_max"] == 0
+    assert summary["pnl_dollars"] == summary["exchange_pnl_dollars"]
+    assert summary["windows_scanned"] > 0
+    assert summary["orders_placed"] > 0
+    return summary
+
+
+def agree(sim: Simulator, summary: dict[str, Any]) -> dict[str, Any]:
+    """The exchange's own record says the same as the summary."""
+    truth = sim.truth()
+    assert truth["resting"] == []
+    cutoffs = [row for row in truth["cutoffs"] if row["cutoff_ns"] <= truth["now_ns"]]
+    assert cutoffs, "a cutoff lies in the slice"
+    assert {row["most_after"] for row in cutoffs} == {0}
+    assert truth["orders_total"] == summary["orders_placed"]
+    assert len(truth["fills"]) == summary["fills"]
+    assert truth["contracts"] == summary["contracts"]
+    assert float(truth["fees_dollars"]) == float(summary["fees_dollars"])
+    assert float(truth["pnl_dollars"]) == float(summary["pnl_dollars"])
+    return truth
+
+
+def beside(processes: Processes, *span: str, env: dict[str, str] = QUICK) -> tuple[Simulator, Daemon]:
+    """An exchange and a daemon as two programs; time stands still until the daemon follows."""
+    sim = processes.simulator(*span, "--speed", "200", "--hold", "60").wait_ready()
+    return sim, processes.daemon("--connect", sim.admin_url, env=env)
+
+
+def test_an_hour_ends_on_the_built_in_exchange(processes):
+    span = ("--from", "14:48", "--until", "15:03", "--speed", "200", "--seed", "3")
+    daemon = processes.daemon(*span, env=QUICK)
+    summary = summary_of(daemon)
+    assert summary["stop_reason"] == "session_end"
+    assert summary["fills"] > 0
+    assert [line["event"] for line in daemon.lines()].count("session.summary") == 1
+
+
+def test_an_hour_ends_on_an_exchange_in_a_process_of_its_own(processes):
+    sim, daemon = beside(processes, "--from", "14:48", "--until", "15:03")
+    summary = summary_of(daemon)
+    truth = agree(sim, summary)
+    settled = {row["ticker"] for row in truth["settlements"]}
+    assert settled, "positions of the 15:00 windows were paid"
+    assert all("H1500" in ticker for ticker in settled)
+    verified = {line["window"] for line in daemon.events("window.cutoff_verified")}
+    assert verified == {"KXINXU-26NOV23H1500", "KXNASDAQ100U-26NOV23H1500"}
+
+
+def test_a_half_day_ends_at_13(processes):
+    sim, daemon = beside(processes, "--session-date", "2026-11-27", "--from", "12:48", "--until", "13:03")
+    summary = summary_of(daemon)
+    agree(sim, summary)
+    planned = daemon.event("windows.session_planned")
+    assert planned["half_day"] is True
+    windows = {line["window"] for line in daemon.events("windows.phase")}
+    assert {window[-5:] for window in windows if "26NOV27" in window} == {"H1000", "H1100", "H1200", "H1300"}
+
+
+@pytest.mark.parametrize(("day", "name"), [("2026-11-26", "Thanksgiving"), ("2026-11-28", "a Saturday")])
+def test_a_day_without_a_session_is_one_line_and_78(processes, day, name):
+    daemon = processes.daemon("--session-date", day)
+    assert daemon.wait() == 78, name
+    assert daemon.out == []
+    assert len(daemon.err) == 1
+    assert daemon.err[0].startswith("kalshi-daemon: simulator: --session-date: " + day)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("day", "files"),
+    [
+        ("2025-10-31", ("polygon_index_minutes/*SPX*2025-10-31*", "polygon_index_minutes/*NDX*2025-10-31*")),
+        ("2025-03-04", ("es_1m/*2025-06.parquet", "nq_1m/*2025H1.parquet")),
+    ],
+)
+def test_real_bars_are_played_and_both_books_agree(processes, day, files):
+    data = data_dir()
+    if data is None:
+        pytest.skip("no market data (KALSHI_DAEMON_DATA or ../shared/data)")
+    paths = [str(path) for pattern in files for path in sorted(data.glob(pattern))]
+    assert len(paths) == 2, paths
+    replay = ("--index-replay", *paths, "--session-date", day)
+    sim, daemon = beside(processes, *replay, "--from", "10:48", "--until", "11:03")
+    assert sim.ready["session_date"] == day
+    agree(sim, summary_of(daemon))
+
+
+@pytest.mark.skipif(
+    "KALSHI_DAEMON_FULL" not in os.environ, reason="a whole session takes minutes: KALSHI_DAEMON_FULL=1"
+)
+@pytest.mark.timeout(600)
+def test_a_whole_session_with_the_shipped_settings(processes):
+    sim, daemon = beside(processes, "--from", "09:25", "--until", "16:05", env={})
+    assert daemon.wait(500) == 0
+    summary = summary_of(daemon)
+    truth = agree(sim, summary)
+    assert summary["windows_scanned"] == 16
+    assert len(truth["cutoffs"]) == 16
+    assert summary["fills"] > 0
+    assert truth["settlements"]
