@@ -217,6 +217,15 @@ def test_with_macro_alone_closed_the_override_lets_quotes_through_and_says_so():
     assert [(verdict.guard, verdict.passed) for verdict in judgement.forced] == [("macro", False)]
 
 
+def test_the_override_accepts_nothing_while_any_other_window_guard_is_closed():
+    chain = chain_of(release_near=release_now)
+    state = healthy()
+    state.force_gate_pass = True
+    assert chain.judge_plan(state, plan_of(), NOW).accepted
+    state.latch.closed = True
+    assert chain.judge_plan(state, plan_of(), NOW).accepted == ()
+
+
 def test_a_macro_guard_that_breaks_is_not_forced():
     state = healthy()
     state.force_gate_pass = True

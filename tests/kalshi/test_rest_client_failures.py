@@ -455,6 +455,18 @@ async def test_creates_that_were_stopped_while_waiting_for_tokens_are_not_sent()
         assert len(stub.seen) == 2
 
 
+async def test_a_cancel_does_not_queue_behind_creates_that_wait_for_tokens():
+    clock = ManualClock(T0)
+    async with exchange(accept_batch, clock=clock) as stub, asyncio.TaskGroup() as group:
+        waiting = group.create_task(stub.client.create_orders(orders(8)))
+        await until(lambda: bool(clock._sleepers._heap))
+        async with asyncio.timeout(2):
+            (ack,) = await stub.client.cancel_orders(refs(1))
+        assert isinstance(ack, CancelAck)
+        assert not waiting.done()
+        clock.advance(Nanos(SECOND))
+
+
 async def test_limits_are_loaded_from_the_account():
     limits = {"usage_tier": "x", "grants": [], "read": {"refill_rate": 9, "bucket_capacity": 99},
               "write": {"refill_rate": 300, "bucket_capacity": 600}}  # fmt: skip

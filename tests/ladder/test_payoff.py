@@ -106,6 +106,13 @@ def test_pal_looks_at_one_market_alone():
     assert market_worst_case("nothing there", legs, orders) == 0
 
 
+def test_pal_does_not_count_on_an_order_that_may_not_fill():
+    short, cover = held(above(6850), -1, 3_000), rest(above(6850), Side.BID, 4_000)
+    assert market_worst_case(short.market_ticker, [short], [cover]) == 7_000
+    long, sell = held(above(6850), 1, -7_000), rest(above(6850), Side.ASK, 6_000)
+    assert market_worst_case(long.market_ticker, [long], [sell]) == 7_000
+
+
 def test_fees_and_fractions_are_never_rounded_in_our_favour():
     bid = Resting("M", None, Side.BID, Price(3_301), Count(3), Dollars(5))
     assert (bid.pnl_yes, bid.pnl_no) == (300 - 100 - 5, -100 - 5)  # .009903 paid counts as .0100

@@ -174,6 +174,20 @@ async def test_an_order_that_expired_without_a_word_is_asked_about(rig):
     assert rig.only().status is Status.EXPIRED
 
 
+async def test_an_expired_order_is_not_given_up_while_the_exchange_cannot_be_asked(rig):
+    rig.venue.listener = None
+    rig.renewing = False
+    async with rig.running():
+        (name,) = await resting(rig)
+        rig.venue.trade(name, 100, stream=False)
+        rig.venue.down = True
+        await rig.pass_time(150, step_ms=500)
+        assert rig.only().status is Status.RESTING
+        rig.venue.down = False
+        await rig.pass_time(10, step_ms=500)
+    assert rig.only().status is Status.FILLED
+
+
 async def test_an_expired_order_the_exchange_forgot_has_lapsed(rig):
     rig.venue.listener = None
     rig.renewing = False

@@ -105,6 +105,17 @@ async def test_an_amend_without_an_answer_counts_with_the_later_expiry_and_is_tr
         assert len(rig.sent("amend")) == 2
 
 
+async def test_a_partly_filled_order_is_renewed_with_its_whole_count(rig):
+    """Any other total would resize it, and cost it its place in the queue."""
+    async with rig.running():
+        (order,) = await rig.manager.place([quote(contracts=2)])
+        rig.venue.trade(order.client_order_id, 100)
+        await rig.pass_time(50, step_ms=500)
+        assert rig.only().filled == 100
+        assert expiry(rig) > START + LEASE
+    assert {total for _order_id, total, _price, _expires in rig.sent("amend")} == {200}
+
+
 @pytest.mark.parametrize("fault", ["429", "unreachable"])
 async def test_an_amend_that_did_not_happen_is_tried_again(rig, fault):
     async with rig.running():

@@ -6,7 +6,7 @@ import pytest
 
 from kalshi_daemon.domain.order import Fill, Status
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.events import FillEvent
+from kalshi_daemon.events import FillEvent, MarketLifecycle
 from kalshi_daemon.settings import OrderSettings
 from kalshi_daemon.units import MINUTE, SECOND, Count, Dollars, Nanos
 from tests.orders.order_rig import START, TARGET, Rig, drive, quote, spin, ticker
@@ -34,6 +34,17 @@ async def test_the_stream_settles_at_once_and_the_list_confirms_quietly(rig):
     assert len(rig.said("settle")) == 1
     assert rig.sent("settlements")
     assert rig.journal.results_since(Nanos(0))[ticker()].revenue == 10_000
+
+
+async def test_a_market_that_settles_twice_on_the_stream_is_settled_once(rig):
+    async with rig.running():
+        await trade(rig)
+        rig.clock.set(Nanos(TARGET + 2 * MINUTE))
+        for _ in range(2):
+            rig.venue.emit(MarketLifecycle("settled", ticker(), rig.clock.now_ns(), result="yes"))
+        await spin()
+    assert len(rig.said("settle")) == 1
+    assert rig.state.ledger.realized_today == 5_800
 
 
 async def test_the_list_alone_settles_when_the_stream_is_silent(rig):
