@@ -1,0 +1,12 @@
+"""Every mutant. A new safety promise gets a mutant here; a changed line of code gets its old text renewed here."""
+
+from tests.mutants import gates, money, order_groups, orders_leave, orders_once, wire
+
+MUTANTS = (
+    *orders_leave.MUTANTS,
+    *orders_once.MUTANTS,
+    *order_groups.MUTANTS,
+    *money.MUTANTS,
+    *gates.MUTANTS,
+    *wire.MUTANTS,
+)
