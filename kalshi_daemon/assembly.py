@@ -25,11 +25,12 @@ from kalshi_daemon.index_feed.recorder import Recorder
 from kalshi_daemon.kalshi.auth import Signer
 from kalshi_daemon.kalshi.rest import KalshiRest
 from kalshi_daemon.kalshi.stream import KalshiStream
+from kalshi_daemon.operations.group_reset import GroupResetWatch
 from kalshi_daemon.operations.kill_switch import KillSwitchWatch, kill_switch_path
 from kalshi_daemon.orders.ids import ClientOrderIds
 from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.orders.manager import OrderManager
-from kalshi_daemon.settings import ProfileSettings, Settings
+from kalshi_daemon.settings import PROFILE_NAMES, ProfileSettings, Settings
 from kalshi_daemon.state import ClockSkew, DaemonState
 from kalshi_daemon.trader import Trader, TraderParts
 from kalshi_daemon.units import Nanos, from_s, price_from_float
@@ -67,6 +68,7 @@ class House:
     monitor: VenueMonitor
     macro: MacroWatch
     kill_watch: KillSwitchWatch
+    group_resets: GroupResetWatch
     journal: Journal
     orders: OrderManager
     chain: Chain
@@ -187,6 +189,7 @@ class _Builder:
                 kill_switch_path(settings.mode_dir),
                 on_change=lambda found: trader.on_kill_switch(engaged=found.engaged),
             ),
+            group_resets=GroupResetWatch(settings.mode_dir, PROFILE_NAMES, orders.reset_group),
             journal=journal,
             orders=orders,
             chain=chain,

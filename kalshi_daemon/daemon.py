@@ -153,6 +153,7 @@ class Life:
             feed_url=where.feed_url,
             key_algorithm=where.signer.algorithm,
             key_fingerprint=where.signer.fingerprint[:16],
+            watchdog_s=None if self._notifier.watchdog_ns is None else self._notifier.watchdog_ns // SECOND,
         )
         failure = await self._work(house, end_ns)
         self._notifier.stopping("cancelling everything")
@@ -199,6 +200,7 @@ class Life:
             ("windows", house.scheduler.run()),
             ("macro", house.macro.run()),
             ("kill_switch", house.kill_watch.run()),
+            ("group_resets", house.group_resets.run()),
             ("orders", house.orders.run()),
             ("trader", house.trader.run()),
         ):

@@ -6,7 +6,7 @@ Durations carry their unit in the name. Money is written in dollars here and bec
 from datetime import date, time
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -128,6 +128,9 @@ class ProfilesSettings(Section):
     wide: ProfileSettings = ProfileSettings(series=HOURLY_SERIES, lots=1, bins=4, impact_cap=0.05)
     size: ProfileSettings = ProfileSettings(series=HOURLY_SERIES, lots=2, bins=2, impact_cap=0.02)
     close: ProfileSettings = ProfileSettings(series=CLOSE_SERIES, lots=2, bins=2, impact_cap=0.02)
+
+
+PROFILE_NAMES: Final = tuple(ProfilesSettings.model_fields)
 
 
 class PricingSettings(Section):

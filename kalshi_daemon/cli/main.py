@@ -36,10 +36,12 @@ COMMANDS: Final = (
     Command("config", "print the effective settings, redacted, with where each came from"),
     Command("windows", "print the windows of any span of days, with all edges"),
     Command("orders", "orders of a day, from the journal"),
+    Command("ledger", "fills, settlements and positions with their profit, from the journal; CSV export"),
     Command("resting", "ask the exchange what rests"),
     Command("cancel-all", "cancel everything at the exchange and verify that nothing rests"),
     Command("kill", "engage the kill switch: no new orders, everything resting is cancelled"),
     Command("unkill", "release the kill switch"),
+    Command("reset-group", "let a profile quote again whose order group was triggered"),
     Command("why", "the last decision for a market, guard by guard"),
     Command("score", "score the model on bars, walk-forward, against two baselines"),
 )

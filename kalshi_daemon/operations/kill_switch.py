@@ -4,7 +4,6 @@ What counts is existence, never content: an empty or unreadable file is engaged,
 """
 
 import asyncio
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import structlog
 
 from kalshi_daemon.clock import iso_utc
 from kalshi_daemon.errors import ConfigurationError
+from kalshi_daemon.operations.durable import write_whole
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.units import Nanos
 
@@ -58,16 +58,7 @@ def read_kill_switch(path: Path) -> KillSwitch:
 def engage(path: Path, reason: str, when_ns: Nanos) -> None:
     """Write the file, whole or not at all, and make it last. Raises ConfigurationError when it cannot be written."""
     content = orjson.dumps({"reason": reason[:_REASON_MOST], "when": iso_utc(when_ns)}) + b"\n"
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError as error:
-        raise ConfigurationError(str(path), f"kill switch cannot be written: {error.strerror}") from error
+    write_whole(path, content, "kill switch")
 
 
 def release(path: Path) -> bool:

@@ -55,6 +55,7 @@ class Groups:
         self._shared = desk.state.order_groups
         self._shared.required = settings.groups == "required"
         self._pauses = Backoff(1_000, 30_000)
+        self._reset_pauses = Backoff(500, 30_000)
         self._unfinished = False
         self._gone: dict[str, None] = {}
         self._told: set[str] = set()
@@ -304,9 +305,10 @@ class Groups:
         return True
 
     async def _reset_at_exchange(self, profile: str) -> bool:
-        order_group_id = self._shared.ids.get(profile)
-        if order_group_id is None or not self._may():
+        order_group_id, now = self._shared.ids.get(profile), self._desk.clock.now_ns()
+        if order_group_id is None or not self._may() or not self._reset_pauses.due(profile, now):
             return False
+        self._reset_pauses.hold(profile, now)
         self._resetting.add(profile)
         try:
             await self._api.reset_order_group(order_group_id)
@@ -318,6 +320,7 @@ class Groups:
             return False
         finally:
             self._resetting.discard(profile)
+        self._reset_pauses.forget_all_but(set())
         return True
 
 

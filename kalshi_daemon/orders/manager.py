@@ -40,7 +40,7 @@ from kalshi_daemon.orders.placing import Placer
 from kalshi_daemon.orders.proving import BooksCheck, Prover, SessionTotals
 from kalshi_daemon.orders.reconciling import Reconciler
 from kalshi_daemon.orders.settling import Settler
-from kalshi_daemon.settings import OrderSettings, ProfilesSettings
+from kalshi_daemon.settings import PROFILE_NAMES, OrderSettings
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
 
@@ -78,7 +78,7 @@ class OrderManager:
         ids: Callable[[], str],
         on_change: Callable[[], None],
         audit: Audit,
-        profiles: Sequence[str] = tuple(ProfilesSettings.model_fields),
+        profiles: Sequence[str] = PROFILE_NAMES,
         renew_allowed: Callable[[Order], bool] = _always,
     ) -> None:
         self._state = state

@@ -319,6 +319,9 @@ async def test_a_reset_that_was_not_confirmed_leaves_the_halt_and_is_asked_again
         bare.venue.script["group_reset"].append(fault)
         assert not await bare.manager.reset_group("wide", halt.at_ns)
         assert set(bare.state.order_groups.halted) == {"wide"}
+        assert not await bare.manager.reset_group("wide", halt.at_ns), "not more often than every half second"
+        assert len(bare.sent("group_reset")) == 1
+        bare.clock.advance(Nanos(SECOND))
         assert await bare.manager.reset_group("wide", halt.at_ns)
 
 

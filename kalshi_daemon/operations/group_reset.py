@@ -1,0 +1,80 @@
+"""A person's wish to end a profile's halt: one small file per profile, taken up by the daemon that runs or starts next.
+
+The file names the halt it is about, by the instant it began. A wish that outlived its halt (written twice, left over
+from a crash) therefore never ends a later one that nobody has looked at.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, Never
+
+import orjson
+import structlog
+
+from kalshi_daemon.clock import iso_utc
+from kalshi_daemon.operations.durable import write_whole
+from kalshi_daemon.units import Nanos
+
+POLL_S: Final = 0.5
+"""Real seconds, as for the kill switch."""
+_BYTES_MOST: Final = 4_096
+_REASON_MOST: Final = 500
+
+log = structlog.get_logger()
+
+
+def request_path(mode_dir: Path, profile: str) -> Path:
+    return mode_dir / "data" / "proc" / "state" / f"reset_group_{profile}"
+
+
+def ask(path: Path, halted_ns: Nanos, reason: str, when_ns: Nanos) -> None:
+    """Leave the wish. Raises ConfigurationError when it cannot be written."""
+    wish = {"halted_ns": halted_ns, "reason": reason[:_REASON_MOST], "when": iso_utc(when_ns)}
+    write_whole(path, orjson.dumps(wish) + b"\n", "request")
+
+
+def read_wish(path: Path) -> Nanos | None:
+    """Which halt is to be ended; None without a file. Raises OSError, and ValueError for a file that names no halt."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_BYTES_MOST)
+    except FileNotFoundError:
+        return None
+    content: Any = orjson.loads(raw)
+    halted_ns = content.get("halted_ns") if isinstance(content, dict) else None
+    if not isinstance(halted_ns, int):
+        raise ValueError("names no halt")  # noqa: TRY004 - a file's content, not a caller's type
+    return Nanos(halted_ns)
+
+
+class GroupResetWatch:
+    """Hands wishes to `reset(profile, halted_ns)`, which says whether the wish is dealt with; then the file goes."""
+
+    def __init__(self, mode_dir: Path, profiles: Sequence[str], reset: Callable[[str, Nanos], Awaitable[bool]]) -> None:
+        self._paths = {profile: request_path(mode_dir, profile) for profile in profiles}
+        self._reset = reset
+        self._told: set[str] = set()
+
+    async def look(self) -> None:
+        """One look at every profile's file. Raises what `reset` raises."""
+        for profile, path in self._paths.items():
+            try:
+                halted_ns = read_wish(path)
+                if halted_ns is None:
+                    self._told.discard(profile)
+                elif await self._reset(profile, halted_ns):
+                    path.unlink(missing_ok=True)
+            except (OSError, ValueError) as problem:
+                self._tell(profile, problem)
+
+    def _tell(self, profile: str, problem: Exception) -> None:
+        if profile not in self._told:
+            path = str(self._paths[profile])
+            log.error("order_group.reset_request_unreadable", path=path, problem=str(problem))
+        self._told.add(profile)
+
+    async def run(self) -> Never:
+        while True:
+            await self.look()
+            await asyncio.sleep(POLL_S)

@@ -1,0 +1,159 @@
+"""What was traded and what it brought, by New York day and series: rows summed up as the ledger does. Pure.
+
+Profit belongs to the day its market settled; fills, contracts and fees to the day they happened. Positions that are not
+settled have no profit yet: they are shown as they stand now, whatever days were asked for.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from kalshi_daemon.orders.ledger import BookedFill, Inherited, Ledger, Result, cash_of_fill
+from kalshi_daemon.units import Count, Dollars, Nanos
+from kalshi_daemon.windows.eastern import eastern_day
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """New York days, both included; None is open-ended."""
+
+    first: date | None = None
+    last: date | None = None
+
+    def __contains__(self, day: date) -> bool:
+        return (self.first is None or day >= self.first) and (self.last is None or day <= self.last)
+
+
+@dataclass(frozen=True, slots=True)
+class FillLine:
+    """One fill with its day and what it did to our cash on the YES scale."""
+
+    booked: BookedFill
+    day: date
+    cash: Dollars
+    profile: str
+    """Whose order it was; "" for an order the journal does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class MarketLine:
+    """One market we hold or held. `result`, `day`, `paid` and `profit` are None while it is open."""
+
+    market_ticker: str
+    event_ticker: str
+    series_ticker: str
+    count: Count
+    """Signed, + YES."""
+    cash: Dollars
+    """Of its fills, fees included, on the YES scale."""
+    fees: Dollars
+    result: str | None = None
+    day: date | None = None
+    settled_ns: Nanos | None = None
+    paid: Dollars | None = None
+    profit: Dollars | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """One day and series. Profit is that of the markets settled that day, after the fees of all their fills."""
+
+    day: date
+    series_ticker: str
+    fills: int
+    contracts: Count
+    fees: Dollars
+    settled: int
+    profit: Dollars
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """Fills and settlements of the span, positions as of now, totals of the span; each sorted by time, then name."""
+
+    fills: tuple[FillLine, ...]
+    settled: tuple[MarketLine, ...]
+    positions: tuple[MarketLine, ...]
+    totals: tuple[Total, ...]
+
+    @property
+    def profit(self) -> Dollars:
+        return Dollars(sum(total.profit for total in self.totals))
+
+    @property
+    def fees(self) -> Dollars:
+        return Dollars(sum(total.fees for total in self.totals))
+
+    @property
+    def contracts(self) -> Count:
+        return Count(sum(total.contracts for total in self.totals))
+
+
+def make_statement(
+    fills: Iterable[BookedFill],
+    inherited: Iterable[Inherited],
+    results: Mapping[str, Result],
+    profile_of: Mapping[str, str],
+    span: Span,
+) -> Statement:
+    """Sum up. `fills` are all that are known (a market's early fills count in its profit, whatever the span).
+
+    `profile_of`: the exchange's order id -> profile.
+    """
+    ledger = Ledger()
+    every = sorted(fills, key=lambda booked: (booked.fill.event_ns, booked.fill.trade_id))
+    for held in inherited:
+        ledger.inherit(held)
+    for booked in every:
+        ledger.add_fill(booked)
+    for ticker, result in results.items():
+        ledger.set_result(ticker, result)
+    markets = [_market(ledger, ticker) for ticker in sorted(ledger.positions)]
+    lines = tuple(
+        FillLine(booked, day, cash_of_fill(booked.fill), profile_of.get(booked.fill.order_id, ""))
+        for booked in every
+        if (day := eastern_day(booked.fill.event_ns)) in span
+    )
+    settled = tuple(
+        sorted(
+            (line for line in markets if line.day is not None and line.day in span),
+            key=lambda line: (line.settled_ns or 0, line.market_ticker),
+        )
+    )
+    positions = tuple(line for line in markets if line.day is None and line.count)
+    return Statement(lines, settled, positions, _totals(lines, settled))
+
+
+def _market(ledger: Ledger, ticker: str) -> MarketLine:
+    position = ledger.positions[ticker]
+    profit, result = ledger.profit(ticker), ledger.result(ticker)
+    common = (
+        ticker, position.event_ticker, position.series_ticker, position.count, position.cash, position.fees,
+    )  # fmt: skip
+    if profit is None or result is None:
+        return MarketLine(*common)
+    paid = Dollars(profit - position.cash)
+    return MarketLine(*common, result.result, eastern_day(result.at_ns), result.at_ns, paid, profit)
+
+
+def _totals(fills: Iterable[FillLine], settled: Iterable[MarketLine]) -> tuple[Total, ...]:
+    fills_of: defaultdict[tuple[date, str], list[FillLine]] = defaultdict(list)
+    settled_of: defaultdict[tuple[date, str], list[MarketLine]] = defaultdict(list)
+    for fill in fills:
+        fills_of[fill.day, fill.booked.series_ticker].append(fill)
+    for line in settled:
+        assert line.day is not None, "only settled markets are totalled"
+        settled_of[line.day, line.series_ticker].append(line)
+    return tuple(
+        Total(
+            day,
+            series,
+            fills=len(fills_of[day, series]),
+            contracts=Count(sum(line.booked.fill.count for line in fills_of[day, series])),
+            fees=Dollars(sum(line.booked.fill.fee for line in fills_of[day, series])),
+            settled=len(settled_of[day, series]),
+            profit=Dollars(sum(line.profit or 0 for line in settled_of[day, series])),
+        )
+        for day, series in sorted({*fills_of, *settled_of})
+    )
