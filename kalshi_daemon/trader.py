@@ -262,6 +262,9 @@ class Trader:
         placed: tuple[Order, ...] = ()
         if plan.cancel:
             await self._parts.orders.cancel(tuple(name for name, _reason in plan.cancel), "replaced")
+            # The answer may have taken seconds: what was allowed before need not be allowed now.
+            judgement = self._parts.chain.judge_plan(self._state, plan, self._clock.now_ns())
+            self._say_refusals(key, judgement.closed, window, profile.name)
         if judgement.accepted:
             placed = await self._parts.orders.place(judgement.accepted)
         self._say_scan(plan, judgement, placed)

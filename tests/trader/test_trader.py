@@ -187,3 +187,28 @@ async def test_nothing_is_cancelled_twice_while_a_cancel_is_under_way(rig):
 def test_the_age_of_a_missing_value_pays_for_nothing(rig):
     rig.state.index[Index.SPX].last = None
     assert tick_age(rig.state, rig.window, rig.clock.now_ns()) >= Nanos(86_400 * SECOND)
+
+
+async def test_guards_that_close_while_a_scan_cancels_hold_its_quotes(rig):
+    """Found by simulation: a cancel's answer took four seconds, and quotes judged before it were sent after it."""
+    async with rig.running():
+        rig.phase(Phase.OPEN)
+        await rig.pass_time(179)
+        before = rig.notes.made
+        cancel = rig.notes.cancel
+
+        async def slowly(names, reason):
+            await cancel(names, reason)
+            if reason == "replaced":
+                rig.clock.advance(Nanos(4 * SECOND))
+
+        rig.notes.cancel = slowly
+        rig.model.level += 2.0
+        rig.others_agree()
+        await rig.pass_time(3)
+    replaced = [names for names, reason in rig.notes.cancelled if reason == "replaced"]
+    assert replaced, "the scan had something to cancel first"
+    assert rig.notes.made == before
+    replacing = next((judgement, placed) for plan, judgement, placed in rig.notes.manifests if plan.cancel)
+    assert "feed_age" in {verdict.guard for verdict in replacing[0].closed}
+    assert replacing[1] == ()
