@@ -124,6 +124,7 @@ class Life:
         self.house: House | None = None
         """Its parts, once they are built."""
         self._failure: Exception | None = None
+        self._was_ready = False
 
     def fail(self, problem: Exception) -> None:
         """Something outside the working tasks broke: stop in order, and let the exit code tell why."""
@@ -210,6 +211,7 @@ class Life:
 
             group.create_task(on_terminal(self.state, self._clock), name="progress")
         self._notifier.ready("reconciled, watching" if not self._options.armed else "reconciled, quoting")
+        self._was_ready = True
         log.info("daemon.ready", reconciled=self.state.reconciliation.agreed)
 
     async def _end_at(self, end_ns: Nanos) -> None:
@@ -252,6 +254,9 @@ class Life:
         if self._options.show_progress:
             self.sink.show()
         log.info("session.summary", **summary, stop_reason=self.stop.reason)
+        if isinstance(failure, VenueUnreachable) and not self._was_ready and not house.journal.live_orders():
+            # Never spoke with the exchange and owns nothing there: what is wrong is the way to it.
+            return failure.exit_code
         return _exit_code(self._settings, stopped, failure, summary)
 
 

@@ -125,9 +125,7 @@ def test_real_bars_are_played_and_both_books_agree(processes, day, files):
     agree(sim, summary_of(daemon))
 
 
-@pytest.mark.skipif(
-    "KALSHI_DAEMON_FULL" not in os.environ, reason="a whole session takes minutes: KALSHI_DAEMON_FULL=1"
-)
+@pytest.mark.skipif("KALSHI_DAEMON_FULL" not in os.environ, reason="takes minutes: KALSHI_DAEMON_FULL=1")
 @pytest.mark.timeout(600)
 def test_a_whole_session_with_the_shipped_settings(processes):
     sim, daemon = beside(processes, "--from", "09:25", "--until", "16:05", env={})
