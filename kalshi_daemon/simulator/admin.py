@@ -67,6 +67,15 @@ def truth_of(exchange: Exchange, account: Account) -> Json:
         "cutoffs": cutoffs_json(exchange, account),
         "resting_after_cutoff_max": max((row["most_after"] for row in cutoffs_json(exchange, account)), default=0),
         "trades_total": exchange.matcher.trade_count,
+        "order_groups": [
+            {
+                "id": group.group_id,
+                "contracts_limit_fp": count_text(group.limit),
+                "triggered": group.triggered,
+                "resting": len(exchange.groups.live_orders(group.group_id)),
+            }
+            for group in exchange.groups.of(account).values()
+        ],
     }
 
 

@@ -10,13 +10,14 @@ from kalshi_daemon.domain.verdict import Closing
 from kalshi_daemon.domain.window import Phase, Session, WindowStatus
 from kalshi_daemon.events import Balance, ExchangeStatus
 from kalshi_daemon.settings import GuardSettings, MacroFeed, MacroSettings, Settings
-from kalshi_daemon.state import ClockSkew, DaemonState
+from kalshi_daemon.state import ClockSkew, DaemonState, GroupHalt
 from kalshi_daemon.units import HOUR, MILLISECOND, MINUTE, SECOND, Dollars, Nanos
 from kalshi_daemon.windows.releases import EXHAUSTED, Release
 from tests.guardrails.guard_rig import (
     DAY,
     NOW,
     SESSION,
+    SIZE,
     TARGET,
     TICKER,
     WIDE,
@@ -94,6 +95,28 @@ def test_never_reconciled_refuses():
     state.reconciliation = DaemonState().reconciliation
     verdict = ask_window(state, "reconciled")
     assert (verdict.passed, verdict.measured, verdict.note) == (False, None, "not reconciled yet")
+
+
+def test_a_triggered_group_pulls_its_own_profile_and_says_what_ends_it():
+    state = healthy()
+    state.order_groups.halted["wide"] = GroupHalt(NOW, "order group g-1 triggered at the exchange")
+    verdict = ask_window(state, "order_group")
+    assert (verdict.passed, verdict.measured, verdict.closing) == (False, "triggered", Closing.PULL)
+    assert verdict.note.startswith("order group g-1 triggered")
+    assert "kalshi-daemon reset-group wide" in verdict.note
+    assert all(v.allows for v in chain_of().judge_window(state, SIZE, WINDOW, NOW)), "the others quote on"
+    state.order_groups.required = False
+    assert not ask_window(state, "order_group").allows, "switching groups off ends no halt"
+
+
+def test_a_profile_without_a_group_waits_unless_groups_are_off():
+    state = healthy()
+    del state.order_groups.ids["wide"]
+    verdict = ask_window(state, "order_group")
+    assert (verdict.measured, verdict.closing) == (None, Closing.HOLD)
+    state.order_groups.required = False
+    assert ask_window(state, "order_group").measured == "off"
+    assert not ask_window(DaemonState(), "order_group").allows, "required until somebody says otherwise"
 
 
 # --- the exchange

@@ -145,3 +145,32 @@ async def test_without_any_stream_the_lists_alone_bring_everything(tmp_path):
         await desk.until(lambda: desk.state.orders[bid.client_order_id].status is Status.FILLED, 100, 250)
         await desk.until(lambda: desk.state.ledger.fills_total == 1, 100, 250)
         assert desk.state.reconciliation.agreed
+
+
+async def test_a_burst_of_fills_triggers_the_group_and_a_reset_lets_it_quote_again(tmp_path):
+    async with bench(tmp_path) as desk:
+        groups = desk.exchange.groups.of(desk.ann)
+        assert {group.limit for group in groups.values()} == {lots(20)}
+        assert set(desk.state.order_groups.ids.values()) == set(groups)
+        many = [replace(QUOTE, price=Price(4_200 - 100 * n), count=lots(11)) for n in range(3)]
+        await desk.drive(desk.manager.place(many))
+        put(desk.exchange, "bob", "ask", 41, 22)
+        await desk.until(lambda: desk.state.order_groups.halted)
+        assert desk.ann.resting_count == 0, "the exchange took the third off by itself"
+        assert await desk.drive(desk.manager.place([QUOTE])) == ()
+        halt = desk.state.order_groups.halted["wide"]
+        assert await desk.drive(desk.manager.reset_group("wide", halt.at_ns))
+        (order,) = await desk.drive(desk.manager.place([replace(QUOTE, price=Price(4_000))]))
+        assert order.status is Status.RESTING
+        await desk.until(lambda: desk.state.ledger.fills_total == 2)
+    assert set(desk.exchange.groups.of(desk.ann)) == set(groups), "kept for the next life, not leaked"
+
+
+async def test_groups_the_exchange_does_not_know_any_more_are_made_again(tmp_path):
+    async with bench(tmp_path) as desk:
+        gone = desk.state.order_groups.ids["wide"]
+        desk.exchange.groups.delete(desk.ann, gone, desk.clock.now_ns())
+        await desk.until(lambda: desk.state.order_groups.ids.get("wide") not in {None, gone})
+        (order,) = await desk.drive(desk.manager.place([QUOTE]))
+        assert order.status is Status.RESTING
+        assert len(desk.exchange.groups.of(desk.ann)) == 3
