@@ -27,6 +27,7 @@ STAGED: Final = "/opt/service-test"
 ADMIN: Final = "http://127.0.0.1:8401/admin"
 LIFE_MOST_S: Final = 1_800
 """The container is killed after this, whatever happens to the driver."""
+_LOG_FIELDS: Final = ("ts", "level", "event", "run_id", "mode")
 _KEPT_OUT: Final = ("systemd-firstboot", "systemd-networkd", "postgresql", "docker")
 _HIDDEN_BY_PROTECT_HOME: Final = ("/root", "/home", "/run/user")
 
@@ -227,6 +228,15 @@ def booted() -> Iterator[Container]:
     finally:
         container.close()
         shutil.rmtree(stage)
+
+
+def is_log_line(line: str) -> bool:
+    """Whether a line of the journal is one of the daemon's own form."""
+    try:
+        found = json.loads(line)
+    except json.JSONDecodeError:
+        return False
+    return isinstance(found, dict) and all(field in found for field in _LOG_FIELDS)
 
 
 def _drop_in() -> str:

@@ -20,6 +20,7 @@ from tests.service.container import (
     Container,
     ServiceTestError,
     booted,
+    is_log_line,
     stopwatch,
     wait_in_vain,
     wait_until,
@@ -32,11 +33,12 @@ _QUOTES_WITHIN_S: Final = 150.0
 _STOP_MOST_S: Final = 5.0
 _LADDER_MOST_S: Final = 40.0
 _WATCHDOG_S: Final = 30.0
+_START_LIMIT_S: Final = 120.0
+_START_LIMIT_BURST: Final = 5
 _RESTART_S: Final = 5.0
 _CONFIG: Final = "78"
 _JOURNAL: Final = "/var/lib/kalshi-daemon/demo/data/proc/journal.sqlite3"
 _UNVERIFIED: Final = "3"
-_FIELDS: Final = ("ts", "level", "event", "run_id", "mode")
 
 
 class Drive:
@@ -99,7 +101,7 @@ class Drive:
     def logs(self) -> None:
         """Every line of the unit is one JSON object with the common fields."""
         lines = self.box.journal()
-        bad = [line for line in lines if not _is_log_line(line)]
+        bad = [line for line in lines if not is_log_line(line)]
         self.check("journald holds JSON lines only", lines and not bad, bad[0] if bad else f"{len(lines)} lines")
 
     def secrets(self) -> None:
@@ -223,7 +225,18 @@ class Drive:
         self.check("exchange hangs: the stop is bounded", seconds <= _LADDER_MOST_S, f"{seconds:.1f} s")
         self.check("exchange hangs: the log says UNVERIFIED", self.event("shutdown.cancel_all.UNVERIFIED"))
         self.figures["stop_while_exchange_hangs_s"] = round(seconds, 1)
+
+    def unreachable(self) -> None:
+        """No exchange at the start: failures come so slowly that systemd never gives up."""
         self.box.run("systemctl", "kill", "-s", "KILL", EXCHANGE)
+        self.box.run("systemctl", "reset-failed", UNIT, check=False)
+        with stopwatch() as took:
+            self.box.run("systemctl", "start", "--no-block", UNIT)
+            wait_until("the restart", lambda: self.box.show("NRestarts") == "1", 90)
+        cycle, least = took(), _START_LIMIT_S / _START_LIMIT_BURST
+        self.check("no exchange: tried again, slowly enough to go on for ever", cycle > least, f"every {cycle:.0f} s")
+        self.figures["start_without_exchange_s"] = round(cycle, 1)
+        self.box.run("systemctl", "stop", UNIT)
 
     def stop_while_starting(self) -> None:
         """SIGTERM before READY is heard at once."""
@@ -330,6 +343,7 @@ STEPS: Final[tuple[Callable[[Drive], None], ...]] = (
     Drive.kill_nine,
     Drive.starve_watchdog,
     Drive.silence,
+    Drive.unreachable,
     Drive.stop_while_starting,
     Drive.refusals,
     Drive.last_start,
@@ -374,14 +388,6 @@ def _steps(drive: Drive) -> int:
 def say(*lines: str) -> None:
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
-
-
-def _is_log_line(line: str) -> bool:
-    try:
-        found = json.loads(line)
-    except json.JSONDecodeError:
-        return False
-    return isinstance(found, dict) and all(field in found for field in _FIELDS)
 
 
 def _says_once(lines: list[str]) -> bool:
