@@ -6,8 +6,9 @@ BIN := $(VENV)/bin
 RUN_ARGS ?=
 SEEDS ?= 25
 FIRST_SEED ?= 1
+MUTANTS ?=
 
-.PHONY: help setup run test simulate service-test lint fmt cover bench unit-check docker-check clean
+.PHONY: help setup run test simulate service-test mutants lint fmt cover bench unit-check docker-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +42,9 @@ lint: setup ## ruff, mypy --strict, import-linter, file and function sizes, shel
 
 service-test: setup ## the shipped unit under a real systemd: start, stop, crash, starve, refuse (root)
 	@sh scripts/service-test
+
+mutants: setup ## break every safety promise on purpose in a copy: a test must notice each (MUTANTS="latch_not_checked")
+	@$(BIN)/python -m tests.mutants.run $(MUTANTS)
 
 fmt: setup ## format the code
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
