@@ -157,7 +157,8 @@ MUTANTS = (
         "renewal_revives",
         "a renewal never brings back an order that ended meanwhile",
         "orders/desk.py",
-        "        now = [self.state.orders[o.client_order_id] for o in orders if o.client_order_id in self.state.orders]",
+        "        now = [self.state.orders[o.client_order_id] for o in orders if o.client_order_id in "
+        "self.state.orders]",
         "        self.state.orders.update({o.client_order_id: o for o in orders})\n        now = list(orders)",
         _LEASES,
     ),
