@@ -15,6 +15,7 @@ from aiohttp import web
 from kalshi_daemon.simulator.accounts import Account
 from kalshi_daemon.simulator.exchange import Exchange
 from kalshi_daemon.simulator.faults import ErrorShape, Faults, Injection, Manner, When
+from kalshi_daemon.simulator.races import Racer
 from kalshi_daemon.simulator.rest_portfolio import portfolio_value
 from kalshi_daemon.simulator.rest_server import RestServer
 from kalshi_daemon.simulator.sim_fees import FeeKind, FeeModel
@@ -117,7 +118,7 @@ def apply_faults(exchange: Exchange, faults: Faults, hub: StreamHub, wish: Json)
     inject: {operation, when, manner, status, code, times, hang_s, lacks} or a list of them; clear: true;
     drop_streams: true; skip_seq: {channel, count}; series_fees: {series_ticker, fee_type, multiplier, in_s};
     deactivate / activate: [tickers]; hold_settlement: {event_ticker, for_s};
-    stream: {muted: [channels], lag_s, duplicates, swaps} (pairs).
+    stream: {muted: [channels], lag_s, duplicates, swaps} (pairs); races: {crossings, takes, part} still to be lost.
     """
     done: Json = {}
     if wish.get("clear"):
@@ -140,6 +141,8 @@ def apply_faults(exchange: Exchange, faults: Faults, hub: StreamHub, wish: Json)
         _change_fees(exchange, wish["series_fees"])
     exchange.venue.deactivate(wish.get("deactivate", ()))
     exchange.venue.activate(wish.get("activate", ()))
+    if "races" in wish:
+        _race(exchange, wish["races"])
     if "hold_settlement" in wish:
         held = wish["hold_settlement"]
         exchange.lifecycle.settlement_holds[held["event_ticker"]] = Nanos(int(held["for_s"] * SECOND))
@@ -165,6 +168,14 @@ def _bend_stream(faults: Faults, wanted: Json) -> None:
     stream.lag_s = float(wanted.get("lag_s", stream.lag_s))
     stream.duplicates = int(wanted.get("duplicates", stream.duplicates))
     stream.swaps = int(wanted.get("swaps", stream.swaps))
+
+
+def _race(exchange: Exchange, wanted: Json) -> None:
+    """The racer enters the market at the first wish for it: until then the exchange has no such account."""
+    racer = exchange.races if isinstance(exchange.races, Racer) else Racer(exchange)
+    racer.crossings = int(wanted.get("crossings", racer.crossings))
+    racer.takes = int(wanted.get("takes", racer.takes))
+    racer.part = bool(wanted.get("part", racer.part))
 
 
 def _change_fees(exchange: Exchange, wanted: Json) -> None:

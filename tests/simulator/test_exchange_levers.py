@@ -120,3 +120,12 @@ def test_nobody_races_the_other_traders():
     assert receipt.order_id is not None
     exchange.cancel("crowd", receipt.order_id)
     assert (racer.crossings, racer.takes, racer.won) == (1, 1, 0)
+
+
+async def test_races_are_asked_for_over_the_admin_side():
+    async with Venue() as venue:
+        await venue.admin("POST", "/faults", {"races": {"crossings": 1}})
+        await venue.admin("POST", "/faults", {"races": {"takes": 2, "part": True}})
+        racer = venue.server.exchange.races
+        assert isinstance(racer, Racer)
+        assert (racer.crossings, racer.takes, racer.part) == (1, 2, True)
