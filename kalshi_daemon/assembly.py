@@ -16,7 +16,7 @@ from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.index import Bar, Index, Tick
 from kalshi_daemon.domain.order import Order
-from kalshi_daemon.domain.quote import Profile
+from kalshi_daemon.domain.quote import Profile, Quote
 from kalshi_daemon.domain.window import Session, WindowStatus
 from kalshi_daemon.events import VenueEvent
 from kalshi_daemon.guardrails.chain import Chain, build_chain
@@ -237,6 +237,7 @@ class _Builder:
             audit=artifacts.audit,
             profiles=tuple(profile.name for profile in profiles_of(settings)),
             renew_allowed=self._board.renewal_allowed,
+            closed_guard=self._board.closed_guard,
         )
         return journal, orders
 
@@ -318,6 +319,10 @@ class _Board:
     def on_orders_changed(self) -> None:
         if self._trader is not None:
             self._trader.on_orders_changed()
+
+    def closed_guard(self, quote: Quote) -> str:
+        """What forbids placing this quote now; without anybody to ask, everything does."""
+        return "trader" if self._trader is None else self._trader.closed_guard(quote)
 
     def renewal_allowed(self, order: Order) -> bool:
         """A lease is renewed only while every guard that could pull the order is open."""

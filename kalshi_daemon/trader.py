@@ -14,7 +14,7 @@ import structlog
 from kalshi_daemon.artifacts.writer import ArtifactWriter
 from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.order import Order, Status
-from kalshi_daemon.domain.quote import Profile, QuotePlan
+from kalshi_daemon.domain.quote import Profile, Quote, QuotePlan
 from kalshi_daemon.domain.verdict import Closing, Verdict
 from kalshi_daemon.domain.window import Phase, Window, WindowStatus
 from kalshi_daemon.guardrails.chain import Chain, Judgement
@@ -93,6 +93,19 @@ class Trader:
     def on_orders_changed(self) -> None:
         """An order, fill or settlement of ours changed: look at what rests and at what is over."""
         self._watch_turn.set()
+
+    def closed_guard(self, quote: Quote) -> str:
+        """The first guard that holds this quote's window closed right now; "" when none does.
+
+        Asked for each quote right before its intent is written: between the scan's judgement and that instant lie
+        the answers to its cancels and to earlier batches.
+        """
+        profile = next((one for one in self._parts.profiles if one.name == quote.profile), None)
+        status = self._state.windows.get(quote.window.event_ticker)
+        if profile is None or status is None:
+            return WindowOpen.name
+        verdicts = self._parts.chain.judge_window(self._state, profile, status.window, self._clock.now_ns())
+        return next((verdict.guard for verdict in verdicts if not verdict.allows), "")
 
     def may_stay(self, order: Order) -> bool:
         """Whether an order's lease may be renewed: its window is quotable and no guard demands it gone."""

@@ -61,6 +61,10 @@ def _always(_order: Order) -> bool:
     return True
 
 
+def _none_closed(_quote: Quote) -> str:
+    return ""
+
+
 class OrderManager:
     """Owns `state.orders`, `ledger`, `reconciliation`, `balance`, `order_groups` and the order counters.
 
@@ -80,6 +84,7 @@ class OrderManager:
         audit: Audit,
         profiles: Sequence[str] = PROFILE_NAMES,
         renew_allowed: Callable[[Order], bool] = _always,
+        closed_guard: Callable[[Quote], str] = _none_closed,
     ) -> None:
         self._state = state
         self._clock = clock
@@ -88,7 +93,7 @@ class OrderManager:
         self._books = Books(self._desk, settings.scope)
         self._asker = Asker(self._desk, api, settings)
         self._groups = Groups(self._desk, api, settings, profiles)
-        self._placer = Placer(self._desk, api, settings, ids, self._groups)
+        self._placer = Placer(self._desk, api, settings, ids, self._groups, closed_guard)
         self._canceller = Canceller(self._desk, api, settings, self._asker, self._placer)
         self._settler = Settler(self._desk, self._books, api)
         self._reconciler = Reconciler(

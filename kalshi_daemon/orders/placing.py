@@ -31,16 +31,26 @@ SHORTEST_LIFE: Final = Nanos(2 * SECOND)
 
 
 class Placer:
-    """Sends creates. `events_closed` and `blackout_until` are set by the cancelling side."""
+    """Sends creates. `events_closed` and `blackout_until` are set by the cancelling side.
+
+    closed_guard: the guard that forbids a quote at this instant, "" when none does.
+    """
 
     def __init__(
-        self, desk: Desk, api: OrderApi, settings: OrderSettings, ids: Callable[[], str], groups: Groups
+        self,
+        desk: Desk,
+        api: OrderApi,
+        settings: OrderSettings,
+        ids: Callable[[], str],
+        groups: Groups,
+        closed_guard: Callable[[Quote], str],
     ) -> None:
         self._desk = desk
         self._api = api
         self._settings = settings
         self._ids = ids
         self._groups = groups
+        self._closed_guard = closed_guard
         self._lock = asyncio.Lock()
         self.events_closed: dict[str, str] = {}
         """Event -> why nothing is placed in it while it is being cleared."""
@@ -69,7 +79,8 @@ class Placer:
             return "outside_window"
         if self._expiry(quote, now) - now < SHORTEST_LIFE:
             return "too_late"
-        return ""
+        guard = self._closed_guard(quote)
+        return f"guard_{guard}" if guard else ""
 
     async def place(self, quotes: Sequence[Quote]) -> tuple[Order, ...]:
         """Send what may be sent, in batches; the orders as they stand afterwards, in the order of the quotes."""

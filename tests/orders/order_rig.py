@@ -81,6 +81,7 @@ class Rig:
     audit: list[dict] = field(default_factory=list)
     changes: int = 0
     renewing: bool = True
+    closed_guard: str = ""
     braked: bool = True
     """The profiles have their order groups already; False: they are for `start` to find or make one."""
 
@@ -104,6 +105,7 @@ class Rig:
             audit=self.audit.append,
             profiles=PROFILES,
             renew_allowed=lambda _order: self.renewing,
+            closed_guard=lambda _quote: self.closed_guard,
         )
         self.venue.listener = self.manager.on_event
 

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from structlog.testing import capture_logs
 
 from kalshi_daemon.domain.order import Status
 from kalshi_daemon.errors import (
@@ -254,3 +255,23 @@ async def test_orders_carry_what_the_quote_was_made_of(rig):
     (order,) = await rig.manager.place([quote(profile="size", contracts=2)])
     assert (order.market_ticker, order.event_ticker, order.series_ticker) == (ticker(), WINDOW.event_ticker, "KXINXU")
     assert (order.profile, order.count, order.fair, order.required_edge) == ("size", 200, 0.45, 0.02)
+
+
+async def test_a_guard_that_closes_between_two_batches_holds_the_second(rig):
+    """Found by simulation: guards answered once per scan, and an answer that took seconds lay before the send."""
+    rig.settings = rig.settings.model_copy(update={"batch_most": 2})
+    rig = rig.reborn()
+    create = rig.venue.create_orders
+
+    async def create_and_close(orders):
+        answers = await create(orders)
+        rig.closed_guard = "feed_age"
+        return answers
+
+    rig.venue.create_orders = create_and_close
+    with capture_logs() as logs:
+        placed = await drive(rig.clock, rig.manager.place(quotes(4)))
+    assert len(placed) == 2
+    assert len(rig.journal.live_orders()) == 2
+    assert [line["reason"] for line in logs if line["event"] == "orders.not_sent"] == ["guard_feed_age"] * 2
+    rig.journal.close()

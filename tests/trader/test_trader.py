@@ -8,6 +8,7 @@ from kalshi_daemon.orders.cancelling import StopResult
 from kalshi_daemon.state import Position
 from kalshi_daemon.trader_inputs import tick_age
 from kalshi_daemon.units import SECOND, Count, Nanos
+from tests.guardrails import guard_rig
 from tests.trader.trader_rig import Rig
 
 
@@ -212,3 +213,16 @@ async def test_guards_that_close_while_a_scan_cancels_hold_its_quotes(rig):
     replacing = next((judgement, placed) for plan, judgement, placed in rig.notes.manifests if plan.cancel)
     assert "feed_age" in {verdict.guard for verdict in replacing[0].closed}
     assert replacing[1] == ()
+
+
+def test_the_last_look_before_an_intent_asks_every_window_guard(rig):
+    rig.phase(Phase.OPEN)
+    rig.fresh()
+    quote = guard_rig.quote_of()
+    assert rig.trader.closed_guard(quote) == ""
+    rig.clock.advance(Nanos(3 * SECOND))
+    assert rig.trader.closed_guard(quote) == "feed_age"
+    rig.fresh()
+    assert rig.trader.closed_guard(guard_rig.quote_of(profile="unheard of")) == "window_phase"
+    rig.state.windows.clear()
+    assert rig.trader.closed_guard(quote) == "window_phase"
