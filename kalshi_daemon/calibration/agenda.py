@@ -35,7 +35,7 @@ def fixings(session: Session) -> tuple[Nanos, ...]:
 
 
 def agenda_of(session: Session, from_ns: Nanos) -> tuple[Item, ...]:
-    """Everything due today after `from_ns`, in order of time; a mark comes before a fixing of the same instant."""
+    """Everything due from `from_ns`, the first price, on, by time; marks come before a fixing of their instant."""
     items = []
     for target in fixings(session):
         if target <= from_ns:
@@ -43,6 +43,6 @@ def agenda_of(session: Session, from_ns: Nanos) -> tuple[Item, ...]:
         items.append((target, 1, Item(target, target)))
         for bucket, centre in enumerate(BUCKET_CENTRES_MIN):
             at = Nanos(target - from_s(60.0 * centre))
-            if at > from_ns and (centre <= HOURLY_MOST_MIN or target == session.close_ns):
+            if at >= from_ns and (centre <= HOURLY_MOST_MIN or target == session.close_ns):
                 items.append((at, 0, Item(at, target, bucket)))
     return tuple(item for _, _, item in sorted(items, key=lambda entry: (entry[0], entry[1])))

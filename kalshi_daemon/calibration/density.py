@@ -1,33 +1,88 @@
-"""The law of the standardised residual z = ln(P_T / P_t) / sigma (model.md section 4.5).
+"""The law of the standardised residual z = ln(P_T / P_t) / sigma: a two-piece Student t, tabulated for speed.
 
-Between the 0.5 % and the 99.5 % quantile the cdf is linear between table entries; beyond them a Student t, scaled so
-that it meets the table without a step. Laws between two fitted horizons are mixed quantile by quantile in ln h.
+Between the 0.5 % and the 99.5 % quantile the cdf is linear between table entries; beyond them the Student t itself,
+which meets the table without a step. Laws between two tabulated horizons are mixed quantile by quantile in ln h.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import log, pi
+from math import exp, log, pi
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, stdtr, stdtrit
 
-from kalshi_daemon.calibration.constants_density import CLOSE_TABLES, HOUR_TABLES, LEVELS, ResidualTable
+from kalshi_daemon.calibration.constants_density import (
+    LOCATION,
+    LOG_FREEDOM,
+    LOG_SCALE,
+    LOG_SKEW,
+    SHAPE_HORIZON_MIN,
+    SHAPE_RANGE_MIN,
+)
 
 Floats = NDArray[np.float64]
 
 TAIL: Final = 0.005
-"""Probability beyond which the Student t takes over, on either side."""
+"""Probability beyond which the Student t is evaluated itself, on either side."""
 _PROBABILITY_LEAST: Final = 1e-200
-SPACING_LEAST: Final = 1e-6
-"""Least distance of two neighbouring quantiles, in residual sd: keeps the cdf invertible."""
 SQUARE_MOST: Final = 9.0
 """A squared residual counts at most as that of three sigma when the scale is learnt."""
-_INSIDE: Final = tuple(position for position, level in enumerate(LEVELS) if TAIL - 1e-12 <= level <= 1.0 - TAIL + 1e-12)
-NODES: Final[Floats] = np.array([LEVELS[position] for position in _INSIDE])
+NODES: Final[Floats] = np.concatenate(
+    (np.array([TAIL, 0.0075]), np.round(np.linspace(0.01, 0.99, 197), 6), np.array([0.9925, 1.0 - TAIL]))
+)
+"""Probabilities of the table entries."""
 NODES.flags.writeable = False
+HORIZONS_MIN: Final = (1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 22.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 240.0, 390.0)
+"""Horizons a law is tabulated for."""
 _MOMENT_GRID: Final[Floats] = (np.arange(4_000) + 0.5) / 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A two-piece Student t. Raises ValueError for scales or degrees of freedom without a variance."""
+
+    location: float
+    below: float
+    """Scale on the lower side of the location, above on the upper one; in residual sd."""
+    above: float
+    nu: float
+
+    def __post_init__(self) -> None:
+        """Refuse what has no finite variance."""
+        if not (self.below > 0.0 and self.above > 0.0 and self.nu > 2.0):  # noqa: PLR2004 - variance of a t
+            raise ValueError(f"a residual shape needs positive scales and more than two degrees of freedom: {self}")
+
+    @property
+    def share_below(self) -> float:
+        """P(Z < location); the density is continuous there."""
+        return self.below / (self.below + self.above)
+
+    def cdf(self, z: Floats) -> Floats:
+        away = z - self.location
+        low = 2.0 * self.share_below * stdtr(self.nu, np.minimum(away, 0.0) / self.below)
+        high = 2.0 * (1.0 - self.share_below) * (stdtr(self.nu, np.maximum(away, 0.0) / self.above) - 0.5)
+        found: Floats = low + high
+        return found
+
+    def quantiles(self, probabilities: Floats) -> Floats:
+        share = self.share_below
+        low = self.below * stdtrit(self.nu, np.minimum(probabilities / (2.0 * share), 0.5))
+        high = -self.above * stdtrit(self.nu, np.minimum((1.0 - probabilities) / (2.0 * (1.0 - share)), 0.5))
+        found: Floats = self.location + np.where(probabilities < share, low, high)
+        return found
+
+
+def shape_at(horizon_min: float) -> Shape:
+    """The fitted shape at a horizon of `horizon_min` > 0 minutes."""
+    low, high = SHAPE_RANGE_MIN
+    where = log(min(high, max(low, horizon_min)) / SHAPE_HORIZON_MIN)
+    location, log_scale, log_skew, log_freedom = (
+        level + slope * where + bend * where * where
+        for level, slope, bend in (LOCATION, LOG_SCALE, LOG_SKEW, LOG_FREEDOM)
+    )
+    return Shape(location, exp(log_scale - log_skew), exp(log_scale + log_skew), exp(log_freedom))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,8 +91,8 @@ class ResidualLaw:
 
     nodes: Floats
     """Values at the probabilities NODES, strictly increasing."""
-    nu: float
-    scale: float
+    shape: Shape
+    """Whose tails these are."""
     second_moment: float
     """E[z^2] under this law: what a squared residual is compared with."""
     capped_share: float
@@ -49,20 +104,23 @@ class ResidualLaw:
         low, high = self.nodes[0], self.nodes[-1]
         below, above = z < low, z > high
         if below.any():
-            found[below] = TAIL * stdtr(self.nu, z[below] / self.scale) / stdtr(self.nu, low / self.scale)
+            found[below] = TAIL * self._lower(z[below]) / self._lower(low)
         if above.any():
-            found[above] = 1.0 - TAIL * stdtr(self.nu, -z[above] / self.scale) / stdtr(self.nu, -high / self.scale)
+            found[above] = 1.0 - TAIL * self._upper(z[above]) / self._upper(high)
         return found
 
     def log_density(self, z: Floats) -> Floats:
         """ln of the derivative of `cdf`, shape (n,) -> (n,): constant between two nodes, a Student t in the tails."""
         at = np.clip(np.searchsorted(self.nodes, z) - 1, 0, len(NODES) - 2)
         found: Floats = np.log((NODES[at + 1] - NODES[at]) / (self.nodes[at + 1] - self.nodes[at]))
-        low, high = self.nodes[0], self.nodes[-1]
-        for outside, end in ((z < low, -low), (z > high, high)):
+        shape, low, high = self.shape, self.nodes[0], self.nodes[-1]
+        for outside, scale, beyond in (
+            (z < low, shape.below, self._lower(low)),
+            (z > high, shape.above, self._upper(high)),
+        ):
             if outside.any():
-                share = TAIL / stdtr(self.nu, -end / self.scale)
-                found[outside] = log(share / self.scale) + _student_log_density(self.nu, z[outside] / self.scale)
+                away = (z[outside] - shape.location) / scale
+                found[outside] = log(TAIL / beyond / scale) + _student_log_density(shape.nu, away)
         return found
 
     def relative_square(self, z: float) -> float:
@@ -72,14 +130,22 @@ class ResidualLaw:
     def quantiles(self, probabilities: Floats) -> Floats:
         """The inverse of `cdf`, shape (n,) -> (n,); 0 and 1 give -inf and +inf."""
         found: Floats = np.interp(probabilities, NODES, self.nodes)
-        low, high = self.nodes[0], self.nodes[-1]
+        shape = self.shape
         below, above = probabilities < TAIL, probabilities > 1.0 - TAIL
         if below.any():
-            share = probabilities[below] / TAIL
-            found[below] = self.scale * _student_quantiles(self.nu, share * stdtr(self.nu, low / self.scale))
+            share = probabilities[below] / TAIL * self._lower(self.nodes[0])
+            found[below] = shape.location + shape.below * _student_quantiles(shape.nu, share)
         if above.any():
-            share = (1.0 - probabilities[above]) / TAIL
-            found[above] = -self.scale * _student_quantiles(self.nu, share * stdtr(self.nu, -high / self.scale))
+            share = (1.0 - probabilities[above]) / TAIL * self._upper(self.nodes[-1])
+            found[above] = shape.location - shape.above * _student_quantiles(shape.nu, share)
+        return found
+
+    def _lower(self, z: Floats) -> Floats:
+        found: Floats = stdtr(self.shape.nu, (z - self.shape.location) / self.shape.below)
+        return found
+
+    def _upper(self, z: Floats) -> Floats:
+        found: Floats = stdtr(self.shape.nu, (self.shape.location - z) / self.shape.above)
         return found
 
 
@@ -95,40 +161,14 @@ def _student_log_density(nu: float, t: Floats) -> Floats:
     return found
 
 
-def strictly_increasing(values: Sequence[float]) -> Floats:
-    """The quantiles with flat runs opened up: futures move in ticks, so several levels may share the value 0.
-
-    Half of the way to either neighbour is given to the run, and its entries are spread evenly over it. Neighbours that
-    would still be closer than SPACING_LEAST are pushed apart. Raises ValueError when the table falls.
-    """
-    found = np.array(values, dtype=np.float64)
-    if not np.all(np.isfinite(found)) or np.any(np.diff(found) < 0.0):
-        raise ValueError("a quantile table must be finite and must not fall")
-    spread = found.copy()
-    start = 0
-    while start < len(found):
-        end = start
-        while end + 1 < len(found) and found[end + 1] == found[start]:
-            end += 1
-        if end > start:
-            left = (found[start - 1] + found[start]) / 2 if start > 0 else found[start]
-            right = (found[end] + found[end + 1]) / 2 if end + 1 < len(found) else found[end]
-            spread[start : end + 1] = np.linspace(left, right, end - start + 1)
-        start = end + 1
-    steps = np.arange(len(spread)) * SPACING_LEAST
-    lifted: Floats = np.maximum.accumulate(spread - steps) + steps
-    return lifted
-
-
-def law_of(table: ResidualTable) -> ResidualLaw:
-    """The law of one fitted table. Raises ValueError when the table is not one."""
-    nodes = strictly_increasing([table.quantiles[position] for position in _INSIDE])
-    if not nodes[0] < 0.0 < nodes[-1]:
-        raise ValueError("a residual law must have mass on both sides of zero")
-    squares = np.square(ResidualLaw(nodes, table.nu, table.scale, 1.0, 1.0).quantiles(_MOMENT_GRID))
+def law_of(shape: Shape) -> ResidualLaw:
+    """The tabulated law of a shape. Raises ValueError when it does not have 0.5 % on both sides of its location."""
+    nodes = shape.quantiles(NODES)
+    if not nodes[0] < shape.location < nodes[-1]:
+        raise ValueError("a residual law must have both tails on their own sides of its location")
+    squares = np.square(ResidualLaw(nodes, shape, 1.0, 1.0).quantiles(_MOMENT_GRID))
     moment = float(np.mean(squares))
-    share = float(np.mean(np.minimum(squares, SQUARE_MOST * moment))) / moment
-    return ResidualLaw(nodes, table.nu, table.scale, moment, share)
+    return ResidualLaw(nodes, shape, moment, float(np.mean(np.minimum(squares, SQUARE_MOST * moment))) / moment)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -154,18 +194,26 @@ class LawFamily:
         keep = 1.0 - weight
         return ResidualLaw(
             keep * near.nodes + weight * far.nodes,
-            keep * near.nu + weight * far.nu,
-            keep * near.scale + weight * far.scale,
+            _mixed(near.shape, far.shape, weight),
             keep * near.second_moment + weight * far.second_moment,
             keep * near.capped_share + weight * far.capped_share,
         )
 
 
-def _family(tables: Sequence[ResidualTable]) -> LawFamily:
-    return LawFamily(tuple(log(table.horizon_min) for table in tables), tuple(law_of(table) for table in tables))
+def _mixed(near: Shape, far: Shape, weight: float) -> Shape:
+    keep = 1.0 - weight
+    return Shape(
+        keep * near.location + weight * far.location,
+        keep * near.below + weight * far.below,
+        keep * near.above + weight * far.above,
+        keep * near.nu + weight * far.nu,
+    )
 
 
-CLOSE_FAMILY: Final = _family(CLOSE_TABLES)
-_LONG_TABLES: Final = tuple(table for table in CLOSE_TABLES if table.horizon_min > HOUR_TABLES[-1].horizon_min)
-HOUR_FAMILY: Final = _family((*HOUR_TABLES, *_LONG_TABLES))
-"""Full-hour targets were fitted up to 55 minutes; beyond, the long laws of the close stand in for them."""
+def family_of(horizons_min: Sequence[float]) -> LawFamily:
+    """The fitted laws at these horizons, ascending, in minutes."""
+    return LawFamily(tuple(log(h) for h in horizons_min), tuple(law_of(shape_at(h)) for h in horizons_min))
+
+
+RESIDUALS: Final = family_of(HORIZONS_MIN)
+"""One family for full hours and closes: what sets them apart is left to the online layers."""

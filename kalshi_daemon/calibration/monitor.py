@@ -16,8 +16,8 @@ from kalshi_daemon.calibration.density import ResidualLaw
 from kalshi_daemon.calibration.recalibration import PitMap
 from kalshi_daemon.units import SECOND, Nanos
 
-MONITORED_BUCKET: Final = 4
-"""The 40-60 minute bucket: at most one window per fixing, none overlapping another."""
+MONITORED_BUCKET: Final = 6
+"""The 55 minute bucket: at most one window per fixing, none overlapping another."""
 THRESHOLD: Final = 1_750.0
 """Fixings in a year, seven a session: a right model is stopped by mistake once a year at most, on average."""
 WIDTHS: Final = (0.6, 1.6)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kalshi_daemon.calibration.agenda import PRICE_AGE_MOST, Item, agenda_of
 from kalshi_daemon.calibration.constants import SESSION_MINUTES
-from kalshi_daemon.calibration.density import CLOSE_FAMILY, HOUR_FAMILY
+from kalshi_daemon.calibration.density import RESIDUALS
 from kalshi_daemon.calibration.monitor import MONITORED_BUCKET, RecordMonitor, likelihood_ratios
 from kalshi_daemon.calibration.path import SessionPath, Span
 from kalshi_daemon.calibration.predictive import PredictiveLaw, settled_sigma
@@ -337,8 +337,8 @@ class RollingCalibration:
             self._view = self._look(today, path)
         variance = self._view.variance(horizon, mass) * today.widening**2
         if target_ns == today.session.close_ns:
-            return Outlook(horizon, variance, CLOSE_FAMILY.at(horizon), self.close_layer)
-        return Outlook(horizon, variance, HOUR_FAMILY.at(horizon), self.hour_layer)
+            return Outlook(horizon, variance, RESIDUALS.at(horizon), self.close_layer)
+        return Outlook(horizon, variance, RESIDUALS.at(horizon), self.hour_layer)
 
     def _look(self, today: Today, path: SessionPath) -> VarianceForecast:
         span = path.running()
