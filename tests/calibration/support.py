@@ -6,6 +6,7 @@ import numpy as np
 
 from kalshi_daemon.calibration.path import SessionPath
 from kalshi_daemon.calibration.predictive import PredictiveLaw
+from kalshi_daemon.calibration.recalibration import BUCKETS
 from kalshi_daemon.calibration.today import Today
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
@@ -16,7 +17,7 @@ from kalshi_daemon.units import DAY, MINUTE, SECOND, Nanos
 MONDAY_OPEN = Nanos(1_763_994_600 * SECOND)
 """2025-11-24 09:30 New York."""
 PLAIN = CalibrationSettings(first_minute_excluded=False, settlement_basis_bp=0.0)
-UNIT_PRIOR = (1.0,) * 7
+UNIT_PRIOR = (1.0,) * BUCKETS
 
 
 def session(day: int = 0, *, minutes: int = 390) -> Session:

@@ -3,13 +3,13 @@ import math
 import numpy as np
 import pytest
 
-from kalshi_daemon.calibration.density import HOUR_FAMILY
+from kalshi_daemon.calibration.density import RESIDUALS
 from kalshi_daemon.calibration.monitor import JUMP_PAUSE, THRESHOLD, JumpMonitor, RecordMonitor, likelihood_ratios
-from kalshi_daemon.calibration.recalibration import Recalibration
+from kalshi_daemon.calibration.recalibration import BUCKETS, Recalibration
 from kalshi_daemon.units import SECOND, Nanos
 
-LAW = HOUR_FAMILY.at(50.0)
-IDENTITY = Recalibration.fresh((1.0,) * 7).at(50.0).pit_map
+LAW = RESIDUALS.at(50.0)
+IDENTITY = Recalibration.fresh((1.0,) * BUCKETS).at(50.0).pit_map
 SIGMA = 0.002
 
 

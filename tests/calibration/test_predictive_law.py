@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.calibration.density import HOUR_FAMILY
+from kalshi_daemon.calibration.density import RESIDUALS
 from kalshi_daemon.calibration.predictive import PredictiveLaw, settled_sigma
-from kalshi_daemon.calibration.recalibration import Recalibration
+from kalshi_daemon.calibration.recalibration import BUCKETS, Recalibration
 from kalshi_daemon.domain.contract import Contract, StrikeType
 from kalshi_daemon.domain.forecast import Forecast
 from kalshi_daemon.domain.index import Index
@@ -17,9 +17,9 @@ from tests.calibration.support import at
 
 
 def skewed_layer():
-    layer = Recalibration.fresh((1.0,) * 7)
+    layer = Recalibration.fresh((1.0,) * BUCKETS)
     for n in range(300):
-        layer.learn(3, 1.0, (n % 17) ** 2 / 300)
+        layer.learn(4, 1.0, (n % 17) ** 2 / 300)
     return layer.at(30.0)
 
 
@@ -30,7 +30,7 @@ LAW = PredictiveLaw(
     level=6_812.34,
     sigma=0.0025,
     calibration_error=0.02,
-    residual=HOUR_FAMILY.at(30.0),
+    residual=RESIDUALS.at(30.0),
     pit_map=skewed_layer().pit_map,
 )
 cents = st.integers(670_000, 692_000)

@@ -1,21 +1,25 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import stdtr
+from scipy.integrate import quad
+from scipy.special import gamma, stdtr
 
-from kalshi_daemon.calibration.constants_density import CLOSE_TABLES, HOUR_TABLES, LEVELS, ResidualTable
-from kalshi_daemon.calibration.density import (
-    CLOSE_FAMILY,
-    HOUR_FAMILY,
-    NODES,
-    SPACING_LEAST,
-    law_of,
-    strictly_increasing,
-)
+from kalshi_daemon.calibration.density import HORIZONS_MIN, NODES, RESIDUALS, Shape, law_of, shape_at
 
-FAMILIES = {"hour": HOUR_FAMILY, "close": CLOSE_FAMILY}
-laws = st.builds(lambda name, h: FAMILIES[name].at(h), st.sampled_from(sorted(FAMILIES)), st.floats(0.01, 390.0))
+laws = st.builds(RESIDUALS.at, st.floats(0.01, 390.0))
+shapes = st.builds(Shape, st.floats(-0.5, 0.5), st.floats(0.3, 1.5), st.floats(0.3, 1.5), st.floats(2.5, 30.0))
+
+
+def by_hand(shape: Shape, z: float) -> float:
+    """The density of constants_density's docstring, in its own parameters g and s."""
+    g, s = (shape.above / shape.below) ** 0.5, (shape.above * shape.below) ** 0.5
+    k = g if z < shape.location else 1 / g
+    nu, t = shape.nu, k * (z - shape.location) / s
+    student = gamma((nu + 1) / 2) / gamma(nu / 2) / (nu * np.pi) ** 0.5 * (1 + t * t / nu) ** (-(nu + 1) / 2)
+    return float(2 / (g + 1 / g) / s * student)
 
 
 @settings(deadline=None, max_examples=60)
@@ -36,10 +40,29 @@ def test_quantiles_invert_the_cdf(law, u):
     assert law.cdf(law.quantiles(u)) == pytest.approx(u, abs=1e-12)
 
 
+@settings(deadline=None, max_examples=40)
+@given(shape=shapes, z=st.floats(-6.0, 6.0))
+def test_the_cdf_of_a_shape_is_the_integral_of_its_density(shape, z):
+    places = sorted({-60.0, z, min(z, shape.location)})
+    area = sum(quad(lambda y: by_hand(shape, y), a, b)[0] for a, b in pairwise(places))
+    tail = quad(lambda y: by_hand(shape, y), -np.inf, -60.0)[0]
+    assert shape.cdf(np.array([z]))[0] == pytest.approx(area + tail, abs=1e-6)
+    assert shape.cdf(shape.quantiles(np.array([0.01, 0.3, 0.5, 0.99]))) == pytest.approx([0.01, 0.3, 0.5, 0.99])
+
+
+@settings(deadline=None, max_examples=40)
+@given(h=st.sampled_from(HORIZONS_MIN), z=st.floats(-9.0, 9.0))
+def test_the_table_follows_its_shape(h, z):
+    shape, law = shape_at(h), law_of(shape_at(h))
+    at = np.array([z])
+    assert law.cdf(at) == pytest.approx(shape.cdf(at), abs=4e-4)
+    assert law.log_density(at)[0] == pytest.approx(np.log(by_hand(shape, z)), abs=0.25 if abs(z) > 1.3 else 0.04)
+
+
 @pytest.mark.parametrize("edge", [0.005, 0.995])
 @pytest.mark.parametrize("horizon", [1.0, 2.0, 7.0, 55.0, 300.0])
 def test_the_tail_meets_the_table_without_a_step(edge, horizon):
-    law = HOUR_FAMILY.at(horizon)
+    law = RESIDUALS.at(horizon)
     joint = law.quantiles(np.array([edge]))[0]
     around = law.cdf(joint + np.array([-1e-9, 0.0, 1e-9]))
     assert around == pytest.approx(edge, abs=1e-9)
@@ -47,90 +70,80 @@ def test_the_tail_meets_the_table_without_a_step(edge, horizon):
 
 
 def test_the_tail_is_a_student_t():
-    law = law_of(HOUR_TABLES[0])
-    low = law.nodes[0]
+    shape = Shape(0.1, 0.9, 0.8, 8.0)
+    law = law_of(shape)
     z = np.array([-5.0, -9.0])
-    assert law.cdf(z) == pytest.approx(0.005 * stdtr(8.04, z / 0.8875) / stdtr(8.04, low / 0.8875))
-    high = law.nodes[-1]
-    upper = 1 - 0.005 * stdtr(8.04, -6.0 / 0.8875) / stdtr(8.04, -high / 0.8875)
-    assert law.cdf(np.array([6.0])) == pytest.approx(upper)
+    assert law.cdf(z) == pytest.approx(2 * 0.9 / 1.7 * stdtr(8.0, (z - 0.1) / 0.9))
+    assert law.cdf(np.array([6.0])) == pytest.approx(1 - 2 * 0.8 / 1.7 * stdtr(8.0, (0.1 - 6.0) / 0.8))
 
 
 def test_the_ends_of_the_line():
-    law = CLOSE_FAMILY.at(30.0)
+    law = RESIDUALS.at(30.0)
     assert law.cdf(np.array([-np.inf, np.inf])).tolist() == [0.0, 1.0]
     assert law.quantiles(np.array([0.0, 1.0])).tolist() == [-np.inf, np.inf]
     assert np.isnan(law.cdf(np.array([np.nan]))[0])
 
 
-@pytest.mark.parametrize(
-    "table", [*HOUR_TABLES, *CLOSE_TABLES], ids=lambda table: f"{table.sample}-{table.horizon_min}"
-)
-def test_table_entries_are_kept_wherever_the_table_rises(table):
-    law = law_of(table)
-    raw = np.array(table.quantiles)[2:-2]
-    rises = np.concatenate(([True], np.diff(raw) > 0)) & np.concatenate((np.diff(raw) > 0, [True]))
-    assert law.nodes[rises] == pytest.approx(raw[rises], abs=1e-9)
-    assert np.all(np.diff(law.nodes) >= 0.999 * SPACING_LEAST)
-
-
 def test_golden_one_hour_quantiles():
-    # model.md 4.5: median +.073, 5 % / 95 % = -1.64 / +1.44 at 55 minutes.
-    found = HOUR_FAMILY.at(55.0).quantiles(np.array([0.05, 0.5, 0.95]))
-    assert found == pytest.approx([-1.6443, 0.073, 1.44], abs=0.006)
+    # model.md 4.5: median +.073, 5 % / 95 % = -1.64 / +1.44 at 55 minutes, read off 8,352 residuals.
+    found = RESIDUALS.at(55.0).quantiles(np.array([0.05, 0.5, 0.95]))
+    assert found == pytest.approx([-1.64, 0.073, 1.44], abs=0.03)
+
+
+def test_golden_shape_at_the_origin():
+    # exp of the constants: s = .8368, g = .8981; below = s / g, above = s g.
+    shape = shape_at(15.0)
+    assert shape.location == 0.15908
+    assert shape.nu == pytest.approx(8.8067, rel=1e-4)
+    assert shape.below == pytest.approx(0.93181, rel=1e-4)
+    assert shape.above == pytest.approx(0.75152, rel=1e-4)
 
 
 def test_between_two_horizons_quantiles_are_mixed_in_the_logarithm():
-    h = 20.0
-    weight = np.log(20 / 15) / np.log(30 / 15)
-    near, far = HOUR_FAMILY.at(15.0), HOUR_FAMILY.at(30.0)
+    h = 18.0
+    weight = np.log(18 / 15) / np.log(22 / 15)
+    near, far = RESIDUALS.at(15.0), RESIDUALS.at(22.0)
     u = np.array([0.1, 0.5, 0.73])
-    by_hand = (1 - weight) * near.quantiles(u) + weight * far.quantiles(u)
-    assert HOUR_FAMILY.at(h).quantiles(u) == pytest.approx(by_hand)
-    assert HOUR_FAMILY.at(h).nu == pytest.approx((1 - weight) * 9.38 + weight * 7.22)
+    mixed = (1 - weight) * near.quantiles(u) + weight * far.quantiles(u)
+    assert RESIDUALS.at(h).quantiles(u) == pytest.approx(mixed)
+    assert RESIDUALS.at(h).shape.nu == pytest.approx((1 - weight) * near.shape.nu + weight * far.shape.nu)
+    assert RESIDUALS.at(h).quantiles(u) == pytest.approx(law_of(shape_at(h)).quantiles(u), abs=1e-3)
 
 
 def test_outside_the_fitted_horizons_the_nearest_law_holds():
-    assert HOUR_FAMILY.at(0.1) is HOUR_FAMILY.laws[0]
-    assert CLOSE_FAMILY.at(385.0) is CLOSE_FAMILY.laws[-1]
+    assert RESIDUALS.at(0.1) is RESIDUALS.laws[0]
+    assert RESIDUALS.at(389.99).shape.nu == pytest.approx(RESIDUALS.laws[-1].shape.nu, rel=1e-3)
+    assert shape_at(0.2) == shape_at(1.0)
+    assert shape_at(900.0) == shape_at(390.0)
+    assert RESIDUALS.at(500.0) is RESIDUALS.laws[-1]
 
 
-def test_full_hours_and_closes_have_laws_of_their_own():
-    u = np.array([0.05])
-    assert HOUR_FAMILY.at(10.0).quantiles(u)[0] == pytest.approx(-1.6687)
-    assert CLOSE_FAMILY.at(10.0).quantiles(u)[0] == pytest.approx(-1.8214)
+def test_a_longer_horizon_leans_further_up():
+    medians = np.array([float(law.quantiles(np.array([0.5]))[0]) for law in RESIDUALS.laws])
+    assert np.all(np.diff(medians[np.array(HORIZONS_MIN) >= 5.0]) > 0.0)
+    assert np.all((medians > -0.01) & (medians < 0.16))
 
 
-def test_flat_runs_are_opened_up_between_their_neighbours():
-    found = strictly_increasing([-1.0, 0.0, 0.0, 0.0, 1.0])
-    assert found == pytest.approx([-1.0, -0.5, 0.0, 0.5, 1.0])
+@pytest.mark.parametrize("values", [(0.0, 0.0, 1.0, 8.0), (0.0, 1.0, -1.0, 8.0), (0.0, 1.0, 1.0, 2.0)])
+def test_a_shape_without_a_variance_is_refused(values):
+    with pytest.raises(ValueError, match="positive scales"):
+        Shape(*values)
 
 
-def test_flat_ends_and_close_neighbours_are_pushed_apart():
-    found = strictly_increasing([0.0, 0.0, 1e-9, 2e-9])
-    assert np.all(np.diff(found) >= 0.999 * SPACING_LEAST)
-    assert strictly_increasing([1.0, 2.0, 2.0]) == pytest.approx([1.0, 1.5, 2.0])
-
-
-@pytest.mark.parametrize("values", [[1.0, 0.0], [0.0, np.nan], [0.0, np.inf]])
-def test_a_falling_or_infinite_table_is_refused(values):
-    with pytest.raises(ValueError, match="quantile table"):
-        strictly_increasing(values)
-
-
-def test_a_one_sided_table_is_refused():
-    with pytest.raises(ValueError, match="both sides"):
-        law_of(ResidualTable(5.0, 10, 8.0, 1.0, tuple(0.1 + 0.01 * n for n in range(len(LEVELS)))))
+def test_a_one_sided_law_is_refused():
+    with pytest.raises(ValueError, match="both tails"):
+        law_of(Shape(0.0, 0.001, 1.0, 8.0))
 
 
 def test_the_relative_square_has_mean_one_under_the_law():
-    for law in (*HOUR_FAMILY.laws, *CLOSE_FAMILY.laws):
+    for law in RESIDUALS.laws:
         z = law.quantiles((np.arange(20_000) + 0.5) / 20_000)
         assert np.mean([law.relative_square(float(one)) for one in z[::7]]) == pytest.approx(1.0, abs=0.01)
         assert law.relative_square(1e6) == law.relative_square(-30.0)
 
 
-def test_nodes_are_the_inner_levels():
+def test_nodes_run_from_tail_to_tail():
     assert NODES[0] == 0.005
     assert NODES[-1] == 0.995
-    assert len(NODES) == 101
+    assert np.all(np.diff(NODES) > 0)
+    assert 0.5 in NODES

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from kalshi_daemon.calibration.agenda import agenda_of, fixings
-from kalshi_daemon.calibration.density import CLOSE_FAMILY, HOUR_FAMILY
+from kalshi_daemon.calibration.density import RESIDUALS
+from kalshi_daemon.calibration.recalibration import BUCKETS
 from kalshi_daemon.calibration.session_curve import decaying_event
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.domain.index import Channel, Index, Tick
@@ -86,7 +87,7 @@ def test_golden_three_minutes_from_a_cold_start():
     assert law.sigma == pytest.approx(math.sqrt(variance), rel=1e-9)
     assert law.level == 6_803.0
     assert law.quantiles(np.array([0.3]))[0] == pytest.approx(
-        6_803 * math.exp(math.sqrt(variance) * HOUR_FAMILY.at(27.0).quantiles(np.array([0.3]))[0])
+        6_803 * math.exp(math.sqrt(variance) * RESIDUALS.at(27.0).quantiles(np.array([0.3]))[0])
     )
 
 
@@ -123,11 +124,14 @@ def test_any_second_and_any_target_gives_a_law():
         assert law_at(one, 389.9, target).sigma > 0
 
 
-def test_the_close_has_its_own_laws():
+def test_the_close_has_its_own_record_and_the_same_shape():
     one = feed(model(), walk(380, step_s=20))
     close, before = law_at(one, 380, CLOSE), law_at(one, 380, Nanos(CLOSE - 1))
-    assert close.residual.nu == CLOSE_FAMILY.at(10.0).nu
-    assert before.residual.nu == pytest.approx(HOUR_FAMILY.at(10.0).nu)
+    assert close.residual.shape == RESIDUALS.at(10.0).shape
+    assert before.residual.shape.nu == pytest.approx(RESIDUALS.at(10.0).shape.nu)
+    layers = [one._outlook(day_of(one), path_of(one), at(380), target).layer for target in (CLOSE, Nanos(CLOSE - 1))]
+    assert layers[0] is one.close_layer
+    assert layers[1] is one.hour_layer
     raw = [one._outlook(day_of(one), path_of(one), at(380), target).variance for target in (CLOSE, Nanos(CLOSE - 1))]
     assert raw[0] == pytest.approx(raw[1], rel=1e-6)
 
@@ -444,62 +448,62 @@ def test_fixings_and_marks_of_a_day():
     assert fixings(session()) == tuple(at(30 + 60 * n) for n in range(7))
     items = agenda_of(session(), at(0))
     assert len([item for item in items if item.bucket is None]) == 7
-    assert len(items) == 7 + 7 * 5 + 2 - 2, "the open is too late for the 30 and 50 minute marks of 10:00"
+    assert len(items) == 7 + 7 * 7 + 3 - 2, "the open is too late for the 45 and 55 minute marks of 10:00"
     assert [item.at_ns for item in items] == sorted(item.at_ns for item in items)
     early = [(item.at_ns, item.target_ns) for item in items if item.target_ns - item.at_ns > HOUR]
-    assert early == [(at(150), CLOSE), (at(270), CLOSE)]
+    assert early == [(at(30), CLOSE), (at(150), CLOSE), (at(270), CLOSE)]
     assert agenda_of(session(), at(389)) == (items[-1],)
 
 
 def test_every_fixing_scores_one_forecast_per_bucket():
     one = feed(model(session(0), session(1)), walk(390, step_s=10))
-    assert one.hour_layer.scale_weight.tolist() == [6, 6, 6, 5, 5, 0, 0]
-    assert one.close_layer.scale_weight.tolist() == [0] * 7, "the last print may still come"
+    assert one.hour_layer.scale_weight.tolist() == [6, 6, 6, 6, 6, 5, 5, 0, 0, 0]
+    assert one.close_layer.scale_weight.tolist() == [0] * BUCKETS, "the last print may still come"
     one.on_tick(tick(390.01, 9_999.0))
-    assert one.close_layer.scale_weight.tolist() == [1] * 7
+    assert one.close_layer.scale_weight.tolist() == [1] * BUCKETS
     assert day_of(one).waiting == {}
     feed(one, walk(1, day=1))
-    assert one.hour_layer.scale_weight[0] == pytest.approx(6 * 2 ** (-1 / 60))
+    assert one.hour_layer.scale_weight[0] == pytest.approx(6 * 2 ** (-1 / 120))
 
 
 def test_the_close_is_scored_next_morning_when_no_print_follows_it():
     one = feed(model(session(0), session(1)), walk(390, step_s=10))
     one.on_tick(tick(0.0, 6_800.0, 1))
-    assert one.close_layer.scale_weight == pytest.approx([2 ** (-1 / 60)] * 7)
+    assert one.close_layer.scale_weight == pytest.approx([2 ** (-1 / 120)] * BUCKETS)
 
 
 def test_golden_score():
     ticks = walk(91, step_s=10)
-    one = feed(model(), [item for item in ticks if item.event_ns <= at(40)])
-    law = law_at(one, 40, ELEVEN)
-    raw = one._outlook(day_of(one), path_of(one), at(40), ELEVEN)
-    feed(one, [item for item in ticks if item.event_ns > at(40)])
+    one = feed(model(), [item for item in ticks if item.event_ns <= at(45)])
+    law = law_at(one, 45, ELEVEN)
+    raw = one._outlook(day_of(one), path_of(one), at(45), ELEVEN)
+    feed(one, [item for item in ticks if item.event_ns > at(45)])
     fixing = next(item.value for item in ticks if item.event_ns == ELEVEN)
     z = math.log(fixing / law.level) / law.sigma
     layer = one.hour_layer
-    assert layer.scale_weight[4] == 1.0
-    assert layer.scale_sum[4] == pytest.approx(raw.residual.relative_square(z))
+    assert layer.scale_weight[5] == 1.0
+    assert layer.scale_sum[5] == pytest.approx(raw.residual.relative_square(z))
     pit = raw.residual.cdf(np.array([z]))[0]
-    assert layer.histogram[4].tolist() == [1.0 if n == int(20 * pit) else 0.0 for n in range(20)]
+    assert layer.histogram[5].tolist() == [1.0 if n == int(20 * pit) else 0.0 for n in range(20)]
 
 
 def test_a_fixing_without_a_fresh_price_scores_nothing():
     ticks = [item for item in walk(100, step_s=5) if not at(89) < item.event_ns < at(91)]
     one = feed(model(), ticks)
-    assert one.hour_layer.scale_weight.tolist() == [1, 1, 1, 0, 0, 0, 0], "10:00 only"
+    assert one.hour_layer.scale_weight.tolist() == [1, 1, 1, 1, 1, 0, 0, 0, 0, 0], "10:00 only"
 
 
 def test_a_mark_without_a_fresh_price_is_not_taken():
     ticks = [item for item in walk(91, step_s=5) if not at(87) < item.event_ns < at(88.5)]
     one = feed(model(), ticks)
-    assert one.hour_layer.scale_weight.tolist() == [1, 2, 2, 1, 1, 0, 0]
+    assert one.hour_layer.scale_weight.tolist() == [1, 2, 2, 2, 2, 1, 1, 0, 0, 0]
 
 
 def test_what_was_learnt_changes_the_next_law():
     one = feed(model(), walk(60))
     before = law_at(one, 60, ELEVEN)
     for _ in range(200):
-        one.hour_layer.learn(3, 4.0, 0.97)
+        one.hour_layer.learn(4, 4.0, 0.97)
     after = law_at(one, 60, ELEVEN)
     assert after.sigma > 1.4 * before.sigma
     assert after.cdf(np.array([after.level]))[0] < before.cdf(np.array([before.level]))[0]
@@ -538,8 +542,8 @@ def test_the_record_does_not_look_ahead_either():
     ticks = walk(89.5, step_s=5)
     taken = []
     for level in (6_000.0, 6_800.0, 7_100.0):
-        one = feed(model(), [item for item in ticks if item.event_ns <= at(78)])
-        feed(one, [tick(78.01, level), tick(78.02, level), tick(78.03, level)])
+        one = feed(model(), [item for item in ticks if item.event_ns <= at(80)])
+        feed(one, [tick(80.01, level), tick(80.02, level), tick(80.03, level)])
         waiting = {item.bucket: item for item in day_of(one).waiting[ELEVEN]}
         taken.append((waiting[2].level, waiting[2].model.variance))
     assert taken[0] == taken[1] == taken[2]
@@ -555,7 +559,7 @@ def test_memory_does_not_grow_with_ticks():
         one.forecast(item.event_ns, CLOSE)
     grown = tracemalloc.get_traced_memory()[0] - first
     tracemalloc.stop()
-    assert grown < 20_000
+    assert grown < 40_000, "the marks of two fixings, nothing per tick"
 
 
 def test_memory_does_not_grow_with_days():
