@@ -88,11 +88,13 @@ def play(seed: int, *, say: Say | None = None) -> Outcome:
     try:
         playing = _Play(loop, draw(seed, tuple(KINDS)), folder, outcome, say)
         loop.set_exception_handler(playing.unheard)
+        gc.freeze()  # what stands by now, the world above all, need not be walked each time
         loop.run_until_complete(playing.run())
         outcome.fingerprint = steps.digest
     finally:
         _drain(loop)
         loop.close()
+        gc.unfreeze()
         gc.enable()
         structlog.reset_defaults()
         shutil.rmtree(folder, ignore_errors=True)

@@ -237,6 +237,12 @@ def _cancels_refused(stage: Stage, _for_s: float) -> End:
     return end
 
 
+def _group_triggered(stage: Stage) -> bool:
+    desk, account = stage.exchange.exchange.groups, stage.exchange.account
+    groups = sorted(desk.of(account))
+    return bool(groups) and desk.trigger(account, stage.rng.choice(groups), stage.exchange.exchange.enter()) is None
+
+
 def _stranger(stage: Stage) -> bool:
     return stage.exchange.place_stranger() is not None
 
@@ -329,6 +335,7 @@ KINDS: dict[str, Begin] = {
     "late_settlement": _late_settlement,
     "fee_change": _fee_change,
     "cancels_refused": _cancels_refused,
+    "group_triggered": _once(_group_triggered),
     "stranger_order": _once(_stranger),
     "clock_step": _clock_step,
     "kill_switch": _kill_switch,

@@ -4,6 +4,7 @@ from tests.simulation.checkers.checker import Checker
 from tests.simulation.checkers.covered import Covered
 from tests.simulation.checkers.cutoff import GoneByCutoff
 from tests.simulation.checkers.fills import FillsConserved
+from tests.simulation.checkers.groups import NoGroupsLeaked
 from tests.simulation.checkers.guards import GuardsOpen
 from tests.simulation.checkers.health import Healthy
 from tests.simulation.checkers.lease import WithinLease
@@ -24,6 +25,7 @@ def all_checkers() -> list[Checker]:
         GoneByCutoff(),
         WithinLease(),
         GuardsOpen(),
+        NoGroupsLeaked(),
         StopMeansZero(),
         Healthy(),
     ]

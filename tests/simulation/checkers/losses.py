@@ -36,13 +36,16 @@ class WithinBudget(Checker):
 
 
 def worst_loss(stage: Stage) -> int:
-    """Realised losses plus the worst case of everything held and resting, in micro-dollars."""
+    """Losses settled today plus the worst case of everything held and resting, in micro-dollars.
+
+    What pairs have paid back in a market that is still open is part of that market's result.
+    """
     account = stage.exchange.account
     markets = stage.exchange.exchange.catalogue.markets
-    lost = max(0, -sum(held.realized for held in account.holdings.values()))
+    lost = max(0, sum(held.fees - held.realized for held in account.holdings.values() if held.settled))
     exposed: defaultdict[str, set[str]] = defaultdict(set)
     for ticker, held in account.holdings.items():
-        if held.count and not held.settled:
+        if not held.settled:
             exposed[held.event_ticker].add(ticker)
     for ticker, orders in account.resting.items():
         if orders:
@@ -53,7 +56,7 @@ def worst_loss(stage: Stage) -> int:
 def _event_loss(stage: Stage, markets: list[SimMarket]) -> int:
     edges = {edge for market in markets for edge in (market.spec.floor, market.spec.cap) if edge is not None}
     values = sorted({Level(edge + step) for edge in edges for step in (-1, 0, 1)})
-    return max(0, *(-sum(_profit(stage, market, value) - _ROUNDING for market in markets) for value in values))
+    return max(0, *(-sum(_profit(stage, market, value) + _ROUNDING for market in markets) for value in values))
 
 
 def _profit(stage: Stage, market: SimMarket, value: Level) -> int:
@@ -61,9 +64,9 @@ def _profit(stage: Stage, market: SimMarket, value: Level) -> int:
     paid = PRICE_ONE if pays(market.spec, value) else 0
     total = 0
     held = account.holdings.get(ticker)
-    if held is not None and held.count:
+    if held is not None:
         won = held.count * paid if held.count > 0 else -held.count * (PRICE_ONE - paid)
-        total += won - held.cost
+        total += won - held.cost + held.realized - held.fees
     for order in account.resting.get(ticker, {}).values():
         one = paid - order.price if order.side is Side.BID else order.price - paid
         total += min(0, one * order.remaining)
