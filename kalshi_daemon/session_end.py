@@ -14,17 +14,20 @@ log = structlog.get_logger()
 
 _ASK_WITHIN_S: Final = 10.0
 """Real time allowed for the last comparison with the exchange."""
+_ASK_WITHIN_UNVERIFIED_S: Final = 3.0
+"""The same with an exchange that has just failed to confirm that nothing rests: most likely it does not answer."""
 
 
 async def summarise(house: House, stopped: StopResult) -> dict[str, Any]:
     """The fields of `session.summary`. Money as strings with four decimals; None where the exchange did not answer."""
     state = house.state
     check: BooksCheck | None = None
+    within_s = _ASK_WITHIN_S if stopped.verified else _ASK_WITHIN_UNVERIFIED_S
     try:
-        async with asyncio.timeout(_ASK_WITHIN_S):
+        async with asyncio.timeout(within_s):
             check = await house.orders.books_equal()
     except TimeoutError:
-        log.warning("shutdown.books_not_compared", waited_s=_ASK_WITHIN_S)
+        log.warning("shutdown.books_not_compared", waited_s=within_s)
     numbers = house.orders.summary()  # after the comparison: it may have brought the last fills
     exchange_pnl = None if check is None else check.exchange_pnl
     counters = state.counters

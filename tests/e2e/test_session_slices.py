@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.quick import QUICK
+from tests.e2e.quick import SLICE
 from tests.support.data import data_dir
 from tests.support.processes import Daemon, Processes, Simulator
 
@@ -60,15 +60,15 @@ def agree(sim: Simulator, summary: dict[str, Any]) -> dict[str, Any]:
     return truth
 
 
-def beside(processes: Processes, *span: str, env: dict[str, str] = QUICK) -> tuple[Simulator, Daemon]:
+def beside(processes: Processes, *span: str, env: dict[str, str] = SLICE) -> tuple[Simulator, Daemon]:
     """An exchange and a daemon as two programs; time stands still until the daemon follows."""
     sim = processes.simulator(*span, "--speed", "200", "--hold", "60").wait_ready()
     return sim, processes.daemon("--connect", sim.admin_url, env=env)
 
 
 def test_an_hour_ends_on_the_built_in_exchange(processes):
-    span = ("--from", "14:48", "--until", "15:03", "--speed", "200", "--seed", "3")
-    daemon = processes.daemon(*span, env=QUICK)
+    span = ("--from", "14:51", "--until", "15:03", "--speed", "200", "--seed", "3")
+    daemon = processes.daemon(*span, env=SLICE)
     summary = summary_of(daemon)
     assert summary["stop_reason"] == "session_end"
     assert summary["fills"] > 0
@@ -76,7 +76,7 @@ def test_an_hour_ends_on_the_built_in_exchange(processes):
 
 
 def test_an_hour_ends_on_an_exchange_in_a_process_of_its_own(processes):
-    sim, daemon = beside(processes, "--from", "14:48", "--until", "15:03")
+    sim, daemon = beside(processes, "--from", "14:51", "--until", "15:03")
     summary = summary_of(daemon)
     truth = agree(sim, summary)
     settled = {row["ticker"] for row in truth["settlements"]}
@@ -87,7 +87,7 @@ def test_an_hour_ends_on_an_exchange_in_a_process_of_its_own(processes):
 
 
 def test_a_half_day_ends_at_13(processes):
-    sim, daemon = beside(processes, "--session-date", "2026-11-27", "--from", "12:48", "--until", "13:03")
+    sim, daemon = beside(processes, "--session-date", "2026-11-27", "--from", "12:51", "--until", "13:03")
     summary = summary_of(daemon)
     agree(sim, summary)
     planned = daemon.event("windows.session_planned")
@@ -120,7 +120,7 @@ def test_real_bars_are_played_and_both_books_agree(processes, day, files):
     paths = [str(path) for pattern in files for path in sorted(data.glob(pattern))]
     assert len(paths) == 2, paths
     replay = ("--index-replay", *paths, "--session-date", day)
-    sim, daemon = beside(processes, *replay, "--from", "10:48", "--until", "11:03")
+    sim, daemon = beside(processes, *replay, "--from", "10:51", "--until", "11:03")
     assert sim.ready["session_date"] == day
     agree(sim, summary_of(daemon))
 

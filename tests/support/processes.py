@@ -38,12 +38,14 @@ def pause(seconds: float) -> None:
 class Process:
     """One started program. Its output is read by threads, so that a full pipe never blocks it."""
 
-    def __init__(self, argv: list[str], folder: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, argv: list[str], folder: Path, env: Mapping[str, str], *, stdin: int = subprocess.DEVNULL
+    ) -> None:
         self.popen = subprocess.Popen(
             [sys.executable, *argv],
             cwd=folder,
             env=_environment(env),
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -108,6 +110,8 @@ class Process:
         if self.running:
             self.popen.kill()
             self.popen.wait(10)
+        if self.popen.stdin is not None:
+            self.popen.stdin.close()
 
 
 class Simulator(Process):
@@ -237,7 +241,9 @@ class Processes:
 
     def simulator(self, *argv: str, env: Mapping[str, str] | None = None) -> Simulator:
         """Started, not yet waited for."""
-        return self._keep(Simulator(["-m", "kalshi_daemon", "simulate-exchange", *argv], self.folder, env or {}))
+        # It ends with its standard input: whatever happens to the tests, none is left behind.
+        program = ["-m", "kalshi_daemon", "simulate-exchange", "--stop-with-parent", *argv]
+        return self._keep(Simulator(program, self.folder, env or {}, stdin=subprocess.PIPE))
 
     def daemon(self, *argv: str, state: str = "", env: Mapping[str, str] | None = None) -> Daemon:
         """`run` with a state directory of its own, unless one is named."""
