@@ -12,6 +12,7 @@ import os
 import queue
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -176,6 +177,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no such mutant: {', '.join(sorted(unknown))}")
     chosen = [mutant for mutant in MUTANTS if not args.names or mutant.name in args.names]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the copies are removed all the same
     started = time.perf_counter()
     outcomes = judge_all(chosen, max(1, min(args.workers, len(chosen))))
     sys.stdout.write("| mutant | promise it breaks | verdict | by |\n|---|---|---|---|\n")

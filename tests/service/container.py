@@ -28,6 +28,7 @@ ADMIN: Final = "http://127.0.0.1:8401/admin"
 LIFE_MOST_S: Final = 1_800
 """The container is killed after this, whatever happens to the driver."""
 _LOG_FIELDS: Final = ("ts", "level", "event", "run_id", "mode")
+_ANSWER_MOST_S: Final = 30.0
 _KEPT_OUT: Final = ("systemd-firstboot", "systemd-networkd", "postgresql", "docker")
 _HIDDEN_BY_PROTECT_HOME: Final = ("/root", "/home", "/run/user")
 
@@ -200,8 +201,12 @@ class Container:
     def admin(self, method: str, path: str, body: object = None) -> dict[str, Any]:
         data = None if body is None else json.dumps(body).encode()
         asked = urllib.request.Request(f"{ADMIN}{path}", data=data, method=method)
-        with urllib.request.urlopen(asked, timeout=10) as answer:
-            return dict(json.loads(answer.read()))
+        try:
+            with urllib.request.urlopen(asked, timeout=_ANSWER_MOST_S) as answer:
+                return dict(json.loads(answer.read()))
+        except OSError as problem:
+            said = self.run("journalctl", "-t", "exchange", "-o", "cat", "-n", "5", "--no-pager")
+            raise ServiceTestError(f"the exchange does not answer {path}: {problem}; it said: {said}") from problem
 
     def resting_ids(self) -> set[str]:
         return {str(one["client_order_id"]) for one in self.resting()}

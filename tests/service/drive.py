@@ -33,6 +33,7 @@ _QUOTES_WITHIN_S: Final = 150.0
 _STOP_MOST_S: Final = 5.0
 _LADDER_MOST_S: Final = 40.0
 _WATCHDOG_S: Final = 30.0
+_BATCH_MOST_S: Final = 2.0
 _START_LIMIT_S: Final = 120.0
 _START_LIMIT_BURST: Final = 5
 _RESTART_S: Final = 5.0
@@ -76,7 +77,10 @@ class Drive:
         wait_until(f"{UNIT} {wanted}", lambda: self.box.show("ActiveState") == wanted, within_s)
 
     def await_quotes(self) -> int:
-        return len(wait_until("orders of ours on the exchange", self.box.resting, _QUOTES_WITHIN_S, 0.5))
+        """Quotes rest and no batch is on its way: an order whose answer was cut off takes ten seconds to disprove."""
+        wait_until("orders of ours on the exchange", self.box.resting, _QUOTES_WITHIN_S, 0.5)
+        wait_in_vain(_BATCH_MOST_S)
+        return len(self.box.resting())
 
     # -- the life of the unit
 
