@@ -169,6 +169,8 @@ class Life:
         """Run the tasks until the stop is asked for or one of them dies; returns what it died of."""
         failure: Exception | None = None
         try:
+            # First of all: a stop asked for before READY, or a session that is over already, knows its own books too.
+            house.orders.load()
             async with asyncio.TaskGroup() as group:
                 # A task of its own, so that a stop asked for before READY is heard at once.
                 group.create_task(self._start(house, group), name="start")

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from kalshi_daemon.domain.book import Book
 from kalshi_daemon.domain.contract import FeeSchedule, Market
-from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast
+from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast, Reading
 from kalshi_daemon.domain.index import Bar, Index, Tick
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.window import WindowStatus
@@ -83,6 +83,12 @@ class CalibrationView(Protocol):
     def health(self, now_ns: Nanos) -> CalibrationHealth: ...
 
 
+class RecordView(Protocol):
+    """What readers may ask of a record of past forecasts."""
+
+    def readings(self) -> tuple[Reading, ...]: ...
+
+
 @dataclass(slots=True)
 class MacroState:
     """Macro feeds' freshness and the next releases, by `windows.macro`."""
@@ -105,6 +111,8 @@ class Position:
     fees: Dollars = Dollars(0)
     settled: str = ""
     """`yes` or `no` once the venue paid; "" before."""
+    traded: Count = Count(0)
+    """Contracts of all its fills, either side: what was filled, whatever is left."""
 
 
 @dataclass(slots=True)
@@ -192,6 +200,8 @@ class DaemonState:
     """Keys `kalshi` (by kalshi.rest) and `index_feed` (by index_feed.consumer)."""
     calibration: dict[Index, CalibrationView] = field(default_factory=dict)
     """By `calibration.updater`."""
+    market_records: dict[Index, RecordView] = field(default_factory=dict)
+    """By `trader`: our probabilities against the market's mids, after the fixings."""
     windows: dict[str, WindowStatus] = field(default_factory=dict)
     """By `windows.scheduler`: event_ticker -> status, for the current session."""
     session_open: bool = False

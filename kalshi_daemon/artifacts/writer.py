@@ -200,4 +200,5 @@ def _copy(position: Position) -> Position:
         position.cash,
         position.fees,
         position.settled,
+        position.traded,
     )

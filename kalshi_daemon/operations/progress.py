@@ -77,7 +77,7 @@ def _row(event_ticker: str, status: WindowStatus, orders: list[Order], state: Da
     style = _PHASE_STYLE[status.phase]
     resting = sum(1 for order in orders if order.status.live)
     held = [p for p in state.ledger.positions.values() if p.event_ticker == event_ticker]
-    filled = sum(order.filled for order in orders)
+    filled = sum(position.traded for position in held)
     gross = sum(abs(position.count) for position in held if not position.settled)
     texts = (event_ticker, status.phase.value, str(resting), f"{filled / 100:g}", f"{gross / 100:g}")
     return tuple(Text(text, style=style) for text in texts)

@@ -121,6 +121,7 @@ class Ledger:
         position.count = Count(position.count + fill.side.sign * fill.count)
         position.cash = Dollars(position.cash + cash_of_fill(fill))
         position.fees = Dollars(position.fees + fill.fee)
+        position.traded = Count(position.traded + fill.count)
         self._fees += fill.fee
         self._fills += 1
         self._contracts += fill.count

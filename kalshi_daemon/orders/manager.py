@@ -104,10 +104,24 @@ class OrderManager:
         self._prover = Prover(self._desk, self._books, api, self._reconciler, self._settler)
         self._events: deque[_Wanted] = deque(maxlen=EVENTS_MOST)
         self._dropped = 0
+        self._loaded = False
         self._arrived = asyncio.Event()
         self._beats: list[asyncio.Event] = []
 
     # --- life ---------------------------------------------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Take the journal over. Local and quick: also a daemon that is stopped before it is ready has done this.
+
+        A second call does nothing. Raises StateCorrupt.
+        """
+        if self._loaded:
+            return
+        orders = self._desk.load()
+        self._books.load()
+        self._groups.load()
+        self._loaded = True
+        log.info("orders.loaded", live=orders, open_positions=len(list(self._books.ledger.open_positions())))
 
     async def start(self) -> None:
         """Load the journal and make it and the exchange agree. To be awaited before anything is quoted.
@@ -116,10 +130,7 @@ class OrderManager:
         StateCorrupt, AuthFailed, ConfigurationError when the exchange refuses order groups, or what it last said when
         it could not be read within START_WITHIN.
         """
-        orders = self._desk.load()
-        self._books.load()
-        self._groups.load()
-        log.info("orders.loaded", live=orders, open_positions=len(list(self._books.ledger.open_positions())))
+        self.load()
         deadline = Nanos(self._clock.now_ns() + START_WITHIN)
         problem: Exception | None = None
         while self._clock.now_ns() < deadline:
@@ -214,7 +225,12 @@ class OrderManager:
         return self._prover.totals()
 
     async def books_equal(self) -> BooksCheck:
-        """Our fills, fees, positions, settlements and cash against the exchange's own."""
+        """Our fills, fees, positions, settlements and cash against the exchange's own. Never raises.
+
+        Books that were never looked at since the start (a stop before READY) are first made to agree as at a start.
+        """
+        if not self._loaded:
+            return self._prover.not_compared("the journal was not loaded")
         self._take_waiting()
         return await self._prover.books_equal()
 

@@ -5,7 +5,7 @@ from typing import Final
 
 from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.kalshi.api import PortfolioApi
-from kalshi_daemon.orders.books import Books
+from kalshi_daemon.orders.books import KEPT, Books
 from kalshi_daemon.orders.bounded import TROUBLE
 from kalshi_daemon.orders.desk import Desk, series_of
 from kalshi_daemon.orders.ledger import FLAT
@@ -70,24 +70,31 @@ class Prover:
 
     async def books_equal(self) -> BooksCheck:
         """Compare fills, settlements, positions, fees and cash. Raises nothing: what cannot be read is not equal."""
-        check = BooksCheck(equal=False, detail="not compared", pnl=Dollars(0), exchange_pnl=None)
+        check = self.not_compared("not compared")
         for tried in range(TRIES):
             if tried:
                 await self._desk.clock.sleep(BETWEEN_TRIES)
             try:
+                if self._desk.state.reconciliation.checked_ns is None:
+                    await self._reconciler.look()
                 check = await self._compare()
             except TROUBLE as problem:
-                pnl = self._books.session()[3]
-                check = BooksCheck(equal=False, detail=str(problem), pnl=pnl, exchange_pnl=None)
+                check = self.not_compared(str(problem))
             if check.equal:
                 break
         return check
+
+    def not_compared(self, why: str) -> BooksCheck:
+        """The answer when there is nothing to compare with: not equal."""
+        return BooksCheck(equal=False, detail=why, pnl=self._books.session()[3], exchange_pnl=None)
 
     async def _compare(self) -> BooksCheck:
         books, desk = self._books, self._desk
         findings = await self._reconciler.read_fills()
         since = Nanos(books.started_ns - SECOND)
-        await self._settler.read(since)
+        # A position from before the start may have been paid before it, too.
+        waiting = any(position.count for position in books.ledger.open_positions())
+        await self._settler.read(Nanos(books.started_ns - KEPT) if waiting else since)
         findings += await self._fills(since)
         findings += self._settler.findings()
         positions = [p for p in await self._api.positions() if series_of(p.market_ticker, desk.state) in SERIES]

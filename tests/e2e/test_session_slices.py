@@ -60,10 +60,10 @@ def agree(sim: Simulator, summary: dict[str, Any]) -> dict[str, Any]:
     return truth
 
 
-def beside(processes: Processes, *span: str, env: dict[str, str] = SLICE) -> tuple[Simulator, Daemon]:
+def beside(processes: Processes, *span: str, env: dict[str, str] = SLICE, state: str = "") -> tuple[Simulator, Daemon]:
     """An exchange and a daemon as two programs; time stands still until the daemon follows."""
     sim = processes.simulator(*span, "--speed", "200", "--hold", "60").wait_ready()
-    return sim, processes.daemon("--connect", sim.admin_url, env=env)
+    return sim, processes.daemon("--connect", sim.admin_url, env=env, state=state)
 
 
 def test_an_hour_ends_on_the_built_in_exchange(processes):
@@ -84,6 +84,21 @@ def test_an_hour_ends_on_an_exchange_in_a_process_of_its_own(processes):
     assert all("H1500" in ticker for ticker in settled)
     verified = {line["window"] for line in daemon.events("window.cutoff_verified")}
     assert verified == {"KXINXU-26NOV23H1500", "KXNASDAQ100U-26NOV23H1500"}
+
+
+def test_a_daemon_started_after_the_sessions_end_still_knows_its_books(processes):
+    # 13:55: quoting the 14:00 ladders is over, what was bought there is held; after the second end it has been paid.
+    sim, daemon = beside(processes, "--from", "13:40", "--until", "14:02", state="same")
+    held = summary_of(daemon)
+    assert held["fills"] > 0
+    late = processes.daemon("--connect", sim.admin_url, env=SLICE, state="same")
+    assert late.wait() == 0, late.tail()
+    assert late.event("orders.loaded")["open_positions"] >= 0
+    summary = late.summary
+    assert summary["verified"] is True
+    assert summary["books_equal"] is True, summary["books_detail"]
+    assert summary["orders_placed"] == summary["fills"] == 0, "it did nothing itself"
+    assert summary["stop_reason"] in {"session_end", "simulated time ended"}
 
 
 def test_a_half_day_ends_at_13(processes):

@@ -5,11 +5,12 @@ from rich.console import Console
 
 from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import SERIES, Channel, Index, Tick
-from kalshi_daemon.domain.order import Order, Status
+from kalshi_daemon.domain.order import Fill, Order, Status
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.domain.window import Phase, Window, WindowStatus
 from kalshi_daemon.operations import progress
 from kalshi_daemon.operations.progress import on_terminal, picture
+from kalshi_daemon.orders.ledger import BookedFill, Ledger
 from kalshi_daemon.state import DaemonState, Position
 from kalshi_daemon.units import DOLLAR, HOUR, MINUTE, SECOND, Count, Dollars, Nanos, Price
 
@@ -84,11 +85,29 @@ def test_windows_stand_in_the_order_of_their_fixings_with_what_is_ours_in_them()
         ((Status.RESTING, 0), (Status.UNKNOWN, 50), (Status.FILLED, 200), (Status.CANCELED, 0))
     ):
         state.orders[f"kd-{number}"] = order(number, "SOONER", status, filled)
-    for ticker, count, settled in (("SOONER-A", 150, ""), ("SOONER-B", -100, ""), ("SOONER-C", 900, "yes")):
-        state.ledger.positions[ticker] = Position(ticker, "SOONER", "KXINXU", count=Count(count), settled=settled)
+    for ticker, count, settled, traded in (
+        ("SOONER-A", 150, "", 250),
+        ("SOONER-B", -100, "", 100),
+        ("SOONER-C", 900, "yes", 900),
+    ):
+        state.ledger.positions[ticker] = Position(
+            ticker, "SOONER", "KXINXU", count=Count(count), settled=settled, traded=Count(traded)
+        )
     rows = [line.split() for line in drawn(state)[2:4]]
-    assert rows[0] == ["SOONER", "open", "2", "2.5", "2.5"], "unknown may still rest; a paid position is over"
+    assert rows[0] == ["SOONER", "open", "2", "12.5", "2.5"], "unknown may still rest; a paid position is over"
     assert rows[1] == ["LATER", "open", "0", "0", "0"]
+
+
+def test_what_was_filled_comes_from_the_ledger_not_from_the_orders_in_memory():
+    state = calm()
+    state.windows["SOONER"] = WindowStatus(window("SOONER", NOW + HOUR), Phase.OPEN)
+    ledger = Ledger()
+    for number in range(500):
+        side = Side.BID if number % 2 else Side.ASK
+        fill = Fill(f"t{number}", f"o{number}", "SOONER-A", side, Price(4_000), Count(100), Dollars(0), False, NOW)
+        ledger.add_fill(BookedFill(fill, "SOONER", "KXINXU"))
+    state.ledger = ledger.state(NOW)
+    assert drawn(state)[2].split() == ["SOONER", "open", "0", "500", "0"], "no order of them is remembered any more"
 
 
 def test_the_money_line():

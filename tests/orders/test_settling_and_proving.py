@@ -262,3 +262,23 @@ async def test_reads_that_lag_are_asked_again(rig):
         rig.venue.positions = stale
         check = await proven(rig)
     assert check.equal
+
+
+async def test_a_life_stopped_before_it_was_ready_loads_its_journal_and_compares(rig):
+    async with rig.running():
+        await trade(rig)
+        await trade(rig, 6805, contracts=2)
+    rig.clock.set(Nanos(TARGET + 10 * MINUTE))
+    rig.venue.settle(ticker(), "yes", stream=False)
+    late = rig.reborn()
+    late.manager.load()
+    check = await proven(late)
+    assert check.equal, check.detail
+    assert late.state.ledger.positions[ticker()].settled == "yes", "it was paid while nobody lived"
+    assert late.manager.summary().fills == 0, "those are an earlier life's"
+
+
+async def test_a_life_whose_journal_was_never_loaded_claims_nothing(rig):
+    check = await proven(rig)
+    assert not check.equal
+    assert check.detail == "the journal was not loaded"
