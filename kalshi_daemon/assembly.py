@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import aiohttp
 
 from kalshi_daemon.artifacts.writer import ArtifactWriter
-from kalshi_daemon.calibration.session_curve import VarianceEvent, fomc_event
+from kalshi_daemon.calibration.constants_file import SHIPPED, read_constants
+from kalshi_daemon.calibration.session_curve import decaying
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.index import Bar, Index, Tick
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Profile, Quote
-from kalshi_daemon.domain.window import Session, WindowStatus
+from kalshi_daemon.domain.window import WindowStatus
 from kalshi_daemon.events import VenueEvent
 from kalshi_daemon.guardrails.chain import Chain, build_chain
 from kalshi_daemon.index_feed.consumer import IndexFeed
@@ -36,7 +37,8 @@ from kalshi_daemon.trader import Trader, TraderParts
 from kalshi_daemon.units import Nanos, from_s, price_from_float
 from kalshi_daemon.venue.monitor import VenueMonitor, enabled_series
 from kalshi_daemon.windows.macro import MacroWatch, load_macro_calendar
-from kalshi_daemon.windows.releases import FOMC_STATEMENT, MacroCalendar
+from kalshi_daemon.windows.releases import MacroCalendar
+from kalshi_daemon.windows.scheduled import ReleaseEvents
 from kalshi_daemon.windows.scheduler import WindowScheduler
 from kalshi_daemon.windows.sessions import SessionTable, load_sessions_ahead
 
@@ -334,12 +336,13 @@ class _Board:
 
 
 def _calibrations(settings: Settings, sessions: SessionTable, macro: MacroCalendar) -> dict[Index, RollingCalibration]:
-    def releases(session: Session) -> tuple[VarianceEvent, ...]:
-        found = macro.events_for(session.day)
-        return tuple(fomc_event(session) for release in found if release.event == FOMC_STATEMENT)
-
+    chosen = settings.calibration
+    constants = SHIPPED if chosen.constants_file is None else read_constants(chosen.constants_file)
+    own = {kind: decaying(event.multiplier, event.decay_min) for kind, event in chosen.events.items()}
+    events = ReleaseEvents(macro, {**constants.events, **own})
     return {
-        index: RollingCalibration(index, settings.calibration, sessions.session_of, events=releases) for index in Index
+        index: RollingCalibration(index, chosen, sessions.session_of, events=events, constants=constants)
+        for index in Index
     }
 
 

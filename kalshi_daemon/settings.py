@@ -73,9 +73,22 @@ class IndexFeedSettings(Section):
     record_flush_s: float = Field(60.0, ge=1.0)
 
 
+class EventSettings(Section):
+    """What an operator's own kind of release does to the variance after it."""
+
+    multiplier: float = Field(gt=0.0, le=1_000.0)
+    """Of the variance, right after the release."""
+    decay_min: float = Field(ge=0.0, le=1_440.0)
+    """Time constant of its return, minutes."""
+
+
 class CalibrationSettings(Section):
     """The rolling model."""
 
+    constants_file: Path | None = None
+    """Fitted constants written by `calibrate`; None: the shipped ones."""
+    events: dict[str, EventSettings] = Field(default_factory=dict, max_length=100)
+    """By kind of release of the macro calendar; added to the measured ones, or instead of one of the same name."""
     first_minute_excluded: bool = True
     """Count 09:30-09:31 as part of the overnight gap (stale prints at the open)."""
     ready_after_minutes: float = Field(3.0, ge=0.0)

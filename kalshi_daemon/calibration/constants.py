@@ -1,12 +1,19 @@
-"""Frozen figures of the variance model (model.md section 4.2-4.4).
+"""The frozen figures of the model as one typed value (model.md sections 4.1-4.5); `constants_file` reads them.
 
-Fitted once on Nasdaq-100 futures, 2014-06..2019-12, and never refitted; the FOMC multipliers are geometric means over
-2014-2025. Coefficients are in log-variance per unit of their feature.
+Coefficients are in log-variance per unit of their feature. What is fitted lies in the file; what is structure (which
+half-lives, which features) lies here, because code depends on it.
 """
 
-# The tables are data: one row per line would be four hundred lines of numbers nobody reads.
-# fmt: off
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+type Quadratic = tuple[float, float, float]
+"""Coefficients of 1, ln(h / 15) and its square; h the horizon in minutes."""
 
 SESSION_MINUTES: Final = 390
 """Minutes of a regular session, 09:30..16:00 New York."""
@@ -14,67 +21,92 @@ SESSION_MINUTES: Final = 390
 HALF_LIVES_MIN: Final = (3.0, 10.0, 30.0, 90.0, 390.0, 1950.0, 8580.0)
 """Half-lives of the exponentially weighted variances, in session minutes."""
 
-INTERCEPT: Final = -0.03192
-LOG_HORIZON: Final = 0.03208
-LOG_HORIZON_SQUARED: Final = -0.00903
-
 FEATURES: Final = (
-    "L3-L30", "L10-L30", "L30-L90", "L90-L390", "L390-L1950", "L1950-L8580",
-    "gap*exp(-t/60)", "min(R,0)", "max(R,0)", "min(R30,0)", "t/390-0.5", "ln V90r-L90",
+    "L3-L30",
+    "L10-L30",
+    "L30-L90",
+    "L90-L390",
+    "L390-L1950",
+    "L1950-L8580",
+    "gap*exp(-t/60)",
+    "min(R,0)",
+    "max(R,0)",
+    "min(R30,0)",
+    "t/390-0.5",
+    "ln V90r-L90",
 )
 """The features, in the order of the two coefficient vectors."""
 
-FEATURE_LEVEL: Final = (
-    0.07038, 0.45097, 0.72132, 0.25306, 0.12374, -0.11221,
-    0.02032, -0.08835, -0.00113, -0.33978, 0.05811, 0.30462,
-)
-"""Effect of each feature at a horizon of 15 minutes."""
+HORIZON_UNIT_MIN: Final = 15.0
+"""Horizons enter as ln(h / 15)."""
 
-FEATURE_BY_LOG_HORIZON: Final = (
-    -0.00983, -0.05148, -0.0818, 0.0066, -0.0186, 0.0117,
-    -0.00036, -0.00831, 0.0003, -0.00677, -0.07639, -0.00772,
-)
-"""How each effect changes with ln(h / 15)."""
 
-FOMC_STEPS: Final = (
-    (0.0, 5.0, 17.55),
-    (5.0, 30.0, 6.03),
-    (30.0, 60.0, 7.25),
-    (60.0, 120.0, 3.81),
-)
-"""On a day of an FOMC statement: from and to, in minutes after 14:00 New York, and the multiple of the variance."""
+def quadratic(coefficients: Quadratic, log_horizon: float) -> float:
+    """Value at ln(h / 15)."""
+    level, slope, bend = coefficients
+    return level + slope * log_horizon + bend * log_horizon * log_horizon
 
-FOMC_MINUTE: Final = 270
-"""14:00 New York in minutes after the open."""
 
-DIURNAL: Final = (
-    4.9075, 5.3815, 4.1701, 3.7209, 3.3918, 3.2777, 3.1062, 2.8823, 2.7014, 2.653, 2.6963, 2.5821, 2.419, 2.3016,
-    2.3882, 2.5817, 2.6487, 2.5153, 2.3662, 2.2532, 2.3166, 2.1514, 1.9913, 1.783, 1.7729, 1.7456, 1.6852, 1.6064,
-    1.7639, 2.1019, 2.495, 2.5375, 2.3105, 2.014, 1.9123, 1.9429, 1.9219, 1.7913, 1.658, 1.6611, 1.7337, 1.7695,
-    1.6938, 1.6474, 1.6445, 1.6708, 1.5995, 1.492, 1.3722, 1.3993, 1.4284, 1.4925, 1.4036, 1.3454, 1.2714, 1.2942,
-    1.3094, 1.3433, 1.4499, 1.5934, 1.713, 1.6524, 1.5167, 1.4291, 1.3872, 1.3912, 1.3184, 1.3023, 1.2677, 1.2672,
-    1.2641, 1.2747, 1.3197, 1.353, 1.3668, 1.3262, 1.2577, 1.2195, 1.2576, 1.3376, 1.3741, 1.2889, 1.1832, 1.1309,
-    1.1696, 1.187, 1.153, 1.0952, 1.1717, 1.3289, 1.5317, 1.5817, 1.5135, 1.3449, 1.1679, 1.07, 1.0242, 1.0355,
-    1.0561, 1.0724, 1.0992, 1.0577, 1.0405, 0.9943, 1.0213, 1.0234, 1.0512, 1.0212, 1.0031, 0.9398, 0.916, 0.8893,
-    0.9142, 0.9507, 0.9748, 0.9685, 0.9045, 0.8606, 0.8748, 0.9416, 1.01, 1.0095, 0.9789, 0.9619, 0.9497, 0.9715,
-    0.9662, 0.9662, 0.9409, 0.8844, 0.8414, 0.7718, 0.7873, 0.8286, 0.9391, 0.9853, 1.0112, 0.972, 0.9445, 0.8792,
-    0.8739, 0.8622, 0.8849, 0.862, 0.8548, 0.8408, 0.8128, 0.8001, 0.8403, 0.9295, 0.9991, 0.9737, 0.899, 0.8313,
-    0.8089, 0.8032, 0.7598, 0.6963, 0.6652, 0.645, 0.6584, 0.64, 0.6419, 0.6527, 0.6835, 0.7342, 0.7491, 0.7453,
-    0.7191, 0.6981, 0.6809, 0.6682, 0.6801, 0.7083, 0.7256, 0.7155, 0.6775, 0.6301, 0.6103, 0.6052, 0.6567, 0.6869,
-    0.7123, 0.6758, 0.6516, 0.6425, 0.6369, 0.613, 0.595, 0.6058, 0.6193, 0.5948, 0.5651, 0.5631, 0.606, 0.6373,
-    0.6419, 0.604, 0.5962, 0.599, 0.6347, 0.6274, 0.6222, 0.6003, 0.6196, 0.6254, 0.6302, 0.5984, 0.6185, 0.6636,
-    0.7374, 0.7373, 0.7003, 0.6467, 0.6143, 0.5946, 0.5711, 0.5625, 0.5671, 0.5753, 0.5693, 0.5561, 0.5485, 0.5632,
-    0.5722, 0.5879, 0.5877, 0.5864, 0.5823, 0.5793, 0.5739, 0.5372, 0.4964, 0.4778, 0.4994, 0.5299, 0.5577, 0.5604,
-    0.6102, 0.6313, 0.6734, 0.6323, 0.607, 0.5775, 0.5729, 0.5686, 0.5467, 0.5263, 0.5185, 0.5328, 0.5537, 0.5583,
-    0.5311, 0.5124, 0.4953, 0.5119, 0.5053, 0.5013, 0.4722, 0.4764, 0.4906, 0.5321, 0.5376, 0.5208, 0.4811, 0.4869,
-    0.5126, 0.5449, 0.6099, 0.7394, 0.9167, 0.9604, 0.8722, 0.7166, 0.6339, 0.63, 0.6352, 0.6684, 0.6874, 0.7356,
-    0.7438, 0.712, 0.6445, 0.5987, 0.5927, 0.6122, 0.6035, 0.5919, 0.5721, 0.5654, 0.557, 0.5469, 0.5325, 0.5261,
-    0.4998, 0.4954, 0.4823, 0.508, 0.5328, 0.5578, 0.584, 0.6006, 0.6132, 0.6147, 0.6104, 0.6233, 0.6158, 0.5955,
-    0.5744, 0.5705, 0.6019, 0.6155, 0.6254, 0.6399, 0.6654, 0.6976, 0.69, 0.6497, 0.6199, 0.6124, 0.6446, 0.6451,
-    0.63, 0.6121, 0.5957, 0.5862, 0.5478, 0.5184, 0.5603, 0.6783, 0.8184, 0.849, 0.7864, 0.712, 0.6652, 0.6592,
-    0.6542, 0.6646, 0.6812, 0.7034, 0.7265, 0.7273, 0.6799, 0.6299, 0.5946, 0.5982, 0.5886, 0.569, 0.5659, 0.5833,
-    0.61, 0.5961, 0.5545, 0.5217, 0.5143, 0.539, 0.5625, 0.5848, 0.6878, 0.8026, 0.9582, 0.9508, 0.8903, 0.7654,
-    0.7175, 0.7, 0.6818, 0.6645, 0.6694, 0.6987, 0.7047, 0.6707, 0.6642, 0.7588, 0.8885, 0.9689, 0.8821, 0.7863,
-    0.7858, 0.897, 0.9917, 0.9494, 0.903, 1.2342, 1.6283, 1.9627, 1.5582, 1.4396, 0.7009, 3.4642,
-)
-"""Variance of each session minute relative to the day's mean (mean 1)."""
+@dataclass(frozen=True, slots=True, eq=False)
+class VarianceCoefficients:
+    """What turns features into a variance (model.md 4.3)."""
+
+    intercept: Quadratic
+    level: Floats
+    """Effect of each feature at a horizon of 15 minutes, shape (12,)."""
+    by_log_horizon: Floats
+    """How each effect changes with ln(h / 15), shape (12,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResidualFigures:
+    """The shape of z = ln(P_T / P_t) / sigma: a two-piece Student t (Fernandez and Steel 1998) by horizon.
+
+    Its density is 2 / (g + 1/g) / s * t_nu(k (z - m) / s), where k is g below m and 1/g above. docs/decisions/0005.
+    """
+
+    location: Quadratic
+    """m, the mode: moves up are smaller and more frequent, the more so the longer the horizon."""
+    log_scale: Quadratic
+    log_skew: Quadratic
+    """ln g; negative: the lower side is the wider one."""
+    log_freedom: Quadratic
+    """ln nu."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventEffect:
+    """What a kind of release does to the variance after it.
+
+    `steps` are (from, to, multiplier) in minutes after it, half open and ascending. With `decay_min` the last step's
+    excess over 1 dies off exponentially from that step's end instead of ending there.
+    """
+
+    steps: tuple[tuple[float, float, float], ...]
+    decay_min: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be a multiple of a variance. Raises ValueError."""
+        edge = 0.0
+        for start, end, multiplier in self.steps:
+            if not (edge <= start <= end < float("inf") and 0.0 < multiplier < float("inf")):
+                raise ValueError(f"variance event steps must ascend with positive multipliers: {self.steps}")
+            edge = end
+        if not self.steps or not 0.0 <= self.decay_min < float("inf"):
+            raise ValueError(f"variance event needs a step and a finite decay: {self}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelConstants:
+    """Everything that was fitted, with where it comes from."""
+
+    name: str
+    fitted_until: str
+    """YYYY-MM-DD, the last day whose bars were used."""
+    variance: VarianceCoefficients
+    residual: ResidualFigures
+    diurnal: Floats
+    """Variance of each session minute relative to the day's mean, shape (390,), mean 1, read-only."""
+    events: Mapping[str, EventEffect]
+    """By kind of release, as the release calendar names it."""
+    provenance: Mapping[str, object]

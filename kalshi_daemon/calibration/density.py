@@ -4,8 +4,8 @@ Between the 0.5 % and the 99.5 % quantile the cdf is linear between table entrie
 which meets the table without a step. Laws between two tabulated horizons are mixed quantile by quantile in ln h.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from math import exp, log, pi
 from typing import Final
 
@@ -13,14 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, stdtr, stdtrit
 
-from kalshi_daemon.calibration.constants_density import (
-    LOCATION,
-    LOG_FREEDOM,
-    LOG_SCALE,
-    LOG_SKEW,
-    SHAPE_HORIZON_MIN,
-    SHAPE_RANGE_MIN,
-)
+from kalshi_daemon.calibration.constants import HORIZON_UNIT_MIN, ResidualFigures, quadratic
+from kalshi_daemon.calibration.constants_file import SHIPPED
 
 Floats = NDArray[np.float64]
 
@@ -35,7 +29,7 @@ NODES: Final[Floats] = np.concatenate(
 """Probabilities of the table entries."""
 NODES.flags.writeable = False
 HORIZONS_MIN: Final = (1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 22.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 240.0, 390.0)
-"""Horizons a law is tabulated for."""
+"""Horizons a law is tabulated for; beyond them the nearest one's shape holds."""
 _MOMENT_GRID: Final[Floats] = (np.arange(4_000) + 0.5) / 4_000
 
 
@@ -74,15 +68,16 @@ class Shape:
         return found
 
 
-def shape_at(horizon_min: float) -> Shape:
+def shape_at(horizon_min: float, figures: ResidualFigures = SHIPPED.residual) -> Shape:
     """The fitted shape at a horizon of `horizon_min` > 0 minutes."""
-    low, high = SHAPE_RANGE_MIN
-    where = log(min(high, max(low, horizon_min)) / SHAPE_HORIZON_MIN)
-    location, log_scale, log_skew, log_freedom = (
-        level + slope * where + bend * where * where
-        for level, slope, bend in (LOCATION, LOG_SCALE, LOG_SKEW, LOG_FREEDOM)
+    where = log(min(HORIZONS_MIN[-1], max(HORIZONS_MIN[0], horizon_min)) / HORIZON_UNIT_MIN)
+    log_scale, log_skew = quadratic(figures.log_scale, where), quadratic(figures.log_skew, where)
+    return Shape(
+        quadratic(figures.location, where),
+        exp(log_scale - log_skew),
+        exp(log_scale + log_skew),
+        exp(quadratic(figures.log_freedom, where)),
     )
-    return Shape(location, exp(log_scale - log_skew), exp(log_scale + log_skew), exp(log_freedom))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,10 +205,11 @@ def _mixed(near: Shape, far: Shape, weight: float) -> Shape:
     )
 
 
-def family_of(horizons_min: Sequence[float]) -> LawFamily:
-    """The fitted laws at these horizons, ascending, in minutes."""
-    return LawFamily(tuple(log(h) for h in horizons_min), tuple(law_of(shape_at(h)) for h in horizons_min))
+@cache
+def family_of(figures: ResidualFigures, horizons_min: tuple[float, ...] = HORIZONS_MIN) -> LawFamily:
+    """The laws of these figures, tabulated at horizons in minutes, ascending."""
+    return LawFamily(tuple(log(h) for h in horizons_min), tuple(law_of(shape_at(h, figures)) for h in horizons_min))
 
 
-RESIDUALS: Final = family_of(HORIZONS_MIN)
+RESIDUALS: Final = family_of(SHIPPED.residual)
 """One family for full hours and closes: what sets them apart is left to the online layers."""

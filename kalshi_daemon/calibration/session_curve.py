@@ -12,7 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kalshi_daemon.calibration.constants import DIURNAL, FOMC_MINUTE, FOMC_STEPS, SESSION_MINUTES
+from kalshi_daemon.calibration.constants import SESSION_MINUTES, EventEffect
+from kalshi_daemon.calibration.constants_file import SHIPPED
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.units import MINUTE, Nanos
 
@@ -27,56 +28,35 @@ ADAPTATION_PER_DAY: Final = 1.0 / 120.0
 DAY_SHAPE_MOST: Final = 30.0
 """A minute's squared return counts at most this often the day's mean: one jump must not bend the curve."""
 
-BASE_CURVE: Final[Floats] = np.array(DIURNAL, dtype=np.float64) * (SESSION_MINUTES / sum(DIURNAL))
-BASE_CURVE.flags.writeable = False
+BASE_CURVE: Final[Floats] = SHIPPED.diurnal
 
 
 @dataclass(frozen=True, slots=True)
 class VarianceEvent:
-    """A scheduled release inside a session: from `start_ns` on variance is a multiple of its usual size.
-
-    `steps` are (from, to, multiplier) in minutes after the start, half open and ascending. With `decay_min` the last
-    step's excess over 1 dies off exponentially from the last step's end instead of ending there.
-    """
+    """A scheduled release: from `start_ns` on, also before the open, variance is a multiple of its usual size."""
 
     start_ns: Nanos
-    steps: tuple[tuple[float, float, float], ...]
-    decay_min: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be a multiple of a variance. Raises ValueError."""
-        edge = 0.0
-        for start, end, multiplier in self.steps:
-            if not (edge <= start <= end and 0.0 < multiplier < float("inf")):
-                raise ValueError(f"variance event steps must ascend with positive multipliers: {self.steps}")
-            edge = end
-        if not self.steps or not 0.0 <= self.decay_min < float("inf"):
-            raise ValueError(f"variance event needs a step and a finite decay: {self}")
+    effect: EventEffect
 
     def mean_excess(self, start: float, end: float) -> float:
         """Mean of (multiplier - 1) over [start, end), minutes after the event; 0 before it."""
         total = 0.0
-        for low, high, multiplier in self.steps:
+        for low, high, multiplier in self.effect.steps:
             total += (multiplier - 1.0) * max(0.0, min(end, high) - max(start, low))
-        _, high, multiplier = self.steps[-1]
-        if self.decay_min > 0.0 and end > high:
-            near = (max(start, high) - high) / self.decay_min
-            far = (end - high) / self.decay_min
-            total += (multiplier - 1.0) * self.decay_min * (exp(-near) - exp(-far))
+        _, high, multiplier = self.effect.steps[-1]
+        decay = self.effect.decay_min
+        if decay > 0.0 and end > high:
+            near, far = (max(start, high) - high) / decay, (end - high) / decay
+            total += (multiplier - 1.0) * decay * (exp(-near) - exp(-far))
         return total / (end - start)
 
 
-def fomc_event(session: Session) -> VarianceEvent:
-    """The statement at 14:00 New York and the press conference after it (model.md section 4.4)."""
-    return VarianceEvent(Nanos(session.open_ns + FOMC_MINUTE * MINUTE), FOMC_STEPS)
-
-
-def decaying_event(start_ns: Nanos, multiplier: float, decay_min: float) -> VarianceEvent:
-    """An event of the operator's own list: variance jumps to `multiplier` and returns with time constant `decay_min`.
+def decaying(multiplier: float, decay_min: float) -> EventEffect:
+    """Variance jumps to `multiplier` and returns with time constant `decay_min`: the operator's own events.
 
     Raises ValueError when a number cannot be one.
     """
-    return VarianceEvent(start_ns, ((0.0, 0.0, multiplier),), decay_min)
+    return EventEffect(((0.0, 0.0, multiplier),), decay_min)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kalshi_daemon.calibration.agenda import PRICE_AGE_MOST, Item, agenda_of
-from kalshi_daemon.calibration.constants import SESSION_MINUTES
-from kalshi_daemon.calibration.density import RESIDUALS
+from kalshi_daemon.calibration.constants import SESSION_MINUTES, ModelConstants
+from kalshi_daemon.calibration.constants_file import SHIPPED
+from kalshi_daemon.calibration.density import family_of
 from kalshi_daemon.calibration.monitor import MONITORED_BUCKET, RecordMonitor, likelihood_ratios
 from kalshi_daemon.calibration.path import SessionPath, Span
 from kalshi_daemon.calibration.predictive import PredictiveLaw, settled_sigma
 from kalshi_daemon.calibration.recalibration import CASH_SCALE_PRIOR, Recalibration
-from kalshi_daemon.calibration.session_curve import BASE_CURVE, adapted, curve_of
+from kalshi_daemon.calibration.session_curve import adapted, curve_of
 from kalshi_daemon.calibration.today import Events, Outlook, Sessions, Taken, Today, no_events
 from kalshi_daemon.calibration.variance import (
     PARKINSON,
@@ -70,10 +71,11 @@ class RollingCalibration:
         *,
         events: Events = no_events,
         scale_prior: Sequence[float] = CASH_SCALE_PRIOR,
+        constants: ModelConstants = SHIPPED,
     ) -> None:
         """`sessions` gives the session an instant lies in (or of its day), None when there is none.
 
-        `events` gives the releases inside a session, e.g. `(fomc_event(session),)`. `scale_prior` holds c^2 per bucket
+        `events` gives the releases that are felt in a session. `scale_prior` holds c^2 per bucket
         before anything was scored. Raises ValueError when it does not fit.
         """
         self.index = index
@@ -87,7 +89,9 @@ class RollingCalibration:
         self.hour_layer = Recalibration.fresh(scale_prior)
         self.close_layer = Recalibration.fresh(scale_prior)
         self.monitor = RecordMonitor()
-        self.base: Floats = BASE_CURVE
+        self.constants = constants
+        self._residuals = family_of(constants.residual)
+        self.base: Floats = constants.diurnal
         self.today: Today | None = None
         self.closing: tuple[Nanos, float] | None = None
         """When the last session closed, and its last price; None when it was not seen to its end."""
@@ -337,8 +341,8 @@ class RollingCalibration:
             self._view = self._look(today, path)
         variance = self._view.variance(horizon, mass) * today.widening**2
         if target_ns == today.session.close_ns:
-            return Outlook(horizon, variance, RESIDUALS.at(horizon), self.close_layer)
-        return Outlook(horizon, variance, RESIDUALS.at(horizon), self.hour_layer)
+            return Outlook(horizon, variance, self._residuals.at(horizon), self.close_layer)
+        return Outlook(horizon, variance, self._residuals.at(horizon), self.hour_layer)
 
     def _look(self, today: Today, path: SessionPath) -> VarianceForecast:
         span = path.running()
@@ -350,4 +354,4 @@ class RollingCalibration:
             return_30=path.return_over(30),
             daily_sd=self.daily.daily_sd(float(levels[5])),
         )
-        return forecast_of(levels, conditions)
+        return forecast_of(levels, conditions, self.constants.variance)

@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kalshi_daemon.calibration.constants import (
-    FEATURE_BY_LOG_HORIZON,
-    FEATURE_LEVEL,
     HALF_LIVES_MIN,
-    INTERCEPT,
-    LOG_HORIZON,
-    LOG_HORIZON_SQUARED,
+    HORIZON_UNIT_MIN,
     SESSION_MINUTES,
+    Quadratic,
+    VarianceCoefficients,
+    quadratic,
 )
+from kalshi_daemon.calibration.constants_file import SHIPPED
 
 Floats = NDArray[np.float64]
 
@@ -45,11 +45,8 @@ GAP_DECAY_MIN: Final = 60.0
 RETURN_CLIP: Final = 4.0
 RETURN_30_CLIP: Final = 3.0
 EXPONENT_CLIP: Final = 3.0
-HORIZON_UNIT_MIN: Final = 15.0
 HORIZON_LEAST_MIN: Final = 1.0
 """Below one minute the forecast is the one-minute rate times the mass that is left."""
-_LEVEL: Final[Floats] = np.array(FEATURE_LEVEL)
-_BY_HORIZON: Final[Floats] = np.array(FEATURE_BY_LOG_HORIZON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,12 +202,12 @@ class VarianceForecast:
     """exp(0.5 L90 + 0.3 L390 + 0.2 L1950), variance of an average minute."""
     effect: float
     effect_by_horizon: float
+    intercept: Quadratic
 
     def variance(self, horizon_min: float, mass: float) -> float:
         """sigma^2 of ln(P_T / P_t) for `horizon_min` minutes that weigh `mass` (model.md 4.3); 0 when mass is 0."""
         lh = log(max(horizon_min, HORIZON_LEAST_MIN) / HORIZON_UNIT_MIN)
-        exponent = INTERCEPT + LOG_HORIZON * lh + LOG_HORIZON_SQUARED * lh * lh
-        exponent += self.effect + self.effect_by_horizon * lh
+        exponent = quadratic(self.intercept, lh) + self.effect + self.effect_by_horizon * lh
         return self.anchor * mass * exp(min(EXPONENT_CLIP, max(-EXPONENT_CLIP, exponent)))
 
 
@@ -237,8 +234,11 @@ def features(levels: Floats, today: Conditions) -> Floats:
     )
 
 
-def forecast_of(levels: Floats, today: Conditions) -> VarianceForecast:
+def forecast_of(
+    levels: Floats, today: Conditions, coefficients: VarianceCoefficients = SHIPPED.variance
+) -> VarianceForecast:
     """Everything about the variance that does not depend on the target."""
     found = features(levels, today)
     anchor = exp(0.5 * log(levels[_L90]) + 0.3 * log(levels[_L390]) + 0.2 * log(levels[_L1950]))
-    return VarianceForecast(anchor, float(_LEVEL @ found), float(_BY_HORIZON @ found))
+    effect, by_horizon = float(coefficients.level @ found), float(coefficients.by_log_horizon @ found)
+    return VarianceForecast(anchor, effect, by_horizon, coefficients.intercept)

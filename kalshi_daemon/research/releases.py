@@ -4,12 +4,10 @@ Scheduled meetings only; the two of March 2020 that were called in a hurry (3rd 
 not in a table anybody could have had.
 """
 
-from datetime import date
+from datetime import date, time
 from typing import Final
 
-from kalshi_daemon.calibration.session_curve import VarianceEvent, fomc_event
-from kalshi_daemon.domain.window import Session
-from kalshi_daemon.windows.releases import FOMC_STATEMENT, MacroCalendar
+from kalshi_daemon.windows.releases import FOMC_STATEMENT, MacroCalendar, release
 
 _EARLIER: Final = (
     "2013-01-30 2013-03-20 2013-05-01 2013-06-19 2013-07-31 2013-09-18 2013-10-30 2013-12-18 2014-01-29 2014-03-19 "
@@ -20,17 +18,9 @@ _EARLIER: Final = (
     "2019-05-01 2019-06-19 2019-07-31 2019-09-18 2019-10-30 2019-12-11 2020-01-29 2020-04-29 2020-06-10 2020-07-29 "
     "2020-09-16 2020-11-05 2020-12-16"
 )
-EARLIER_FOMC: Final = frozenset(date.fromisoformat(day).isoformat() for day in _EARLIER.split())
+_FOMC_AT: Final = time(14, 0)
 
 
-class ReleaseEvents:
-    """The releases inside a session, of any year since 2013. Callable as the updater wants it."""
-
-    def __init__(self, calendar: MacroCalendar | None = None) -> None:
-        self._calendar = MacroCalendar() if calendar is None else calendar
-
-    def __call__(self, session: Session) -> tuple[VarianceEvent, ...]:
-        statement = session.day in EARLIER_FOMC or any(
-            one.event == FOMC_STATEMENT for one in self._calendar.events_for(session.day)
-        )
-        return (fomc_event(session),) if statement else ()
+def research_calendar() -> MacroCalendar:
+    """The daemon's calendar with the releases before it."""
+    return MacroCalendar(release(FOMC_STATEMENT, date.fromisoformat(day), _FOMC_AT) for day in _EARLIER.split())

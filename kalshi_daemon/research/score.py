@@ -14,18 +14,20 @@ from typing import Final
 
 import numpy as np
 
+from kalshi_daemon.calibration.constants import ModelConstants
+from kalshi_daemon.calibration.constants_file import SHIPPED
 from kalshi_daemon.calibration.predictive import PredictiveLaw
 from kalshi_daemon.calibration.recalibration import BUCKETS, CASH_SCALE_PRIOR
-from kalshi_daemon.calibration.today import Events
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.errors import ConfigurationError
 from kalshi_daemon.research import metrics
 from kalshi_daemon.research.bars import Day, Sample
 from kalshi_daemon.research.baselines import Rivals, rivals_of
-from kalshi_daemon.research.releases import ReleaseEvents
+from kalshi_daemon.research.releases import research_calendar
 from kalshi_daemon.settings import CalibrationSettings
 from kalshi_daemon.units import HOUR, MINUTE, SECOND, Nanos
+from kalshi_daemon.windows.scheduled import ReleaseEvents
 from kalshi_daemon.windows.sessions import SessionTable
 
 HOUR_HORIZONS: Final = (55, 45, 30, 15, 10, 5, 2)
@@ -102,7 +104,7 @@ def score(
     last: date,
     *,
     settings: CalibrationSettings | None = None,
-    events: Events | None = None,
+    constants: ModelConstants = SHIPPED,
     cold: bool = False,
 ) -> tuple[ScoreRow, ...]:
     """A row per target and horizon with forecasts on regular sessions from `first` to `last`, both included.
@@ -110,7 +112,7 @@ def score(
     `cold`: the model starts anew every morning, with nothing but the day's own bars. Raises ConfigurationError when
     there is nothing to score.
     """
-    records = walk(sample, first, last, settings=settings, events=events, cold=cold)
+    records = walk(sample, first, last, settings=settings, constants=constants, cold=cold)
     rivals = rivals_of([day for day in sample.days if day.session.day <= last.isoformat()])
     rows = tuple(
         row_of(key, records[key], rivals) for key in keys() if key in records and len(comparable(records[key], rivals))
@@ -127,7 +129,7 @@ def keys() -> tuple[Key, ...]:
 
 
 def model_of(
-    sample: Sample, settings: CalibrationSettings | None = None, events: Events | None = None
+    sample: Sample, settings: CalibrationSettings | None = None, constants: ModelConstants = SHIPPED
 ) -> RollingCalibration:
     """The daemon's model for this instrument.
 
@@ -142,8 +144,9 @@ def model_of(
         sample.index,
         chosen,
         table.session_of,
-        events=ReleaseEvents() if events is None else events,
+        events=ReleaseEvents(research_calendar(), constants.events),
         scale_prior=CASH_SCALE_PRIOR if sample.cash else STAND_IN_PRIOR,
+        constants=constants,
     )
 
 
@@ -153,20 +156,20 @@ def walk(
     last: date,
     *,
     settings: CalibrationSettings | None = None,
-    events: Events | None = None,
+    constants: ModelConstants = SHIPPED,
     cold: bool = False,
 ) -> Mapping[Key, Record]:
     """Feed the days in order, warm-up included, and score every forecast of the days from `first` on."""
     names = [day.session.day for day in sample.days]
     begin = next((row for row, name in enumerate(names) if name >= first.isoformat()), len(names))
     records: dict[Key, Record] = defaultdict(Record)
-    model = model_of(sample, settings, events)
+    model = model_of(sample, settings, constants)
     for row in range(begin if cold else max(0, begin - WARM_UP_SESSIONS), len(names)):
         day = sample.days[row]
         if names[row] > last.isoformat():
             break
         if cold:
-            model = model_of(sample, settings, events)
+            model = model_of(sample, settings, constants)
         marks = marks_of(day) if row >= begin and not day.session.half_day else ()
         for mark, law in forecasts(model, day, marks):
             _keep(records[mark.key], row, mark, law, day)

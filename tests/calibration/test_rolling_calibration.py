@@ -7,7 +7,7 @@ import pytest
 from kalshi_daemon.calibration.agenda import agenda_of, fixings
 from kalshi_daemon.calibration.density import RESIDUALS
 from kalshi_daemon.calibration.recalibration import BUCKETS
-from kalshi_daemon.calibration.session_curve import decaying_event
+from kalshi_daemon.calibration.session_curve import VarianceEvent, decaying
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.domain.index import Channel, Index, Tick
 from kalshi_daemon.settings import CalibrationSettings
@@ -431,7 +431,7 @@ def test_a_half_day_ends_at_13_00_and_is_widened():
 
 
 def test_an_event_ahead_widens_and_an_event_behind_is_not_mistaken_for_turbulence():
-    release = (decaying_event(at(60), 9.0, 10.0),)
+    release = (VarianceEvent(at(60), decaying(9.0, 10.0)),)
     ticks = walk(55, step_s=10)
     quiet, loud = feed(model(), ticks), feed(model(events=lambda _session: release), ticks)
     assert law_at(loud, 55, ELEVEN).sigma > 1.5 * law_at(quiet, 55, ELEVEN).sigma

@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kalshi_daemon.calibration.constants import EventEffect
 from kalshi_daemon.calibration.session_curve import (
     BASE_CURVE,
     VarianceEvent,
     adapted,
     curve_of,
-    decaying_event,
-    fomc_event,
+    decaying,
     shaped,
 )
 from kalshi_daemon.units import MINUTE, Nanos
@@ -19,6 +19,7 @@ from tests.calibration.support import at, session
 
 CURVE = curve_of(BASE_CURVE, session())
 minutes = st.floats(0.0, 390.0)
+FOMC = EventEffect(((0.0, 5.0, 17.55), (5.0, 30.0, 6.03), (30.0, 60.0, 7.25), (60.0, 120.0, 3.81)))
 
 
 def test_a_regular_session_weighs_390_average_minutes():
@@ -60,7 +61,7 @@ def test_outside_the_session_there_is_no_mass():
 
 
 def test_fomc_multiplies_the_minutes_after_14_00():
-    with_event = curve_of(BASE_CURVE, session(), (fomc_event(session()),))
+    with_event = curve_of(BASE_CURVE, session(), (VarianceEvent(at(270), FOMC),))
     ratio = np.array(with_event.rates) / np.array(CURVE.rates)
     assert ratio[:270] == pytest.approx(1.0)
     assert ratio[270:275] == pytest.approx(17.55)
@@ -71,7 +72,7 @@ def test_fomc_multiplies_the_minutes_after_14_00():
 
 
 def test_an_event_of_the_operator_jumps_and_dies_off():
-    with_event = curve_of(BASE_CURVE, session(), (decaying_event(at(30), 5.0, 10.0),))
+    with_event = curve_of(BASE_CURVE, session(), (VarianceEvent(at(30), decaying(5.0, 10.0)),))
     ratio = np.array(with_event.rates) / np.array(CURVE.rates)
     assert ratio[:30] == pytest.approx(1.0)
     assert ratio[30] == pytest.approx(1 + 4 * 10 * (1 - math.exp(-0.1)))
@@ -79,14 +80,22 @@ def test_an_event_of_the_operator_jumps_and_dies_off():
     assert ratio[-1] < 1.001
 
 
+def test_figures_from_before_the_open_act_with_what_is_left_of_them():
+    with_event = curve_of(BASE_CURVE, session(), (VarianceEvent(at(-60), EventEffect(((60.0, 75.0, 1.5),), 10.0)),))
+    ratio = np.array(with_event.rates) / np.array(CURVE.rates)
+    assert ratio[:15] == pytest.approx(1.5)
+    assert ratio[15] == pytest.approx(1 + 0.5 * 10 * (1 - math.exp(-0.1)))
+    assert ratio[-1] < 1.001
+
+
 def test_an_event_inside_a_minute_counts_from_its_second():
-    with_event = curve_of(BASE_CURVE, session(), (VarianceEvent(at(30.25), ((0.0, 1.0, 3.0),)),))
+    with_event = curve_of(BASE_CURVE, session(), (VarianceEvent(at(30.25), EventEffect(((0.0, 1.0, 3.0),))),))
     assert with_event.rates[30] / CURVE.rates[30] == pytest.approx(1 + 0.75 * 2)
     assert with_event.rates[31] / CURVE.rates[31] == pytest.approx(1 + 0.25 * 2)
 
 
 def test_overlapping_events_multiply():
-    one = VarianceEvent(at(10), ((0.0, 5.0, 2.0),))
+    one = VarianceEvent(at(10), EventEffect(((0.0, 5.0, 2.0),)))
     both = curve_of(BASE_CURVE, session(), (one, one))
     assert both.rates[12] / CURVE.rates[12] == pytest.approx(4.0)
 
@@ -94,12 +103,12 @@ def test_overlapping_events_multiply():
 @pytest.mark.parametrize(
     "build",
     [
-        lambda: VarianceEvent(at(0), ()),
-        lambda: VarianceEvent(at(0), ((0.0, 5.0, -1.0),)),
-        lambda: VarianceEvent(at(0), ((5.0, 0.0, 2.0),)),
-        lambda: VarianceEvent(at(0), ((0.0, 5.0, math.nan),)),
-        lambda: VarianceEvent(at(0), ((0.0, 5.0, 2.0), (3.0, 8.0, 2.0))),
-        lambda: decaying_event(at(0), 2.0, math.inf),
+        lambda: EventEffect(()),
+        lambda: EventEffect(((0.0, 5.0, -1.0),)),
+        lambda: EventEffect(((5.0, 0.0, 2.0),)),
+        lambda: EventEffect(((0.0, 5.0, math.nan),)),
+        lambda: EventEffect(((0.0, 5.0, 2.0), (3.0, 8.0, 2.0))),
+        lambda: decaying(2.0, math.inf),
     ],
 )
 def test_an_event_that_is_not_a_multiple_is_refused(build):
@@ -157,6 +166,6 @@ def test_one_jump_is_capped_at_thirty_average_minutes():
 
 def test_events_are_placed_by_their_own_clock_not_the_minute_index():
     shifted = session(1)
-    event = VarianceEvent(Nanos(shifted.open_ns + 60 * MINUTE), ((0.0, 1.0, 2.0),))
+    event = VarianceEvent(Nanos(shifted.open_ns + 60 * MINUTE), EventEffect(((0.0, 1.0, 2.0),)))
     assert curve_of(BASE_CURVE, shifted, (event,)).rates[60] == pytest.approx(2 * CURVE.rates[60])
     assert curve_of(BASE_CURVE, session(0), (event,)).rates == CURVE.rates

@@ -1,4 +1,3 @@
-import json
 import math
 
 import numpy as np
@@ -6,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.calibration import constants
+from kalshi_daemon.calibration.constants import FEATURES
+from kalshi_daemon.calibration.constants_file import SHIPPED
 from kalshi_daemon.calibration.variance import (
     Conditions,
     DailyState,
@@ -19,13 +19,14 @@ from kalshi_daemon.calibration.variance import (
     observed,
     unobserved,
 )
-from tests.support.data import data_dir
 
 HALF_LIVES = (3, 10, 30, 90, 390, 1950, 8580, 90)
 V0 = 0.01**2 / 390
 CALM = Conditions(195.0, 0.0, 0.0, 0.0, 0.01)
 values = st.floats(1e-9, 1e-4)
 lengths = st.floats(1e-3, 1.0)
+
+FLAT = (0.0, 0.0, 0.0)
 
 
 def test_a_cold_start_is_the_prior_and_weighs_three_minutes():
@@ -139,9 +140,7 @@ def test_golden_features():
         math.log(1.8 / 1.5),
     ]
     assert found == pytest.approx(by_hand)
-    assert (
-        len(constants.FEATURES) == len(found) == len(constants.FEATURE_LEVEL) == len(constants.FEATURE_BY_LOG_HORIZON)
-    )
+    assert len(FEATURES) == len(found) == len(SHIPPED.variance.level) == len(SHIPPED.variance.by_log_horizon)
 
 
 def test_returns_are_clipped():
@@ -167,8 +166,8 @@ def test_golden_variance():
 
 
 def test_the_exponent_is_clipped():
-    assert VarianceForecast(1e-7, 50.0, 0.0).variance(15.0, 10.0) == pytest.approx(1e-6 * math.exp(3))
-    assert VarianceForecast(1e-7, -50.0, 0.0).variance(15.0, 10.0) == pytest.approx(1e-6 * math.exp(-3))
+    assert VarianceForecast(1e-7, 50.0, 0.0, FLAT).variance(15.0, 10.0) == pytest.approx(1e-6 * math.exp(3))
+    assert VarianceForecast(1e-7, -50.0, 0.0, FLAT).variance(15.0, 10.0) == pytest.approx(1e-6 * math.exp(-3))
 
 
 def test_below_a_minute_the_one_minute_rate_holds():
@@ -196,18 +195,3 @@ def test_the_gap_is_judged_by_earlier_gaps():
     assert daily.gap_feature(0.004) == pytest.approx(0.0)
     assert daily.gap_feature(0.012) == pytest.approx(math.log((9 + 0.1) / 1.1))
     assert daily.gap_feature(0.0) == pytest.approx(math.log(0.1 / 1.1))
-
-
-@pytest.mark.data
-def test_the_carried_figures_are_the_fitted_ones():
-    folder = data_dir()
-    path = None if folder is None else folder.parent / "model" / "constants.json"
-    if path is None or not path.is_file():
-        pytest.skip("the fitted constants are not at hand (KALSHI_DAEMON_DATA)")
-    fitted = json.loads(path.read_text())
-    carried = [constants.INTERCEPT, constants.LOG_HORIZON, constants.LOG_HORIZON_SQUARED]
-    carried += [*constants.FEATURE_LEVEL, *constants.FEATURE_BY_LOG_HORIZON]
-    assert carried == fitted["beta"]
-    assert list(constants.HALF_LIVES_MIN) == fitted["half_lives_min"]
-    assert list(constants.DIURNAL) == fitted["diurnal_390"]
-    assert [step[2] for step in constants.FOMC_STEPS] == fitted["fomc_k"]

@@ -1,0 +1,171 @@
+"""Constants files: JSON written by `kalshi-daemon calibrate`, checked field by field when read.
+
+The shipped one lies beside this module and is read once, at import.
+"""
+
+from collections.abc import Mapping
+from math import log
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from kalshi_daemon.calibration.constants import (
+    FEATURES,
+    HORIZON_UNIT_MIN,
+    SESSION_MINUTES,
+    EventEffect,
+    Floats,
+    ModelConstants,
+    ResidualFigures,
+    VarianceCoefficients,
+    quadratic,
+)
+from kalshi_daemon.errors import ConfigurationError
+
+FORMAT: Final = 1
+SHIPPED_PATH: Final = Path(__file__).with_name("constants.json")
+BYTES_MOST: Final = 1_000_000
+_MEAN_TOLERANCE: Final = 1e-3
+_MOST: Final = 20.0
+"""No coefficient of a sane fit comes near this."""
+_LEAST_FREEDOM: Final = 0.8
+"""ln nu: 2.2 degrees of freedom; at 2 the variance is gone."""
+_HORIZONS_MIN: Final = (1.0, 5.0, 15.0, 60.0, 150.0, 390.0)
+"""Where that is looked at."""
+
+type Coefficient = Annotated[float, Field(ge=-_MOST, le=_MOST, allow_inf_nan=False)]
+type Three = tuple[Coefficient, Coefficient, Coefficient]
+type Positive = Annotated[float, Field(gt=0.0, le=1_000.0, allow_inf_nan=False)]
+type Minutes = Annotated[float, Field(ge=0.0, le=1_440.0, allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _Variance(_Part):
+    intercept: Three
+    features: dict[str, tuple[Coefficient, Coefficient]]
+
+    @field_validator("features")
+    @classmethod
+    def _known(cls, found: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+        if set(found) != set(FEATURES):
+            raise ValueError(f"must hold exactly these features: {', '.join(FEATURES)}")
+        return found
+
+
+class _Residual(_Part):
+    location: Three
+    log_scale: Three
+    log_skew: Three
+    log_freedom: Three
+
+
+class _Effect(_Part):
+    steps: tuple[tuple[Minutes, Minutes, Positive], ...] = Field(min_length=1, max_length=100)
+    decay_min: Minutes = 0.0
+
+
+class _Document(_Part):
+    format: Literal[1]
+    name: str = Field(min_length=1, max_length=100)
+    fitted_until: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+    variance: _Variance
+    residual: _Residual
+    events: dict[str, _Effect] = Field(max_length=100)
+    diurnal: tuple[Positive, ...] = Field(min_length=SESSION_MINUTES, max_length=SESSION_MINUTES)
+    provenance: dict[str, object]
+
+    @field_validator("diurnal")
+    @classmethod
+    def _mean_one(cls, found: tuple[float, ...]) -> tuple[float, ...]:
+        mean = sum(found) / len(found)
+        if abs(mean - 1.0) > _MEAN_TOLERANCE:
+            raise ValueError(f"its mean is {mean:.4f}, not 1")
+        return found
+
+
+def read_constants(path: Path) -> ModelConstants:
+    """The figures of one file. Raises ConfigurationError naming file and field."""
+    try:
+        with path.open("rb") as file:
+            text = file.read(BYTES_MOST + 1)
+    except OSError as error:
+        raise ConfigurationError(str(path), f"cannot be read: {error.strerror or type(error).__name__}") from error
+    if len(text) > BYTES_MOST:
+        raise ConfigurationError(str(path), f"larger than {BYTES_MOST} bytes", "not a constants file")
+    try:
+        return _constants(_Document.model_validate_json(text))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigurationError(
+            f"{path}{': ' if where else ''}{where}", first["msg"], "written by `kalshi-daemon calibrate`"
+        ) from error
+    except ValueError as error:
+        raise ConfigurationError(str(path), str(error), "written by `kalshi-daemon calibrate`") from error
+
+
+def _constants(document: _Document) -> ModelConstants:
+    for horizon in _HORIZONS_MIN:
+        if quadratic(document.residual.log_freedom, log(horizon / HORIZON_UNIT_MIN)) < _LEAST_FREEDOM:
+            raise ValueError(f"residual.log_freedom: no variance at {horizon:g} minutes")
+    features = [document.variance.features[name] for name in FEATURES]
+    residual = document.residual
+    curve = np.array(document.diurnal)
+    return ModelConstants(
+        name=document.name,
+        fitted_until=document.fitted_until,
+        variance=VarianceCoefficients(
+            document.variance.intercept,
+            _frozen(np.array([level for level, _ in features])),
+            _frozen(np.array([by for _, by in features])),
+        ),
+        residual=ResidualFigures(residual.location, residual.log_scale, residual.log_skew, residual.log_freedom),
+        diurnal=_frozen(curve * (SESSION_MINUTES / float(curve.sum()))),
+        events={kind: EventEffect(effect.steps, effect.decay_min) for kind, effect in document.events.items()},
+        provenance=document.provenance,
+    )
+
+
+def document_of(constants: ModelConstants) -> Mapping[str, object]:
+    """The JSON document `read_constants` reads back; figures rounded to what the data can tell."""
+    variance, residual = constants.variance, constants.residual
+    pairs = zip(FEATURES, variance.level.tolist(), variance.by_log_horizon.tolist(), strict=True)
+    return {
+        "format": FORMAT,
+        "name": constants.name,
+        "fitted_until": constants.fitted_until,
+        "variance": {
+            "intercept": _rounded(variance.intercept),
+            "features": {name: _rounded((level, by)) for name, level, by in pairs},
+        },
+        "residual": {
+            "location": _rounded(residual.location),
+            "log_scale": _rounded(residual.log_scale),
+            "log_skew": _rounded(residual.log_skew),
+            "log_freedom": _rounded(residual.log_freedom),
+        },
+        "events": {
+            kind: {"steps": [list(step) for step in effect.steps], "decay_min": effect.decay_min}
+            for kind, effect in constants.events.items()
+        },
+        "diurnal": [round(value, 4) for value in constants.diurnal.tolist()],
+        "provenance": dict(constants.provenance),
+    }
+
+
+def _rounded(values: tuple[float, ...]) -> list[float]:
+    return [round(value, 5) for value in values]
+
+
+def _frozen(values: Floats) -> Floats:
+    values.flags.writeable = False
+    return values
+
+
+SHIPPED: Final = read_constants(SHIPPED_PATH)
+"""What the daemon uses unless it is given another file."""

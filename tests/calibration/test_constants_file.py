@@ -1,0 +1,82 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from kalshi_daemon.calibration.constants import FEATURES
+from kalshi_daemon.calibration.constants_file import SHIPPED, SHIPPED_PATH, document_of, read_constants
+from kalshi_daemon.errors import ConfigurationError, ExitCode
+
+
+def shipped() -> dict:
+    found = json.loads(SHIPPED_PATH.read_text())
+    assert isinstance(found, dict)
+    return found
+
+
+def written(tmp_path: Path, document: object) -> Path:
+    path = tmp_path / "constants.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    back = read_constants(written(tmp_path, document_of(SHIPPED)))
+    assert document_of(back) == document_of(SHIPPED)
+    assert back.variance.level.tolist() == SHIPPED.variance.level.tolist()
+    assert back.diurnal.mean() == pytest.approx(1.0, abs=1e-12)
+
+
+def test_features_are_found_by_name_not_by_place(tmp_path):
+    document = shipped()
+    features = document["variance"]["features"]
+    document["variance"]["features"] = dict(reversed(features.items()))
+    assert read_constants(written(tmp_path, document)).variance.level.tolist() == [features[n][0] for n in FEATURES]
+
+
+def test_the_figures_cannot_be_changed_in_place():
+    with pytest.raises(ValueError, match="read-only"):
+        SHIPPED.diurnal[0] = 2.0
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda d: d.update(format=2), "format"),
+        (lambda d: d.update(more=1), "more"),
+        (lambda d: d.pop("residual"), "residual"),
+        (lambda d: d["variance"]["features"].pop("L3-L30"), "features"),
+        (lambda d: d["variance"].update(intercept=[0.0, float("nan"), 0.0]), "intercept"),
+        (lambda d: d["residual"].update(log_freedom=[0.5, 0.0, 0.0]), "log_freedom"),
+        (lambda d: d["residual"].update(log_freedom=[2.0, 0.0, -0.5]), "log_freedom"),
+        (lambda d: d["diurnal"].pop(), "diurnal"),
+        (lambda d: d.update(diurnal=[1.1] * 390), "diurnal"),
+        (lambda d: d.update(diurnal=[0.0, 2.0] * 195), "diurnal"),
+        (lambda d: d["events"].update(CPI={"steps": [[60.0, 30.0, 2.0]]}), "ascend"),
+        (lambda d: d["events"].update(CPI={"steps": [[0.0, 30.0, -2.0]]}), "events.CPI"),
+        (lambda d: d.update(fitted_until="yesterday"), "fitted_until"),
+    ],
+)
+def test_a_file_that_is_not_sound_is_refused_by_place(tmp_path, change, named):
+    document = shipped()
+    change(document)
+    path = written(tmp_path, document)
+    with pytest.raises(ConfigurationError, match=named) as refused:
+        read_constants(path)
+    assert refused.value.exit_code is ExitCode.CONFIG
+    assert str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "null", "\xff"])
+def test_a_file_that_is_not_a_document_is_refused(tmp_path, text):
+    path = tmp_path / "constants.json"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ConfigurationError, match=r"constants\.json"):
+        read_constants(path)
+
+
+def test_a_missing_or_endless_file_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        read_constants(tmp_path / "none.json")
+    with pytest.raises(ConfigurationError, match="larger"):
+        read_constants(Path("/dev/zero"))
