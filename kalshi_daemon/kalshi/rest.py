@@ -11,10 +11,12 @@ from urllib.parse import quote
 
 import aiohttp
 import orjson
+import structlog
 
 from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.order import Fill, NewOrder, OrderRef, Settlement, VenuePosition
 from kalshi_daemon.errors import (
+    AuthFailed,
     DaemonError,
     MalformedData,
     MalformedField,
@@ -40,6 +42,8 @@ from kalshi_daemon.kalshi.transport import (
 )
 from kalshi_daemon.settings import KalshiSettings
 from kalshi_daemon.units import MILLISECOND, SECOND, Count, Nanos, Price
+
+log = structlog.get_logger()
 
 PAGES_MOST: Final = 200
 """More pages than this is not a listing of ours but a loop: MalformedField."""
@@ -95,9 +99,17 @@ class KalshiRest:
         return self._transport.limiter
 
     async def load_limits(self) -> None:
-        """Read the account's buckets and the cost table. Until it succeeds the Basic tier's numbers hold."""
-        limits, costs = await self.account_limits(), await self.endpoint_costs()
-        self.limiter.load(limits, costs, self._clock.mono_ns())
+        """Read the account's buckets and the cost table. An answer that cannot be used leaves the Basic tier's numbers.
+
+        Raises AuthFailed and VenueUnreachable only: the lowest tier is safe to trade on, a wrong way or key is not.
+        """
+        try:
+            limits, costs = await self.account_limits(), await self.endpoint_costs()
+            self.limiter.load(limits, costs, self._clock.mono_ns())
+        except (AuthFailed, VenueUnreachable):
+            raise
+        except (VenueError, MalformedData) as problem:
+            log.warning("kalshi.limits_unread", problem=str(problem))
 
     # --- public reads -------------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ import structlog
 from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Quote
-from kalshi_daemon.errors import AuthFailed, VenueError
+from kalshi_daemon.errors import AuthFailed, MalformedData, VenueError
 from kalshi_daemon.events import (
     FillEvent,
     MarketLifecycle,
@@ -138,7 +138,7 @@ class OrderManager:
                 await within(self._clock, deadline, self._first_look())
             except AuthFailed:
                 raise
-            except (VenueError, DeadlinePassed) as trouble:
+            except (VenueError, MalformedData, DeadlinePassed) as trouble:
                 problem = trouble
                 log.warning("orders.start_failed", problem=str(trouble))
             else:

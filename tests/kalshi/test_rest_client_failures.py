@@ -477,6 +477,24 @@ async def test_limits_are_loaded_from_the_account():
         assert (stub.client.limiter.read.capacity, stub.client.limiter.write.refill_per_s) == (99, 300)
 
 
+@pytest.mark.parametrize(
+    "handler",
+    [dropped, answering({}, 500), answering({"read": {}}), answering("not JSON at all"), answering({}, 429)],
+    ids=["dropped", "500", "fields missing", "no JSON", "429"],
+)
+async def test_limits_that_cannot_be_read_leave_the_basic_tiers(handler):
+    async with exchange(handler) as stub:
+        await stub.client.load_limits()
+        assert (stub.client.limiter.read.refill_per_s, stub.client.limiter.write.refill_per_s) == (200, 100)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_refused_key_is_not_taken_for_unread_limits(status):
+    async with exchange(answering({"error": {"code": "unauthorized"}}, status)) as stub:
+        with pytest.raises(AuthFailed):
+            await stub.client.load_limits()
+
+
 # --- reads ------------------------------------------------------------------------------------------------------------
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from kalshi_daemon.domain.order import Fill, Status
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.errors import AuthFailed, StateCorrupt, VenueUnreachable
+from kalshi_daemon.errors import AuthFailed, MalformedField, StateCorrupt, VenueUnreachable
 from kalshi_daemon.events import FillEvent, StreamDown, StreamUp
 from kalshi_daemon.orders import desk
 from kalshi_daemon.orders import manager as managers
@@ -324,6 +324,14 @@ async def test_start_waits_for_the_exchange_and_then_says_why_not(rig):
 async def test_start_survives_a_short_outage(rig):
     rig.venue.script["orders"].extend(["lost", "unreachable"])
     await start(rig)
+    assert rig.state.reconciliation.agreed
+
+
+@pytest.mark.parametrize("operation", ["orders", "fills", "positions", "balance"])
+async def test_start_survives_an_answer_that_says_nothing(rig, operation):
+    rig.venue.script[operation].append(MalformedField(operation, b"<html>", "JSON"))
+    await start(rig)
+    assert not rig.venue.script[operation], "it was asked"
     assert rig.state.reconciliation.agreed
 
 
