@@ -31,6 +31,11 @@ class Span:
     watched: bool
     """False for a gap: only its two ends are known."""
 
+    @property
+    def long(self) -> bool:
+        """Longer than the minutes ticks are gathered in: a gap, or a bar of several minutes."""
+        return self.end - self.start > 1.0
+
 
 @dataclass(slots=True)
 class SessionPath:
@@ -90,6 +95,14 @@ class SessionPath:
         self.last_ns = at_ns
         return done
 
+    def bar(self, at_ns: Nanos, price: float, high: float, low: float) -> tuple[Span, ...]:
+        """Take a bar longer than a minute that begins at the last price and ends now: one span, watched.
+
+        No minute of it is known by itself, so none teaches the curve; its minute boundaries keep the price before it.
+        """
+        top, bottom = max(high, price, self.last), min(low, price, self.last)
+        return self._leap(at_ns, price, log(top / bottom), watched=True)
+
     def stretch(self, start_ns: Nanos, end_ns: Nanos, high: float, low: float) -> None:
         """Use a bar's extremes when the bar lies inside the running span; doing it twice changes nothing."""
         if start_ns >= self.span_start_ns and end_ns <= self.span_end_ns:
@@ -122,17 +135,21 @@ class SessionPath:
             done = self._close(self._span(self.span_end_ns))
             self._start_span(self.span_end_ns, self.last)
             return (done,)
-        spans = []
+        return self._leap(at_ns, price, abs(log(price / self.last)), watched=False)
+
+    def _leap(self, at_ns: Nanos, price: float, log_range: float, *, watched: bool) -> tuple[Span, ...]:
+        """From the last price to this one in one span of any length, after what was left of the running minute."""
         running = self.running()
-        if running is not None:
-            spans.append(self._close(running))
-        minute = self.minutes_at(self.last_ns)
-        log_return = log(price / self.last)
-        spans.append(Span(minute, self.minutes_at(at_ns), abs(log_return), log_return, watched=False))
+        done = () if running is None else (self._close(running),)
+        leapt = Span(self.minutes_at(self.last_ns), self.minutes_at(at_ns), log_range, log(price / self.last), watched)
+        if watched:
+            self.watched_min += leapt.end - leapt.start
         after, before = (self.last_ns - self.open_ns) // MINUTE + 1, (at_ns - self.open_ns) // MINUTE
         self.boundaries[after : before + 1] = self.last
         self._start_span(at_ns, price)
-        return tuple(spans)
+        self.last = price
+        self.last_ns = at_ns
+        return (*done, leapt)
 
     def _span(self, end_ns: Nanos) -> Span:
         return Span(

@@ -85,6 +85,8 @@ class RollingCalibration:
         self._basis = settings.settlement_basis_bp * 1e-4
         self.variance = VarianceState.cold(settings.daily_vol_prior)
         self.ratio = RangeRatio()
+        self.long_ratio = RangeRatio()
+        """Of bars of several minutes: how squares compare with ranges depends on how often a price is looked at."""
         self.daily = DailyState()
         self.hour_layer = Recalibration.fresh(scale_prior)
         self.close_layer = Recalibration.fresh(scale_prior)
@@ -105,26 +107,44 @@ class RollingCalibration:
 
     def on_tick(self, tick: Tick) -> None:
         """Take an index value at its event time. Late and repeated stamps, and impossible values, change nothing."""
-        if self._enter(tick.event_ns, tick.value):
-            self._price(tick.event_ns, tick.value)
+        self._tick(tick.event_ns, tick.value)
 
     def on_bar(self, bar: Bar) -> None:
         """Take a second or minute bar at its END, once.
 
         What the ticks already told is not told again: the close counts only when it is newer than the last price, the
-        range only when the bar lies inside the running minute (a maximum cannot be counted twice).
+        range only when the bar lies inside the running minute (a maximum cannot be counted twice). A longer bar is
+        one observation of its whole length when it begins at the last price. Missed minutes fed in order, oldest
+        first, before newer ticks, leave no gap behind.
         """
         if not 0.0 < bar.low <= bar.high < inf:
             self.refused += 1
             return
-        if (self._last_seen_ns is None or bar.start_ns > self._last_seen_ns) and self._enter(bar.start_ns, bar.open):
-            self._price(bar.start_ns, bar.open)
-        if self._enter(bar.end_ns, bar.close):
-            self._price(bar.end_ns, bar.close)
+        if self._last_seen_ns is None or bar.start_ns > self._last_seen_ns:
+            self._tick(bar.start_ns, bar.open)
+        if bar.end_ns - bar.start_ns > MINUTE and self._long_bar(bar):
+            return
+        self._tick(bar.end_ns, bar.close)
         today = self.today
         if today is not None and today.path is not None and self._plausible_range(bar, today.path):
             today.path.stretch(bar.start_ns, bar.end_ns, bar.high, bar.low)
             self._view = None
+
+    def _tick(self, at_ns: Nanos, value: float) -> None:
+        if self._enter(at_ns, value):
+            self._price(at_ns, value)
+
+    def _long_bar(self, bar: Bar) -> bool:
+        """Whether a bar of several minutes continues the path: then it was taken as watched time."""
+        today = self.today
+        path = None if today is None else today.path
+        if today is None or path is None or path.last_ns != bar.start_ns or bar.end_ns > today.session.close_ns:
+            return False
+        if not (bar.low <= bar.close <= bar.high and self._plausible_range(bar, path)):
+            return False
+        self._accept(today, bar.end_ns)
+        self._take_in(today, path, path.bar(bar.end_ns, bar.close, bar.high, bar.low))
+        return True
 
     def _plausible_range(self, bar: Bar, path: SessionPath) -> bool:
         return log(bar.high / path.last) < JUMP_MOST and log(path.last / bar.low) < JUMP_MOST
@@ -163,16 +183,24 @@ class RollingCalibration:
             self._misprints += 1
             self.refused += 1
             return
+        self._accept(today, at_ns)
+        done = path.tick(at_ns, price)
+        if done:
+            self._take_in(today, path, done)
+        today.jumps.watch(at_ns, price / path.span_open - 1.0)
+        self._view = None
+
+    def _accept(self, today: Today, at_ns: Nanos) -> None:
+        """A price of this instant is believed: everything due before it is final."""
         self._misprints = 0
         self._last_seen_ns = at_ns
         if today.next_item < len(today.agenda) and today.agenda[today.next_item].at_ns < at_ns:
             self._work_off(today, at_ns)
-        done = path.tick(at_ns, price)
-        if done:
-            for span in done:
-                self._learn(today, span)
-            self._arm(today, path)
-        today.jumps.watch(at_ns, price / path.span_open - 1.0)
+
+    def _take_in(self, today: Today, path: SessionPath, done: Sequence[Span]) -> None:
+        for span in done:
+            self._learn(today, span)
+        self._arm(today, path)
         self._view = None
 
     def _first_price(self, today: Today, at_ns: Nanos, price: float) -> None:
@@ -207,7 +235,8 @@ class RollingCalibration:
         seen = self._observation(today, span)
         mass = today.curve.mass(span.start, span.end)
         if span.watched:
-            self.ratio.fold(seen.length_min, seen.squared, PARKINSON * span.log_range**2 / mass)
+            ratio = self.long_ratio if span.long else self.ratio
+            ratio.fold(seen.length_min, span.log_return**2 / mass, PARKINSON * span.log_range**2 / mass)
         today.realised += span.log_return**2
         today.realised_mass += mass
         self.variance.fold(seen)
@@ -215,7 +244,8 @@ class RollingCalibration:
     def _observation(self, today: Today, span: Span) -> Observation:
         length, mass = span.end - span.start, today.curve.mass(span.start, span.end)
         if span.watched:
-            return observed(length, mass, span.log_range, span.log_return, self.ratio.value)
+            ratio = self.long_ratio if span.long else self.ratio
+            return observed(length, mass, span.log_range, span.log_return, ratio.value)
         return unobserved(length, mass, span.log_return, self.variance.level_90())
 
     # From day to day

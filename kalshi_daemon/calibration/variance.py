@@ -132,8 +132,14 @@ class RangeRatio:
 
 
 def observed(length_min: float, mass: float, log_range: float, log_return: float, ratio: float) -> Observation:
-    """A span watched tick by tick. `mass` is its share of the session curve, > 0."""
-    return Observation(length_min, ratio * PARKINSON * log_range**2 / mass, log_return**2 / mass)
+    """A span watched tick by tick, or a bar. `mass` is its share of the session curve, > 0.
+
+    One squared return says as much as one minute, however long the bar: for the others the range speaks.
+    """
+    ranged, squared = ratio * PARKINSON * log_range**2 / mass, log_return**2 / mass
+    if length_min > 1.0:
+        squared = ranged + (squared - ranged) / length_min
+    return Observation(length_min, ranged, squared)
 
 
 def unobserved(length_min: float, mass: float, log_return: float, usual: float) -> Observation:

@@ -9,7 +9,7 @@ from kalshi_daemon.calibration.density import RESIDUALS
 from kalshi_daemon.calibration.recalibration import BUCKETS
 from kalshi_daemon.calibration.session_curve import VarianceEvent, decaying
 from kalshi_daemon.calibration.updater import RollingCalibration
-from kalshi_daemon.domain.index import Channel, Index, Tick
+from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
 from kalshi_daemon.settings import CalibrationSettings
 from kalshi_daemon.state import CalibrationView
 from kalshi_daemon.units import HOUR, MINUTE, Nanos
@@ -255,6 +255,85 @@ def test_a_bar_bridges_what_the_ticks_missed():
     assert path_of(one).last == level * 1.0015
     assert path_of(one).last_ns == at(15)
     assert path_of(one).watched_so_far() == pytest.approx(11.0), "ten minutes of ticks and the bar's own minute"
+
+
+def test_minute_bars_fed_in_order_close_a_gap_without_a_trace():
+    ticks = walk(60, step_s=5)
+    rows = [[item.value for item in ticks if at(m) < item.event_ns <= at(m + 1)] for m in range(60)]
+    whole, healed = feed(model(), ticks), model()
+    feed(healed, [item for item in ticks if item.event_ns <= at(20.4)])
+    for m in range(20, 41):
+        opened = rows[m - 1][-1]
+        healed.on_bar(bar(m, opened, max(opened, *rows[m]), min(opened, *rows[m]), rows[m][-1]))
+    feed(healed, [item for item in ticks if item.event_ns > at(41)])
+    assert path_of(healed).watched_so_far() == pytest.approx(60.0)
+    assert healed.variance.num == pytest.approx(whole.variance.num, rel=1e-12)
+    assert path_of(healed).squares == pytest.approx(path_of(whole).squares, nan_ok=True)
+    assert law_at(healed, 60, ELEVEN).sigma == pytest.approx(law_at(whole, 60, ELEVEN).sigma, rel=1e-12)
+
+
+# Bars of several minutes.
+
+
+def long_bar(minute, first, high, low, last, minutes=5, day=0):
+    ends = at(minute + minutes, day)
+    return Bar(Index.SPX, Channel.MINUTE, first, high, low, last, at(minute, day), ends, ends)
+
+
+def test_golden_five_minute_bars():
+    one = model()
+    one.on_bar(long_bar(0, 6_800.0, 6_812.0, 6_797.0, 6_805.0))
+    one.on_bar(long_bar(5, 6_805.5, 6_809.0, 6_801.0, 6_803.0))
+    rates = day_of(one).curve.rates
+    lam, v0, rho = 2 ** (-1 / 30), 0.01**2 / 390, 1.0
+    num, den, squares, ranges, weight, prior = 3 * v0, 3.0, 0.0, 0.0, 0.0, 200.0
+    for start, high, low, first, last in ((0, 6_812, 6_797, 6_800, 6_805), (5, 6_809, 6_801, 6_805, 6_803)):
+        mass = sum(rates[start : start + 5])
+        ranged = math.log(high / low) ** 2 / (4 * math.log(2)) / mass
+        squared = math.log(last / first) ** 2 / mass
+        gained = (1 - lam**5) / (1 - lam)
+        num, den = lam**5 * num + gained * rho * ranged, lam**5 * den + gained
+        kept = 2 ** (-5 / 1950)
+        squares, ranges = kept * squares + 5 * squared, kept * ranges + 5 * ranged
+        weight, prior = kept * weight + 5, kept * prior
+        pseudo = prior * squares / weight
+        rho = min(1.5, max(0.7, (squares + pseudo) / (ranges + pseudo)))
+    assert one.variance.levels()[2] == pytest.approx(num / den, rel=1e-12)
+    assert one.long_ratio.value == pytest.approx(rho, rel=1e-12)
+    assert one.ratio.weight == 0.0, "the minutes' ratio has seen no minute"
+    assert one.variance.den[7] == pytest.approx(one.variance.den[3], rel=1e-12)
+    assert path_of(one).watched_so_far() == 10.0
+
+
+def test_five_minute_bars_find_the_volatility_their_ends_alone_find_late():
+    # Bridges between bar ends: prices return to where they started, only the range shows that anything moved.
+    ranged, ends = model(), model()
+    for m in range(0, 120, 5):
+        ranged.on_bar(long_bar(m, 6_800.0, 6_820.0, 6_780.0, 6_800.0))
+        ends.on_bar(long_bar(m, 6_800.0, 6_800.0, 6_800.0, 6_800.0))
+    assert law_at(ranged, 120, at(150)).sigma > 3.0 * law_at(ends, 120, at(150)).sigma
+
+
+def test_a_long_bar_that_does_not_continue_the_path_gives_its_close_only():
+    ticks = walk(12)
+    gap, barred = feed(model(), ticks), feed(model(), ticks)
+    level = path_of(gap).last
+    gap.on_tick(tick(15, level * 1.001))
+    barred.on_bar(long_bar(10, level, level * 1.01, level * 0.99, level * 1.001))
+    assert memory(barred) == memory(gap)
+    barred.on_bar(long_bar(15, level * 1.001, level * 1.2, level, level * 1.002))
+    gap.on_tick(tick(20, level * 1.002))
+    assert memory(barred) == memory(gap), "a wild extreme is not believed"
+
+
+def test_a_long_bar_after_a_pause_starts_where_it_says():
+    one = feed(model(), walk(10))
+    level = path_of(one).last
+    one.on_bar(long_bar(20, level * 1.001, level * 1.002, level, level * 1.0015))
+    assert path_of(one).watched_so_far() == pytest.approx(15.0), "ten minutes of ticks and the bar's own five"
+    before = memory(one)
+    one.on_bar(long_bar(20, level * 1.001, level * 1.002, level, level * 1.0015))
+    assert memory(one) == before, "once"
 
 
 def test_an_impossible_bar_is_refused():

@@ -105,3 +105,28 @@ def test_the_day_ends_with_its_running_minute():
     path.tick(at(390.0), 102.0)
     (span,) = path.finish()
     assert (span.start, span.end) == (389.5, 390.0)
+
+
+def test_a_bar_of_five_minutes_is_watched_time_with_its_range():
+    path = begun(5.0)
+    (span,) = path.bar(at(10), 101.0, 103.0, 99.5)
+    assert (span.start, span.end, span.watched, span.long) == (5.0, 10.0, True, True)
+    assert span.log_range == pytest.approx(math.log(103 / 99.5))
+    assert span.log_return == pytest.approx(math.log(1.01))
+    assert path.watched_so_far() == 5.0
+    assert np.isnan(path.squares).all(), "none of its minutes is known by itself"
+    (ahead,) = path.bar(at(15), 99.0, 100.5, 99.2)
+    assert ahead.log_range == pytest.approx(math.log(101 / 99)), "both ends count when the bar forgot them"
+    path.tick(at(15.5), 99.5)
+    running = path.running()
+    assert running is not None
+    assert (running.start, running.log_return) == (15.0, pytest.approx(math.log(99.5 / 99)))
+
+
+def test_a_long_bar_ends_the_running_minute_first():
+    path = begun()
+    path.tick(at(0.5), 101.0)
+    first, long = path.bar(at(5.5), 103.0, 104.0, 100.0)
+    assert (first.start, first.end, first.watched) == (0.0, 0.5, True)
+    assert (long.start, long.end) == (0.5, 5.5)
+    assert path.watched_so_far() == 5.5

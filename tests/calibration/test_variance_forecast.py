@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from kalshi_daemon.calibration.constants import FEATURES
 from kalshi_daemon.calibration.constants_file import SHIPPED
 from kalshi_daemon.calibration.variance import (
+    PARKINSON,
     Conditions,
     DailyState,
     Observation,
@@ -195,3 +196,11 @@ def test_the_gap_is_judged_by_earlier_gaps():
     assert daily.gap_feature(0.004) == pytest.approx(0.0)
     assert daily.gap_feature(0.012) == pytest.approx(math.log((9 + 0.1) / 1.1))
     assert daily.gap_feature(0.0) == pytest.approx(math.log(0.1 / 1.1))
+
+
+def test_one_squared_return_of_a_long_bar_weighs_one_minute():
+    minute = observed(1.0, 1.0, 1e-3, 1e-3, 1.0)
+    bar = observed(5.0, 5.0, 2e-3, 3e-3, 1.1)
+    assert minute.squared == pytest.approx(1e-6)
+    assert bar.ranged == pytest.approx(1.1 * PARKINSON * 4e-6 / 5.0)
+    assert bar.squared == pytest.approx(0.2 * 9e-6 / 5.0 + 0.8 * bar.ranged)
