@@ -374,7 +374,15 @@ class RollingCalibration:
             return Outlook(horizon, variance, self._residuals.at(horizon), self.close_layer)
         return Outlook(horizon, variance, self._residuals.at(horizon), self.hour_layer)
 
+    def inputs(self) -> tuple[Floats, Conditions] | None:
+        """Levels, shape (8,), and conditions the next forecast is made from; None before the day's first price."""
+        today = self.today
+        return None if today is None or today.path is None else self._inputs(today, today.path)
+
     def _look(self, today: Today, path: SessionPath) -> VarianceForecast:
+        return forecast_of(*self._inputs(today, path), self.constants.variance)
+
+    def _inputs(self, today: Today, path: SessionPath) -> tuple[Floats, Conditions]:
         span = path.running()
         levels = self.variance.levels(None if span is None else self._observation(today, span))
         conditions = Conditions(
@@ -384,4 +392,4 @@ class RollingCalibration:
             return_30=path.return_over(30),
             daily_sd=self.daily.daily_sd(float(levels[5])),
         )
-        return forecast_of(levels, conditions, self.constants.variance)
+        return levels, conditions

@@ -240,11 +240,16 @@ def features(levels: Floats, today: Conditions) -> Floats:
     )
 
 
+def anchor_of(levels: Floats) -> float:
+    """exp(0.5 L90 + 0.3 L390 + 0.2 L1950) of model.md 4.3, variance of an average minute."""
+    return exp(0.5 * log(levels[_L90]) + 0.3 * log(levels[_L390]) + 0.2 * log(levels[_L1950]))
+
+
 def forecast_of(
     levels: Floats, today: Conditions, coefficients: VarianceCoefficients = SHIPPED.variance
 ) -> VarianceForecast:
     """Everything about the variance that does not depend on the target."""
     found = features(levels, today)
-    anchor = exp(0.5 * log(levels[_L90]) + 0.3 * log(levels[_L390]) + 0.2 * log(levels[_L1950]))
+    anchor = anchor_of(levels)
     effect, by_horizon = float(coefficients.level @ found), float(coefficients.by_log_horizon @ found)
     return VarianceForecast(anchor, effect, by_horizon, coefficients.intercept)
