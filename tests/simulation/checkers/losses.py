@@ -7,10 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import ClassVar
 
+from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.simulator.accounts import MICROS
 from kalshi_daemon.simulator.instruments import SimMarket, pays
-from kalshi_daemon.units import DOLLAR, PRICE_ONE, Level
+from kalshi_daemon.units import DOLLAR, PRICE_ONE, Level, Nanos
 from tests.simulation.checkers.checker import Checker
 from tests.simulation.stage import Stage
 
@@ -43,17 +44,17 @@ def worst_loss(stage: Stage) -> int:
     account = stage.exchange.account
     markets = stage.exchange.exchange.catalogue.markets
     lost = max(0, sum(held.fees - held.realized for held in account.holdings.values() if held.settled))
-    exposed: defaultdict[str, set[str]] = defaultdict(set)
-    for ticker, held in account.holdings.items():
-        if not held.settled:
-            exposed[held.event_ticker].add(ticker)
-    for ticker, orders in account.resting.items():
-        if orders:
-            exposed[markets[ticker].spec.event_ticker].add(ticker)
-    return lost + sum(_event_loss(stage, [markets[t] for t in sorted(tickers)]) for tickers in exposed.values())
+    held_on = {ticker for ticker, held in account.holdings.items() if not held.settled}
+    offered_on = {ticker for ticker, orders in account.resting.items() if orders}
+    exposed: defaultdict[tuple[Index, Nanos], list[SimMarket]] = defaultdict(list)
+    for ticker in sorted(held_on | offered_on):
+        market = markets[ticker]
+        # The hourly ladder and the ranges of 16:00 settle on one and the same value.
+        exposed[market.spec.index, market.spec.settles_ns].append(market)
+    return lost + sum(_fixing_loss(stage, together) for together in exposed.values())
 
 
-def _event_loss(stage: Stage, markets: list[SimMarket]) -> int:
+def _fixing_loss(stage: Stage, markets: list[SimMarket]) -> int:
     edges = {edge for market in markets for edge in (market.spec.floor, market.spec.cap) if edge is not None}
     values = sorted({Level(edge + step) for edge in edges for step in (-1, 0, 1)})
     return max(0, *(-sum(_profit(stage, market, value) + _ROUNDING for market in markets) for value in values))
