@@ -149,7 +149,7 @@ class OrderManager:
         if problem is not None:
             raise problem
         await self._groups.start()
-        self._prover.begin()
+        await self._prover.begin()
 
     async def _first_look(self) -> None:
         unknown = [order for order in self._desk.live() if order.status is Status.UNKNOWN and order.order_id is None]

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+import structlog
+
 from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.kalshi.api import PortfolioApi
 from kalshi_daemon.orders.books import KEPT, Books
@@ -13,6 +15,8 @@ from kalshi_daemon.orders.reconcile import Finding, compare_balance, compare_fil
 from kalshi_daemon.orders.reconciling import Reconciler
 from kalshi_daemon.orders.settling import Settler
 from kalshi_daemon.units import SECOND, Dollars, Nanos, format_dollars
+
+log = structlog.get_logger()
 
 TRIES: Final = 5
 """Reads lag writes: a difference is looked at again, this often, before it is one."""
@@ -59,14 +63,30 @@ class Prover:
         self._ledger_cash = Dollars(0)
         self._open_cash = Dollars(0)
 
-    def begin(self) -> None:
-        """Remember cash and ledger of the start, if nothing rests: resting orders hold balance back."""
-        balance = self._desk.state.balance
-        if balance is None or self._desk.live():
-            return
-        self._cash = balance.cash
-        self._ledger_cash = self._books.ledger.exchange_cash()
-        self._open_cash = self._books.ledger.tied_up()
+    async def begin(self) -> None:
+        """Remember cash and ledger of the start, if nothing rests: resting orders hold balance back.
+
+        Positions of an earlier life may have been paid while nobody looked. Their payment is in the cash already and
+        would be expected once more when it is booked: cash counts only when a look at the settlements right after it
+        books nothing. Never raises for trouble with the exchange: cash is then not compared.
+        """
+        for _ in range(TRIES):
+            if self._desk.live():
+                return
+            ledger = self._books.ledger
+            held = any(position.count for position in ledger.open_positions())
+            try:
+                if held:
+                    await self._reconciler.read_balance()
+                balance, before = self._desk.state.balance, ledger.exchange_cash()
+                if held:
+                    await self._settler.read(Nanos(self._books.started_ns - KEPT))
+            except TROUBLE as problem:
+                log.warning("books.start_unknown", problem=str(problem))
+                return
+            if balance is not None and ledger.exchange_cash() == before:
+                self._cash, self._ledger_cash, self._open_cash = balance.cash, before, ledger.tied_up()
+                return
 
     async def books_equal(self) -> BooksCheck:
         """Compare fills, settlements, positions, fees and cash. Raises nothing: what cannot be read is not equal."""

@@ -148,6 +148,32 @@ async def test_settlements_survive_a_restart(rig):
     again.journal.close()
 
 
+async def test_what_was_paid_while_no_daemon_lived_is_not_expected_again(rig):
+    async with rig.running():
+        await trade(rig)
+    rig.clock.set(Nanos(TARGET + 2 * MINUTE))
+    rig.venue.settle(ticker(), "yes")
+    again = rig.reborn()
+    async with again.running():
+        check = await proven(again)
+    assert check.equal, check.detail
+    assert check.exchange_pnl == 0, "the money came before this life"
+    assert again.state.ledger.positions[ticker()].settled == "yes"
+    again.journal.close()
+
+
+async def test_cash_of_a_start_whose_settlements_cannot_be_read_is_not_compared(rig):
+    async with rig.running():
+        await trade(rig)
+    again = rig.reborn()
+    rig.venue.script["settlements"].append("lost")
+    async with again.running():
+        check = await proven(again)
+    assert check.equal, check.detail
+    assert check.exchange_pnl is None
+    again.journal.close()
+
+
 # --- proof ------------------------------------------------------------------------------------------------------------
 
 
