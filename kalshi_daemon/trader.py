@@ -5,14 +5,17 @@ and at each phase edge, `_scan_all` makes new quotes. Both only read the state; 
 """
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final, Never
 
 import structlog
 
 from kalshi_daemon.artifacts.writer import ArtifactWriter
+from kalshi_daemon.calibration.market_record import MarketRecord
+from kalshi_daemon.calibration.watch import spoken
 from kalshi_daemon.clock import Clock
+from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Profile, Quote, QuotePlan
 from kalshi_daemon.domain.verdict import Closing, Verdict
@@ -52,14 +55,19 @@ class TraderParts:
     """Called at every turn of the watch: feeds the watchdog."""
     on_settled: Callable[[str], None]
     """Told the event ticker once every position of ours in it has been paid."""
+    market_records: Mapping[Index, MarketRecord] = field(
+        default_factory=lambda: {index: MarketRecord() for index in Index}
+    )
+    """Our probabilities against the mids, by index: new ones, or as they were remembered."""
 
 
 class Trader:
-    """Owns `state.last_mid` and the scan counters."""
+    """Owns `state.last_mid`, `state.market_records` and the scan counters."""
 
     def __init__(self, parts: TraderParts) -> None:
         self._parts = parts
         self._state = parts.state
+        self._state.market_records.update(parts.market_records)
         self._clock = parts.clock
         self._watch_turn = asyncio.Event()
         self._scan_turn = asyncio.Event()
@@ -160,6 +168,10 @@ class Trader:
 
     def _look_at_settling(self) -> None:
         """Tell the scheduler which events are over for us: nothing of ours in them is unpaid or live."""
+        now = self._clock.now_ns()
+        for index, record in self._parts.market_records.items():
+            if record.resolve(self._state.venue.markets, now):
+                log.info("record.market", index=index.value, **spoken(record.readings()))
         settling = {t for t, status in self._state.windows.items() if status.phase is Phase.SETTLING}
         if not settling:
             return
@@ -266,6 +278,7 @@ class Trader:
         plan = plan_of(self._state, parts.pricing, parts.guards, profile, window, now, parts.plan_ids(), trigger)
         judgement = self._parts.chain.judge_plan(self._state, plan, now)
         self._state.last_mid.update(mids(plan))
+        self._parts.market_records[window.series.index].note(plan)
         counters = self._state.counters
         counters.scans += 1
         counters.windows_scanned.add(window.event_ticker)

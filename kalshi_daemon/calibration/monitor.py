@@ -40,17 +40,26 @@ class RecordMonitor:
 
     evidence: tuple[float, ...] = (0.0,) * RIVALS
     alarmed: bool = False
+    seen: int = 0
+    """Fixings since the record began."""
 
     def learn(self, ratios: tuple[float, ...]) -> None:
         """Add one fixing: the likelihood of each rival over the published law, >= 0, at most RATIO_MOST."""
         self.evidence = tuple((was + 1.0) * ratio for was, ratio in zip(self.evidence, ratios, strict=True))
-        if sum(self.evidence) >= RIVALS * THRESHOLD:
+        self.seen += 1
+        if self.mean >= THRESHOLD:
             self.alarmed = True
+
+    @property
+    def mean(self) -> float:
+        """The mean of the detectors: what is held against the threshold."""
+        return sum(self.evidence) / len(self.evidence)
 
     def next_session(self) -> None:
         """After an alarm the next session starts without a record."""
         if self.alarmed:
-            self.evidence = (0.0,) * RIVALS
+            self.evidence = (0.0,) * len(self.evidence)
+            self.seen = 0
         self.alarmed = False
 
 

@@ -33,6 +33,7 @@ from kalshi_daemon.calibration.variance import (
     observed,
     unobserved,
 )
+from kalshi_daemon.calibration.watch import ForecastWatch, ladder_around, plain_state, scored
 from kalshi_daemon.domain.forecast import CalibrationHealth
 from kalshi_daemon.domain.index import Bar, Index, Tick
 from kalshi_daemon.domain.window import Session
@@ -91,6 +92,7 @@ class RollingCalibration:
         self.hour_layer = Recalibration.fresh(scale_prior)
         self.close_layer = Recalibration.fresh(scale_prior)
         self.monitor = RecordMonitor()
+        self.watch = ForecastWatch()
         self.constants = constants
         self._residuals = family_of(constants.residual)
         self.base: Floats = constants.diurnal
@@ -258,6 +260,7 @@ class RollingCalibration:
             self.hour_layer.next_session()
             self.close_layer.next_session()
             self.monitor.next_session()
+            self.watch.next_session()
         widening = self.settings.half_day_widening if session.half_day else 1.0
         self.today = Today(session, curve_of(self.base, session, self._events(session)), self.base, widening)
         self._misprints = 0
@@ -310,7 +313,7 @@ class RollingCalibration:
     def _take(self, today: Today, path: SessionPath, item: Item, bucket: int) -> None:
         model = self._outlook(today, path, item.at_ns, item.target_ns)
         mass = today.curve.mass(path.minutes_at(item.at_ns), path.minutes_at(item.target_ns))
-        plain = float(self.variance.levels()[2]) * mass
+        plain = float(self.variance.levels()[plain_state(model.horizon_min)]) * mass
         taken = Taken(bucket, path.last, model, model.layer.at(model.horizon_min), plain)
         today.waiting.setdefault(item.target_ns, []).append(taken)
 
@@ -318,11 +321,13 @@ class RollingCalibration:
         moved = log(fixing / taken.level)
         model, correction = taken.model, taken.correction
         sigma = settled_sigma(model.variance, correction.scale_squared, self._basis)
+        plain = settled_sigma(taken.plain_variance, 1.0, self._basis)
         if taken.bucket == MONITORED_BUCKET:
-            plain = settled_sigma(taken.plain_variance, 1.0, self._basis)
             self.monitor.learn(likelihood_ratios(moved, sigma, model.residual, correction.pit_map, plain))
         pit = float(model.residual.cdf(np.array([moved / sigma]))[0])
         model.layer.learn(taken.bucket, model.residual.relative_square(moved / sqrt(model.variance)), pit)
+        ladder = ladder_around(self.index, taken.level, sigma)
+        self.watch.learn(taken.bucket, scored(moved, sigma, model.residual, correction.pit_map, plain, ladder))
 
     # Laws out
 
@@ -353,14 +358,14 @@ class RollingCalibration:
 
     def health(self, now_ns: Nanos) -> CalibrationHealth:
         """Whether enough of the running session was seen."""
+        record = self.watch.readings(self.monitor, (self.hour_layer, self.close_layer))
         today = self.today
         path = None if today is None else today.path
         if today is None or path is None or not today.session.open_ns <= now_ns <= today.session.close_ns:
-            return CalibrationHealth(ready=False, last_update_ns=self._last_seen_ns, minutes_seen=0.0)
+            return CalibrationHealth(ready=False, last_update_ns=self._last_seen_ns, minutes_seen=0.0, readings=record)
         seen = path.watched_so_far()
-        states = (("record", self.monitor.alarmed), ("jump", today.jumps.active(now_ns)))
-        alarms = tuple(name for name, active in states if active)
-        return CalibrationHealth(seen >= self.settings.ready_after_minutes, self._last_seen_ns, seen, alarms)
+        alarms = ("jump",) if today.jumps.active(now_ns) else ()
+        return CalibrationHealth(seen >= self.settings.ready_after_minutes, self._last_seen_ns, seen, alarms, record)
 
     def _outlook(self, today: Today, path: SessionPath, now_ns: Nanos, target_ns: Nanos) -> Outlook:
         """From the last price to the target (now < target <= close), before the online layer."""

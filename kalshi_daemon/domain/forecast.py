@@ -1,6 +1,7 @@
 """The predictive distribution of an index at a target time, as the rest of the house sees it."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
@@ -54,6 +55,41 @@ class Forecast(Protocol):
         ...
 
 
+class Standing(StrEnum):
+    """What a monitor says now."""
+
+    OK = "OK"
+    ALERT = "ALERT"
+    LEARNING = "NO_DATA"
+    """Fewer forecasts than it takes to say anything: neither good nor bad."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One figure of the record of past forecasts, with its limits (docs/monitors.md)."""
+
+    monitor: str
+    group: str
+    """Which forecasts it is about: `near` 2..10 minutes to the fixing, `hour` 15..60, `long` more; or `all`."""
+    value: float | None
+    """None before the first forecast was scored."""
+    n: float
+    """Forecasts behind it; those of earlier sessions count less."""
+    n_least: float
+    low: float | None = None
+    high: float | None = None
+    """Inclusive; None: no limit on that side."""
+
+    @property
+    def standing(self) -> Standing:
+        """A value that is not a number is an alert once there should be one."""
+        if self.value is None or self.n < self.n_least:
+            return Standing.LEARNING
+        above = self.low is None or self.value >= self.low
+        below = self.high is None or self.value <= self.high
+        return Standing.OK if above and below else Standing.ALERT
+
+
 @dataclass(frozen=True, slots=True)
 class CalibrationHealth:
     """How far the model of one index may be trusted now."""
@@ -65,3 +101,5 @@ class CalibrationHealth:
     """Session minutes folded into the states today."""
     alarms: tuple[str, ...] = ()
     """Names of monitors that say the model must not be used."""
+    readings: tuple[Reading, ...] = ()
+    """The record of its own forecasts, monitor by monitor."""

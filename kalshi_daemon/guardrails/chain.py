@@ -28,6 +28,7 @@ from kalshi_daemon.guardrails.guard import (
 from kalshi_daemon.guardrails.market_data import FeedAge, FeedMoving, MacroFresh, ModelHealthy
 from kalshi_daemon.guardrails.permission import Armed, KillSwitch, LatchOpen, OrderGroup, Reconciled
 from kalshi_daemon.guardrails.quote_rules import BookSane, ImpactCap, LotsPerQuote, MakerOnly, MinEv, UniqueBins
+from kalshi_daemon.guardrails.record import ForecastRecord, MarketRecord
 from kalshi_daemon.guardrails.timing import ClocksAgree, InSession, WindowOpen
 from kalshi_daemon.settings import Settings
 from kalshi_daemon.state import DaemonState
@@ -152,6 +153,8 @@ def build_chain(settings: Settings, *, session_of: SessionLookup, release_near: 
             FeedMoving(from_ms(guards.feed_age_pull_ms)),
             ClocksAgree(skew_most),
             ModelHealthy(from_s(guards.calibration_age_most_s)),
+            ForecastRecord(),
+            MarketRecord(),
             _macro(settings, skew_most, release_near),
             Reconciled(from_s(guards.reconciliation_age_most_s)),
             FeesKnown(from_s(guards.fee_age_most_s)),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from kalshi_daemon.calibration.predictive import PredictiveLaw
+from kalshi_daemon.calibration.scores import crps_of_quantiles
 
 type Floats = NDArray[np.float64]
 type Counts = NDArray[np.int64]
@@ -40,28 +41,6 @@ def law_scores(law: PredictiveLaw, fixing: float) -> tuple[float, float, float]:
     x = float(np.log(fixing / law.level))
     quantiles = np.log(law.quantiles(GRID) / law.level)
     return crps_of_quantiles(quantiles, GRID, x), float(law.log_density(at)[0]), float(law.cdf(at)[0])
-
-
-def crps_of_quantiles(quantiles: Floats, probabilities: Floats, x: float) -> float:
-    """Integral of (F(y) - 1{y >= x})^2 for the cdf that is linear between the quantiles, shapes (n,), ascending.
-
-    Exact for such a cdf: on a stretch of length d from F = a to F = b the integral of F^2 is d (a^2 + a b + b^2) / 3.
-    Beyond the outermost quantiles F counts as 0 and 1.
-    """
-    if x <= quantiles[0]:
-        return float(quantiles[0] - x) + _squared(quantiles, 1.0 - probabilities)
-    if x >= quantiles[-1]:
-        return float(x - quantiles[-1]) + _squared(quantiles, probabilities)
-    at = int(np.searchsorted(quantiles, x, side="right"))
-    reached = float(np.interp(x, quantiles, probabilities))
-    left_q, left_p = np.append(quantiles[:at], x), np.append(probabilities[:at], reached)
-    right_q, right_p = np.insert(quantiles[at:], 0, x), np.insert(probabilities[at:], 0, reached)
-    return _squared(left_q, left_p) + _squared(right_q, 1.0 - right_p)
-
-
-def _squared(places: Floats, values: Floats) -> float:
-    a, b = values[:-1], values[1:]
-    return float(np.sum(np.diff(places) * (a * a + a * b + b * b)) / 3.0)
 
 
 def gaussian_crps(x: Floats, sigma: Floats) -> Floats:

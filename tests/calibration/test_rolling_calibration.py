@@ -9,6 +9,7 @@ from kalshi_daemon.calibration.density import RESIDUALS
 from kalshi_daemon.calibration.recalibration import BUCKETS
 from kalshi_daemon.calibration.session_curve import VarianceEvent, decaying
 from kalshi_daemon.calibration.updater import RollingCalibration
+from kalshi_daemon.domain.forecast import Standing
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
 from kalshi_daemon.settings import CalibrationSettings
 from kalshi_daemon.state import CalibrationView
@@ -412,7 +413,8 @@ def test_a_jump_is_an_alarm_for_twenty_seconds():
 def test_a_broken_record_is_an_alarm():
     one = feed(model(), walk(30))
     one.monitor.alarmed = True
-    assert one.health(at(30)).alarms == ("record",)
+    (evidence,) = (reading for reading in one.health(at(30)).readings if reading.monitor == "evidence")
+    assert evidence.standing is Standing.ALERT
 
 
 def test_the_night_teaches_the_gap_and_the_day_its_variance():

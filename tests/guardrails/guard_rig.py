@@ -13,7 +13,7 @@ from kalshi_daemon.domain.contract import (
     PriceGrid,
     StrikeType,
 )
-from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast
+from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast, Reading
 from kalshi_daemon.domain.index import KXINX, KXINXU, KXNASDAQ100U, Channel, Index, Series, Tick
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Look, Profile, Quote, QuotePlan, Side
@@ -121,6 +121,19 @@ def list_window(state: DaemonState, window: Window) -> None:
     state.venue.fees[window.series.ticker] = FeeSchedule(FeeType.QUADRATIC, 1_000_000, NOW)
 
 
+GOOD = Reading("crps_ratio", "hour", 0.99, 500.0, 200.0, high=1.03)
+
+
+@dataclass
+class FixedRecord:
+    """A record that says what it is told."""
+
+    said: tuple[Reading, ...]
+
+    def readings(self) -> tuple[Reading, ...]:
+        return self.said
+
+
 def healthy() -> DaemonState:
     state = DaemonState(armed=True, kill_switch=False, session_open=True)
     state.venue.status = ExchangeStatus(exchange_active=True, trading_active=True, read_ns=NOW)
@@ -131,7 +144,8 @@ def healthy() -> DaemonState:
     for index in Index:
         tick = Tick(index, Channel.VALUE, 6_820.0, stamp, stamp)
         state.index[index] = IndexState(last=tick, recv_ns=stamp, changed_ns=stamp, accepted=100)
-        health = CalibrationHealth(ready=True, last_update_ns=stamp, minutes_seen=120.0)
+        health = CalibrationHealth(ready=True, last_update_ns=stamp, minutes_seen=120.0, readings=(GOOD,))
+        state.market_records[index] = FixedRecord((GOOD,))
         state.calibration[index] = FixedCalibration(health)
     for venue in ("kalshi", "index_feed"):
         state.skew[venue] = ClockSkew(Nanos(20_000_000), NOW, Nanos(0))

@@ -49,6 +49,8 @@ WINDOW_ORDER = [
     "feed_frozen",
     "clock_skew",
     "calibration",
+    "forecast_record",
+    "market_record",
     "macro",
     "reconciled",
     "fee_schedule",

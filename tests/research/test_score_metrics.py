@@ -12,6 +12,7 @@ from scipy.special import ndtri
 from kalshi_daemon.calibration.density import RESIDUALS
 from kalshi_daemon.calibration.predictive import PredictiveLaw
 from kalshi_daemon.calibration.recalibration import BINS, PitMap
+from kalshi_daemon.calibration.scores import crps_of_quantiles
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.research import metrics
 from kalshi_daemon.units import Nanos
@@ -96,7 +97,7 @@ def test_gaussian_crps_of_quantiles_beyond_either_end():
     quantiles = ndtri(levels)
     for x in (-9.0, 9.0):
         exact = x * erf(x / sqrt(2.0)) + 2.0 * np.exp(-x * x / 2.0) / sqrt(2.0 * pi) - 1.0 / sqrt(pi)
-        assert metrics.crps_of_quantiles(quantiles, levels, x) == pytest.approx(exact, rel=1e-3)
+        assert crps_of_quantiles(quantiles, levels, x) == pytest.approx(exact, rel=1e-3)
 
 
 def test_ks_distance_of_a_worked_case():

@@ -59,7 +59,7 @@ class MovableModel:
         return None if self.silent else BellForecast(self.index, now_ns, target_ns, self.level)
 
     def health(self, now_ns):
-        return CalibrationHealth(ready=True, last_update_ns=now_ns, minutes_seen=120.0)
+        return CalibrationHealth(ready=True, last_update_ns=now_ns, minutes_seen=120.0, readings=(guard_rig.GOOD,))
 
 
 class Notes:
