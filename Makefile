@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 RUN_ARGS ?=
 SEEDS ?= 25
 FIRST_SEED ?= 1
+WORKERS ?= 2
 MUTANTS ?=
 
 .PHONY: help setup run test simulate service-test mutants lint fmt cover bench unit-check docker-check clean
@@ -29,7 +30,7 @@ cover: setup ## the test suite with coverage of the pure rooms held at 95 %
 	@$(BIN)/python scripts/check_coverage.py
 
 simulate: setup ## seeds of the whole daemon under faults and crashes, replayable (SEEDS=1000 FIRST_SEED=1)
-	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first-seed $(FIRST_SEED)
+	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first-seed $(FIRST_SEED) --workers $(WORKERS)
 
 lint: setup ## ruff, mypy --strict, import-linter, file and function sizes, shell scripts, unit and Dockerfile
 	@$(BIN)/ruff check -q .

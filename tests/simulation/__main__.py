@@ -1,79 +1,70 @@
 """`python -m tests.simulation --seeds N --first-seed K`: play seeds, print what broke, end with one line of JSON."""
 
 import argparse
-import functools
 import json
 import os
 import sys
 import time
-from collections import Counter
-from unittest.mock import patch
-
-from kalshi_daemon.windows import sessions
+from pathlib import Path
+from typing import Any
 
 _HASH_SEED = "0"
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=25)
-    parser.add_argument("--first-seed", type=int, default=1)
-    parser.add_argument("--log", action="store_true", help="print every line of both machines' logs")
-    parser.add_argument("--each", action="store_true", help="print a line per seed")
-    options = parser.parse_args(argv)
+    options = _options(argv)
     if os.environ.get("PYTHONHASHSEED") != _HASH_SEED:
         # The order of sets of strings is part of a run.
         os.environ["PYTHONHASHSEED"] = _HASH_SEED
         os.execv(sys.executable, [sys.executable, "-m", "tests.simulation", *(argv or sys.argv[1:])])
-    # The calendar takes a second to read and every life reads it.
-    with patch.object(sessions, "_read_calendar", functools.cache(sessions._read_calendar)):
-        return _play_all(options.first_seed, options.seeds, log=options.log, each=options.each)
+    if options.merge:
+        return _end(_merged(options.merge))
+    return _play_all(options)
 
 
-def _play_all(first: int, seeds: int, *, log: bool, each: bool) -> int:
-    from tests.simulation.play import play  # noqa: PLC0415 - not before the hash seed is set
+def _options(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=25)
+    parser.add_argument("--first-seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1, help="processes; the results are the same with any number")
+    parser.add_argument("--log", action="store_true", help="print every line of both machines' logs (one worker)")
+    parser.add_argument("--each", action="store_true", help="print a line per seed")
+    parser.add_argument("--merge", type=Path, nargs="+", help="play nothing: add up the last lines of these files")
+    options = parser.parse_args(argv)
+    if options.log:
+        options.workers = 1
+    return options
+
+
+def _play_all(options: argparse.Namespace) -> int:
+    from tests.simulation.batch import outcomes, totals  # noqa: PLC0415 - not before the hash seed is set
 
     began = time.perf_counter()
-    faults: Counter[str] = Counter()
-    totals: Counter[str] = Counter()
-    failed: list[int] = []
-    longest_s = 0.0
-    for seed in range(first, first + seeds):
-        outcome = play(seed, say=_print if log else None)
-        faults.update(outcome.faults)
-        for name in ("crashes", "stops", "lives", "orders", "fills"):
-            totals[name] += getattr(outcome, name)
-        totals["violations"] += len(outcome.violations)
-        totals["simulated_s"] += round(outcome.simulated_s)
-        longest_s = max(longest_s, outcome.alone_longest_s)
-        if each:
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
+    played = []
+    for outcome in outcomes(seeds, options.workers, _print if options.log else None):
+        played.append(outcome)
+        if options.each:
             _print(
-                f"seed {seed}: {outcome.orders} orders, {outcome.fills} fills, {outcome.crashes} crashes,"
+                f"seed {outcome.seed}: {outcome.orders} orders, {outcome.fills} fills, {outcome.crashes} crashes,"
                 f" {outcome.faults.total()} faults, fingerprint {outcome.fingerprint:08x}"
             )
+        for line in outcome.violations:
+            _print(f"seed {outcome.seed}: {line}")
         if outcome.violations:
-            failed.append(seed)
-            for line in outcome.violations:
-                _print(f"seed {seed}: {line}")
-            _print(f"replay: make simulate SEEDS=1 FIRST_SEED={seed}")
-    result = {
-        "seeds": seeds,
-        "first_seed": first,
-        "violations": totals["violations"],
-        "failed_seeds": failed,
-        "faults": dict(sorted(faults.items())),
-        "kinds": len(faults),
-        "crashes": totals["crashes"],
-        "stops": totals["stops"],
-        "lives": totals["lives"],
-        "orders": totals["orders"],
-        "fills": totals["fills"],
-        "alone_longest_s": round(longest_s, 2),
-        "simulated_s": totals["simulated_s"],
-        "wall_s": round(time.perf_counter() - began, 1),
-    }
+            _print(f"replay: make simulate SEEDS=1 FIRST_SEED={outcome.seed}")
+    return _end(totals(played) | {"wall_s": round(time.perf_counter() - began, 1)})
+
+
+def _merged(files: list[Path]) -> dict[str, Any]:
+    from tests.simulation.batch import merged  # noqa: PLC0415 - not before the hash seed is set
+
+    return merged(json.loads(file.read_text(encoding="utf-8").splitlines()[-1]) for file in files)
+
+
+def _end(result: dict[str, Any]) -> int:
     _print(json.dumps(result))
-    return 1 if failed else 0
+    return 1 if result["violations"] else 0
 
 
 def _print(line: str) -> None:

@@ -25,9 +25,11 @@ _PORT, _FEED_PORT = 8000, 8001
 _KEY_ID = "simulated-key"
 _PEM = generate_ed25519_pem()
 _LEGS = 24
+_LEGS_UNPLAYED = 2
+"""Series that the scenario leaves out are listed, and nobody trades in them."""
 _STEPS = {"KXINXU": 10, "KXNASDAQ100U": 40, "KXINX": 25, "KXNASDAQ100": 100}
 """Coarser than the venue's: few legs must reach from the previous close to wherever the index goes."""
-_MIX = TraderMix(makers=2, strikes_per_maker=6, refresh_s=(6.0, 15.0), noise_per_minute=10.0, informed_per_minute=2.0)
+_MIX = TraderMix(makers=1, strikes_per_maker=6, refresh_s=(6.0, 15.0), noise_per_minute=15.0, informed_per_minute=2.0)
 _NEW_YORK = ZoneInfo("America/New_York")
 
 
@@ -64,7 +66,10 @@ class ExchangeHost:
             start=scenario.start,
             until=scenario.start.replace(hour=scenario.start.hour + 1),
             mix=_MIX,
-            geometry={name: Geometry(_STEPS[name], _LEGS, one.epsilon) for name, one in GEOMETRY.items()},
+            geometry={
+                name: Geometry(_STEPS[name], _LEGS if name in scenario.series else _LEGS_UNPLAYED, one.epsilon)
+                for name, one in GEOMETRY.items()
+            },
         )
         self.world = World(plan, self.clock)
         self.exchange = self.world.exchange

@@ -77,13 +77,13 @@ def draw(seed: int, kinds: Sequence[str]) -> Scenario:
     """The scenario of a seed; `kinds` are the faults to choose from."""
     rng = random.Random(f"scenario-{seed}")
     series, hour = _market(rng)
-    minutes = rng.randint(10, 20)
+    minutes = rng.randint(6, 11)
     busy_s = minutes * 60 - 120
     chosen = [rng.choice(kinds) for _ in range(rng.randint(4, 9))]
     troubles = [Trouble(rng.uniform(20, busy_s + 180), kind, _span(rng, _FOR_S)) for kind in chosen]
     endings = (Ending.KILL, Ending.KILL, Ending.KILL_AT_CREATE, Ending.KILL_AT_CREATE, Ending.KILL_AT_CANCEL)
     deaths = [
-        Death(rng.uniform(15, busy_s + 120), rng.choice(endings), _span(rng, _DOWN_S)) for _ in range(rng.randint(1, 3))
+        Death(rng.uniform(15, busy_s + 120), rng.choice(endings), _span(rng, _DOWN_S)) for _ in range(rng.randint(2, 4))
     ]
     if rng.random() < 0.3:
         deaths.append(Death(rng.uniform(60, busy_s), Ending.STOP, _span(rng, _DOWN_S)))

@@ -213,10 +213,12 @@ def _cancel_fill_race(stage: Stage, _for_s: float) -> End:
 
 
 def _late_settlement(stage: Stage, _for_s: float) -> End:
-    holds = stage.exchange.exchange.lifecycle.settlement_holds
-    for ticker in stage.exchange.events:
-        holds[ticker] = Nanos(int(stage.rng.uniform(20, 150) * SECOND))
-    return lambda: True
+    lifecycle, now = stage.exchange.exchange.lifecycle, stage.exchange.clock.now_ns()
+    markets = stage.exchange.exchange.catalogue.by_event
+    in_time = [event for event in stage.exchange.events if now < markets[event][0].spec.close_ns]
+    for event in in_time:
+        lifecycle.settlement_holds[event] = Nanos(int(stage.rng.uniform(20, 150) * SECOND))
+    return lambda: bool(in_time)
 
 
 def _fee_change(stage: Stage, _for_s: float) -> End:

@@ -25,11 +25,18 @@ class WithinBudget(Checker):
 
     def __init__(self) -> None:
         self._looks = 0
+        self._seen: object = None
 
     def look(self, stage: Stage) -> Iterable[str]:
         self._looks += 1
         if self._looks % _EVERY:
             return
+        account = stage.exchange.account
+        resting = tuple((o.order_id, o.remaining) for orders in account.resting.values() for o in orders.values())
+        books = (len(account.fills), sum(held.settled for held in account.holdings.values()), resting)
+        if books == self._seen:
+            return  # nothing that a loss is made of has changed
+        self._seen = books
         budget = round(stage.scenario.daily_loss_dollars * DOLLAR) * MICROS
         loss = worst_loss(stage)
         if loss > budget:
