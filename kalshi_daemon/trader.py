@@ -295,8 +295,15 @@ class Trader:
             placed = await self._parts.orders.place(judgement.accepted)
         self._say_scan(plan, judgement, placed)
         self._parts.artifacts.manifest(plan, judgement, placed)
+        self._say_record(window.series.index)
 
     # -- saying it once
+
+    def _say_record(self, index: Index) -> None:
+        """The forecasts' record as the guards see it, for the monitors' files."""
+        view = self._state.calibration.get(index)
+        own = () if view is None else view.health(self._clock.now_ns()).readings
+        self._parts.artifacts.record(index, (*own, *self._state.market_records[index].readings()))
 
     def _say_scan(self, plan: QuotePlan, judgement: Judgement, placed: tuple[Order, ...]) -> None:
         log.info(

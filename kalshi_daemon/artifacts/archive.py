@@ -14,7 +14,7 @@ from kalshi_daemon.artifacts.files import (
     write_whole,
 )
 from kalshi_daemon.artifacts.manifest import build_manifest
-from kalshi_daemon.artifacts.monitors import MonitorBoard, WindowVerdicts
+from kalshi_daemon.artifacts.monitors import IndexRecord, MonitorBoard, WindowVerdicts
 from kalshi_daemon.artifacts.paths import MANIFEST, ArtifactPaths, day_of
 from kalshi_daemon.artifacts.report import DayFacts, facts_from_json
 from kalshi_daemon.artifacts.report_markdown import render
@@ -67,7 +67,14 @@ class SessionJob:
     summary: Json
 
 
-Job = ScanJob | PositionsJob | SessionJob | WindowVerdicts
+@dataclass(frozen=True, slots=True)
+class MonitorJob:
+    """A monitor document of somebody else than a guard."""
+
+    document: Json
+
+
+Job = MonitorJob | ScanJob | PositionsJob | SessionJob | WindowVerdicts | IndexRecord
 
 
 @dataclass(slots=True)
@@ -134,8 +141,15 @@ class Archive:
             case SessionJob():
                 self._session = job
                 return False
+            case MonitorJob():
+                self._put(self._paths.monitor(str(job.document["name"])), encode(job.document), written)
+                return False
             case WindowVerdicts():
                 return self._judged(job)
+            case IndexRecord():
+                self._board.records[job.index] = job
+                self._board_dirty = True
+                return False
 
     def _judged(self, seen: WindowVerdicts) -> bool:
         self._board_dirty = True

@@ -1,16 +1,20 @@
-"""go_no_go.json and one monitor per guard, from the very verdicts that decided, never from files.
+"""go_no_go.json, a monitor per guard and one per figure of the forecasts' record, from what decided, never from files.
 
 A monitor is {name, status, metrics, message, generated_at}: OK when every window passed, NO_DATA when a refusing guard
-had nothing to measure, ALERT otherwise. `go` is false while any window guard refuses, also one that an override let
-through: NO-GO stays red beside `quoting: true`, and `forced` names what was overridden.
+had nothing to measure, ALERT otherwise. The record's monitors (`record_*`, docs/monitors.md) carry value, n and limits
+of each index and group; they fail through the guards `forecast_record` and `market_record`. `go` is false while any
+window guard refuses, also one that an override let through: NO-GO stays red beside `quoting: true`, and `forced` names
+what was overridden.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from kalshi_daemon.artifacts.manifest import verdict_json
 from kalshi_daemon.clock import iso_utc
+from kalshi_daemon.domain.forecast import Reading, Standing
+from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.verdict import Verdict
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.units import Nanos
@@ -31,11 +35,21 @@ class WindowVerdicts:
     judged_ns: Nanos
 
 
+@dataclass(frozen=True, slots=True)
+class IndexRecord:
+    """What the monitors of one index's forecasts read, and when they were asked."""
+
+    index: Index
+    readings: tuple[Reading, ...]
+    asked_ns: Nanos
+
+
 @dataclass(slots=True)
 class MonitorBoard:
     """The latest verdicts of every window that has not fixed yet. Bounded by the windows of a session."""
 
     latest: dict[str, WindowVerdicts] = field(default_factory=dict)
+    records: dict[Index, IndexRecord] = field(default_factory=dict)
 
     def note(self, seen: WindowVerdicts) -> bool:
         """Take in a judgement and forget windows past their fixing; True when the go/no-go answer changed."""
@@ -49,7 +63,8 @@ class MonitorBoard:
     def documents(self, now_ns: Nanos) -> tuple[Json, dict[str, Json]]:
         """The go/no-go object and the monitors by name."""
         at = iso_utc(now_ns)
-        return go_no_go(self.latest, at), monitors(self.latest, at)
+        go = go_no_go(self.latest, at) | {"record": record_summary(self.records)}
+        return go, monitors(self.latest, at) | record_monitors(self.records, at)
 
 
 def go_no_go(latest: Mapping[str, WindowVerdicts], generated_at: str) -> Json:
@@ -91,6 +106,54 @@ def monitors(latest: Mapping[str, WindowVerdicts], generated_at: str) -> dict[st
         }
         for guard, verdicts in by_guard.items()
     }
+
+
+def record_monitors(records: Mapping[Index, IndexRecord], generated_at: str) -> dict[str, Json]:
+    """One monitor per figure, named `record_<figure>`, over both indices and all groups of horizons."""
+    by_name: dict[str, dict[str, Reading]] = {}
+    for index, record in records.items():
+        for one in record.readings:
+            by_name.setdefault(one.monitor, {})[f"{index.value}.{one.group}"] = one
+    return {
+        f"record_{name}": {
+            "name": f"record_{name}",
+            "status": _worst(readings.values()).value,
+            "metrics": {place: reading_json(one) for place, one in readings.items()},
+            "message": "; ".join(
+                f"{place} {_text(one.value)} outside {_text(one.low)}..{_text(one.high)}, n {one.n:.0f}"
+                for place, one in readings.items()
+                if one.standing is Standing.ALERT
+            ),
+            "generated_at": generated_at,
+        }
+        for name, readings in by_name.items()
+    }
+
+
+def record_summary(records: Mapping[Index, IndexRecord]) -> Json:
+    """index -> {figure.group: {value, n, n_least, low, high, status}}, and when the record was asked."""
+    return {
+        index.value: {f"{one.monitor}.{one.group}": reading_json(one) for one in record.readings}
+        | {"asked_at": iso_utc(record.asked_ns)}
+        for index, record in records.items()
+    }
+
+
+def reading_json(one: Reading) -> Json:
+    return {
+        "status": one.standing.value,
+        "value": one.value,
+        "n": round(one.n, 1),
+        "n_least": one.n_least,
+        "low": one.low,
+        "high": one.high,
+    }
+
+
+def _worst(readings: Iterable[Reading]) -> Standing:
+    """ALERT before OK before NO_DATA: what can be judged speaks for a monitor while the rest of it still learns."""
+    found = {one.standing for one in readings}
+    return next((one for one in (Standing.ALERT, Standing.OK) if one in found), Standing.LEARNING)
 
 
 def status_of(verdicts: Sequence[Verdict]) -> str:

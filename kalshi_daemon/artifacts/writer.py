@@ -20,11 +20,22 @@ from typing import Any, Final, Never
 
 import structlog
 
-from kalshi_daemon.artifacts.archive import Archive, AuditJob, Job, PositionsJob, ScanJob, SessionJob, Written
-from kalshi_daemon.artifacts.monitors import WindowVerdicts
+from kalshi_daemon.artifacts.archive import (
+    Archive,
+    AuditJob,
+    Job,
+    MonitorJob,
+    PositionsJob,
+    ScanJob,
+    SessionJob,
+    Written,
+)
+from kalshi_daemon.artifacts.monitors import IndexRecord, WindowVerdicts
 from kalshi_daemon.artifacts.paths import ArtifactPaths, day_of
 from kalshi_daemon.artifacts.session import build_session
 from kalshi_daemon.clock import Clock, iso_utc
+from kalshi_daemon.domain.forecast import Reading
+from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import QuotePlan
 from kalshi_daemon.domain.verdict import Verdict
@@ -69,6 +80,7 @@ class ArtifactWriter:
         self._jobs: deque[Job] = deque()
         self._audits: deque[AuditJob] = deque()
         self._dropped: Counter[str] = Counter()
+        self._records: dict[Index, tuple[Reading, ...]] = {}
         self._wake = asyncio.Event()
         self._writing = asyncio.Lock()
         self._whole_due = False
@@ -105,6 +117,16 @@ class ArtifactWriter:
     def monitors(self, window: Window, verdicts: Sequence[Verdict]) -> None:
         """Verdicts on a window outside a scan, e.g. at a look at resting quotes."""
         self._take(WindowVerdicts(window, tuple(verdicts), self._clock.now_ns()))
+
+    def record(self, index: Index, readings: tuple[Reading, ...]) -> None:
+        """What the monitors of one index's forecasts read now; an answer that is the last one again costs nothing."""
+        if self._records.get(index) != readings:
+            self._records[index] = readings
+            self._take(IndexRecord(index, readings, self._clock.now_ns()))
+
+    def monitor(self, document: Mapping[str, Any]) -> None:
+        """A monitor that is no guard's, whole: {name, status, metrics, message, generated_at}. The last one stands."""
+        self._take(MonitorJob(dict(document)))
 
     def report(self, state: DaemonState) -> None:
         """The positions of every series now, for the reports: at settlements and at the end."""

@@ -30,7 +30,7 @@ PATIENCE: Final = Nanos(8 * HOUR)
 """An event without results this long after its fixing is given up."""
 PROBABILITY_LEAST: Final = 1e-4
 """Probabilities are held this far from 0 and 1: the log score of a certainty that fails is finite."""
-N_LEAST: Final = 50.0
+N_LEAST: Final = 100.0
 LOG_GAIN_LEAST: Final = -0.02
 BRIER_GAIN_LEAST: Final = -0.01
 _YES: Final = "yes"

@@ -1,8 +1,10 @@
 """Two reasons not to believe the model for now: the record of its own forecasts, and a jump just seen.
 
-The record is watched by Shiryaev-Roberts detectors, R <- (R + 1) LR, one per rival of the published law: the same law
-0.6 and 1.6 times as wide, and the half-hour volatility with a Gaussian. While the published laws are right, the mean of
-the detectors minus n is a martingale, so the mean number of fixings between false alarms is at least the threshold.
+The record is watched by e-detectors of the CUSUM kind, M <- max(M, 1) LR, one per rival of the published law: the same
+law 0.6 and 1.6 times as wide, and the half-hour volatility with a Gaussian (Shin, Ramdas and Rinaldo 2024). Each stays
+below its Shiryaev-Roberts twin R <- (R + 1) LR, whose mean minus n is a martingale while the published laws are right,
+so the mean number of fixings between false alarms is at least the threshold (measured: far more, docs/monitors.md),
+and unlike R, which counts up by itself, M stays where it is when rival and law say the same.
 One forecast per fixing feeds them, from windows that do not overlap.
 """
 
@@ -45,7 +47,7 @@ class RecordMonitor:
 
     def learn(self, ratios: tuple[float, ...]) -> None:
         """Add one fixing: the likelihood of each rival over the published law, >= 0, at most RATIO_MOST."""
-        self.evidence = tuple((was + 1.0) * ratio for was, ratio in zip(self.evidence, ratios, strict=True))
+        self.evidence = tuple(max(was, 1.0) * ratio for was, ratio in zip(self.evidence, ratios, strict=True))
         self.seen += 1
         if self.mean >= THRESHOLD:
             self.alarmed = True

@@ -10,11 +10,20 @@ from hypothesis import strategies as st
 
 from kalshi_daemon.artifacts.files import encode, read_object
 from kalshi_daemon.artifacts.manifest import build_manifest, outcome_of
-from kalshi_daemon.artifacts.monitors import MonitorBoard, WindowVerdicts, go_no_go, status_of
+from kalshi_daemon.artifacts.monitors import (
+    IndexRecord,
+    MonitorBoard,
+    WindowVerdicts,
+    go_no_go,
+    record_monitors,
+    status_of,
+)
 from kalshi_daemon.artifacts.paths import ArtifactPaths, safe_name, scan_order
 from kalshi_daemon.artifacts.report import FILLS_KEPT, QUOTES_KEPT, SETTLEMENTS_KEPT, DayFacts, facts_from_json
 from kalshi_daemon.artifacts.report_markdown import render
 from kalshi_daemon.artifacts.session import build_session
+from kalshi_daemon.domain.forecast import Reading
+from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.verdict import Verdict
 from kalshi_daemon.errors import MalformedField, StateCorrupt
 from kalshi_daemon.units import MINUTE, Nanos, Price
@@ -261,3 +270,36 @@ def test_a_file_of_ours_that_is_no_object_is_named(tmp_path):
     (tmp_path / "list.json").write_bytes(b"[1]")
     with pytest.raises(StateCorrupt, match=r"list\.json: is not a JSON object"):
         read_object(tmp_path / "list.json")
+
+
+# --- the record's monitors
+
+
+def test_the_record_shows_value_n_and_limits_of_both_indices_in_both_documents():
+    wide = Reading("rms_z", "near", 1.5, 400.4, 150.0, low=0.82, high=1.15)
+    young = Reading("rms_z", "hour", None, 0.0, 200.0, low=0.77, high=1.18)
+    board = MonitorBoard()
+    board.records[Index.SPX] = IndexRecord(Index.SPX, (wide, young), NOW)
+    board.records[Index.NDX] = IndexRecord(Index.NDX, (young,), NOW)
+    go, monitors = board.documents(NOW)
+    one = monitors["record_rms_z"]
+    assert one["status"] == "ALERT"
+    assert one["metrics"]["SPX.near"] == {
+        "status": "ALERT",
+        "value": 1.5,
+        "n": 400.4,
+        "n_least": 150.0,
+        "low": 0.82,
+        "high": 1.15,
+    }
+    assert one["message"] == "SPX.near 1.5 outside 0.82..1.15, n 400"
+    assert go["record"]["SPX"]["rms_z.near"] == one["metrics"]["SPX.near"]
+    assert go["record"]["NDX"]["rms_z.hour"]["status"] == "NO_DATA"
+
+
+def test_a_record_that_still_learns_has_no_data_and_one_that_can_be_judged_is_ok():
+    young = Reading("log_gain", "hour", 0.1, 10.0, 200.0, low=-0.02)
+    records = {Index.SPX: IndexRecord(Index.SPX, (young,), NOW)}
+    assert record_monitors(records, "now")["record_log_gain"]["status"] == "NO_DATA"
+    records[Index.NDX] = IndexRecord(Index.NDX, (replace(young, n=200.0),), NOW)
+    assert record_monitors(records, "now")["record_log_gain"]["status"] == "OK"

@@ -12,13 +12,14 @@ from kalshi_daemon.artifacts import files
 from kalshi_daemon.artifacts.paths import ArtifactPaths
 from kalshi_daemon.artifacts.writer import BATCH_MOST, SIDE_FILES_EVERY
 from kalshi_daemon.clock import ManualClock
-from kalshi_daemon.domain.index import KXINX
+from kalshi_daemon.domain.index import KXINX, Index
 from kalshi_daemon.errors import StateCorrupt
 from kalshi_daemon.units import HOUR, SECOND, Nanos
 from tests.artifacts.artifact_rig import RUN, fill, judged, manifests, read, settle, writer_on
 from tests.guardrails.guard_rig import (
     CLOSE,
     DAY,
+    GOOD,
     NOW,
     TICKER,
     TICKERS,
@@ -499,3 +500,13 @@ async def test_several_markets_of_a_plan_share_one_manifest(tmp_path):
     await writer.drain()
     manifest = read(manifests(tmp_path)[0])
     assert [quote["accepted"] for quote in manifest["quotes"]] == [True] * 4 + [False] * 6
+
+
+async def test_the_forecasts_record_reaches_its_monitors_and_the_go_no_go_file(tmp_path, paths):
+    writer = writer_on(tmp_path)
+    writer.record(Index.SPX, (GOOD,))
+    writer.record(Index.SPX, (GOOD,))
+    assert len(writer._jobs) == 1, "the same answer again is no news"
+    await writer.drain()
+    assert read(paths.monitor("record_crps_ratio"))["metrics"]["SPX.hour"]["value"] == GOOD.value
+    assert read(paths.go_no_go)["record"]["SPX"]["crps_ratio.hour"]["status"] == "OK"

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -226,3 +228,22 @@ def test_the_last_look_before_an_intent_asks_every_window_guard(rig):
     assert rig.trader.closed_guard(guard_rig.quote_of(profile="unheard of")) == "window_phase"
     rig.state.windows.clear()
     assert rig.trader.closed_guard(quote) == "window_phase"
+
+
+async def test_what_a_scan_saw_is_compared_with_the_mids_once_the_contracts_are_determined(rig):
+    rig.others_agree(half_cents=4)
+    async with rig.running():
+        rig.phase(Phase.OPEN)
+        await rig.pass_time(1)
+        (pending,) = rig.state.market_records[Index.SPX].pending.values()
+        compared = {pair.market_ticker for pairs in pending.marks.values() for pair in pairs}
+        assert compared
+        assert rig.notes.recorded[Index.SPX]
+        for ticker in compared:
+            rig.state.venue.markets[ticker] = replace(rig.state.venue.markets[ticker], result="no")
+        rig.clock.advance(Nanos(30 * 60 * SECOND))
+        rig.phase(Phase.SETTLING)
+        await rig.pass_time(1)
+    assert rig.state.market_records[Index.SPX].pending == {}
+    gains = {one.group: one for one in rig.state.market_records[Index.SPX].readings() if "log" in one.monitor}
+    assert gains["middle"].n == 1.0

@@ -73,6 +73,7 @@ class Notes:
         self.all_cancelled: list[str] = []
         self.manifests = []
         self.monitored = []
+        self.recorded = {}
         self.answers: list[StopResult] = []
         self.made = 0
 
@@ -116,6 +117,9 @@ class Notes:
 
     def manifest(self, plan, judgement, orders):
         self.manifests.append((plan, judgement, orders))
+
+    def record(self, index, readings):
+        self.recorded[index] = readings
 
     def monitors(self, window, verdicts):
         self.monitored.append((window.event_ticker, verdicts))
