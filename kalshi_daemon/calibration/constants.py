@@ -74,24 +74,33 @@ class ResidualFigures:
     """ln nu."""
 
 
+type Steps = tuple[tuple[float, float, float], ...]
+"""(from, to, multiplier) in minutes, half open and ascending."""
+
+
+def check_steps(steps: Steps) -> None:
+    """Raises ValueError unless they ascend and every multiplier is one of a variance."""
+    edge = 0.0
+    for start, end, multiplier in steps:
+        if not (edge <= start <= end < float("inf") and 0.0 < multiplier < float("inf")):
+            raise ValueError(f"variance event steps must ascend with positive multipliers: {steps}")
+        edge = end
+
+
 @dataclass(frozen=True, slots=True)
 class EventEffect:
     """What a kind of release does to the variance after it.
 
-    `steps` are (from, to, multiplier) in minutes after it, half open and ascending. With `decay_min` the last step's
-    excess over 1 dies off exponentially from that step's end instead of ending there.
+    `steps` count from it. With `decay_min` the last step's excess over 1 dies off exponentially from that step's end
+    instead of ending there.
     """
 
-    steps: tuple[tuple[float, float, float], ...]
+    steps: Steps
     decay_min: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be a multiple of a variance. Raises ValueError."""
-        edge = 0.0
-        for start, end, multiplier in self.steps:
-            if not (edge <= start <= end < float("inf") and 0.0 < multiplier < float("inf")):
-                raise ValueError(f"variance event steps must ascend with positive multipliers: {self.steps}")
-            edge = end
+        check_steps(self.steps)
         if not self.steps or not 0.0 <= self.decay_min < float("inf"):
             raise ValueError(f"variance event needs a step and a finite decay: {self}")
 
@@ -107,6 +116,8 @@ class ModelConstants:
     residual: ResidualFigures
     diurnal: Floats
     """Variance of each session minute relative to the day's mean, shape (390,), mean 1, read-only."""
+    half_day: Steps
+    """What a session of 210 minutes does to the curve `session_curve.shaped` gives it, minutes after the open."""
     events: Mapping[str, EventEffect]
     """By kind of release, as the release calendar names it."""
     provenance: Mapping[str, object]

@@ -20,6 +20,7 @@ from kalshi_daemon.calibration.constants import (
     ModelConstants,
     ResidualFigures,
     VarianceCoefficients,
+    check_steps,
     quadratic,
 )
 from kalshi_daemon.errors import ConfigurationError
@@ -75,6 +76,7 @@ class _Document(_Part):
     fitted_until: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
     variance: _Variance
     residual: _Residual
+    half_day: tuple[tuple[Minutes, Minutes, Positive], ...] = Field(max_length=100)
     events: dict[str, _Effect] = Field(max_length=100)
     diurnal: tuple[Positive, ...] = Field(min_length=SESSION_MINUTES, max_length=SESSION_MINUTES)
     provenance: dict[str, object]
@@ -113,6 +115,7 @@ def _constants(document: _Document) -> ModelConstants:
     for horizon in _HORIZONS_MIN:
         if quadratic(document.residual.log_freedom, log(horizon / HORIZON_UNIT_MIN)) < _LEAST_FREEDOM:
             raise ValueError(f"residual.log_freedom: no variance at {horizon:g} minutes")
+    check_steps(document.half_day)
     features = [document.variance.features[name] for name in FEATURES]
     residual = document.residual
     curve = np.array(document.diurnal)
@@ -126,6 +129,7 @@ def _constants(document: _Document) -> ModelConstants:
         ),
         residual=ResidualFigures(residual.location, residual.log_scale, residual.log_skew, residual.log_freedom),
         diurnal=_frozen(curve * (SESSION_MINUTES / float(curve.sum()))),
+        half_day=document.half_day,
         events={kind: EventEffect(effect.steps, effect.decay_min) for kind, effect in document.events.items()},
         provenance=document.provenance,
     )
@@ -149,6 +153,7 @@ def document_of(constants: ModelConstants) -> Mapping[str, object]:
             "log_skew": _rounded(residual.log_skew),
             "log_freedom": _rounded(residual.log_freedom),
         },
+        "half_day": [list(step) for step in constants.half_day],
         "events": {
             kind: {"steps": [list(step) for step in effect.steps], "decay_min": effect.decay_min}
             for kind, effect in constants.events.items()

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kalshi_daemon.calibration.constants import SESSION_MINUTES, EventEffect
+from kalshi_daemon.calibration.constants import SESSION_MINUTES, EventEffect, Steps
 from kalshi_daemon.calibration.constants_file import SHIPPED
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.units import MINUTE, Nanos
@@ -91,13 +91,17 @@ class SessionCurve:
         return self.until(end) - self.until(start)
 
 
-def curve_of(base: Floats, session: Session, events: Sequence[VarianceEvent] = ()) -> SessionCurve:
+def curve_of(
+    base: Floats, session: Session, events: Sequence[VarianceEvent] = (), half_day: Steps = SHIPPED.half_day
+) -> SessionCurve:
     """The curve of one session. `base` is the regular day's (390, mean 1). Raises ValueError for other lengths.
 
-    Overlapping events multiply.
+    `half_day`: what a short session is on top of its shape. Overlapping events multiply.
     """
     minutes = (session.close_ns - session.open_ns) // MINUTE
     rates = shaped(base, minutes)
+    if minutes < SESSION_MINUTES:
+        rates = rates * stepped(half_day, minutes)
     for event in events:
         offset = (session.open_ns - event.start_ns) / MINUTE
         excess = [event.mean_excess(offset + minute, offset + minute + 1.0) for minute in range(minutes)]
@@ -109,8 +113,8 @@ def curve_of(base: Floats, session: Session, events: Sequence[VarianceEvent] = (
 def shaped(base: Floats, minutes: int) -> Floats:
     """The regular curve fitted to a session of `minutes`: the morning as it is, the end effect moved to the new close.
 
-    The two parts are cross-faded over half an hour. Not measured on real half days (model.md section 4.4), which is why
-    the forecast is widened on them. Raises ValueError for a session longer than 390 or shorter than 90 minutes.
+    The two parts are cross-faded over half an hour. How much quieter than that half days are is measured apart
+    (`ModelConstants.half_day`). Raises ValueError for a session longer than 390 or shorter than 90 minutes.
     """
     if base.shape != (SESSION_MINUTES,):
         raise ValueError(f"diurnal curve has shape {base.shape}, not ({SESSION_MINUTES},)")
@@ -122,6 +126,14 @@ def shaped(base: Floats, minutes: int) -> Floats:
     weight = np.clip((np.arange(minutes) - fade_from + 0.5) / BLEND_MIN, 0.0, 1.0)
     blended: Floats = (1.0 - weight) * base[:minutes] + weight * base[SESSION_MINUTES - minutes :]
     return blended
+
+
+def stepped(steps: Steps, minutes: int) -> Floats:
+    """The multiplier of every minute, shape (minutes,); 1 outside the steps."""
+    found = np.ones(minutes)
+    for start, end, multiplier in steps:
+        found[round(start) : round(end)] = multiplier
+    return found
 
 
 def adapted(base: Floats, day_squares: Floats, eta: float = ADAPTATION_PER_DAY) -> Floats:

@@ -262,7 +262,7 @@ class RollingCalibration:
             self.monitor.next_session()
             self.watch.next_session()
         widening = self.settings.half_day_widening if session.half_day else 1.0
-        self.today = Today(session, curve_of(self.base, session, self._events(session)), self.base, widening)
+        self.today = Today(session, curve_of(self.base, session, self._events(session), self.constants.half_day), self.base, widening)
         self._misprints = 0
         self._view = None
 

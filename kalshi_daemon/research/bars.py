@@ -6,7 +6,8 @@ instant are refused: two instruments mixed into one series would score neither. 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Final
 
@@ -86,6 +87,15 @@ class Sample:
     cash: bool
     """The index itself, not a future or a fund that stands in for it."""
     bar_seconds: int
+    files: tuple[str, ...] = ()
+    """Names of the files it was read from."""
+
+    def until(self, last: date) -> "Sample":
+        """The days up to `last`, included. Raises ConfigurationError when there are none."""
+        days = tuple(day for day in self.days if day.session.day <= last.isoformat())
+        if not days:
+            raise ConfigurationError(f"until {last}", "no bars so early")
+        return replace(self, days=days)
 
 
 def read_sample(path: Path, index: Index) -> Sample:
@@ -110,7 +120,7 @@ def read_sample(path: Path, index: Index) -> Sample:
         days.append(Day(session, seconds, starts[part], *(column[part] for column in columns)))
     if not days:
         raise ConfigurationError(str(path), f"no bars of {index} inside a session")
-    return Sample(index, tuple(days), is_cash, seconds)
+    return Sample(index, tuple(days), is_cash, seconds, tuple(bars.path.name for bars in found))
 
 
 def _files(path: Path, index: Index) -> Sequence[Path]:

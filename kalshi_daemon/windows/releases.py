@@ -20,11 +20,19 @@ CPI: Final = "CPI"
 NFP: Final = "NFP"
 FOMC_STATEMENT: Final = "FOMC_STATEMENT"
 FOMC_PRESS: Final = "FOMC_PRESS"
+FOMC_MINUTES: Final = "FOMC_MINUTES"
+"""The minutes of the meeting three weeks before."""
 JOBLESS_CLAIMS: Final = "JOBLESS_CLAIMS"
 EXHAUSTED: Final = "calendar exhausted"
 
 _MORNING: Final = time(8, 30)
-_USUAL_TIME: Final = {CPI: _MORNING, NFP: _MORNING, FOMC_STATEMENT: time(14, 0), FOMC_PRESS: time(14, 30)}
+_USUAL_TIME: Final = {
+    CPI: _MORNING,
+    NFP: _MORNING,
+    FOMC_STATEMENT: time(14, 0),
+    FOMC_PRESS: time(14, 30),
+    FOMC_MINUTES: time(14, 0),
+}
 _REGULAR_OPEN: Final = time(9, 30)
 _THURSDAY: Final = 3
 
@@ -56,12 +64,32 @@ _FOMC: Final = (
     "2026-01-28 2026-03-18 2026-04-29 2026-06-17 2026-07-29 2026-09-16 2026-10-28 2026-12-09 2027-01-27 2027-03-17 "
     "2027-04-28 2027-06-09 2027-07-28 2027-09-15 2027-10-27 2027-12-08"
 )
-_SHIPPED: Final = {CPI: _CPI, NFP: _NFP, FOMC_STATEMENT: _FOMC, FOMC_PRESS: _FOMC}
+_MINUTES_AFTER: Final = timedelta(days=21)
+_MINUTES_MOVED: Final = {
+    "2019-12-11": "2020-01-03",
+    "2020-11-05": "2020-11-25",
+    "2024-11-07": "2024-11-26",
+    "2025-12-10": "2025-12-30",
+}
+"""By statement: minutes that came on another day, three weeks later being a holiday."""
+
+
+def minutes_day(statement: str) -> str:
+    """The day on which the minutes of the meeting with this statement are released; dates as YYYY-MM-DD."""
+    moved = _MINUTES_MOVED.get(statement)
+    return (date.fromisoformat(statement) + _MINUTES_AFTER).isoformat() if moved is None else moved
+
+
+_LAST_BEFORE: Final = "2020-12-16"
+"""The meeting whose minutes are the first ones of the figures above."""
+_FOMC_MINUTES: Final = " ".join(minutes_day(day) for day in (_LAST_BEFORE, *_FOMC.split()))
+_SHIPPED: Final = {CPI: _CPI, NFP: _NFP, FOMC_STATEMENT: _FOMC, FOMC_PRESS: _FOMC, FOMC_MINUTES: _FOMC_MINUTES}
 SHIPPED_COMPLETE_UNTIL: Final[Mapping[str, date]] = {
     CPI: date(2026, 12, 31),
     NFP: date(2026, 12, 31),
     FOMC_STATEMENT: date(2027, 12, 31),
     FOMC_PRESS: date(2027, 12, 31),
+    FOMC_MINUTES: date(2027, 12, 31),
 }
 SHIPPED_FROM: Final = date(2021, 1, 1)
 

@@ -81,7 +81,7 @@ def test_beyond_the_table_the_answer_is_a_release_named_exhausted_never_none():
     new_year = eastern_ns(date(2028, 1, 3), time(12))
     near = CALENDAR.release_near(new_year, BEFORE, AFTER)
     assert near is not None
-    assert near.event == "calendar exhausted: FOMC_STATEMENT, FOMC_PRESS"
+    assert near.event == "calendar exhausted: FOMC_STATEMENT, FOMC_PRESS, FOMC_MINUTES"
     assert near.at_ns == new_year
     before = CALENDAR.release_near(eastern_ns(date(2020, 6, 1), time(12)), BEFORE, AFTER)
     assert before is not None
@@ -134,6 +134,12 @@ def test_release_near_agrees_with_a_plain_search(now, before, after):
         assert abs(found.at_ns - now) == min(abs(one.at_ns - now) for one in near)
 
 
+def test_minutes_come_three_weeks_after_the_statement_unless_that_is_a_holiday():
+    found = {one.day for one in shipped_releases() if one.event == "FOMC_MINUTES"}
+    assert {"2021-01-06", "2025-01-08", "2024-11-26", "2025-12-30", "2026-12-30"} <= found
+    assert not {"2024-11-28", "2025-12-31"} & found
+
+
 def test_shipped_figures_are_weekdays_and_fomc_days_have_both_parts():
     statements = {one.day for one in shipped_releases() if one.event == "FOMC_STATEMENT"}
     assert statements == {one.day for one in shipped_releases() if one.event == "FOMC_PRESS"}
@@ -153,5 +159,5 @@ def test_shipped_figures_agree_with_the_collected_table():
         collected = {
             (row["event"], Nanos(int(row["ts_utc"]) * SECOND)) for row in csv.DictReader(file) if row["event"] in kinds
         }
-    shipped = {(one.event, one.at_ns) for one in shipped_releases() if one.day < "2027"}
+    shipped = {(one.event, one.at_ns) for one in shipped_releases() if one.day < "2027" and one.event in kinds}
     assert shipped == collected
