@@ -8,8 +8,9 @@ SEEDS ?= 25
 FIRST_SEED ?= 1
 WORKERS ?= 2
 MUTANTS ?=
+KILLS ?= 200
 
-.PHONY: help setup run test simulate service-test mutants lint fmt cover bench unit-check docker-check clean
+.PHONY: help setup run test simulate kills service-test mutants lint fmt cover bench unit-check docker-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +33,9 @@ cover: setup ## the test suite with coverage of the pure rooms held at 95 %
 simulate: setup ## seeds of the whole daemon under faults and crashes, replayable (SEEDS=1000 FIRST_SEED=1)
 	@$(BIN)/python -m tests.simulation --seeds $(SEEDS) --first-seed $(FIRST_SEED) --workers $(WORKERS)
 
+kills: setup ## SIGKILL real daemons at random moments, judged by the exchange's record (KILLS=200 KILL_ARGS="--first-seed 9")
+	@$(BIN)/python -m tests.kills --kills $(KILLS) $(KILL_ARGS)
+
 lint: setup ## ruff, mypy --strict, import-linter, file and function sizes, shell scripts, unit and Dockerfile
 	@$(BIN)/ruff check -q .
 	@$(BIN)/ruff format -q --check .
@@ -51,7 +55,7 @@ fmt: setup ## format the code
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
 
 bench: setup ## benchmarks, as ratios measured side by side
-	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python $$file; done
+	@for file in benchmarks/bench_*.py; do echo "== $$file"; $(BIN)/python -m benchmarks.$$(basename $$file .py); done
 
 docker-check: setup
 	@$(BIN)/hadolint Dockerfile
