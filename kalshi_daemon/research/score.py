@@ -6,7 +6,7 @@ from the bars afterwards. A day's later bars cannot reach an earlier law: there 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from math import log
@@ -98,6 +98,10 @@ class Mark:
     target_ns: Nanos
 
 
+def _unseen(_day: Day, _mark: Mark, _law: PredictiveLaw) -> None:
+    """Nobody looks on."""
+
+
 def score(
     sample: Sample,
     first: date,
@@ -158,12 +162,17 @@ def walk(
     settings: CalibrationSettings | None = None,
     constants: ModelConstants = SHIPPED,
     cold: bool = False,
+    model: RollingCalibration | None = None,
+    seen: Callable[[Day, Mark, PredictiveLaw], None] = _unseen,
 ) -> Mapping[Key, Record]:
-    """Feed the days in order, warm-up included, and score every forecast of the days from `first` on."""
+    """Feed the days in order, warm-up included, and score every forecast of the days from `first` on.
+
+    model: the one to feed, to be looked at afterwards; a new one otherwise. seen: told every law that is scored.
+    """
     names = [day.session.day for day in sample.days]
     begin = next((row for row, name in enumerate(names) if name >= first.isoformat()), len(names))
     records: dict[Key, Record] = defaultdict(Record)
-    model = model_of(sample, settings, constants)
+    model = model_of(sample, settings, constants) if model is None else model
     for row in range(begin if cold else max(0, begin - WARM_UP_SESSIONS), len(names)):
         day = sample.days[row]
         if names[row] > last.isoformat():
@@ -173,6 +182,7 @@ def walk(
         marks = marks_of(day) if row >= begin and not day.session.half_day else ()
         for mark, law in forecasts(model, day, marks):
             _keep(records[mark.key], row, mark, law, day)
+            seen(day, mark, law)
     return records
 
 
