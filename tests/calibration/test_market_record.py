@@ -97,7 +97,8 @@ def test_nothing_is_scored_before_every_contract_is_determined_and_waiting_ends(
     record = MarketRecord()
     record.note(seen())
     assert record.resolve(markets("yes", "no"), Nanos(TARGET - 1)) == 0
-    for partial in (markets("yes", ""), markets("yes"), {}):
+    unfinished: tuple[dict, ...] = (markets("yes", ""), markets("yes"), {})
+    for partial in unfinished:
         assert record.resolve(partial, Nanos(TARGET + HOUR)) == 0
     assert len(record.pending) == 1
     assert record.resolve({}, Nanos(TARGET + PATIENCE + 1)) == 0
