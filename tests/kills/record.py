@@ -90,7 +90,7 @@ def _book(connection: sqlite3.Connection) -> Book:
     for name, at, status in connection.execute("SELECT client_order_id, at_ns, status FROM order_events ORDER BY seq"):
         steps.setdefault(name, []).append((at, Status(status)))
     rows = connection.execute("SELECT client_order_id, profile, market_ticker, side FROM orders")
-    orders = {row[0]: Entry(*row, steps=tuple(steps[row[0]])) for row in rows}
+    orders = {row[0]: Entry(row[0], row[1], row[2], row[3], tuple(steps[row[0]])) for row in rows}
     fills = connection.execute("SELECT trade_id, order_id, side, price, count FROM fills")
     return Book(orders, {row[0]: tuple(row[1:]) for row in fills})
 
