@@ -167,7 +167,8 @@ class _Builder:
             clock,
             settings,
             listing_changed=scheduler.listing_changed,
-            heard=lambda: stream.heard_ns,
+            repeated=lambda: stream.repeated,
+            on_report=artifacts.monitor,
         )
         journal, orders = self._orders(rest, artifacts)
         chain = build_chain(settings, session_of=sessions.session_of, release_near=macro_calendar.release_near)
@@ -240,6 +241,7 @@ class _Builder:
             profiles=tuple(profile.name for profile in profiles_of(settings)),
             renew_allowed=self._board.renewal_allowed,
             closed_guard=self._board.closed_guard,
+            on_crossed=self._board.on_crossed,
         )
         return journal, orders
 
@@ -325,6 +327,11 @@ class _Board:
     def closed_guard(self, quote: Quote) -> str:
         """What forbids placing this quote now; without anybody to ask, everything does."""
         return "trader" if self._trader is None else self._trader.closed_guard(quote)
+
+    def on_crossed(self, market_ticker: str) -> None:
+        """The exchange would not rest an order of ours there."""
+        if self._monitor is not None:
+            self._monitor.on_post_only_reject(market_ticker)
 
     def renewal_allowed(self, order: Order) -> bool:
         """A lease is renewed only while every guard that could pull the order is open."""

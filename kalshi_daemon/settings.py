@@ -53,6 +53,10 @@ class KalshiSettings(Section):
     status_poll_s: float = Field(15.0, ge=1.0)
     fee_poll_s: float = Field(1_800.0, ge=10.0)
     discovery_poll_s: float = Field(120.0, ge=5.0)
+    book_silence_s: float = Field(20.0, ge=1.0)
+    """A market of which nothing came for this long is asked for a snapshot."""
+    witness_every_s: float = Field(10.0, ge=1.0)
+    """How often one book is compared with the exchange's own over REST."""
 
 
 class IndexFeedSettings(Section):
@@ -178,7 +182,9 @@ class GuardSettings(Section):
     clock_skew_most_ms: int = Field(1_500, ge=50)
     calibration_age_most_s: float = Field(90.0, ge=1.0)
     book_age_most_s: float = Field(60.0, ge=1.0)
-    """Oldest stream life (any frame of the book's subscription) a book may have."""
+    """Oldest frame of its own (a change or a snapshot, not a ping) a book may have."""
+    book_lag_most_ms: int = Field(2_000, ge=100)
+    """How late a book's last frame may have come, by the venue's stamp."""
     exchange_status_age_most_s: float = Field(60.0, ge=1.0)
     fee_age_most_s: float = Field(7_200.0, ge=10.0)
     balance_age_most_s: float = Field(180.0, ge=1.0)

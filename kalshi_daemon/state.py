@@ -53,6 +53,38 @@ class ClockSkew:
 
 
 @dataclass(slots=True)
+class StreamHealth:
+    """What was caught of streams that lie (docs/order-safety.md). Counts since the start of the process."""
+
+    gaps: int = 0
+    """Holes in the numbers of a subscription."""
+    repeated: int = 0
+    """Frames dropped because their number had passed: sent twice, or out of order."""
+    books_voided: int = 0
+    """By a gap, a level below zero or a lasting cross."""
+    deltas_dropped: int = 0
+    """Of books that were waiting for a snapshot."""
+    markets_silent: int = 0
+    """Books given up because nothing of their market came, not even the snapshot we asked for."""
+    lag_most_ns: Nanos = Nanos(0)
+    """The latest frame of the last minute, by the venue's stamp."""
+    markets_lagging: int = 0
+    """Books that a late frame speaks against now."""
+    snapshots_disagreed: int = 0
+    """Snapshots of a book in sync that were not equal to it: changes had been lost without a gap."""
+    post_only_rejects: int = 0
+    """Orders the exchange would not rest because they would have crossed a book we saw otherwise."""
+    witness_looks: int = 0
+    """Books compared with the exchange's own over REST."""
+    witness_suspicions: int = 0
+    """Looks that did not agree."""
+    witness_disagreements: int = 0
+    """Suspicions that a second look confirmed: resubscribed, closed until a look agrees."""
+    doubted: dict[str, str] = field(default_factory=dict)
+    """Market -> why its book is not quoted on although it is in sync."""
+
+
+@dataclass(slots=True)
 class VenueState:
     """What the venue lists and says about itself."""
 
@@ -67,6 +99,7 @@ class VenueState:
     books: dict[str, Book] = field(default_factory=dict)
     event_fee_override: dict[str, str] = field(default_factory=dict)
     stream_up: bool = False
+    streams: StreamHealth = field(default_factory=StreamHealth)
     listing_read_ns: dict[str, Nanos] = field(default_factory=dict)
     """By series: when its listing was last read in full."""
     listing_problem: dict[str, str] = field(default_factory=dict)

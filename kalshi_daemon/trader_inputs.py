@@ -82,8 +82,8 @@ def edge_lost(
     probabilities = forecast.probabilities(tuple(market.contract for _order, market in listed))
     for (order, market), probability in zip(listed, probabilities, strict=True):
         book = state.venue.books.get(order.market_ticker)
-        if book is None or not book.synced:
-            found.append((order, "stale_book"))
+        if book is None or not book.synced or book.doubt:
+            found.append((order, "doubtful_book" if book is not None and book.synced else "stale_book"))
             continue
         appraisal = appraise(
             market,

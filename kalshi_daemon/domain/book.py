@@ -7,10 +7,14 @@ class Book:
     """Bids and asks as price -> count, with the best of each side cached.
 
     An empty side is None, never a price. `synced` is False from a gap until the next snapshot; a book that is not
-    synced must not be quoted on. `event_ns` is the venue's stamp of the last change, `recv_ns` when we saw any frame.
+    synced must not be quoted on. `event_ns` is the venue's stamp of the last change, `recv_ns` when we saw a frame of
+    this very market, `lag_ns` how late that frame came. `doubt` says why a book is not to be believed although it is in
+    sync; "" when nothing speaks against it.
     """
 
-    __slots__ = ("_asks", "_best_ask", "_best_bid", "_bids", "event_ns", "market_ticker", "recv_ns", "synced")
+    __slots__ = (
+        "_asks", "_best_ask", "_best_bid", "_bids", "doubt", "event_ns", "lag_ns", "market_ticker", "recv_ns", "synced",
+    )  # fmt: skip
 
     def __init__(self, market_ticker: str) -> None:
         self.market_ticker = market_ticker
@@ -21,6 +25,8 @@ class Book:
         self.synced = False
         self.event_ns = Nanos(0)
         self.recv_ns = Nanos(0)
+        self.lag_ns = Nanos(0)
+        self.doubt = ""
 
     @property
     def best_bid(self) -> Price | None:
@@ -41,6 +47,11 @@ class Book:
     @property
     def two_sided(self) -> bool:
         return self._best_bid is not None and self._best_ask is not None
+
+    @property
+    def usable(self) -> bool:
+        """In sync, not crossed, and nothing speaks against it."""
+        return self.synced and not self.doubt and not self.crossed
 
     @property
     def crossed(self) -> bool:

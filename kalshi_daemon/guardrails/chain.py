@@ -165,7 +165,7 @@ def build_chain(settings: Settings, *, session_of: SessionLookup, release_near: 
         quote_guards=(
             MarketOpen(),
             OnGrid(),
-            BookSane(from_s(guards.book_age_most_s)),
+            BookSane(from_s(guards.book_age_most_s), from_ms(guards.book_lag_most_ms)),
             MakerOnly(),
             LotsPerQuote(guards.lots_per_quote_most),
             UniqueBins(),

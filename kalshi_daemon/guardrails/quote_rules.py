@@ -12,18 +12,20 @@ from kalshi_daemon.guardrails.guard import QuoteContext, answer, refuse
 from kalshi_daemon.ladder.fair import edge
 from kalshi_daemon.ladder.fees import maker_fee
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import CONTRACT, PRICE_ONE, Dollars, Nanos, Price, to_s
+from kalshi_daemon.units import CONTRACT, PRICE_ONE, Dollars, Nanos, Price, to_ms, to_s
 from kalshi_daemon.venue.books import own_excluded
 
 
 @dataclass(frozen=True, slots=True)
 class BookSane:
-    """Refuse unless the others' book is in sync, fresh and two-sided.
+    """Refuse unless the others' book is in sync, undoubted, timely, fresh and two-sided.
 
-    An empty side is no price: the predecessor read empty books as 0.50 and saw 50 cents of edge (defect 9).
+    An empty side is no price: the predecessor read empty books as 0.50 and saw 50 cents of edge (defect 9). A doubt is
+    what another witness said against it (docs/order-safety.md).
     """
 
     age_most: Nanos
+    lag_most: Nanos
     name: ClassVar[str] = "book_sanity"
     pulls: ClassVar[bool] = False
 
@@ -34,6 +36,10 @@ class BookSane:
             return refuse(self, None, limit, "s", note="no book")
         if not book.synced or book.crossed:
             return refuse(self, None, limit, "s", note="book out of sync" if not book.synced else "book is crossed")
+        if book.doubt:
+            return refuse(self, "doubtful", "undoubted", note=book.doubt)
+        if book.lag_ns > self.lag_most:
+            return refuse(self, to_ms(book.lag_ns), to_ms(self.lag_most), "ms", note="its last frame came late")
         view = own_excluded(book, state.live_orders())
         if not view.two_sided:
             sides = "empty" if view.best_bid is None and view.best_ask is None else "one-sided"

@@ -95,5 +95,9 @@ class StreamControl(Protocol):
         """Ask for fresh snapshots (get_snapshot) after a gap."""
         ...
 
+    def resubscribe(self, market_tickers: Sequence[str]) -> None:
+        """Take these markets out of the subscription and in again: a snapshot alone would not revive a dead one."""
+        ...
+
 
 Headers = Mapping[str, str]

@@ -143,7 +143,8 @@ class KalshiRest:
     async def orderbook(self, market_ticker: str) -> Json:
         """BIDS of both sides, NO levels in NO prices: `{"yes_dollars": [[price, count]], "no_dollars": [...]}`."""
         path = f"/markets/{_segment(market_ticker)}/orderbook"
-        return await self._inner(Request(Endpoint.ORDERBOOK, path), "orderbook_fp")
+        # Depth 0 is the whole book; what is meant by leaving it out is not documented.
+        return await self._inner(Request(Endpoint.ORDERBOOK, path, wire_query(depth=0)), "orderbook_fp")
 
     # --- writes -------------------------------------------------------------------------------------------------------
 

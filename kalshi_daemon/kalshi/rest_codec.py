@@ -20,6 +20,7 @@ from kalshi_daemon.units import (
     Dollars,
     Nanos,
     Price,
+    complement,
     format_count,
     format_price,
     parse_dollars,
@@ -284,3 +285,24 @@ def _ticker(value: Any) -> str:  # noqa: ANN401 - whatever a caller managed to p
     if not isinstance(value, str) or not value:
         raise MissingField("market_ticker", "request")
     return value
+
+
+def order_book(obj: Json) -> tuple[dict[Price, Count], dict[Price, Count]]:
+    """Bids and asks of a REST book on the YES scale: `yes_dollars` and `no_dollars`, bids both (kalshi.md 2.2).
+
+    NO levels are in NO prices here whatever the websocket was asked for. Raises MalformedData.
+    """
+    bids, nos = (_book_side(obj, key) for key in ("yes_dollars", "no_dollars"))
+    return bids, {complement(price): count for price, count in nos.items()}
+
+
+def _book_side(obj: Json, key: str) -> dict[Price, Count]:
+    levels: dict[Price, Count] = {}
+    for pair in fields.as_array(fields.need(obj, key, "orderbook"), f"orderbook.{key}"):
+        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(part, str) for part in pair):  # noqa: PLR2004 - a level is [price, count]
+            raise MalformedField(f"orderbook.{key}", pair, "a [price, count] pair of strings")
+        price, count = fields.book_price(pair[0]), fields.book_count(pair[1])
+        if count <= 0 or price in levels:
+            raise MalformedField(f"orderbook.{key}", pair, "each price once, with contracts")
+        levels[price] = count
+    return levels

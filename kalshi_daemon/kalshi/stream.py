@@ -93,6 +93,7 @@ class KalshiStream:
         self.heard_ns: Nanos | None = None
         """When anything at all last arrived on the current connection, pings included; None while there is none."""
         self.connections = 0
+        self._repeated = 0
 
     def want_books(self, market_tickers: Sequence[str]) -> None:
         """The full set of markets whose books should be streamed; kept over reconnects."""
@@ -106,6 +107,17 @@ class KalshiStream:
         if self._session is not None:
             self._session.need_snapshots(market_tickers)
         self._changed.set()
+
+    def resubscribe(self, market_tickers: Sequence[str]) -> None:
+        """Take these markets out of the subscription and in again; a new connection does so by itself."""
+        if self._session is not None:
+            self._session.renew(market_tickers)
+        self._changed.set()
+
+    @property
+    def repeated(self) -> int:
+        """Frames of all connections that were dropped because their number had passed."""
+        return self._repeated + (0 if self._session is None else self._session.dropped)
 
     async def run(self) -> Never:
         """Connect for ever. Raises AuthFailed after AUTH_TRIES refusals in a row; every other end is retried."""
@@ -159,6 +171,7 @@ class KalshiStream:
                 cause = await self._converse(socket, session)
             finally:
                 socket.on_bytes = None
+                self._repeated += session.dropped
                 self._session = None
                 self.heard_ns = None
                 self._sink(StreamDown(self._clock.now_ns(), cause))

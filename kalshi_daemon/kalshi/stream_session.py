@@ -81,6 +81,8 @@ class StreamSession:
         self._awaiting: dict[str, tuple[int, int]] = {}
         """Markets whose snapshot is due: since when, and how often it was asked for."""
         self._to_ask: set[str] = set()
+        self._renew: set[str] = set()
+        """Markets to be taken out and in again."""
         self._resubscribes = 0
         self._remake = False
         self._hold_until = 0
@@ -105,6 +107,10 @@ class StreamSession:
         self._to_ask.update(
             ticker for ticker in market_tickers if ticker in self._active and ticker not in self._awaiting
         )
+
+    def renew(self, market_tickers: Sequence[str]) -> None:
+        """Take markets out of the subscription and in again; those that are not streamed are skipped."""
+        self._renew.update(ticker for ticker in market_tickers if ticker in self._active)
 
     # --- what to send -------------------------------------------------------------------------------------------------
 
@@ -142,7 +148,8 @@ class StreamSession:
             return ws_codec.subscribe_books_command(command_id, target, use_yes_price=self._use_yes_price)
         if self._remake or not target:
             return ws_codec.unsubscribe_command(self._expect("unsubscribe", (), net_ns), self._sid)
-        if gone := sorted(self._active.difference(target)):
+        self._renew &= self._active
+        if gone := sorted(self._active.difference(target) | self._renew):
             command_id = self._expect("delete_markets", gone, net_ns)
             return ws_codec.update_command(command_id, self._sid, "delete_markets", gone)
         if new := [ticker for ticker in target if ticker not in self._active]:
@@ -331,6 +338,7 @@ class StreamSession:
         self._active.clear()
         self._awaiting.clear()
         self._to_ask.clear()
+        self._renew.clear()
 
     def _note(self, event: str, **values: object) -> None:
         self.notes.append(Note(event, values))

@@ -53,6 +53,8 @@ EVENTS_MOST: Final = 10_000
 START_WITHIN: Final = Nanos(30 * SECOND)
 START_PAUSE: Final = SECOND
 _EXPIRED: Final = "ExpiryCancel"
+_CROSSED: Final = "PostOnlyCrossCancel"
+"""The other way in which a post-only order is refused: taken, then cancelled (kalshi.md section 3)."""
 _Wanted = FillEvent | UserOrder | MarketLifecycle | OrderGroupUpdate | StreamUp | StreamDown
 _WANTED: Final = (FillEvent, UserOrder, MarketLifecycle, OrderGroupUpdate, StreamUp, StreamDown)
 
@@ -63,6 +65,10 @@ def _always(_order: Order) -> bool:
 
 def _none_closed(_quote: Quote) -> str:
     return ""
+
+
+def _nobody(_market_ticker: str) -> None:
+    """Nobody listens."""
 
 
 class OrderManager:
@@ -85,7 +91,9 @@ class OrderManager:
         profiles: Sequence[str] = PROFILE_NAMES,
         renew_allowed: Callable[[Order], bool] = _always,
         closed_guard: Callable[[Quote], str] = _none_closed,
+        on_crossed: Callable[[str], None] = _nobody,
     ) -> None:
+        """`on_crossed(market_ticker)`: the exchange would not rest an order of ours because it would have crossed."""
         self._state = state
         self._clock = clock
         self._whole_account = settings.scope == "account"
@@ -94,6 +102,7 @@ class OrderManager:
         self._asker = Asker(self._desk, api, settings)
         self._groups = Groups(self._desk, api, settings, profiles)
         self._placer = Placer(self._desk, api, settings, ids, self._groups, closed_guard)
+        self._placer.on_crossed = self._on_crossed = on_crossed
         self._canceller = Canceller(self._desk, api, settings, self._asker, self._placer)
         self._settler = Settler(self._desk, self._books, api)
         self._reconciler = Reconciler(
@@ -286,6 +295,8 @@ class OrderManager:
                 log.warning("orders.stranger", order_id=event.order_id, client_order_id=event.client_order_id)
                 self._look_soon()
             return
+        if event.reason == _CROSSED and order.status.live:
+            self._on_crossed(event.market_ticker)
         self._desk.apply(order.client_order_id, _report_of(event), _facts_of(event))
 
 

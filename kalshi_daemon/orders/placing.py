@@ -13,7 +13,7 @@ import structlog
 
 from kalshi_daemon.domain.order import NewOrder, Order, Status
 from kalshi_daemon.domain.quote import Quote
-from kalshi_daemon.errors import IllegalTransition, OrderOutcomeUnknown, VenueError
+from kalshi_daemon.errors import IllegalTransition, OrderOutcomeUnknown, PostOnlyCross, VenueError
 from kalshi_daemon.events import CreateAck
 from kalshi_daemon.kalshi.api import OrderApi
 from kalshi_daemon.orders.ambiguity import Meaning, Operation, reject_reason, rule
@@ -54,6 +54,8 @@ class Placer:
         self._lock = asyncio.Lock()
         self.events_closed: dict[str, str] = {}
         """Event -> why nothing is placed in it while it is being cleared."""
+        self.on_crossed: Callable[[str], None] = _nobody
+        """Called with the market of an order that would have crossed: its book is not the one we see."""
         self.blackout_until = Nanos(0)
         """After a cancel-all the venue may cancel new orders for a minute (kalshi.md 2.3)."""
 
@@ -163,6 +165,8 @@ class Placer:
         for order, result in zip(orders, results, strict=True):
             if isinstance(result, Exception):
                 self._groups.on_refused(order, result)
+            if isinstance(result, PostOnlyCross):
+                self.on_crossed(order.market_ticker)
         if bugs:
             raise bugs[0]
 
@@ -197,6 +201,10 @@ class Placer:
         else:
             known = isinstance(result, VenueError)
             log.warning("orders.refused", **facts, reason=order.reason, detail=str(result), venue=known)
+
+
+def _nobody(_market_ticker: str) -> None:
+    """Nobody listens yet."""
 
 
 def new_order(order: Order) -> NewOrder:

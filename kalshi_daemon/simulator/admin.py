@@ -118,13 +118,14 @@ def apply_faults(exchange: Exchange, faults: Faults, hub: StreamHub, wish: Json)
     inject: {operation, when, manner, status, code, times, hang_s, lacks} or a list of them; clear: true;
     drop_streams: true; skip_seq: {channel, count}; series_fees: {series_ticker, fee_type, multiplier, in_s};
     deactivate / activate: [tickers]; hold_settlement: {event_ticker, for_s};
-    stream: {muted: [channels], lag_s, duplicates, swaps} (pairs); races: {crossings, takes, part} still to be lost.
+    stream: {muted: [channels], withheld: [tickers], lag_s, duplicates, swaps} (pairs);
+    races: {crossings, takes, part} still to be lost.
     """
     done: Json = {}
     if wish.get("clear"):
         faults.injections.clear()
         faults.refuse_cancels, faults.refuse_streams = False, 0
-        _bend_stream(faults, {"muted": [], "lag_s": 0, "duplicates": 0, "swaps": 0})
+        _bend_stream(faults, {"muted": [], "withheld": [], "lag_s": 0, "duplicates": 0, "swaps": 0})
     _bend_stream(faults, wish.get("stream", {}))
     faults.refuse_cancels = bool(wish.get("refuse_cancels", faults.refuse_cancels))
     faults.refuse_streams = int(wish.get("refuse_streams", faults.refuse_streams))
@@ -165,6 +166,7 @@ def _injection(wanted: Json) -> Injection:
 def _bend_stream(faults: Faults, wanted: Json) -> None:
     stream = faults.stream
     stream.muted = frozenset(str(channel) for channel in wanted.get("muted", stream.muted))
+    stream.withheld = frozenset(str(ticker) for ticker in wanted.get("withheld", stream.withheld))
     stream.lag_s = float(wanted.get("lag_s", stream.lag_s))
     stream.duplicates = int(wanted.get("duplicates", stream.duplicates))
     stream.swaps = int(wanted.get("swaps", stream.swaps))

@@ -54,6 +54,8 @@ class StreamFaults:
 
     muted: frozenset[str] = frozenset()
     """Channels whose frames are lost; their numbers are used up, so the first frame afterwards shows a gap."""
+    withheld: frozenset[str] = frozenset()
+    """Markets whose book frames are lost without using up numbers: no gap ever shows it."""
     lag_s: float = 0.0
     """Real seconds by which every frame comes late, in order."""
     duplicates: int = 0

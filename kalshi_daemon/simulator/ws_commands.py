@@ -32,11 +32,21 @@ class CommandError(Exception):
 class CommandDesk:
     """One connection's subscriptions. Sids count from 1 per connection."""
 
-    def __init__(self, exchange: Exchange, board: Switchboard, outbox: Outbox, *, keep_empty_sides: bool) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        board: Switchboard,
+        outbox: Outbox,
+        *,
+        keep_empty_sides: bool,
+        withholds: Callable[[str], bool] = lambda _ticker: False,
+    ) -> None:
+        """`withholds`: whether the next book frame of a market is lost (a fault)."""
         self._exchange = exchange
         self._board = board
         self._outbox = outbox
         self._keep_empty_sides = keep_empty_sides
+        self._withholds = withholds
         self._last_sid = 0
         self.subscriptions: dict[int, Subscription] = {}
 
@@ -128,6 +138,8 @@ class CommandDesk:
     def _snapshots(self, subscription: Subscription, tickers: list[str], command_id: int | None) -> None:
         now_ms = self._exchange.now() // MILLISECOND
         for ticker in tickers:
+            if self._withholds(ticker):
+                continue
             market = self._exchange.catalogue.markets[ticker]
             msg = snapshot_msg(market, yes_prices=subscription.yes_prices, keep_empty=self._keep_empty_sides)
             subscription.send("orderbook_snapshot", msg, now_ms, command_id)

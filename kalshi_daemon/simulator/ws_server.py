@@ -197,7 +197,13 @@ class StreamHub:
         if transport is None:
             return socket
         connection = Connection(found, transport, asyncio.get_running_loop(), self._faults.stream)
-        desk = CommandDesk(self._exchange, self.board, connection, keep_empty_sides=self._keep_empty_sides)
+        desk = CommandDesk(
+            self._exchange,
+            self.board,
+            connection,
+            keep_empty_sides=self._keep_empty_sides,
+            withholds=self._withholds,
+        )
         connection.desk = desk
         self.connections.add(connection)
         asyncio.get_running_loop().call_later(self._ping_every_s, self._beat, connection)
@@ -239,7 +245,7 @@ class StreamHub:
         if self.board.of("ticker"):
             self._ticker_soon(market)
         subscriptions = self.board.books(market.spec.ticker)
-        if subscriptions is None:
+        if subscriptions is None or self._withholds(market.spec.ticker):
             return
         sending_ms = now_ns // MILLISECOND
         owner = cause.account.name if cause.client_order_id else None
@@ -253,6 +259,12 @@ class StreamHub:
                     market, side, price, delta, now_ns, yes_prices=key[0], client_id=client_id
                 )
             subscription.send("orderbook_delta", msg, sending_ms)
+
+    def _withholds(self, ticker: str) -> bool:
+        """Whether this market's next frame is lost on its way, number and all."""
+        stream = self._faults.stream
+        stream.affected += ticker in stream.withheld
+        return ticker in stream.withheld
 
     def traded(self, market: SimMarket, trade: TradeRecord) -> None:
         self._publish("trade", "trade", trade.ticker, lambda: trade_msg(trade), trade.at_ns)

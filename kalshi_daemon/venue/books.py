@@ -8,32 +8,51 @@ cross that is still there at the next stamp is wrong. A book is never quoted on 
 Whoever calls `apply` or `overdue` must ask for snapshots of the tickers they return.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from kalshi_daemon.domain.book import Book
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.events import BookDelta, BookSnapshot, SequenceGap, StreamDown
-from kalshi_daemon.units import SECOND, Count, Nanos, Price
+from kalshi_daemon.units import SECOND, Count, Nanos, Price, format_count, format_price
 
 CROSS_MOST: Final = SECOND
 """A cross may last this long by our receipt when no later stamp decides sooner."""
 
 BookEvent = BookSnapshot | BookDelta | SequenceGap | StreamDown
+Levels = Mapping[Price, Count]
+_SHOWN: Final = 3
+
+
+@dataclass(slots=True)
+class Changes:
+    """What happened to a book while somebody watched it."""
+
+    levels: set[tuple[Side, Price]] = field(default_factory=set)
+    """Levels that changed. Bounded by the prices of the market's grid."""
+    broken: bool = False
+    """It was voided or replaced as a whole."""
 
 
 class BookKeeper:
     """Applies stream events to the books it was given. Only tickers that have a Book are followed."""
 
-    def __init__(self, books: dict[str, Book]) -> None:
+    def __init__(
+        self, books: dict[str, Book], *, on_difference: Callable[[str, str], None] = lambda _ticker, _text: None
+    ) -> None:
+        """`on_difference(ticker, text)`: a snapshot of a book in sync was not equal to it."""
         self._books = books
+        self._on_difference = on_difference
         self._sid_of: dict[str, int] = {}
         self._crossed: dict[str, tuple[Nanos | None, Nanos]] = {}
         """Books crossed just now: the venue's stamp and our receipt of the delta that did it."""
-        self.sid_recv_ns: dict[int, Nanos] = {}
-        """When each subscription last gave a sign of life: any of its frames, or a ping of its connection."""
+        self._watched: dict[str, Changes] = {}
+        self.clock_ahead_ns = 0
+        """Our clock minus the venue's: taken out of every lag."""
+        self.lag_most_ns = Nanos(0)
+        """The latest delta since somebody last set this to zero."""
         self.dropped = 0
         """Deltas not applied: their book was waiting for a snapshot, or is not followed."""
         self.voided = 0
@@ -57,15 +76,18 @@ class BookKeeper:
         late = [ticker for ticker, (_, recv_ns) in self._crossed.items() if now_ns - recv_ns > CROSS_MOST]
         return tuple(ticker for late_one in sorted(late) for ticker in self._void(self._books[late_one]))
 
-    def ping(self, recv_ns: Nanos) -> None:
-        """A sign of life of the connection counts for every subscription on it."""
-        for sid, known_ns in self.sid_recv_ns.items():
-            self.sid_recv_ns[sid] = max(known_ns, recv_ns)
+    def watch(self, market_ticker: str) -> Changes:
+        """Note every change of this book from now on; `unwatch` ends it. One watch per market."""
+        return self._watched.setdefault(market_ticker, Changes())
 
-    def alive_ns(self, market_ticker: str) -> Nanos | None:
-        """The last sign of life of this book's subscription; None before its first snapshot."""
-        sid = self._sid_of.get(market_ticker)
-        return None if sid is None else self.sid_recv_ns.get(sid)
+    def unwatch(self, market_ticker: str) -> None:
+        self._watched.pop(market_ticker, None)
+
+    def void(self, market_ticker: str) -> None:
+        """Believe this book no longer, until its next snapshot."""
+        book = self._books.get(market_ticker)
+        if book is not None and book.synced:
+            self._void(book)
 
     def forget(self, market_tickers: Iterable[str]) -> None:
         """Drop books that are no longer followed."""
@@ -73,28 +95,33 @@ class BookKeeper:
             self._books.pop(ticker, None)
             self._sid_of.pop(ticker, None)
             self._crossed.pop(ticker, None)
+            self._break_watch(ticker)
 
     def void_all(self) -> None:
         """The connection is gone: no book may be believed, and its sids mean nothing any more."""
         for book in self._books.values():
             book.synced = False
+            self._break_watch(book.market_ticker)
         self._sid_of.clear()
         self._crossed.clear()
-        self.sid_recv_ns.clear()
 
     def _snapshot(self, event: BookSnapshot) -> tuple[str, ...]:
-        self.sid_recv_ns[event.sid] = event.recv_ns
         book = self._books.get(event.market_ticker)
         if book is None:
             return ()
         self._sid_of[event.market_ticker] = event.sid
+        # One subscription, one order: between this frame and the one before it the book cannot have changed.
+        same = book.synced and not (text := _difference(book, dict(event.bids), dict(event.asks)))
+        if book.synced and not book.crossed and not same:
+            self._on_difference(event.market_ticker, text)
+        if not same:
+            self._break_watch(event.market_ticker)
         # A snapshot carries no stamp of the venue: our receipt is the latest the book can be of.
         book.replace(dict(event.bids), dict(event.asks), event.recv_ns, event.recv_ns)
         self._crossed.pop(event.market_ticker, None)
         return self._void(book) if book.crossed else ()
 
     def _delta(self, event: BookDelta) -> tuple[str, ...]:
-        self.sid_recv_ns[event.sid] = event.recv_ns
         book = self._books.get(event.market_ticker)
         if book is None or not book.synced:
             self.dropped += 1
@@ -102,7 +129,13 @@ class BookKeeper:
         crossed = self._crossed.get(event.market_ticker)
         if crossed is not None and _later(event, *crossed):
             return self._void(book)
-        event_ns = book.event_ns if event.event_ns is None else event.event_ns
+        event_ns = book.event_ns
+        if event.event_ns is not None:
+            event_ns = event.event_ns
+            book.lag_ns = Nanos(max(0, event.recv_ns - self.clock_ahead_ns - event_ns))
+            self.lag_most_ns = max(self.lag_most_ns, book.lag_ns)
+        if event.market_ticker in self._watched:
+            self._watched[event.market_ticker].levels.add((event.side, event.price))
         change = book.change_bid if event.side is Side.BID else book.change_ask
         if not change(event.price, event.delta, event_ns, event.recv_ns):
             return self._void(book)
@@ -114,7 +147,6 @@ class BookKeeper:
         return ()
 
     def _gap(self, event: SequenceGap) -> tuple[str, ...]:
-        self.sid_recv_ns[event.sid] = event.recv_ns
         lost = sorted(ticker for ticker, sid in self._sid_of.items() if sid == event.sid and ticker in self._books)
         for ticker in lost:
             self._void(self._books[ticker])
@@ -123,8 +155,25 @@ class BookKeeper:
     def _void(self, book: Book) -> tuple[str, ...]:
         book.synced = False
         self._crossed.pop(book.market_ticker, None)
+        self._break_watch(book.market_ticker)
         self.voided += 1
         return (book.market_ticker,)
+
+    def _break_watch(self, market_ticker: str) -> None:
+        if market_ticker in self._watched:
+            self._watched[market_ticker].broken = True
+
+
+def _difference(book: Book, bids: Levels, asks: Levels) -> str:
+    """What a snapshot shows otherwise than the book, in words; "" when they are equal."""
+    found = [
+        f"{side.value} {format_price(price)}: book {format_count(ours.get(price, Count(0)))}, "
+        f"snapshot {format_count(theirs.get(price, Count(0)))}"
+        for side, ours, theirs in ((Side.BID, book.bids, bids), (Side.ASK, book.asks, asks))
+        for price in sorted({*ours, *theirs})
+        if ours.get(price, 0) != theirs.get(price, 0)
+    ]
+    return "; ".join(found[:_SHOWN])
 
 
 def _later(event: BookDelta, stamp_ns: Nanos | None, recv_ns: Nanos) -> bool:
@@ -139,7 +188,8 @@ class BookView:
     """The top of a book without our own resting quotes, beside the top of the full book.
 
     Missing sides are None. `best_*` and `*_size` leave our own orders out (what the others offer); `full_*` is the book
-    as the venue matches it (what an order of ours would trade with). `synced` is False for a crossed book too.
+    as the venue matches it (what an order of ours would trade with). `synced` is False for a crossed or doubted book
+    too.
     """
 
     market_ticker: str
@@ -187,7 +237,7 @@ def own_excluded(book: Book, own_orders: Sequence[Order]) -> BookView:
     best_ask, ask_size = _best_of_others(book.asks, own_asks, book.best_ask, highest=False)
     return BookView(
         market_ticker=book.market_ticker,
-        synced=book.synced and not book.crossed,
+        synced=book.usable,
         recv_ns=book.recv_ns,
         best_bid=best_bid,
         bid_size=bid_size,

@@ -2,18 +2,18 @@
 
 Polls the exchange status, the series' fees and the listing; folds book, lifecycle and fee events; decides which books
 are streamed. A read that fails is repeated with back-off and nothing is refreshed meanwhile, so that the age guards of
-what it would have refreshed close by themselves. Books come from the stream only: no market is polled for its book.
+what it would have refreshed close by themselves. Books come from the stream only; what REST says of one is a second
+opinion (`witness`) and never becomes the book.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
 from kalshi_daemon.clock import Clock
-from kalshi_daemon.domain.book import Book
 from kalshi_daemon.domain.index import SERIES, Series
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.errors import ConfigurationError, MalformedData, VenueError, VenueRejected
@@ -30,17 +30,16 @@ from kalshi_daemon.events import (
 from kalshi_daemon.kalshi.api import MarketDataApi, StreamControl
 from kalshi_daemon.settings import Settings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import Nanos, from_s, parse_level
-from kalshi_daemon.venue.books import BookKeeper
+from kalshi_daemon.units import MINUTE, Nanos, from_ms, from_s, parse_level
+from kalshi_daemon.venue.care import BookCare, stream_monitor
 from kalshi_daemon.venue.discovery import describe_fees, parse_fee_schedule
 from kalshi_daemon.venue.interest import near_by_distance, near_by_probability, wants_books
 from kalshi_daemon.venue.listing import EventRecord, Listing
+from kalshi_daemon.venue.witness import Witness
 
 UPKEEP_EVERY: Final = from_s(5.0)
-SNAPSHOT_PATIENCE: Final = from_s(5.0)
-"""A book may wait this long for a snapshot before it is asked for (again)."""
-SNAPSHOTS_MOST: Final = 100
-"""Snapshots asked for at a time; the rest wait for the next upkeep."""
+REPORT_EVERY: Final = MINUTE
+"""How often the figures of the streams are logged and written down."""
 BACKOFF_FIRST: Final = from_s(1.0)
 BACKOFF_DOUBLINGS_MOST: Final = 4
 LISTING_PAUSE: Final = from_s(1.0)
@@ -77,11 +76,13 @@ class VenueMonitor:
         settings: Settings,
         *,
         listing_changed: Callable[[], None],
-        heard: Callable[[], Nanos | None] = lambda: None,
+        repeated: Callable[[], int] = lambda: 0,
+        on_report: Callable[[dict[str, Any]], None] = lambda _document: None,
     ) -> None:
-        """`heard`: when anything at all, pings included, last arrived on the stream's connection; None while down.
+        """`listing_changed` is called after every change of listed events, markets or their problems.
 
-        `listing_changed` is called after every change of listed events, markets or their problems.
+        `repeated`: how many frames the stream has dropped because their number had passed. `on_report` gets the
+        monitor document of the streams once in REPORT_EVERY.
         """
         self._state = state
         self._api = api
@@ -90,11 +91,19 @@ class VenueMonitor:
         self._settings = settings.kalshi
         self._series = enabled_series(settings)
         self._listing_changed = listing_changed
-        self._heard = heard
         self._poll_ns = from_s(settings.kalshi.discovery_poll_s)
         self._listing = Listing(state.venue, self._series, self._poll_ns)
-        self._keeper = BookKeeper(state.venue.books)
-        self._asked_ns: dict[str, Nanos] = {}
+        self._care = BookCare(
+            state,
+            stream,
+            clock,
+            silence=from_s(settings.kalshi.book_silence_s),
+            lag_most=from_ms(settings.guards.book_lag_most_ms),
+            repeated=repeated,
+        )
+        self._witness = Witness(state, api, self._care, clock)
+        self._on_report = on_report
+        self._reported_ns = clock.now_ns()
         self._unread: set[str] = set(self._series)
         self._unread_event = asyncio.Event()
         self._unread_event.set()
@@ -104,24 +113,15 @@ class VenueMonitor:
     def on_event(self, event: VenueEvent) -> None:
         """Fold one stream event. Sync and quick; events of other rooms are ignored."""
         match event:
-            case BookDelta() | BookSnapshot():
-                lost = self._keeper.apply(event)
-                if lost:
-                    self._ask(lost, event.recv_ns)
-            case SequenceGap():
-                # The stream asks for these snapshots itself; the upkeep asks again for those that never come.
-                lost = self._keeper.apply(event)
-                self._asked_ns.update(dict.fromkeys(lost, event.recv_ns))
-                _log.warning(
-                    "venue.sequence_gap", sid=event.sid, expected=event.expected, got=event.got, books=len(lost)
-                )
+            case BookDelta() | BookSnapshot() | SequenceGap():
+                self._care.on_event(event)
             case StreamUp():
                 self._state.venue.stream_up = True
                 self._listing.doubt_all()  # messages sent while we were away are lost
                 self._read_again(self._series)
             case StreamDown():
                 self._state.venue.stream_up = False
-                self._keeper.apply(event)
+                self._care.on_event(event)
             case MarketLifecycle():
                 series_ticker = self._listing.on_lifecycle(event)
                 if series_ticker:
@@ -143,6 +143,8 @@ class VenueMonitor:
             tasks.create_task(self._poll("fees", fees_ns, self.read_fees), name="venue.fees")
             tasks.create_task(self._poll("listing", LISTING_PAUSE, self._read_unread), name="venue.listing")
             tasks.create_task(self._keep_up(), name="venue.upkeep")
+            witness_ns = from_s(self._settings.witness_every_s)
+            tasks.create_task(self._poll("witness", witness_ns, self._witness.turn), name="venue.witness")
 
     async def read_status(self) -> None:
         """One read of the exchange status."""
@@ -202,46 +204,38 @@ class VenueMonitor:
         added, removed = wanted - books.keys(), books.keys() - wanted
         if not added and not removed:
             return
-        now = self._clock.now_ns()
-        self._keeper.forget(removed)
-        for ticker in removed:
-            self._asked_ns.pop(ticker, None)
-        for ticker in added:
-            books[ticker] = Book(ticker)
-            self._asked_ns[ticker] = now  # the subscription brings the first snapshot by itself
+        self._care.forget(removed)
+        self._care.follow(added)
         _log.info("venue.books_wanted", books=len(wanted), added=len(added), removed=len(removed))
         self._stream.want_books(sorted(wanted))
 
+    def on_post_only_reject(self, market_ticker: str) -> None:
+        """The exchange refused to rest an order of ours: evidence that its book is not the one we see."""
+        self._care.on_post_only_reject(market_ticker)
+
     def freshen(self) -> None:
-        """Give every whole book its subscription's last sign of life, and ask again for snapshots that did not come."""
-        venue = self._state.venue
-        now = self._clock.now_ns()
-        heard_ns = self._heard()
-        if heard_ns is not None:
-            self._keeper.ping(heard_ns)
-        waiting: list[str] = []
-        for ticker, book in venue.books.items():
-            if book.synced:
-                alive_ns = self._keeper.alive_ns(ticker)
-                if alive_ns is not None and alive_ns > book.recv_ns:
-                    book.recv_ns = alive_ns
-            else:
-                waiting.append(ticker)
-        waiting.extend(self._keeper.overdue(now))
-        if venue.stream_up:
-            self._ask(waiting, now)
+        """Look after the books once; `run` does it every UPKEEP_EVERY."""
+        self._care.freshen()
+
+    def _report(self, now: Nanos) -> None:
+        figures = self._care.report()
+        _log.info("venue.streams", **figures)
+        self._on_report(stream_monitor(self._state, figures, now))
 
     async def _keep_up(self) -> None:
         while True:
             now = self._clock.now_ns()
             if now - self._polled_ns >= self._poll_ns:
                 self._polled_ns = now
-                self._keeper.forget(self._listing.prune(now))
+                self._care.forget(self._listing.prune(now))
                 self._read_again(self._series)
             else:
                 self._read_again(self._listing.edge_passed(now))
             self.keep_books()
-            self.freshen()
+            self._care.freshen()
+            if now - self._reported_ns >= REPORT_EVERY:
+                self._reported_ns = now
+                self._report(now)
             await self._clock.sleep(UPKEEP_EVERY)
 
     async def _poll(self, name: str, every_ns: Nanos, read: Callable[[], Awaitable[None]]) -> None:
@@ -315,16 +309,6 @@ class VenueMonitor:
             return near_by_probability(priced, venue.books)
         last = self._state.index[window.series.index].last
         return [] if last is None else near_by_distance(contracts, parse_level(last.value), venue.books)
-
-    def _ask(self, tickers: Iterable[str], now_ns: Nanos) -> None:
-        """Ask for snapshots, at most once per book and SNAPSHOT_PATIENCE, at most SNAPSHOTS_MOST at a time."""
-        due = [ticker for ticker in tickers if now_ns - self._asked_ns.get(ticker, Nanos(0)) >= SNAPSHOT_PATIENCE]
-        due = sorted(due)[:SNAPSHOTS_MOST]
-        if not due:
-            return
-        self._asked_ns.update(dict.fromkeys(due, now_ns))
-        _log.warning("venue.snapshots_requested", books=len(due), first=due[0])
-        self._stream.request_snapshots(due)
 
     def _alarm(self, series_ticker: str, text: str) -> None:
         self._state.venue.fee_alarm[series_ticker] = text

@@ -11,7 +11,7 @@ from kalshi_daemon.domain.order import Status
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.events import Balance
 from kalshi_daemon.settings import GuardSettings, Settings
-from kalshi_daemon.units import SECOND, Count, Dollars, Nanos, Price, lots
+from kalshi_daemon.units import MILLISECOND, SECOND, Count, Dollars, Nanos, Price, lots
 from tests.guardrails.guard_rig import (
     CLOSE,
     NOW,
@@ -129,6 +129,23 @@ def test_a_book_that_cannot_be_believed_refuses(how):
     else:
         state.venue.books[TICKER] = book_of(TICKER, 4_600, 4_600)
     assert ask_quote(state, "book_sanity").measured is None
+
+
+@pytest.mark.parametrize(("lag_ms", "passes"), [(0, True), (2_000, True), (2_001, False)])
+def test_a_book_whose_last_frame_came_late_is_not_quoted_on(lag_ms, passes):
+    state = healthy()
+    state.venue.books[TICKER].lag_ns = Nanos(lag_ms * MILLISECOND)
+    verdict = ask_quote(state, "book_sanity")
+    assert verdict.passed is passes
+    if not passes:
+        assert (verdict.measured, verdict.limit, verdict.unit) == (lag_ms, 2_000, "ms")
+
+
+def test_a_doubted_book_is_not_quoted_on_and_says_why():
+    state = healthy()
+    state.venue.books[TICKER].doubt = "the exchange's own book differs"
+    verdict = ask_quote(state, "book_sanity")
+    assert (verdict.passed, verdict.note) == (False, "the exchange's own book differs")
 
 
 @pytest.mark.parametrize(("price", "passes"), [(4_500, True), (4_600, False), (4_700, False)])

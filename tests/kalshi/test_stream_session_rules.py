@@ -462,3 +462,29 @@ def test_whatever_is_wanted_in_the_end_is_what_is_streamed(wishes, gaps):
     assert sorted(listed) == sorted(wishes[-1])
     assert live == bool(wishes[-1])
     assert venue.session._awaiting == {}
+
+
+# --- made again -------------------------------------------------------------------------------------------------------
+
+
+def test_a_market_is_taken_out_and_in_again_and_its_neighbour_stays():
+    venue = Venue("A", "B").ready()
+    venue.session.renew(["A", "never streamed"])
+    gone = venue.one()
+    assert (gone["params"]["action"], gone["params"]["market_tickers"]) == ("delete_markets", ["A"])
+    venue.ok(gone, ["B"])
+    back = venue.one()
+    assert (back["params"]["action"], back["params"]["market_tickers"]) == ("add_markets", ["A"])
+    venue.ok(back, ["A", "B"])
+    (event,) = venue.snapshot("A")
+    assert event.market_ticker == "A"
+    assert venue.sent() == [], "once"
+
+
+def test_the_only_market_is_made_again_too():
+    venue = Venue("A").ready()
+    venue.session.renew(["A"])
+    gone = venue.one()
+    assert gone["params"]["market_tickers"] == ["A"]
+    venue.ok(gone, [])
+    assert venue.one()["params"]["action"] == "add_markets"

@@ -12,7 +12,7 @@ from kalshi_daemon.errors import (
     PostOnlyCross,
     VenueRejected,
 )
-from kalshi_daemon.events import CreateAck
+from kalshi_daemon.events import CreateAck, UserOrder
 from kalshi_daemon.orders.ids import is_ours
 from kalshi_daemon.units import SECOND, Count, Nanos
 from tests.orders.order_rig import START, WINDOW, drive, quote, quotes, spin, ticker
@@ -275,3 +275,30 @@ async def test_a_guard_that_closes_between_two_batches_holds_the_second(rig):
     assert len(rig.journal.live_orders()) == 2
     assert [line["reason"] for line in logs if line["event"] == "orders.not_sent"] == ["guard_feed_age"] * 2
     rig.journal.close()
+
+
+async def test_an_order_that_would_have_crossed_is_evidence_against_its_book(rig):
+    crossed: list[str] = []
+    rig.manager._placer.on_crossed = crossed.append
+    async with rig.running():
+        rig.venue.script["create_item_1"].append(PostOnlyCross("create", 201, "invalid_order", "", "post only cross"))
+        await rig.manager.place(quotes(3))
+    assert crossed == [ticker(6805)]
+
+
+async def test_so_is_one_that_was_taken_and_then_cancelled_for_it(rig):
+    crossed: list[str] = []
+    rig.manager._on_crossed = crossed.append
+    async with rig.running():
+        (order,) = await rig.manager.place([quote()])
+        now = rig.clock.now_ns()
+        for _ in range(2):  # told twice, it happened once
+            rig.manager.on_event(
+                UserOrder(
+                    order.order_id, order.client_order_id, order.market_ticker, "canceled", order.side, order.price,
+                    order.count, Count(0), Count(0), now, now, "PostOnlyCrossCancel",
+                )
+            )  # fmt: skip
+        await spin()
+    assert crossed == [order.market_ticker]
+    assert rig.only().status is Status.CANCELED

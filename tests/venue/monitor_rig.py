@@ -8,12 +8,23 @@ from typing import Any, cast
 import numpy as np
 
 from kalshi_daemon.clock import ManualClock
+from kalshi_daemon.domain.book import Book
 from kalshi_daemon.domain.index import KXINXU, Channel, Index, Tick
 from kalshi_daemon.domain.window import Phase, Window, WindowStatus
 from kalshi_daemon.events import BookSnapshot, ExchangeStatus, StreamUp
 from kalshi_daemon.settings import ProfileSettings, ProfilesSettings, Settings
 from kalshi_daemon.state import CalibrationView, DaemonState
-from kalshi_daemon.units import HOUR, MINUTE, SECOND, Count, Nanos, Price
+from kalshi_daemon.units import (
+    HOUR,
+    MINUTE,
+    SECOND,
+    Count,
+    Nanos,
+    Price,
+    complement,
+    format_count,
+    format_price,
+)
 from kalshi_daemon.venue.monitor import VenueMonitor
 from tests.venue.listing_samples import event_object, ladder_objects
 
@@ -31,6 +42,9 @@ class FakeVenue:
         self.listed: dict[str, list[dict[str, Any]]] = {"open": [event_object(EVENT)]}
         self.ladders: dict[str, list[dict[str, Any]]] = {EVENT: ladder_objects(EVENT, 6700, 7000)}
         self.fees: dict[str, dict[str, Any]] = {}
+        self.books: dict[str, dict[str, Any]] = {}
+        """What REST says of a market's book, if it is not `honest`."""
+        self.honest: Any = None
         self.failures: dict[str, list[Exception]] = {}
         self.calls: list[tuple[str, ...]] = []
         self.during_markets: list[Any] = []
@@ -61,7 +75,15 @@ class FakeVenue:
         return self.ladders[event_ticker]
 
     async def orderbook(self, market_ticker: str) -> dict[str, Any]:
-        raise AssertionError(f"{market_ticker}: books come from the stream, never from polling")
+        self._called("orderbook", market_ticker)
+        return self.books[market_ticker] if market_ticker in self.books else self.honest(market_ticker)
+
+
+def rest_book(book: Book) -> dict[str, Any]:
+    """A book as REST shows it: bids of both sides, NO levels in NO prices."""
+    sides = (book.bids, {complement(price): count for price, count in book.asks.items()})
+    yes, no = ([[format_price(p), format_count(n)] for p, n in sorted(side.items())] for side in sides)
+    return {"yes_dollars": yes, "no_dollars": no}
 
 
 class FakeStream:
@@ -70,12 +92,16 @@ class FakeStream:
     def __init__(self) -> None:
         self.wanted: list[list[str]] = []
         self.asked: list[list[str]] = []
+        self.renewed: list[list[str]] = []
 
     def want_books(self, market_tickers: Any) -> None:
         self.wanted.append(list(market_tickers))
 
     def request_snapshots(self, market_tickers: Any) -> None:
         self.asked.append(list(market_tickers))
+
+    def resubscribe(self, market_tickers: Any) -> None:
+        self.renewed.append(list(market_tickers))
 
 
 class FlatForecast:
@@ -99,10 +125,12 @@ class Rig:
         self.venue = FakeVenue(self.clock)
         self.stream = FakeStream()
         self.changes = 0
+        self.venue.honest = lambda ticker: rest_book(self.state.venue.books[ticker])
         profile = ProfileSettings(series=series, lots=1, bins=4, impact_cap=0.05)
         off = ProfileSettings(enabled=False, series=("unheard of",), lots=1, bins=1, impact_cap=0.05)
         self.settings = Settings(profiles=ProfilesSettings(wide=profile, size=off, close=off))
-        self.heard: Nanos | None = None
+        self.repeated = 0
+        self.reports: list[dict[str, Any]] = []
         self.monitor = VenueMonitor(
             self.state,
             self.venue,
@@ -110,7 +138,8 @@ class Rig:
             self.clock,
             self.settings,
             listing_changed=self.changed,
-            heard=lambda: self.heard,
+            repeated=lambda: self.repeated,
+            on_report=self.reports.append,
         )
 
     def changed(self) -> None:

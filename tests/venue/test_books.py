@@ -141,20 +141,60 @@ def test_a_lost_stream_voids_everything():
     keeper.apply(snapshot("A", bids=[(4000, 100)], asks=[(5000, 100)]))
     assert keeper.apply(StreamDown(Nanos(T0), "closed")) == ()
     assert not books["A"].synced
-    assert keeper.alive_ns("A") is None
-    assert keeper.sid_recv_ns == {}
     assert keeper.apply(SequenceGap(1, 2, 4, Nanos(T0))) == ()
 
 
-def test_a_quiet_book_is_as_fresh_as_its_subscription():
-    keeper, _ = keeper_of("A", "B")
+def test_only_its_own_frames_keep_a_book_fresh():
+    keeper, books = keeper_of("A", "B")
     keeper.apply(snapshot("A", at=T0))
     keeper.apply(snapshot("B", at=T0))
     keeper.apply(delta(Side.BID, 4000, 100, ticker="B", at=T0 + 9 * SECOND))
-    assert keeper.alive_ns("A") == T0 + 9 * SECOND
-    keeper.ping(Nanos(T0 + 20 * SECOND))
-    assert keeper.alive_ns("A") == T0 + 20 * SECOND
-    assert keeper.alive_ns("never seen") is None
+    assert books["A"].recv_ns == T0
+    assert books["B"].recv_ns == T0 + 9 * SECOND
+
+
+def test_how_late_a_delta_came_is_kept_per_market_with_the_clocks_difference_taken_out():
+    keeper, books = keeper_of("A", "B")
+    keeper.clock_ahead_ns = 300
+    for ticker in books:
+        keeper.apply(snapshot(ticker))
+    keeper.apply(delta(Side.BID, 4000, 100, ticker="A", at=T0 + 5_300, stamp=T0))
+    keeper.apply(delta(Side.BID, 4000, 100, ticker="B", at=T0 + 5_400, stamp=T0 + 5_200))
+    assert (books["A"].lag_ns, books["B"].lag_ns) == (5_000, 0), "a stamp ahead of us is not late"
+    assert keeper.lag_most_ns == 5_000
+    keeper.apply(delta(Side.BID, 4000, 100, ticker="A", at=T0 + 6_000, stamp=None))
+    assert books["A"].lag_ns == 5_000, "without a stamp nothing is learned"
+
+
+def test_a_snapshot_that_differs_from_a_book_in_sync_is_said_and_believed():
+    said = []
+    books = {"M": Book("M")}
+    keeper = BookKeeper(books, on_difference=lambda *what: said.append(what))
+    keeper.apply(snapshot(bids=[(4000, 100)], asks=[(5000, 100)]))
+    keeper.apply(delta(Side.BID, 4100, 50))
+    keeper.apply(snapshot(bids=[(4000, 100), (4100, 50)], asks=[(5000, 100)]))
+    assert said == []
+    keeper.apply(snapshot(bids=[(4000, 300)], asks=[(5000, 100)]))
+    assert said == [("M", "bid 0.4000: book 1.00, snapshot 3.00; bid 0.4100: book 0.50, snapshot 0.00")]
+    assert books["M"].bids == {4000: 300}
+    keeper.apply(SequenceGap(1, 5, 7, Nanos(T0)))
+    keeper.apply(snapshot(bids=[(3900, 100)]))
+    assert len(said) == 1, "after a gap it may differ"
+
+
+def test_a_watch_notes_levels_and_what_broke_it():
+    keeper, _books = keeper_of("M")
+    keeper.apply(snapshot(bids=[(4000, 100)]))
+    changes = keeper.watch("M")
+    keeper.apply(delta(Side.BID, 4100, 50))
+    keeper.apply(snapshot(bids=[(4000, 100), (4100, 50)]))
+    assert (changes.levels, changes.broken) == ({(Side.BID, 4100)}, False), "a snapshot that says the same is no change"
+    keeper.apply(snapshot(bids=[(4000, 100)]))
+    assert changes.broken
+    keeper.unwatch("M")
+    again = keeper.watch("M")
+    keeper.void("M")
+    assert again.broken
 
 
 def test_markets_nobody_follows_are_ignored():
