@@ -1,15 +1,23 @@
 """What the rolling model costs, as ratios against something everybody knows, measured side by side.
 
-tick      one `on_tick` (minute ends included) against one exponentially weighted update of a float
-forecast  one `forecast` after a fresh tick, in microseconds
-ladder    100 strikes priced against one `scipy.special.stdtr` call on 100 numbers
+tick    one `on_tick` of a second's prices, against one time-decayed EWMA update: a slotted object whose method takes a
+        stamp and a value. Everything a tick can start is in the figure: the end of each minute (eight variances, range
+        ratio, jump limit), our own forecasts taken and scored at their marks, the first price of the day.
+priced  100 strikes of one ladder, `probabilities` of a law at hand: what `scipy.special.stdtr` on 100 numbers, and
+        `scipy.stats.t.sf` with location and scale, do for a plain Student t. The ladder is the same at every tick, as
+        in a life; a ladder seen for the first time is shown apart.
+fresh   the same with the law itself made anew: `forecast` (running minute, eight variances, features, law and map of
+        the horizon) and `probabilities`. Nothing but the ladder's edges is remembered from one run to the next.
 """
 
-from time import perf_counter
+from math import exp2
 
 import numpy as np
+from scipy import stats
 from scipy.special import stdtr
 
+from benchmarks.side_by_side import Compared, compare
+from kalshi_daemon.calibration.predictive import LadderEdges
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.domain.contract import Contract, StrikeType
 from kalshi_daemon.domain.index import Channel, Index, Tick
@@ -20,67 +28,98 @@ from kalshi_daemon.units import MINUTE, POINT, SECOND, Level, Nanos
 OPEN = Nanos(1_763_994_600 * SECOND)
 DAY = Session("2025-11-24", OPEN, Nanos(OPEN + 390 * MINUTE), half_day=False)
 SECONDS = 12_000
+STRIKES = 100
+HALF_LIFE = 60 * SECOND
+TICK_MOST = 10.0
+GOALS = {"stdtr": 1.5, "t.sf": 0.4}
 
 
-def ewma(values: list[float]) -> float:
-    state, kept = 0.0, 0.97
-    for value in values:
-        state = kept * state + (1.0 - kept) * value * value
+class Ewma:
+    """The bare update: forget by the time that has passed, take the new value in."""
+
+    __slots__ = ("at_ns", "value")
+
+    def __init__(self) -> None:
+        self.at_ns, self.value = OPEN, 0.0
+
+    def update(self, at_ns: int, value: float) -> None:
+        kept = exp2((self.at_ns - at_ns) / HALF_LIFE)
+        self.value = kept * self.value + (1.0 - kept) * value
+        self.at_ns = at_ns
+
+
+def ticks() -> list[Tick]:
+    values = 6_800.0 * np.exp(np.cumsum(np.random.default_rng(1).normal(0.0, 5e-5, SECONDS)))
+    stamps = [Nanos(OPEN + (60 + n) * SECOND) for n in range(SECONDS)]
+    return [Tick(Index.SPX, Channel.VALUE, v, at, at) for v, at in zip(values.tolist(), stamps, strict=True)]
+
+
+def fed(prices: list[Tick]) -> RollingCalibration:
+    model = RollingCalibration(Index.SPX, CalibrationSettings(), lambda _ns: DAY)
+    on_tick = model.on_tick
+    for tick in prices:
+        on_tick(tick)
+    return model
+
+
+def smoothed(prices: list[Tick]) -> Ewma:
+    state = Ewma()
+    update = state.update
+    for tick in prices:
+        update(tick.event_ns, tick.value)
     return state
 
 
-def best(action, repeats: int = 5) -> float:
-    """Seconds of the fastest of a few runs."""
-    times = []
-    for _ in range(repeats):
-        start = perf_counter()
-        action()
-        times.append(perf_counter() - start)
-    return min(times)
+def ladder_around(level: float, target_ns: Nanos) -> tuple[Contract, ...]:
+    return tuple(
+        Contract(
+            f"T{n}", "E", "KXINXU", Index.SPX, StrikeType.GREATER_OR_EQUAL, Level(int(strike * POINT)), None, target_ns
+        )
+        for n, strike in enumerate(np.linspace(level * 0.985, level * 1.015, STRIKES))
+    )
+
+
+def bench_tick(prices: list[Tick]) -> Compared:
+    found = compare(lambda: fed(prices), lambda: smoothed(prices), rounds=15, runs=1)
+    return Compared(found.one_us / SECONDS, found.other_us / SECONDS, found.ratio)
+
+
+def bench_priced(prices: list[Tick]) -> dict[str, Compared]:
+    model = fed(prices)
+    last, target = prices[-1], Nanos(OPEN + 270 * MINUTE)
+    ladder = ladder_around(last.value, target)
+    law = model.forecast(last.event_ns, target)
+
+    def fresh() -> None:
+        model._view = None  # noqa: SLF001 - as after a fresh tick
+        model.forecast(last.event_ns, target).probabilities(ladder)
+
+    z = np.linspace(-4.0, 4.0, STRIKES)
+    strikes = np.linspace(last.value * 0.985, last.value * 1.015, STRIKES)
+
+    def table() -> object:
+        return stdtr(8.0, z)
+
+    def survival() -> object:
+        return stats.t.sf(strikes, 8.0, last.value, last.value * law.sigma)
+
+    return {
+        "priced / stdtr": compare(lambda: law.probabilities(ladder), table),
+        "priced / t.sf": compare(lambda: law.probabilities(ladder), survival),
+        "fresh / stdtr": compare(fresh, table),
+        "fresh / t.sf": compare(fresh, survival),
+        "unseen ladder / stdtr": compare(lambda: LadderEdges.of(ladder), table),
+    }
 
 
 def main() -> None:
-    rng = np.random.default_rng(1)
-    values = (6_800.0 * np.exp(np.cumsum(rng.normal(0.0, 5e-5, SECONDS)))).tolist()
-    ticks = [
-        Tick(Index.SPX, Channel.VALUE, value, Nanos(OPEN + (60 + n) * SECOND), Nanos(OPEN + (60 + n) * SECOND))
-        for n, value in enumerate(values)
-    ]
-    models: list[RollingCalibration] = []
-
-    def feed() -> None:
-        models.append(RollingCalibration(Index.SPX, CalibrationSettings(), lambda _ns: DAY))
-        on_tick = models[-1].on_tick
-        for tick in ticks:
-            on_tick(tick)
-
-    tick_s = best(feed) / SECONDS
-    bare_s = best(lambda: ewma(values)) / SECONDS
-    print(f"tick / bare EWMA update: {tick_s / bare_s:.1f} ({1e6 * tick_s:.2f} us against {1e6 * bare_s:.2f} us)")
-
-    model, now, target = models[-1], ticks[-1].event_ns, Nanos(OPEN + 270 * MINUTE)
-
-    def look() -> None:
-        for _ in range(500):
-            model._view = None  # noqa: SLF001 - as after a fresh tick
-            model.forecast(now, target)
-
-    print(f"forecast after a fresh tick: {1e6 * best(look) / 500:.0f} us")
-    law = model.forecast(now, target)
-    assert law is not None
-    strikes = np.linspace(law.level * 0.985, law.level * 1.015, 100)
-    ladder = tuple(
-        Contract(
-            f"T{n}", "E", "KXINXU", Index.SPX, StrikeType.GREATER_OR_EQUAL, Level(int(strike * POINT)), None, target
-        )
-        for n, strike in enumerate(strikes)
-    )
-    z = np.linspace(-4.0, 4.0, 100)
-    priced_s = best(lambda: [law.probabilities(ladder) for _ in range(200)]) / 200
-    stdtr_s = best(lambda: [stdtr(8.0, z) for _ in range(200)]) / 200
-    print(
-        f"100 strikes / stdtr of 100: {priced_s / stdtr_s:.1f} ({1e6 * priced_s:.0f} us against {1e6 * stdtr_s:.0f} us)"
-    )
+    prices = ticks()
+    tick = bench_tick(prices)
+    print(f"tick / EWMA update: {tick.ratio:.1f}, goal {TICK_MOST:g} ({tick.one_us:.2f} us, {tick.other_us:.2f} us)")
+    for name, found in bench_priced(prices).items():
+        goal = GOALS.get(name.rpartition("/")[2].strip())
+        wanted = "" if name.startswith("unseen") else f", goal {goal:g}"
+        print(f"{STRIKES} strikes, {name}: {found.ratio:.2f}{wanted} ({found.one_us:.1f} us, {found.other_us:.1f} us)")
 
 
 if __name__ == "__main__":

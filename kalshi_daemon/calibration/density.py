@@ -1,11 +1,14 @@
 """The law of the standardised residual z = ln(P_T / P_t) / sigma: a two-piece Student t, tabulated for speed.
 
-Between the 0.5 % and the 99.5 % quantile the cdf is linear between table entries; beyond them the Student t itself,
-which meets the table without a step. Laws between two tabulated horizons are mixed quantile by quantile in ln h.
+The cdf is linear between table entries, which run from probability 1e-12 to 1 - 1e-12, densely in the tails; beyond
+them the Student t itself, which meets the table without a step. Laws between two tabulated horizons are mixed quantile
+by quantile in ln h.
 """
 
-from dataclasses import dataclass
+from bisect import bisect_left
+from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from math import exp, log, pi
 from typing import Final
 
@@ -18,13 +21,17 @@ from kalshi_daemon.calibration.constants_file import SHIPPED
 
 Floats = NDArray[np.float64]
 
-TAIL: Final = 0.005
-"""Probability beyond which the Student t is evaluated itself, on either side."""
+TAIL: Final = 1e-12
+"""Probability beyond which the Student t is evaluated itself, on either side: what a price would never show."""
+_CENTRE: Final = 0.005
+"""From here outwards the entries follow in a ratio of 0.9 instead of by half a per cent: a wide ladder has half of its
+strikes there, and one look into a table costs a tenth of evaluating the tail."""
 _PROBABILITY_LEAST: Final = 1e-200
 SQUARE_MOST: Final = 9.0
 """A squared residual counts at most as that of three sigma when the scale is learnt."""
+_OUTWARDS: Final[Floats] = np.geomspace(TAIL, _CENTRE, 213)
 NODES: Final[Floats] = np.concatenate(
-    (np.array([TAIL, 0.0075]), np.round(np.linspace(0.01, 0.99, 197), 6), np.array([0.9925, 1.0 - TAIL]))
+    (_OUTWARDS, [0.0075], np.round(np.linspace(0.01, 0.99, 197), 6), [0.9925], 1.0 - _OUTWARDS[::-1])
 )
 """Probabilities of the table entries."""
 NODES.flags.writeable = False
@@ -86,12 +93,17 @@ class ResidualLaw:
 
     nodes: Floats
     """Values at the probabilities NODES, strictly increasing."""
-    shape: Shape
-    """Whose tails these are."""
+    shapes: tuple[Shape, Shape, float]
+    """Whose tails these are: two shapes and the weight of the second."""
     second_moment: float
     """E[z^2] under this law: what a squared residual is compared with."""
     capped_share: float
     """E[min(z^2, 9 E[z^2])] / E[z^2]: what is left of it when one residual counts as three sigma at most."""
+
+    @property
+    def shape(self) -> Shape:
+        """The mixed shape. Worked out when asked for: a price needs the table only."""
+        return _mixed(*self.shapes)
 
     def cdf(self, z: Floats) -> Floats:
         """P(Z <= z), shape (n,) -> (n,). +-inf are allowed; NaN stays NaN."""
@@ -102,6 +114,11 @@ class ResidualLaw:
             found[below] = TAIL * self._lower(z[below]) / self._lower(low)
         if above.any():
             found[above] = 1.0 - TAIL * self._upper(z[above]) / self._upper(high)
+        return found
+
+    def tabulated(self, z: Floats) -> Floats:
+        """`cdf` with 0 and 1 beyond the table, where it is 1e-12 away from them: what a price needs, in one look-up."""
+        found: Floats = np.interp(z, self.nodes, NODES, left=0.0, right=1.0)
         return found
 
     def log_density(self, z: Floats) -> Floats:
@@ -159,11 +176,13 @@ def _student_log_density(nu: float, t: Floats) -> Floats:
 def law_of(shape: Shape) -> ResidualLaw:
     """The tabulated law of a shape. Raises ValueError when it does not have 0.5 % on both sides of its location."""
     nodes = shape.quantiles(NODES)
-    if not nodes[0] < shape.location < nodes[-1]:
+    low, high = shape.quantiles(np.array([_CENTRE, 1.0 - _CENTRE]))
+    if not low < shape.location < high:
         raise ValueError("a residual law must have both tails on their own sides of its location")
-    squares = np.square(ResidualLaw(nodes, shape, 1.0, 1.0).quantiles(_MOMENT_GRID))
+    shapes = (shape, shape, 0.0)
+    squares = np.square(ResidualLaw(nodes, shapes, 1.0, 1.0).quantiles(_MOMENT_GRID))
     moment = float(np.mean(squares))
-    return ResidualLaw(nodes, shape, moment, float(np.mean(np.minimum(squares, SQUARE_MOST * moment))) / moment)
+    return ResidualLaw(nodes, shapes, moment, float(np.mean(np.minimum(squares, SQUARE_MOST * moment))) / moment)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,30 +191,37 @@ class LawFamily:
 
     log_horizons: tuple[float, ...]
     laws: tuple[ResidualLaw, ...]
+    steps: tuple[Floats, ...] = field(init=False)
+    """From each law's nodes to the next one's."""
+
+    def __post_init__(self) -> None:
+        """Work out the steps."""
+        steps = tuple(far.nodes - near.nodes for near, far in pairwise(self.laws))
+        object.__setattr__(self, "steps", steps)
 
     def at(self, horizon_min: float) -> ResidualLaw:
         """The law at a horizon of `horizon_min` > 0 minutes."""
         where = log(horizon_min)
-        if where <= self.log_horizons[0]:
+        right = bisect_left(self.log_horizons, where)
+        if right == 0:
             return self.laws[0]
-        for right in range(1, len(self.laws)):
-            if where <= self.log_horizons[right]:
-                break
-        else:
+        if right == len(self.laws):
             return self.laws[-1]
         left = right - 1
         near, far = self.laws[left], self.laws[right]
         weight = (where - self.log_horizons[left]) / (self.log_horizons[right] - self.log_horizons[left])
         keep = 1.0 - weight
         return ResidualLaw(
-            keep * near.nodes + weight * far.nodes,
-            _mixed(near.shape, far.shape, weight),
+            near.nodes + weight * self.steps[left],
+            (near.shapes[0], far.shapes[0], weight),
             keep * near.second_moment + weight * far.second_moment,
             keep * near.capped_share + weight * far.capped_share,
         )
 
 
 def _mixed(near: Shape, far: Shape, weight: float) -> Shape:
+    if weight == 0.0:
+        return near
     keep = 1.0 - weight
     return Shape(
         keep * near.location + weight * far.location,

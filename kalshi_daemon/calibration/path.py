@@ -5,7 +5,7 @@ END; what a vendor calls the 12:00 bar is known at 12:01. Memory is fixed: one p
 """
 
 from dataclasses import dataclass
-from math import isnan, log, nan
+from math import inf, isnan, log, nan
 from typing import Final
 
 import numpy as np
@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 
 SILENCE_MOST: Final = MINUTE
 """A longer pause between two prices is a gap: the path in between was not watched."""
+_INSIDE: Final = 1.0 - 1e-9
+"""Rounding never puts a price into the band that is on its edge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,10 @@ class SessionPath:
     """Squared log return of each whole watched minute, shape (minutes,); NaN where not watched in full."""
     watched_min: float = 0.0
     """Minutes watched in spans that are over."""
+    calm_until_ns: Nanos = Nanos(0)
+    """Up to here a price within the calm band changes nothing but the running minute. See `settle`."""
+    calm_low: float = inf
+    calm_high: float = -inf
 
     @classmethod
     def begin(cls, open_ns: Nanos, minutes: int, at_ns: Nanos, price: float) -> "SessionPath":
@@ -94,6 +100,33 @@ class SessionPath:
         self.last = price
         self.last_ns = at_ns
         return done
+
+    def calm(self, at_ns: Nanos, price: float) -> bool:
+        """Take a price that needs no closer look; False: it was not taken.
+
+        Nearly every tick: later than the last, inside the running minute, nothing due, no jump. What `tick` would do
+        with it is done here (tests compare the two).
+        """
+        if not (self.last_ns < at_ns <= self.calm_until_ns and self.calm_low < price < self.calm_high):
+            return False
+        if price > self.high:
+            self.high = price
+        elif price < self.low:
+            self.low = price
+        self.last = price
+        self.last_ns = at_ns
+        return True
+
+    def settle(self, move: float, due_ns: Nanos) -> None:
+        """Say which next prices need no closer look: strictly within `move` (relative) of the running minute's open.
+
+        They must come before the minute is over and not after `due_ns`. Two prices of the band lie less than
+        2 `move` / (1 - `move`) apart; while the last price is outside, none is calm.
+        """
+        reach = _INSIDE * move * self.span_open
+        self.calm_low, self.calm_high = self.span_open - reach, self.span_open + reach
+        until = min(self.span_end_ns, due_ns)
+        self.calm_until_ns = until if self.calm_low < self.last < self.calm_high else Nanos(0)
 
     def bar(self, at_ns: Nanos, price: float, high: float, low: float) -> tuple[Span, ...]:
         """Take a bar longer than a minute that begins at the last price and ends now: one span, watched.

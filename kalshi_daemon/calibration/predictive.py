@@ -1,6 +1,6 @@
 """The law of the index at a fixing: level, sigma, residual law and online map put together (model.md 4.5 and 6)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import log, sqrt
 from typing import Final
 
@@ -40,7 +40,7 @@ class PredictiveLaw:
 
     def cdf(self, levels: Floats) -> Floats:
         """P(settlement <= level), points, shape (n,) -> (n,). 0 at and below level 0; NaN stays NaN."""
-        z = np.log(np.maximum(levels, _SMALLEST) / self.level) / self.sigma
+        z = (np.log(np.maximum(levels, _SMALLEST)) - log(self.level)) / self.sigma
         return self.pit_map.apply(self.residual.cdf(z))
 
     def log_density(self, levels: Floats) -> Floats:
@@ -64,23 +64,76 @@ class PredictiveLaw:
         """P(YES pays) of each, in one pass over all ends. Raises ValueError for a contract of the other index.
 
         Settlement values have two decimals, so a contract pays on the grid points from `lowest` to `highest`; their
-        outer edges lie half a step (0.005 point) further out (model.md section 6).
+        outer edges lie half a step (0.005 point) further out (model.md section 6). Equal to the cdf at the two edges
+        up to the 1e-12 that the table leaves out on either side.
         """
-        for contract in contracts:
-            if contract.index is not self.index:
-                raise ValueError(f"{contract.market_ticker} settles on {contract.index}, the law is of {self.index}")
+        ladder = LADDERS.edges(contracts)
+        if ladder.index is not None and ladder.index is not self.index:
+            ticker = contracts[0].market_ticker
+            raise ValueError(f"{ticker} settles on {ladder.index}, the law is of {self.index}")
+        z = (ladder.log_edges - log(self.level)) / self.sigma
+        below = self.pit_map.apply(self.residual.tabulated(z))
+        count = len(contracts)
+        found: Floats = 1.0 - below if ladder.open_above else below[count:] - below[:count]
+        # An interval without a grid point (never listed) would come out negative: it pays nothing.
+        return np.maximum(found, 0.0) if ladder.empty else found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LadderEdges:
+    """What a ladder asks a law, worked out once."""
+
+    contracts: tuple[Contract, ...]
+    index: Index | None
+    """None: no contracts."""
+    log_edges: Floats
+    """ln of the lower edges in points, then of the upper ones; shape (n,) when no contract has one, else (2 n,)."""
+    open_above: bool
+    empty: bool
+    """Whether a contract holds no settlement value at all."""
+
+    @classmethod
+    def of(cls, contracts: tuple[Contract, ...]) -> "LadderEdges":
+        """Raises ValueError for contracts of two indices."""
+        indices = {contract.index for contract in contracts}
+        if len(indices) > 1:
+            raise ValueError(f"contracts of {' and '.join(sorted(indices))} in one ladder: one law cannot price them")
         lowest = np.array([_OPEN if contract.lowest is None else contract.lowest for contract in contracts], np.int64)
         highest = np.array(
             [_OPEN if contract.highest is None else contract.highest for contract in contracts], np.int64
         )
-        has_low, has_high = lowest != _OPEN, highest != _OPEN
-        below = self.cdf(np.concatenate((lower_edges(lowest[has_low]), upper_edges(highest[has_high]))))
-        split = int(has_low.sum())
-        found = np.ones(len(contracts))
-        found[has_high] = below[split:]
-        found[has_low] -= below[:split]
-        # An interval without a grid point (never listed) would come out negative: it pays nothing.
-        return np.maximum(found, 0.0)
+        low = np.where(lowest == _OPEN, 0.0, lower_edges(lowest))
+        high = np.where(highest == _OPEN, np.inf, upper_edges(highest))
+        open_above = bool(np.all(highest == _OPEN))
+        edges = low if open_above else np.concatenate((low, high))
+        log_edges = np.full(len(edges), -np.inf)
+        np.log(edges, out=log_edges, where=edges > 0.0)
+        return cls(contracts, next(iter(indices), None), log_edges, open_above, bool(np.any(low > high)))
+
+
+@dataclass(slots=True)
+class LadderMemo:
+    """Edges of the ladders priced last. A cache of a pure function: contracts are frozen and compared by value."""
+
+    most: int = 32
+    """A life sees two indices, a few fixings ahead and parts of a ladder; more are forgotten together."""
+    _kept: dict[tuple[str, str, int], LadderEdges] = field(default_factory=dict)
+
+    def edges(self, contracts: tuple[Contract, ...]) -> LadderEdges:
+        """`LadderEdges.of(contracts)`; the same contracts in a new tuple cost a comparison of pointers."""
+        if not contracts:
+            return LadderEdges.of(contracts)
+        key = (contracts[0].market_ticker, contracts[-1].market_ticker, len(contracts))
+        found = self._kept.get(key)
+        if found is None or (found.contracts is not contracts and found.contracts != contracts):
+            found = LadderEdges.of(contracts)
+            if len(self._kept) >= self.most:
+                self._kept.clear()
+            self._kept[key] = found
+        return found
+
+
+LADDERS: Final = LadderMemo()
 
 
 def lower_edges(lowest: Levels) -> Floats:

@@ -5,8 +5,9 @@ F'(x) = W(F(x / (c sigma))). One forecast per fixing and bucket, taken at the bu
 centres both are mixed in ln h, so that a probability does not jump when the clock crosses a bucket's edge.
 """
 
+from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import log, sqrt
 from typing import Final
 
@@ -48,6 +49,8 @@ def _projection(bins: int, terms: int) -> Floats:
 
 
 _SMOOTHER: Final = _projection(BINS, MAP_TERMS)
+_EVEN: Final = 1.0 / BINS
+_MASS_LEAST: Final = MAP_MASS_LEAST / BINS
 _LOG_CENTRES: Final = tuple(log(centre) for centre in BUCKET_CENTRES_MIN)
 
 
@@ -92,6 +95,8 @@ class Recalibration:
     scale_sum: Floats
     scale_weight: Floats
     histogram: Floats
+    _smooth: "list[_Smooth] | None" = field(default=None, init=False, repr=False, compare=False)
+    """By bucket; None when something was learnt since."""
 
     @classmethod
     def fresh(cls, scale_prior: Sequence[float] = CASH_SCALE_PRIOR) -> "Recalibration":
@@ -103,6 +108,7 @@ class Recalibration:
 
     def next_session(self) -> None:
         """Forget a little, scale and map with half-lives of 120 sessions. The priors never fade."""
+        self._smooth = None
         kept = 2.0 ** (-1.0 / SCALE_HALF_LIFE_SESSIONS)
         self.scale_sum *= kept
         self.scale_weight *= kept
@@ -115,6 +121,7 @@ class Recalibration:
             pull c^2 some 4 % below 1 under a right but heavy-tailed law; it is divided out there.
         pit: F(z / c) with the c of the moment of the forecast, before the map, within 0..1.
         """
+        self._smooth = None
         self.scale_sum[bucket] += relative_square
         self.scale_weight[bucket] += 1.0
         self.histogram[bucket, min(BINS - 1, int(pit * BINS))] += 1.0
@@ -127,9 +134,7 @@ class Recalibration:
     def at(self, horizon_min: float) -> Correction:
         """The correction at a horizon of `horizon_min` > 0 minutes."""
         where = log(horizon_min)
-        right = 0
-        while right < BUCKETS and _LOG_CENTRES[right] < where:
-            right += 1
+        right = bisect_left(_LOG_CENTRES, where)
         if right in {0, BUCKETS}:
             return self._mixed(min(right, BUCKETS - 1), min(right, BUCKETS - 1), 0.0)
         left = right - 1
@@ -138,12 +143,36 @@ class Recalibration:
 
     def _mixed(self, left: int, right: int, weight: float) -> Correction:
         keep = 1.0 - weight
-        seen = keep * self.histogram[left] + weight * self.histogram[right]
-        weight_seen = float(seen.sum())
-        masses = np.maximum(1.0 / BINS + _SMOOTHER @ seen / (MAP_PRIOR_WEIGHT + weight_seen), MAP_MASS_LEAST / BINS)
-        knots = np.empty(BINS + 1)
-        knots[0] = 0.0
-        np.cumsum(masses / masses.sum(), out=knots[1:])
-        knots[-1] = 1.0
-        scale = keep * self.scale_squared(left) + weight * self.scale_squared(right)
+        buckets = self._smooth
+        if buckets is None:
+            buckets = self._smooth = [self._bucket(bucket) for bucket in range(BUCKETS)]
+        near, far = buckets[left], buckets[right]
+        weight_seen = keep * near.weight + weight * far.weight
+        share = 1.0 / (MAP_PRIOR_WEIGHT + weight_seen)
+        a, b = keep * share, weight * share
+        knots: Floats = GRID + (a * near.sums + b * far.sums)
+        if _EVEN + a * near.least + b * far.least < _MASS_LEAST:
+            masses = np.maximum(np.diff(knots), _MASS_LEAST)
+            knots = np.concatenate(([0.0], np.cumsum(masses / masses.sum())))
+            knots[-1] = 1.0
+        scale = keep * near.scale_squared + weight * far.scale_squared
         return Correction(scale, PitMap(knots), ERROR_PRIOR_WEIGHT + weight_seen)
+
+    def _bucket(self, bucket: int) -> "_Smooth":
+        seen = self.histogram[bucket]
+        smooth = _SMOOTHER @ seen
+        sums = np.concatenate(([0.0], np.cumsum(smooth)))
+        sums[-1] = 0.0  # the projection leaves the constant out: they add up to nothing
+        return _Smooth(sums, float(smooth.min()), float(seen.sum()), self.scale_squared(bucket))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Smooth:
+    """What one bucket contributes to a correction."""
+
+    sums: Floats
+    """Running sum of the smoothed histogram at GRID, shape (21,)."""
+    least: float
+    """Its smallest bin."""
+    weight: float
+    scale_squared: float

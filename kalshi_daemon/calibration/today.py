@@ -2,20 +2,24 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kalshi_daemon.calibration.agenda import Item
+from kalshi_daemon.calibration.constants import SESSION_MINUTES
 from kalshi_daemon.calibration.density import ResidualLaw
 from kalshi_daemon.calibration.monitor import JumpMonitor
 from kalshi_daemon.calibration.path import SessionPath
 from kalshi_daemon.calibration.recalibration import Correction, Recalibration
-from kalshi_daemon.calibration.session_curve import SessionCurve, VarianceEvent
+from kalshi_daemon.calibration.session_curve import SessionCurve, VarianceEvent, adapted
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.units import Nanos
 
 Floats = NDArray[np.float64]
+CURVE_MINUTES_LEAST: Final = 380
+"""Minutes of a regular day that must have been watched in full for it to bend the curve."""
 Sessions = Callable[[Nanos], Session | None]
 Events = Callable[[Session], Sequence[VarianceEvent]]
 
@@ -70,3 +74,17 @@ class Today:
     waiting: dict[Nanos, list[Taken]] = field(default_factory=dict)
     """By fixing; at most the agenda's marks."""
     jumps: JumpMonitor = field(default_factory=JumpMonitor)
+
+    def bent_base(self, path: SessionPath) -> Floats:
+        """The regular curve after this day; minutes not watched in full take its own shape. Shape (390,).
+
+        A day that was not regular, or not seen nearly whole, leaves it as it is.
+        """
+        if self.curve.minutes != SESSION_MINUTES:
+            return self.base
+        plain = path.squares * self.base / np.array(self.curve.rates)
+        known = ~np.isnan(plain)
+        if known.sum() < CURVE_MINUTES_LEAST:
+            return self.base
+        level = float(plain[known].sum() / self.base[known].sum())
+        return adapted(self.base, np.where(known, plain, level * self.base))

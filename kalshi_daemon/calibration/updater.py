@@ -5,21 +5,22 @@ Nothing is read but the arguments: time is the vendor's stamp of a tick, and a f
 """
 
 from collections.abc import Sequence
-from math import inf, isfinite, log, sqrt
-from typing import Final
+from math import inf, isfinite, log
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kalshi_daemon.calibration import intake
 from kalshi_daemon.calibration.agenda import PRICE_AGE_MOST, Item, agenda_of
 from kalshi_daemon.calibration.constants import SESSION_MINUTES, ModelConstants
 from kalshi_daemon.calibration.constants_file import SHIPPED
 from kalshi_daemon.calibration.density import family_of
-from kalshi_daemon.calibration.monitor import MONITORED_BUCKET, RecordMonitor, likelihood_ratios
+from kalshi_daemon.calibration.monitor import RecordMonitor
 from kalshi_daemon.calibration.path import SessionPath, Span
 from kalshi_daemon.calibration.predictive import PredictiveLaw, settled_sigma
 from kalshi_daemon.calibration.recalibration import CASH_SCALE_PRIOR, Recalibration
-from kalshi_daemon.calibration.session_curve import adapted, curve_of
+from kalshi_daemon.calibration.resolving import resolve
+from kalshi_daemon.calibration.session_curve import curve_of
 from kalshi_daemon.calibration.today import Events, Outlook, Sessions, Taken, Today, no_events
 from kalshi_daemon.calibration.variance import (
     PARKINSON,
@@ -33,32 +34,14 @@ from kalshi_daemon.calibration.variance import (
     observed,
     unobserved,
 )
-from kalshi_daemon.calibration.watch import ForecastWatch, ladder_around, plain_state, scored
+from kalshi_daemon.calibration.watch import ForecastWatch, plain_state
 from kalshi_daemon.domain.forecast import CalibrationHealth
 from kalshi_daemon.domain.index import Bar, Index, Tick
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.settings import CalibrationSettings
-from kalshi_daemon.units import DAY, HOUR, MINUTE, SECOND, Nanos
+from kalshi_daemon.units import MINUTE, Nanos
 
 Floats = NDArray[np.float64]
-
-NIGHT_LEAST: Final = Nanos(8 * HOUR)
-"""No session opens sooner than this after a close, so the calendar is not asked about each late print."""
-GAP_MOST: Final = Nanos(4 * DAY + 12 * HOUR)
-"""A close longer ago than this is no longer last night's."""
-CLOSE_AGE_MOST: Final = Nanos(60 * SECOND)
-"""A day whose last price is older than this at the close has no closing price for the next morning's gap."""
-OPEN_SEEN_WITHIN: Final = Nanos(5 * MINUTE)
-"""A first price later than this after the open says nothing about the overnight gap."""
-OPENING_AGE_MOST: Final = Nanos(30 * SECOND)
-"""A price of the excluded first minute stands for 09:31 when it is at most this old then."""
-DAY_COUNTS_FROM: Final = 0.8
-"""Share of the session's variance mass a day must have shown to count as a day."""
-CURVE_MINUTES_LEAST: Final = 380
-JUMP_MOST: Final = 0.05
-"""One price this far (log) from the last is taken for a misprint,"""
-JUMP_REPEATS: Final = 3
-"""unless so many in a row say the same."""
 
 
 class RollingCalibration:
@@ -104,12 +87,22 @@ class RollingCalibration:
         self._last_seen_ns: Nanos | None = None
         self._misprints = 0
         self._view: VarianceForecast | None = None
+        self.memory = "cold"
+        """Where this came from: what was learnt before, or nothing (`memory`)."""
 
     # Prices in
 
     def on_tick(self, tick: Tick) -> None:
         """Take an index value at its event time. Late and repeated stamps, and impossible values, change nothing."""
-        self._tick(tick.event_ns, tick.value)
+        at_ns, price = tick.event_ns, tick.value
+        today = self.today
+        if today is not None:
+            path = today.path
+            if path is not None and path.calm(at_ns, price):
+                self._last_seen_ns = at_ns
+                self._view = None
+                return
+        self._tick(at_ns, price)
 
     def on_bar(self, bar: Bar) -> None:
         """Take a second or minute bar at its END, once.
@@ -128,7 +121,7 @@ class RollingCalibration:
             return
         self._tick(bar.end_ns, bar.close)
         today = self.today
-        if today is not None and today.path is not None and self._plausible_range(bar, today.path):
+        if today is not None and today.path is not None and intake.plausible_range(bar, today.path.last):
             today.path.stretch(bar.start_ns, bar.end_ns, bar.high, bar.low)
             self._view = None
 
@@ -142,14 +135,12 @@ class RollingCalibration:
         path = None if today is None else today.path
         if today is None or path is None or path.last_ns != bar.start_ns or bar.end_ns > today.session.close_ns:
             return False
-        if not (bar.low <= bar.close <= bar.high and self._plausible_range(bar, path)):
+        if not (bar.low <= bar.close <= bar.high and intake.plausible_range(bar, path.last)):
             return False
         self._accept(today, bar.end_ns)
         self._take_in(today, path, path.bar(bar.end_ns, bar.close, bar.high, bar.low))
+        self._settle(today, path)
         return True
-
-    def _plausible_range(self, bar: Bar, path: SessionPath) -> bool:
-        return log(bar.high / path.last) < JUMP_MOST and log(path.last / bar.low) < JUMP_MOST
 
     def _enter(self, at_ns: Nanos, value: float) -> bool:
         """Whether a price counts. Opens the session it belongs to when that is a new one."""
@@ -162,7 +153,7 @@ class RollingCalibration:
                 return True
             # Late prints settle nothing new, but they prove that the fixings before them are final.
             self._work_off(today, at_ns)
-            if at_ns < today.session.close_ns + NIGHT_LEAST:
+            if at_ns < today.session.close_ns + intake.NIGHT_LEAST:
                 self.refused += 1
                 return False
         session = self._sessions(at_ns)
@@ -181,9 +172,13 @@ class RollingCalibration:
             self._last_seen_ns = at_ns
             self._first_price(today, at_ns, price)
             return
-        if not -JUMP_MOST < price / path.last - 1.0 < JUMP_MOST and self._misprints + 1 < JUMP_REPEATS:
+        if (
+            not -intake.JUMP_MOST < price / path.last - 1.0 < intake.JUMP_MOST
+            and self._misprints + 1 < intake.JUMP_REPEATS
+        ):
             self._misprints += 1
             self.refused += 1
+            path.calm_until_ns = Nanos(0)
             return
         self._accept(today, at_ns)
         done = path.tick(at_ns, price)
@@ -191,6 +186,11 @@ class RollingCalibration:
             self._take_in(today, path, done)
         today.jumps.watch(at_ns, price / path.span_open - 1.0)
         self._view = None
+        self._settle(today, path)
+
+    def _settle(self, today: Today, path: SessionPath) -> None:
+        due_ns = today.agenda[today.next_item].at_ns if today.next_item < len(today.agenda) else path.span_end_ns
+        path.settle(min(intake.CALM_MOST, today.jumps.limit), due_ns)
 
     def _accept(self, today: Today, at_ns: Nanos) -> None:
         """A price of this instant is believed: everything due before it is final."""
@@ -212,7 +212,7 @@ class RollingCalibration:
         if at_ns < valid_ns:
             today.opening, today.opening_ns = price, at_ns
             return
-        if today.opening is not None and at_ns > valid_ns and valid_ns - today.opening_ns <= OPENING_AGE_MOST:
+        if today.opening is not None and at_ns > valid_ns and valid_ns - today.opening_ns <= intake.OPENING_AGE_MOST:
             self._begin(today, valid_ns, today.opening)
             self._price(at_ns, price)
             return
@@ -221,9 +221,9 @@ class RollingCalibration:
     def _begin(self, today: Today, at_ns: Nanos, price: float) -> None:
         today.path = SessionPath.begin(today.session.open_ns, today.curve.minutes, at_ns, price)
         today.agenda = agenda_of(today.session, at_ns)
-        if self.closing is not None and at_ns - today.session.open_ns <= OPEN_SEEN_WITHIN:
+        if self.closing is not None and at_ns - today.session.open_ns <= intake.OPEN_SEEN_WITHIN:
             closed_ns, close = self.closing
-            if at_ns - closed_ns <= GAP_MOST:
+            if at_ns - closed_ns <= intake.GAP_MOST:
                 gap = log(price / close)
                 today.gap_feature = self.daily.gap_feature(gap)
                 self.daily.fold_gap(gap)
@@ -261,10 +261,14 @@ class RollingCalibration:
             self.close_layer.next_session()
             self.monitor.next_session()
             self.watch.next_session()
-        widening = self.settings.half_day_widening if session.half_day else 1.0
-        self.today = Today(session, curve_of(self.base, session, self._events(session), self.constants.half_day), self.base, widening)
+        self.today = self._new_day(session)
         self._misprints = 0
         self._view = None
+
+    def _new_day(self, session: Session) -> Today:
+        widening = self.settings.half_day_widening if session.half_day else 1.0
+        curve = curve_of(self.base, session, self._events(session), self.constants.half_day)
+        return Today(session, curve, self.base, widening)
 
     def _finish(self, today: Today) -> None:
         self.closing = None
@@ -273,23 +277,13 @@ class RollingCalibration:
             return
         for span in path.finish():
             self._learn(today, span)
-        if today.session.close_ns - path.last_ns <= CLOSE_AGE_MOST:
+        if today.session.close_ns - path.last_ns <= intake.CLOSE_AGE_MOST:
             self.closing = (today.session.close_ns, path.last)
         whole = today.curve.cumulative[-1]
-        if today.realised_mass >= DAY_COUNTS_FROM * whole and today.realised > 0.0:
+        if today.realised_mass >= intake.DAY_COUNTS_FROM * whole and today.realised > 0.0:
             # Events stay in, as in the daily variances the model was fitted on; half days are brought to a whole day.
             self.daily.fold_variance(today.realised / today.realised_mass * max(whole, SESSION_MINUTES))
-        self._adapt(today, path)
-
-    def _adapt(self, today: Today, path: SessionPath) -> None:
-        """Let a whole regular day bend the diurnal curve a little; minutes not watched in full take its own shape."""
-        if today.curve.minutes != SESSION_MINUTES:
-            return
-        plain = path.squares * today.base / np.array(today.curve.rates)
-        known = ~np.isnan(plain)
-        if known.sum() >= CURVE_MINUTES_LEAST:
-            level = float(plain[known].sum() / today.base[known].sum())
-            self.base = adapted(today.base, np.where(known, plain, level * today.base))
+        self.base = today.bent_base(path)
 
     # The record of our own forecasts
 
@@ -308,7 +302,7 @@ class RollingCalibration:
             if item.bucket is not None:
                 self._take(today, path, item, item.bucket)
             for taken in waiting:
-                self._score(taken, path.last)
+                resolve(self.index, taken, path.last, self._basis, monitor=self.monitor, watch=self.watch)
 
     def _take(self, today: Today, path: SessionPath, item: Item, bucket: int) -> None:
         model = self._outlook(today, path, item.at_ns, item.target_ns)
@@ -316,18 +310,6 @@ class RollingCalibration:
         plain = float(self.variance.levels()[plain_state(model.horizon_min)]) * mass
         taken = Taken(bucket, path.last, model, model.layer.at(model.horizon_min), plain)
         today.waiting.setdefault(item.target_ns, []).append(taken)
-
-    def _score(self, taken: Taken, fixing: float) -> None:
-        moved = log(fixing / taken.level)
-        model, correction = taken.model, taken.correction
-        sigma = settled_sigma(model.variance, correction.scale_squared, self._basis)
-        plain = settled_sigma(taken.plain_variance, 1.0, self._basis)
-        if taken.bucket == MONITORED_BUCKET:
-            self.monitor.learn(likelihood_ratios(moved, sigma, model.residual, correction.pit_map, plain))
-        pit = float(model.residual.cdf(np.array([moved / sigma]))[0])
-        model.layer.learn(taken.bucket, model.residual.relative_square(moved / sqrt(model.variance)), pit)
-        ladder = ladder_around(self.index, taken.level, sigma)
-        self.watch.learn(taken.bucket, scored(moved, sigma, model.residual, correction.pit_map, plain, ladder))
 
     # Laws out
 
@@ -362,10 +344,11 @@ class RollingCalibration:
         today = self.today
         path = None if today is None else today.path
         if today is None or path is None or not today.session.open_ns <= now_ns <= today.session.close_ns:
-            return CalibrationHealth(ready=False, last_update_ns=self._last_seen_ns, minutes_seen=0.0, readings=record)
+            return CalibrationHealth(False, self._last_seen_ns, 0.0, (), record, self.memory)
         seen = path.watched_so_far()
         alarms = ("jump",) if today.jumps.active(now_ns) else ()
-        return CalibrationHealth(seen >= self.settings.ready_after_minutes, self._last_seen_ns, seen, alarms, record)
+        ready = seen >= self.settings.ready_after_minutes
+        return CalibrationHealth(ready, self._last_seen_ns, seen, alarms, record, self.memory)
 
     def _outlook(self, today: Today, path: SessionPath, now_ns: Nanos, target_ns: Nanos) -> Outlook:
         """From the last price to the target (now < target <= close), before the online layer."""
@@ -375,26 +358,42 @@ class RollingCalibration:
         if self._view is None:
             self._view = self._look(today, path)
         variance = self._view.variance(horizon, mass) * today.widening**2
-        if target_ns == today.session.close_ns:
-            return Outlook(horizon, variance, self._residuals.at(horizon), self.close_layer)
-        return Outlook(horizon, variance, self._residuals.at(horizon), self.hour_layer)
+        layer = self.close_layer if target_ns == today.session.close_ns else self.hour_layer
+        return Outlook(horizon, variance, self._residuals.at(horizon), layer)
+
+    # What `memory` writes down and takes back
+
+    def position(self) -> tuple[Nanos | None, int]:
+        """The stamp of the last price believed, and the misprints in a row since."""
+        return self._last_seen_ns, self._misprints
+
+    def day_at(self, at_ns: Nanos) -> Today | None:
+        """A new day of the session this instant lies in, on the present curve; None when there is no session."""
+        session = self._sessions(at_ns)
+        return None if session is None else self._new_day(session)
+
+    def resume(self, today: Today | None, last_seen_ns: Nanos | None, misprints: int) -> None:
+        """Go on from a day under way. What was learnt up to then must have been put in place before."""
+        self.today, self._last_seen_ns, self._misprints, self._view = today, last_seen_ns, misprints, None
 
     def inputs(self) -> tuple[Floats, Conditions] | None:
         """Levels, shape (8,), and conditions the next forecast is made from; None before the day's first price."""
         today = self.today
-        return None if today is None or today.path is None else self._inputs(today, today.path)
+        if today is None or today.path is None:
+            return None
+        levels, conditions = self._inputs(today, today.path)
+        return np.array(levels), conditions
 
     def _look(self, today: Today, path: SessionPath) -> VarianceForecast:
         return forecast_of(*self._inputs(today, path), self.constants.variance)
 
-    def _inputs(self, today: Today, path: SessionPath) -> tuple[Floats, Conditions]:
+    def _inputs(self, today: Today, path: SessionPath) -> tuple[list[float], Conditions]:
         span = path.running()
-        levels = self.variance.levels(None if span is None else self._observation(today, span))
-        conditions = Conditions(
+        levels = self.variance.levels_with(None if span is None else self._observation(today, span))
+        return levels, Conditions(
             minutes_since_open=path.minutes_at(path.last_ns),
             gap_feature=today.gap_feature,
             return_since_open=log(path.last / path.first),
             return_30=path.return_over(30),
-            daily_sd=self.daily.daily_sd(float(levels[5])),
+            daily_sd=self.daily.daily_sd(levels[5]),
         )
-        return levels, conditions

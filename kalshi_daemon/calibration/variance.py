@@ -5,8 +5,10 @@ when a span of time is over; the running minute is added to a copy when a foreca
 twice. All floats; nothing here knows what time it is.
 """
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import exp, log, sqrt
+from math import exp, exp2, log, sqrt
+from operator import mul
 from typing import Final
 
 import numpy as np
@@ -28,10 +30,11 @@ PRIOR_MINUTES: Final = 3.0
 """Weight of the prior in every state: three minutes of data balance it."""
 FLOOR_SHARE: Final = 1e-3
 """No state falls below this share of the prior variance: a frozen feed must not send its logarithm to -inf."""
-_VARIANCE_HALF_LIVES: Final[Floats] = np.array([*HALF_LIVES_MIN, 90.0])
+_VARIANCE_HALF_LIVES: Final = (*HALF_LIVES_MIN, 90.0)
 """The seven range states, then V90r on squared returns."""
-_ONE_MINUTE: Final[Floats] = 1.0 - np.exp2(-1.0 / _VARIANCE_HALF_LIVES)
-_L3, _L10, _L30, _L90, _L390, _L1950, _L8580, _L90R = range(8)
+_RATES: Final = tuple(-1.0 / half_life for half_life in _VARIANCE_HALF_LIVES)
+_PER_MINUTE: Final = tuple(1.0 / (1.0 - exp2(rate)) for rate in _RATES)
+_L90, _L390, _L1950, _L90R = 3, 4, 5, 7
 
 PARKINSON: Final = 1.0 / (4.0 * log(2.0))
 """Expected variance per squared log range of a Brownian path (Parkinson 1980)."""
@@ -82,22 +85,34 @@ class VarianceState:
         For a whole minute g is 1 (model.md 4.2); for parts of it two spans with the same x add up to exactly the update
         of their union.
         """
-        self.num, self.den = self._after(seen)
+        num, den = self._after(seen)
+        self.num, self.den = np.array(num), np.array(den)
 
     def levels(self, running: Observation | None = None) -> Floats:
         """The eight variances, shape (8,), with the running span added when given. Never below the floor."""
-        num, den = (self.num, self.den) if running is None else self._after(running)
-        return np.maximum(num / den, self.floor)
+        return np.array(self.levels_with(running))
+
+    def levels_with(self, running: Observation | None) -> list[float]:
+        """`levels` as plain numbers."""
+        num, den = (self.num.tolist(), self.den.tolist()) if running is None else self._after(running)
+        floor = self.floor
+        return [v if (v := n / d) > floor else floor for n, d in zip(num, den, strict=True)]
 
     def level_90(self) -> float:
         return max(float(self.num[_L90] / self.den[_L90]), self.floor)
 
-    def _after(self, seen: Observation) -> tuple[Floats, Floats]:
-        kept = np.exp2(-seen.length_min / _VARIANCE_HALF_LIVES)
-        gained = (1.0 - kept) / _ONE_MINUTE
-        values = np.full(8, seen.ranged)
-        values[_L90R] = seen.squared
-        return kept * self.num + gained * values, kept * self.den + gained
+    def _after(self, seen: Observation) -> tuple[list[float], list[float]]:
+        # Eight numbers: plain floats are faster than arrays, and this is asked for at every tick.
+        num, den = self.num.tolist(), self.den.tolist()
+        length, value = seen.length_min, seen.ranged
+        for k, rate in enumerate(_RATES):
+            kept = exp2(length * rate)
+            gained = (1.0 - kept) * _PER_MINUTE[k]
+            if k == _L90R:
+                value = seen.squared
+            num[k] = kept * num[k] + gained * value
+            den[k] = kept * den[k] + gained
+        return num, den
 
 
 @dataclass(slots=True)
@@ -217,39 +232,46 @@ class VarianceForecast:
         return self.anchor * mass * exp(min(EXPONENT_CLIP, max(-EXPONENT_CLIP, exponent)))
 
 
-def features(levels: Floats, today: Conditions) -> Floats:
+def features(levels: Iterable[float], today: Conditions) -> Floats:
     """The twelve features of model.md 4.3 in the order of the coefficients. levels: shape (8,), all > 0."""
-    logs = np.log(levels)
+    return np.array(_features([log(level) for level in levels], today))
+
+
+def _features(logs: Sequence[float], today: Conditions) -> tuple[float, ...]:
     since_open = min(RETURN_CLIP, max(-RETURN_CLIP, today.return_since_open / today.daily_sd))
     last_30 = min(RETURN_30_CLIP, max(-RETURN_30_CLIP, today.return_30 / today.daily_sd))
-    return np.array(
-        [
-            logs[_L3] - logs[_L30],
-            logs[_L10] - logs[_L30],
-            logs[_L30] - logs[_L90],
-            logs[_L90] - logs[_L390],
-            logs[_L390] - logs[_L1950],
-            logs[_L1950] - logs[_L8580],
-            today.gap_feature * exp(-today.minutes_since_open / GAP_DECAY_MIN),
-            min(since_open, 0.0),
-            max(since_open, 0.0),
-            min(last_30, 0.0),
-            today.minutes_since_open / SESSION_MINUTES - 0.5,
-            logs[_L90R] - logs[_L90],
-        ]
+    l3, l10, l30, l90, l390, l1950, l8580, l90r = logs
+    return (
+        l3 - l30,
+        l10 - l30,
+        l30 - l90,
+        l90 - l390,
+        l390 - l1950,
+        l1950 - l8580,
+        today.gap_feature * exp(-today.minutes_since_open / GAP_DECAY_MIN),
+        min(since_open, 0.0),
+        max(since_open, 0.0),
+        min(last_30, 0.0),
+        today.minutes_since_open / SESSION_MINUTES - 0.5,
+        l90r - l90,
     )
 
 
-def anchor_of(levels: Floats) -> float:
+def anchor_of(levels: Iterable[float]) -> float:
     """exp(0.5 L90 + 0.3 L390 + 0.2 L1950) of model.md 4.3, variance of an average minute."""
-    return exp(0.5 * log(levels[_L90]) + 0.3 * log(levels[_L390]) + 0.2 * log(levels[_L1950]))
+    return _anchor([log(level) for level in levels])
+
+
+def _anchor(logs: Sequence[float]) -> float:
+    return exp(0.5 * logs[_L90] + 0.3 * logs[_L390] + 0.2 * logs[_L1950])
 
 
 def forecast_of(
-    levels: Floats, today: Conditions, coefficients: VarianceCoefficients = SHIPPED.variance
+    levels: Iterable[float], today: Conditions, coefficients: VarianceCoefficients = SHIPPED.variance
 ) -> VarianceForecast:
     """Everything about the variance that does not depend on the target."""
-    found = features(levels, today)
-    anchor = anchor_of(levels)
-    effect, by_horizon = float(coefficients.level @ found), float(coefficients.by_log_horizon @ found)
-    return VarianceForecast(anchor, effect, by_horizon, coefficients.intercept)
+    logs = [log(level) for level in levels]
+    found = _features(logs, today)
+    effect = sum(map(mul, coefficients.level.tolist(), found))
+    by_horizon = sum(map(mul, coefficients.by_log_horizon.tolist(), found))
+    return VarianceForecast(_anchor(logs), effect, by_horizon, coefficients.intercept)

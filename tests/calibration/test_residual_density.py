@@ -59,22 +59,32 @@ def test_the_table_follows_its_shape(h, z):
     assert law.log_density(at)[0] == pytest.approx(np.log(by_hand(shape, z)), abs=0.25 if abs(z) > 1.3 else 0.04)
 
 
-@pytest.mark.parametrize("edge", [0.005, 0.995])
+@pytest.mark.parametrize("edge", [1e-12, 0.005, 0.995])
 @pytest.mark.parametrize("horizon", [1.0, 2.0, 7.0, 55.0, 300.0])
 def test_the_tail_meets_the_table_without_a_step(edge, horizon):
     law = RESIDUALS.at(horizon)
     joint = law.quantiles(np.array([edge]))[0]
     around = law.cdf(joint + np.array([-1e-9, 0.0, 1e-9]))
-    assert around == pytest.approx(edge, abs=1e-9)
+    assert around == pytest.approx(edge, rel=1e-6, abs=1e-9 * (edge > 1e-3))
     assert np.all(np.diff(around) > 0)
+
+
+@settings(deadline=None, max_examples=60)
+@given(law=laws, z=st.lists(st.floats(-400.0, 400.0) | st.just(np.inf) | st.just(-np.inf), min_size=1, max_size=30))
+def test_the_table_alone_is_the_cdf_up_to_1e_12(law, z):
+    at = np.array(z)
+    assert np.max(np.abs(law.tabulated(at) - law.cdf(at))) <= 1.001e-12
 
 
 def test_the_tail_is_a_student_t():
     shape = Shape(0.1, 0.9, 0.8, 8.0)
     law = law_of(shape)
-    z = np.array([-5.0, -9.0])
-    assert law.cdf(z) == pytest.approx(2 * 0.9 / 1.7 * stdtr(8.0, (z - 0.1) / 0.9))
-    assert law.cdf(np.array([6.0])) == pytest.approx(1 - 2 * 0.8 / 1.7 * stdtr(8.0, (0.1 - 6.0) / 0.8))
+    z = np.array([-5.0, -9.0, -25.0, -90.0])
+    truth = 2 * 0.9 / 1.7 * stdtr(8.0, (z - 0.1) / 0.9)
+    assert law.cdf(z) == pytest.approx(truth, rel=2e-3), "a table in the tail, entries 10 % apart"
+    assert law.cdf(z[3:]) == pytest.approx(truth[3:], rel=1e-6), "beyond it the function itself"
+    assert truth[3] < 1e-12 < truth[2]
+    assert law.cdf(np.array([6.0])) == pytest.approx(1 - 2 * 0.8 / 1.7 * stdtr(8.0, (0.1 - 6.0) / 0.8), abs=1e-6)
 
 
 def test_the_ends_of_the_line():
@@ -143,7 +153,9 @@ def test_the_relative_square_has_mean_one_under_the_law():
 
 
 def test_nodes_run_from_tail_to_tail():
-    assert NODES[0] == 0.005
-    assert NODES[-1] == 0.995
+    assert NODES[0] == pytest.approx(1e-12)
+    assert NODES[-1] == pytest.approx(1.0 - 1e-12, abs=1e-15)
+    assert {0.005, 0.0075, 0.9925} < set(NODES.tolist())
+    assert np.all(np.isin(np.round(np.arange(0.05, 0.96, 0.05), 6), NODES)), "the online map bends at entries only"
     assert np.all(np.diff(NODES) > 0)
     assert 0.5 in NODES

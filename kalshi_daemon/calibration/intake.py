@@ -1,0 +1,31 @@
+"""Which prices are believed, and which days and nights count. Figures only the updater uses, apart from its mechanics."""
+
+from math import log
+from typing import Final
+
+from kalshi_daemon.domain.index import Bar
+from kalshi_daemon.units import DAY, HOUR, MINUTE, SECOND, Nanos
+
+NIGHT_LEAST: Final = Nanos(8 * HOUR)
+"""No session opens sooner than this after a close, so the calendar is not asked about each late print."""
+GAP_MOST: Final = Nanos(4 * DAY + 12 * HOUR)
+"""A close longer ago than this is no longer last night's."""
+CLOSE_AGE_MOST: Final = Nanos(60 * SECOND)
+"""A day whose last price is older than this at the close has no closing price for the next morning's gap."""
+OPEN_SEEN_WITHIN: Final = Nanos(5 * MINUTE)
+"""A first price later than this after the open says nothing about the overnight gap."""
+OPENING_AGE_MOST: Final = Nanos(30 * SECOND)
+"""A price of the excluded first minute stands for 09:31 when it is at most this old then."""
+DAY_COUNTS_FROM: Final = 0.8
+"""Share of the session's variance mass a day must have shown to count as a day."""
+JUMP_MOST: Final = 0.05
+"""One price this far (log) from the last is taken for a misprint,"""
+JUMP_REPEATS: Final = 3
+"""unless so many in a row say the same."""
+CALM_MOST: Final = 0.02
+"""Two prices this close to the running minute's open are no misprint of each other."""
+
+
+def plausible_range(bar: Bar, last: float) -> bool:
+    """Whether a bar's extremes may be believed after this price; points, all > 0."""
+    return log(bar.high / last) < JUMP_MOST and log(last / bar.low) < JUMP_MOST
