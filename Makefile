@@ -10,7 +10,7 @@ WORKERS ?= 2
 MUTANTS ?=
 KILLS ?= 200
 
-.PHONY: help setup run test simulate kills service-test mutants lint fmt cover bench unit-check docker-check clean
+.PHONY: help setup run test simulate fault-matrix kills service-test mutants lint fmt cover bench unit-check docker-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ simulate: setup ## seeds of the whole daemon under faults and crashes, replayabl
 
 kills: setup ## SIGKILL real daemons at random moments, judged by the exchange's record (KILLS=200 KILL_ARGS="--first-seed 9")
 	@$(BIN)/python -m tests.kills --kills $(KILLS) $(KILL_ARGS)
+
+fault-matrix: setup ## every kind of fault alone: what the daemon does and how long until all is safe (docs/fault-matrix.md)
+	@$(BIN)/python -m tests.simulation --matrix --workers $(WORKERS)
 
 lint: setup ## ruff, mypy --strict, import-linter, file and function sizes, shell scripts, unit and Dockerfile
 	@$(BIN)/ruff check -q .

@@ -19,6 +19,8 @@ def main(argv: list[str] | None = None) -> int:
         os.execv(sys.executable, [sys.executable, "-m", "tests.simulation", *(argv or sys.argv[1:])])
     if options.merge:
         return _end(_merged(options.merge))
+    if options.matrix is not None:
+        return _matrix(options.matrix, options.workers)
     return _play_all(options)
 
 
@@ -29,6 +31,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=1, help="processes; the results are the same with any number")
     parser.add_argument("--log", action="store_true", help="print every line of both machines' logs (one worker)")
     parser.add_argument("--each", action="store_true", help="print a line per seed")
+    parser.add_argument("--matrix", nargs="*", help="play every kind of fault alone (or these) and write the page")
     parser.add_argument("--merge", type=Path, nargs="+", help="play nothing: add up the last lines of these files")
     options = parser.parse_args(argv)
     if options.log:
@@ -60,6 +63,28 @@ def _merged(files: list[Path]) -> dict[str, Any]:
     from tests.simulation.batch import merged  # noqa: PLC0415 - not before the hash seed is set
 
     return merged(json.loads(file.read_text(encoding="utf-8").splitlines()[-1]) for file in files)
+
+
+def _matrix(kinds: list[str], workers: int) -> int:
+    from tests.simulation.matrix import PAGE, all_kinds, page, rows  # noqa: PLC0415 - not before the hash seed is set
+
+    began = time.perf_counter()
+    found = rows(kinds or all_kinds(), workers)
+    for row in found:
+        for line in row.violations:
+            _print(f"{row.kind} (seed {row.seed}): {line}")
+    if kinds:
+        _print(page(found))
+    else:
+        PAGE.write_text(page(found), encoding="utf-8")
+    result = {
+        "kinds": len(found),
+        "violations": sum(len(row.violations) for row in found),
+        "safe_longest_s": round(max(row.safe_s for row in found), 2),
+        "alone_longest_s": round(max(row.alone_s for row in found), 2),
+        "wall_s": round(time.perf_counter() - began, 1),
+    }
+    return _end(result)
 
 
 def _end(result: dict[str, Any]) -> int:

@@ -2,13 +2,12 @@
 
 import asyncio
 import gc
-import itertools
 import random
 import shutil
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,8 @@ from tests.simulation.daemon_host import DaemonHost
 from tests.simulation.exchange_host import ExchangeHost
 from tests.simulation.scenario import Death, Ending, Scenario, Trouble, draw
 from tests.simulation.stage import Stage
-from tests.simulation.troubles import KINDS
+from tests.simulation.steady_loop import NumberedTasks, Steps, drain
+from tests.simulation.troubles import KINDS, Effect
 from tests.simulation.virtual_time import LoopClock
 
 _LOOK_S = 0.25
@@ -74,23 +74,38 @@ class Outcome:
     """Equal for equal runs: every step of the loop is in it."""
 
 
-def play(seed: int, *, say: Say | None = None) -> Outcome:
-    """Play a seed. `say` hears every line of both machines' logs."""
+class Onlooker(Checker):
+    """A checker that is also told of the faults and of every line of the log."""
+
+    def begun(self, stage: Stage, name: str, effect: Effect) -> None:
+        """A fault or a death begins."""
+
+    def ended(self, stage: Stage, name: str) -> None:
+        """It is over; what it does to the daemon may not be."""
+
+    def heard(self, stage: Stage, event: str, fields: Mapping[str, Any]) -> None:
+        """A line of the daemon's log."""
+
+
+def play(
+    seed: int, *, say: Say | None = None, scenario: Scenario | None = None, onlooker: Onlooker | None = None
+) -> Outcome:
+    """Play a seed, or a scenario made by hand. `say` hears every line of both machines' logs."""
     loop = SimLoop(seed)
-    loop.set_task_factory(_NumberedTasks())
-    steps = _Steps()
+    loop.set_task_factory(NumberedTasks())
+    steps = Steps()
     loop._recorder = steps  # type: ignore[assignment] # the loop's own keeps every event for ever
     folder = Path(tempfile.mkdtemp(prefix="kd-sim-", dir=_SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None))
     outcome = Outcome(seed)
     gc.collect()
     gc.disable()  # collected at fixed simulated times: finalizers must not depend on what ran before
     try:
-        playing = _Play(loop, draw(seed, tuple(KINDS)), folder, outcome, say)
+        playing = _Play(loop, scenario or draw(seed, tuple(KINDS)), folder, outcome, say, onlooker or Onlooker())
         loop.set_exception_handler(playing.unheard)
         loop.run_until_complete(playing.run())
         outcome.fingerprint = steps.digest & 0xFFFF_FFFF
     finally:
-        _drain(loop)
+        drain(loop)
         loop.close()
         gc.enable()
         structlog.reset_defaults()
@@ -103,53 +118,22 @@ class _Open:
     """A fault that is on. `felt`: a daemon lived when it began; what nobody feels is not counted."""
 
     trouble: Trouble
-    end: Callable[[], bool]
+    effect: Effect
     felt: bool
-
-
-class _Steps:
-    """Stands in for the loop's recorder: a running checksum instead of a list without end.
-
-    Hashes of strings are equal from process to process because the hash seed is fixed.
-    """
-
-    def __init__(self) -> None:
-        self.digest = 0
-        self._count = 0
-
-    def record(self, kind: str, when: float, seq: int, label: str, host: str = "") -> None:
-        self._count += 1
-        self.digest = hash((self.digest, kind, when, seq, label, host))
-
-    def __len__(self) -> int:
-        return self._count
-
-
-class _NumberedTask(asyncio.Task[Any]):
-    """Task groups keep their tasks in a set: its order must come from the run, not from addresses in memory."""
-
-    def __init__(self, number: int, coro: Any, **options: Any) -> None:
-        self._number = number  # first: the constructor puts the task into sets already
-        super().__init__(coro, **options)
-
-    def __hash__(self) -> int:
-        return self._number
-
-
-class _NumberedTasks:
-    """A task factory."""
-
-    def __init__(self) -> None:
-        self._numbers = itertools.count()
-
-    def __call__(self, loop: asyncio.AbstractEventLoop, coro: Any, **options: Any) -> _NumberedTask:
-        return _NumberedTask(next(self._numbers), coro, loop=loop, **options)
 
 
 class _Play:
     """The driver of one seed. Runs on no machine."""
 
-    def __init__(self, loop: SimLoop, scenario: Scenario, folder: Path, outcome: Outcome, say: Say | None) -> None:
+    def __init__(
+        self,
+        loop: SimLoop,
+        scenario: Scenario,
+        folder: Path,
+        outcome: Outcome,
+        say: Say | None,
+        onlooker: Onlooker,
+    ) -> None:
         self._loop = loop
         self._outcome = outcome
         self._say = say
@@ -163,7 +147,8 @@ class _Play:
 
         daemon = DaemonHost(loop, folder, settings_in, exchange.where, clock, self._on_intent)
         self._stage = Stage(loop, scenario, random.Random(f"play-{scenario.seed}"), exchange, daemon, clock)
-        self._checkers: list[Checker] = all_checkers()
+        self._onlooker = onlooker
+        self._checkers: list[Checker] = [*all_checkers(), onlooker]
         self._lookers = [one for one in self._checkers if type(one).look is not Checker.look]
         self._open: list[_Open] = []
         structlog.configure(processors=[structlog.processors.add_log_level, self._hear])
@@ -215,23 +200,36 @@ class _Play:
     def _at(self, when_s: float, act: Callable[..., None], *args: Any) -> None:
         self._loop.call_at(when_s, act, *args)
 
+    def _too_early(self, act: Callable[..., None], *args: Any) -> bool:
+        """Whether the scenario wants quotes resting first; `act` is then called again."""
+        stage = self._stage
+        early = stage.scenario.when_resting and not (stage.daemon.ready and len(stage.exchange.resting()) > 1)
+        if early:
+            self._at(stage.now_s + _LOOK_S, act, *args)
+        return early
+
     def _begin_trouble(self, trouble: Trouble) -> None:
-        end = KINDS[trouble.kind](self._stage, trouble.for_s)
-        entry = _Open(trouble, end, felt=self._stage.daemon.life is not None)
+        if self._too_early(self._begin_trouble, trouble):
+            return
+        effect = KINDS[trouble.kind](self._stage, trouble.for_s)
+        entry = _Open(trouble, effect, felt=self._stage.daemon.life is not None)
         self._open.append(entry)
+        self._onlooker.begun(self._stage, trouble.kind, effect)
         self._note(f"fault {trouble.kind} for {trouble.for_s:.1f} s")
         self._at(self._loop.time() + trouble.for_s, self._end_trouble, entry)
 
     def _end_trouble(self, entry: _Open) -> None:
         self._open.remove(entry)
         felt = entry.felt or self._stage.daemon.life is not None
-        if entry.end() and felt:
+        if entry.effect.hit() and felt:
             self._stage.faults[entry.trouble.kind] += 1
+        entry.effect.end()
+        self._onlooker.ended(self._stage, entry.trouble.kind)
         self._note(f"fault {entry.trouble.kind} ends")
 
     def _die(self, death: Death) -> None:
         daemon, trap = self._stage.daemon, self._stage.exchange.trap
-        if daemon.life is None:
+        if daemon.life is None or self._too_early(self._die, death):
             return
         self._note(f"death {death.ending.value}, down for {death.down_s:.1f} s")
         match death.ending:
@@ -244,6 +242,7 @@ class _Play:
                 trap.on_cancel = lambda: self._spring(death.down_s)
                 self._at(self._loop.time() + _TRAP_S, self._disarm)
             case Ending.STOP:
+                self._onlooker.begun(self._stage, "death", Effect())
                 daemon.stop()
                 asyncio.get_running_loop().create_task(self._after_stop(death.down_s))
 
@@ -259,6 +258,7 @@ class _Play:
         if daemon.life is None:
             return
         self._note("killed")
+        self._onlooker.begun(self._stage, "death", Effect())
         daemon.kill()
         self._at(self._loop.time() + min(0.1, down_s / 2), self._stage.exchange.forget_peer)
         self._at(self._loop.time() + down_s, self._boot)
@@ -266,6 +266,7 @@ class _Play:
     def _boot(self) -> None:
         self._stage.daemon.reboot()
         self._stage.daemon.begin()
+        self._onlooker.ended(self._stage, "death")
 
     async def _after_stop(self, down_s: float) -> None:
         daemon = self._stage.daemon
@@ -274,6 +275,7 @@ class _Play:
         await asyncio.sleep(down_s)
         if daemon.life is None and daemon.lives == lives:
             daemon.begin()
+            self._onlooker.ended(self._stage, "death")
 
     # --- what is looked at
 
@@ -328,6 +330,7 @@ class _Play:
     def _hear(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> Any:
         name = str(event.get("event"))
         self._stage.daemon.hear(name, event)
+        self._onlooker.heard(self._stage, name, event)
         if self._say is not None:
             self._note(" ".join(f"{key}={value}" for key, value in _ordered(event)))
         raise structlog.DropEvent
@@ -366,16 +369,3 @@ def _settings(scenario: Scenario, feed_api_key: str) -> Settings:
         ),
         log=LogSettings(file=False),
     )
-
-
-def _drain(loop: SimLoop) -> None:
-    """Let every task that is left end, so that none speaks up after its loop is gone."""
-    left = asyncio.all_tasks(loop)
-    for task in left:
-        task.cancel()
-
-    async def ended() -> None:
-        await asyncio.gather(*left, return_exceptions=True)
-
-    if left:
-        loop.run_until_complete(ended())

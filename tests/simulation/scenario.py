@@ -58,6 +58,10 @@ class Scenario:
     latency_s: tuple[float, float]
     troubles: tuple[Trouble, ...]
     deaths: tuple[Death, ...]
+    when_resting: bool = False
+    """Faults and deaths wait until a daemon that is ready has two quotes resting."""
+    operation: str = ""
+    """The one kind of request that injected answers hit; "": drawn."""
 
     @property
     def start(self) -> time:

@@ -1,7 +1,7 @@
-"""Every kind of fault: how it begins, and how it ends. `end()` says whether anything was really hit by it."""
+"""Every kind of fault: how it begins, whether anything was hit by it so far, and how it ends."""
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 
 from kalshi_daemon.simulator.faults import Injection, Manner, When
 from kalshi_daemon.simulator.sim_fees import FeeKind, FeeModel
@@ -9,8 +9,24 @@ from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
 from tests.simulation import daemon_host, exchange_host
 from tests.simulation.stage import Stage
 
-End = Callable[[], bool]
-Begin = Callable[[Stage, float], End]
+
+def _nothing() -> None:
+    """Nothing has to be put back."""
+
+
+def _always() -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """A fault that has begun. `hit()`: whether anything has felt it so far; `end()` puts everything back."""
+
+    hit: Callable[[], bool] = _always
+    end: Callable[[], None] = _nothing
+
+
+Begin = Callable[[Stage, float], Effect]
 _WRITES = ("batch_create", "batch_create", "batch_cancel", "cancel_all", "amend")
 _READS = ("orders", "order", "fills", "positions", "balance", "settlements", "exchange_status", "markets", "orderbook")
 _LACKING = {
@@ -26,45 +42,39 @@ _LACKING = {
 
 
 def _injected(manner: Manner, when: When, *, status: int = 503, code: str = "service_unavailable") -> Begin:
-    def begin(stage: Stage, _for_s: float) -> End:
-        faults, rng = stage.exchange.server.faults, stage.rng
-        operations = _WRITES if rng.random() < 0.7 else _READS
+    def begin(stage: Stage, _for_s: float) -> Effect:
+        rng, only = stage.rng, stage.scenario.operation
+        operations = (only,) if only else _WRITES if rng.random() < 0.7 else _READS
         made = [
             Injection(rng.choice(operations), when, manner, status, code, times=rng.randint(1, 3), hang_s=12.0)
             for _ in range(rng.randint(1, 3))
         ]
-        wanted = sum(one.times for one in made)
-        faults.injections.extend(made)
-        return partial(_used_up, stage, made, wanted)
+        return _inject(stage, made)
 
     return begin
 
 
-def _used_up(stage: Stage, made: list[Injection], wanted: int) -> bool:
-    left = 0
-    for one in made:
-        left += max(0, one.times)
-        if any(one is other for other in stage.exchange.server.faults.injections):
-            stage.exchange.server.faults.injections = [
-                other for other in stage.exchange.server.faults.injections if other is not one
-            ]
-    return left < wanted
+def _inject(stage: Stage, made: list[Injection]) -> Effect:
+    faults = stage.exchange.server.faults
+    wanted = sum(one.times for one in made)
+    faults.injections.extend(made)
+
+    def end() -> None:
+        faults.injections = [one for one in faults.injections if all(one is not mine for mine in made)]
+
+    return Effect(lambda: sum(max(0, one.times) for one in made) < wanted, end)
 
 
-def _field_removed(stage: Stage, _for_s: float) -> End:
-    operation = stage.rng.choice(sorted(_LACKING))
+def _field_removed(stage: Stage, _for_s: float) -> Effect:
+    operation = stage.scenario.operation or stage.rng.choice(sorted(_LACKING))
     lacks = stage.rng.choice(_LACKING[operation])
     times = stage.rng.randint(1, 4)
-    made = [Injection(operation, When.AFTER, Manner.LACK, times=times, lacks=lacks)]
-    stage.exchange.server.faults.injections.extend(made)
-    return partial(_used_up, stage, made, times)
+    return _inject(stage, [Injection(operation, When.AFTER, Manner.LACK, times=times, lacks=lacks)])
 
 
-def _storm(stage: Stage, _for_s: float) -> End:
+def _storm(stage: Stage, _for_s: float) -> Effect:
     times = stage.rng.randint(20, 400)
-    made = [Injection("*", When.BEFORE, Manner.STATUS, 429, "too_many_requests", times=times)]
-    stage.exchange.server.faults.injections.extend(made)
-    return partial(_used_up, stage, made, times)
+    return _inject(stage, [Injection("*", When.BEFORE, Manner.STATUS, 429, "too_many_requests", times=times)])
 
 
 # --- the network
@@ -76,42 +86,40 @@ def _links(stage: Stage, latency: tuple[float, float]) -> None:
     net.set_link(exchange_host.HOST, daemon_host.HOST, latency=latency)
 
 
-def _slow(stage: Stage, low: float, high: float) -> End:
+def _slow(stage: Stage, low: float, high: float) -> Effect:
     _links(stage, (low, high))
 
-    def end() -> bool:
+    def end() -> None:
         _links(stage, stage.scenario.latency_s)
-        return True
 
-    return end
+    return Effect(end=end)
 
 
-def _latency(stage: Stage, _for_s: float) -> End:
+def _latency(stage: Stage, _for_s: float) -> Effect:
     base = stage.rng.uniform(0.2, 1.5)
     return _slow(stage, base, base * 1.1)
 
 
-def _jitter(stage: Stage, _for_s: float) -> End:
+def _jitter(stage: Stage, _for_s: float) -> Effect:
     return _slow(stage, 0.001, stage.rng.uniform(0.3, 3.0))
 
 
-def _partition(stage: Stage, _for_s: float) -> End:
+def _partition(stage: Stage, _for_s: float) -> Effect:
     stage.loop.net.partition({daemon_host.HOST}, {exchange_host.HOST})
 
-    def end() -> bool:
+    def end() -> None:
         stage.loop.net.heal()
-        return True
 
-    return end
+    return Effect(end=end)
 
 
 # --- the stream
 
 
 def _once(act: Callable[[Stage], object]) -> Begin:
-    def begin(stage: Stage, _for_s: float) -> End:
+    def begin(stage: Stage, _for_s: float) -> Effect:
         hit = bool(act(stage))
-        return lambda: hit
+        return Effect(lambda: hit)
 
     return begin
 
@@ -123,16 +131,15 @@ def _stream_gap(stage: Stage) -> int:
 
 
 def _bent(bend: Callable[[Stage], None]) -> Begin:
-    def begin(stage: Stage, _for_s: float) -> End:
+    def begin(stage: Stage, _for_s: float) -> Effect:
         stream = stage.exchange.server.faults.stream
         before = stream.affected
         bend(stage)
 
-        def end() -> bool:
+        def end() -> None:
             stream.muted, stream.lag_s, stream.duplicates, stream.swaps = frozenset(), 0.0, 0, 0
-            return stream.affected > before
 
-        return end
+        return Effect(lambda: stream.affected > before, end)
 
     return begin
 
@@ -156,87 +163,82 @@ def _reorder(stage: Stage) -> None:
     stage.exchange.server.faults.stream.swaps = stage.rng.randint(1, 30)
 
 
-def _streams_refused(stage: Stage, _for_s: float) -> End:
+def _streams_refused(stage: Stage, _for_s: float) -> Effect:
     faults = stage.exchange.server.faults
     faults.refuse_streams = 503
     cut = stage.exchange.server.hub.drop_connections()
 
-    def end() -> bool:
+    def end() -> None:
         faults.refuse_streams = 0
-        return cut > 0
 
-    return end
+    return Effect(lambda: cut > 0, end)
 
 
 # --- the exchange
 
 
-def _paused(stage: Stage, *, whole: bool) -> End:
+def _paused(stage: Stage, *, whole: bool) -> Effect:
     stage.exchange.exchange.venue.pause(exchange=whole)
 
-    def end() -> bool:
+    def end() -> None:
         stage.exchange.exchange.venue.resume()
-        return True
 
-    return end
+    return Effect(end=end)
 
 
-def _market_halt(stage: Stage, _for_s: float) -> End:
+def _market_halt(stage: Stage, _for_s: float) -> Effect:
     markets = [market.spec.ticker for market in stage.exchange.exchange.catalogue.by_event[stage.exchange.events[0]]]
     stage.exchange.exchange.venue.deactivate(markets)
 
-    def end() -> bool:
+    def end() -> None:
         stage.exchange.exchange.venue.activate(markets)
-        return True
 
-    return end
+    return Effect(end=end)
 
 
-def _races(stage: Stage, *, creates: int, cancels: int) -> End:
+def _races(stage: Stage, *, creates: int, cancels: int) -> Effect:
     trap = stage.exchange.trap
     before = trap.won
     trap.crossings, trap.takes, trap.part = creates, cancels, stage.rng.random() < 0.5
 
-    def end() -> bool:
+    def end() -> None:
         trap.crossings = trap.takes = 0
-        return trap.won > before
 
-    return end
+    return Effect(lambda: trap.won > before, end)
 
 
-def _post_only_race(stage: Stage, _for_s: float) -> End:
+def _post_only_race(stage: Stage, _for_s: float) -> Effect:
     return _races(stage, creates=stage.rng.randint(1, 6), cancels=0)
 
 
-def _cancel_fill_race(stage: Stage, _for_s: float) -> End:
+def _cancel_fill_race(stage: Stage, _for_s: float) -> Effect:
     return _races(stage, creates=0, cancels=stage.rng.randint(1, 6))
 
 
-def _late_settlement(stage: Stage, _for_s: float) -> End:
+def _late_settlement(stage: Stage, _for_s: float) -> Effect:
     lifecycle, now = stage.exchange.exchange.lifecycle, stage.exchange.clock.now_ns()
     markets = stage.exchange.exchange.catalogue.by_event
     in_time = [event for event in stage.exchange.events if now < markets[event][0].spec.close_ns]
     for event in in_time:
         lifecycle.settlement_holds[event] = Nanos(int(stage.rng.uniform(20, 150) * SECOND))
-    return lambda: bool(in_time)
+    return Effect(lambda: bool(in_time))
 
 
-def _fee_change(stage: Stage, _for_s: float) -> End:
+def _fee_change(stage: Stage, _for_s: float) -> Effect:
     fees = FeeModel(FeeKind("quadratic_with_maker_fees"), 1_000_000)
     at = Nanos(stage.exchange.clock.now_ns() + SECOND)
     stage.exchange.exchange.venue.change_series_fees(stage.rng.choice(stage.exchange.series), fees, at)
-    return lambda: True
+    return Effect()
 
 
-def _cancels_refused(stage: Stage, _for_s: float) -> End:
+def _cancels_refused(stage: Stage, _for_s: float) -> Effect:
     faults = stage.exchange.server.faults
     faults.refuse_cancels = True
 
-    def end() -> bool:
+    def end() -> None:
         faults.refuse_cancels = False
-        return True
 
-    return end
+    return Effect(end=end)
 
 
 def _group_triggered(stage: Stage) -> bool:
@@ -252,44 +254,41 @@ def _stranger(stage: Stage) -> bool:
 # --- the daemon's own machine
 
 
-def _clock_step(stage: Stage, _for_s: float) -> End:
+def _clock_step(stage: Stage, _for_s: float) -> Effect:
     step = int(stage.rng.choice((-1, 1)) * stage.rng.uniform(300, 5_000)) * MILLISECOND
     stage.daemon_clock.offset_ns += step
     stage.clock_ahead_most_ns = max(stage.clock_ahead_most_ns, stage.daemon_clock.offset_ns)
 
-    def end() -> bool:
+    def end() -> None:
         stage.daemon_clock.offset_ns -= step
-        return True
 
-    return end
+    return Effect(end=end)
 
 
-def _kill_switch(stage: Stage, _for_s: float) -> End:
+def _kill_switch(stage: Stage, _for_s: float) -> Effect:
     stage.daemon.set_kill_switch(engaged=True)
 
-    def end() -> bool:
+    def end() -> None:
         stage.daemon.set_kill_switch(engaged=False)
-        return True
 
-    return end
+    return Effect(end=end)
 
 
 # --- the index feed
 
 
-def _feed_stall(stage: Stage, for_s: float) -> End:
+def _feed_stall(stage: Stage, for_s: float) -> Effect:
     stage.exchange.feed.stall(Nanos(stage.exchange.clock.now_ns() + int(for_s * SECOND)))
-    return lambda: True
+    return Effect()
 
 
-def _feed_delay(stage: Stage, _for_s: float) -> End:
+def _feed_delay(stage: Stage, _for_s: float) -> Effect:
     stage.exchange.feed.delay(Nanos(int(stage.rng.uniform(1.0, 15.0) * SECOND)))
 
-    def end() -> bool:
+    def end() -> None:
         stage.exchange.feed.delay(Nanos(0))
-        return True
 
-    return end
+    return Effect(end=end)
 
 
 def _feed_abort(stage: Stage) -> int:

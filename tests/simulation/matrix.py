@@ -1,0 +1,245 @@
+"""Every kind of fault alone in a quiet hour with quotes resting: what the daemon did, and how long until all was safe.
+
+The table in docs/fault-matrix.md is what `make fault-matrix` writes; nobody types it.
+"""
+
+import multiprocessing
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kalshi_daemon.settings import HOURLY_SERIES
+from tests.simulation.batch import prepare
+from tests.simulation.play import Outcome, play
+from tests.simulation.safety import (
+    AFTER_S,
+    PULLED_WITHIN_S,
+    TICK_AGE_MOST_S,
+    TRANSIT_S,
+    USUAL_GAP_S,
+    SafetyWatch,
+)
+from tests.simulation.scenario import Death, Ending, Scenario, Trouble
+from tests.simulation.troubles import KINDS
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "fault-matrix.md"
+LEASE_S = 90.0
+_AT_S, _FOR_S, _DOWN_S = 150.0, 30.0, 30.0
+_ONCE_S = 1.0
+_UNTIL_USED_S = 180.0
+"""A fault that waits for a request of the right kind."""
+_ANSWERS = ("timeout_", "http_5xx", "dropped_", "garbage_", "field_")
+_WAITS = (*_ANSWERS, "http_429", "post_only_", "cancel_fill_")
+_AT_AN_INSTANT = {
+    *("stream_drop", "stream_gap", "group_triggered", "stranger_order", "feed_abort", "feed_duplicate"),
+    *("feed_reorder", "fee_change", "late_settlement"),
+}
+_OPERATIONS = {"create": "batch_create", "cancel": "batch_cancel", "renewal": "amend"}
+_TRIES = 12
+"""Seeds tried until the fault is felt; what exactly is done, and how often, is drawn from the seed."""
+QUIET = "nothing"
+_QUIET_SEEDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table. Seconds of simulated time; `quoting_s` None: not within the play."""
+
+    kind: str
+    request: str
+    seed: int
+    did: tuple[str, ...]
+    wrong: tuple[str, ...]
+    safe_s: float
+    quoting_s: float | None
+    alone_s: float
+    violations: tuple[str, ...]
+
+
+def all_kinds() -> list[str]:
+    """The kinds of fault, and the deaths of the daemon."""
+    return [*KINDS, *(ending.value for ending in Ending)]
+
+
+def rows(kinds: Iterable[str], workers: int) -> list[Row]:
+    """Play a quiet hour and each kind. Raises AssertionError for a kind that is never felt."""
+    wanted = [(kind, request) for kind in kinds for request in requests_of(kind)]
+    with multiprocessing.get_context("spawn").Pool(workers, initializer=prepare) as pool:
+        quiet = pool.map(_quiet, range(1, _QUIET_SEEDS + 1))
+        usual = frozenset().union(*(lines for _row, lines in quiet))
+        return [quiet[0][0], *pool.starmap(row, [(*one, usual) for one in wanted], chunksize=1)]
+
+
+def requests_of(kind: str) -> tuple[str, ...]:
+    """What is hit: each kind of write for a fault of answers, else nothing in particular."""
+    return tuple(_OPERATIONS) if kind.startswith(_ANSWERS) else ("",)
+
+
+def row(kind: str, request: str = "", usual: Collection[tuple[str, str]] = ()) -> Row:
+    """Play one kind; `usual` are the lines a daemon says without any fault."""
+    for seed in range(1, _TRIES + 1):
+        watch = SafetyWatch()
+        outcome = play(seed, scenario=_scenario(kind, request, seed), onlooker=watch)
+        if watch.hit_s is not None:
+            return _row(kind, request, watch, outcome, usual)
+    raise AssertionError(f"{kind} {request} was not felt in {_TRIES} seeds")
+
+
+def _quiet(seed: int) -> tuple[Row, frozenset[tuple[str, str]]]:
+    """A play without any fault, and what a daemon says in it."""
+    watch = SafetyWatch(quiet=(_AT_S, _AT_S + _UNTIL_USED_S))
+    outcome = play(seed, scenario=_scenario(QUIET, "", seed), onlooker=watch)
+    return _row(QUIET, "", watch, outcome, set(watch.said)), frozenset(watch.said)
+
+
+def _row(kind: str, request: str, watch: SafetyWatch, outcome: Outcome, usual: Collection[tuple[str, str]]) -> Row:
+    said = Counter({line: times for line, times in watch.said.items() if line not in usual})
+    return Row(
+        kind,
+        request,
+        outcome.seed,
+        tuple(told(said)),
+        tuple(watch.wrongs),
+        watch.safe_after_s,
+        watch.quoting_after_s,
+        watch.alone_longest_s,
+        tuple(outcome.violations),
+    )
+
+
+def _scenario(kind: str, request: str, seed: int) -> Scenario:
+    deaths: tuple[Death, ...] = ()
+    troubles: tuple[Trouble, ...] = ()
+    if kind in list(Ending):
+        deaths = (Death(_AT_S, Ending(kind), _DOWN_S),)
+    elif kind != QUIET:
+        lasts = _UNTIL_USED_S if kind.startswith(_WAITS) else _ONCE_S if kind in _AT_AN_INSTANT else _FOR_S
+        troubles = (Trouble(_AT_S, kind, lasts),)
+    return Scenario(
+        seed=seed,
+        hour=12,
+        minutes_before=9,
+        series=HOURLY_SERIES,
+        lease_s=LEASE_S,
+        reconcile_every_s=60.0,
+        scan_every_s=10.0,
+        daily_loss_dollars=50.0,
+        latency_s=(0.001, 0.02),
+        troubles=troubles,
+        deaths=deaths,
+        when_resting=True,
+        operation=_OPERATIONS.get(request, ""),
+    )
+
+
+# --- words
+
+_SAYS = {
+    "orders.unknown": "fate of {n} unknown: asked",
+    "orders.not_found": "asked: {n} never arrived",
+    "orders.ask_failed": "asked again",
+    "orders.refused": "{n} refused",
+    "orders.not_sent": "{n} not sent",
+    "orders.cancel_refused": "cancel refused: asked",
+    "orders.renewal_failed": "renewal failed: tried again",
+    "orders.cancel_listed": "cancelled an order that is not ours",
+    "orders.revived": "an order thought ended is live: cancelled",
+    "kalshi_stream.session_ended": "stream lost",
+    "kalshi_stream.session_opened": "stream back",
+    "feed.session_ended": "feed lost",
+    "feed.session_opened": "feed back",
+    "kalshi.read_retried": "reads tried again",
+    "kalshi.limits_unread": "limits unread: lowest tier",
+    "reconcile.failed": "books could not be compared",
+    "reconcile.disagreed": "halted: books disagree",
+    "reconcile.agreed": "books agree",
+    "settlements.failed": "settlements asked again",
+    "venue.fee_alarm": "halted the series: fees changed",
+    "venue.problem": "a read failed",
+    "venue.problem_over": "reads work again",
+    "venue.snapshots_requested": "books voided: snapshots asked for",
+    "venue.snapshot_disagreed": "snapshot differed: replaced",
+    "venue.market_silent": "silent books given up",
+    "venue.post_only_reject": "doubted the book of a post-only reject",
+    "venue.witness_disagreed": "REST witness disagreed: resubscribed",
+    "kill_switch.engaged": "kill switch: cancelled everything",
+    "kill_switch.released": "kill switch released",
+    "daemon.starting": "started again",
+    "stop.asked": "went down its ladder",
+    "shutdown.cancel_all.verified": "verified zero",
+    "stop.cancel_all_failed": "cancel-all failed: repeated",
+    "order_group.reset_elsewhere": "group reset elsewhere",
+}
+_SKIPPED = ("kalshi_stream.reconnecting", "stop.cancel_all_sent", "windows.", "shutdown.books", "kalshi_stream.")
+
+
+def told(said: Counter[tuple[str, str]]) -> list[str]:
+    """The log in words, in the order things were first said."""
+    pulled = [subject[5:] for event, subject in said if event == "guard.refused" and subject.startswith("pull ")]
+    held = [subject[5:] for event, subject in said if event == "guard.refused" and subject.startswith("hold ")]
+    lines = []
+    if pulled:
+        lines.append("quotes pulled: " + ", ".join(f"`{guard}`" for guard in pulled))
+    if held:
+        lines.append("no new quotes: " + ", ".join(f"`{guard}`" for guard in held))
+    for (event, subject), times in said.items():
+        if event in _SAYS:
+            lines.append(_SAYS[event].format(n=times))
+        elif event == "orders.resolved":
+            lines.append(f"asked: {times} {subject}")
+        elif event == "fill.booked" and subject == "list":
+            lines.append(f"{times} fills found in the list")
+        elif event.startswith("order_group"):
+            lines.append(f"`{event}`")
+    return list(dict.fromkeys(lines))
+
+
+# --- the page
+
+_HEAD = f"""# Fault matrix
+
+Written by `make fault-matrix`; do not edit. Every kind of fault alone in a quiet hour, with quotes resting when it
+begins: both hourly ladders, shipped defaults but for a scan every 10 s (the shipped timer adds up to 180 s to the time
+until quoting). A fault lasts {_FOR_S:.0f} s, or one instant, or until the drawn requests were hit; a daemon that died
+is back after {_DOWN_S:.0f} s. Seconds are of simulated time from the moment the fault is first felt.
+
+* **safe after**: from then on either nothing of ours rests, or all of this holds: a living daemon that has its journal
+  knows every resting order, no order's fate is unknown, its positions are the exchange's, its books show the
+  exchange's best prices wherever it quotes, and its index value is at most {TICK_AGE_MOST_S:.0f} s old. A program that
+  sees both sides looks four times a second until {AFTER_S:.0f} s after the end; what is wrong for {TRANSIT_S:.0f} s or
+  less is on its way and does not count. 0 = never unsafe.
+* **what was wrong** until then, and for how long in all.
+* **quoting after**: until a quote rests again, when none did within {PULLED_WITHIN_S:.0f} s of the fault or for longer
+  than {USUAL_GAP_S:.0f} s while it was on; 0 = it took no quotes away, or not all. Quotes also go because their edge is
+  gone: see `{QUIET}`.
+* **alone**: longest that an order of ours rested without a living daemon that knows it (lease {LEASE_S:.0f} s).
+
+What the daemon did is read from its own log; what it says in quiet hours anyway is left out.
+
+| fault | what the daemon did | what was wrong | safe after | quoting after | alone |
+|---|---|---|---:|---:|---:|
+"""
+
+
+def page(found: Iterable[Row]) -> str:
+    """The whole page."""
+    return _HEAD + "".join(
+        f"| `{one.kind}`{_hits(one)} | {'; '.join(one.did) or 'went on'} | {', '.join(one.wrong) or '-'}"
+        f" | {one.safe_s:.1f} | {_quoting(one)} | {one.alone_s:.1f} |\n"
+        for one in found
+    )
+
+
+def kinds_on(text: str) -> list[str]:
+    """The kinds of a page's table, in order, each once."""
+    cells = [line.split("`")[1] for line in text.splitlines() if line.startswith("| `")]
+    return list(dict.fromkeys(cells))
+
+
+def _hits(one: Row) -> str:
+    return f" of a {one.request}" if one.request else ""
+
+
+def _quoting(one: Row) -> str:
+    return "not by itself" if one.quoting_s is None else f"{one.quoting_s:.1f}"
