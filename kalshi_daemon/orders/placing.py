@@ -198,6 +198,9 @@ class Placer:
             log.info("orders.acked", **facts, order_id=result.order_id, filled=result.filled)
         elif order.status is Status.UNKNOWN:
             log.warning("orders.unknown", **facts, cause=str(result))
+        elif order.status is not Status.REJECTED:
+            # No answer, but the stream has spoken meanwhile.
+            log.warning("orders.answer_lost", **facts, status=order.status.value, cause=str(result))
         else:
             known = isinstance(result, VenueError)
             log.warning("orders.refused", **facts, reason=order.reason, detail=str(result), venue=known)

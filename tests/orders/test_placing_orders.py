@@ -9,6 +9,7 @@ from kalshi_daemon.domain.order import Status
 from kalshi_daemon.errors import (
     AlreadyExists,
     IllegalTransition,
+    OrderOutcomeUnknown,
     PostOnlyCross,
     VenueRejected,
 )
@@ -302,3 +303,21 @@ async def test_so_is_one_that_was_taken_and_then_cancelled_for_it(rig):
         await spin()
     assert crossed == [order.market_ticker]
     assert rig.only().status is Status.CANCELED
+
+
+async def test_an_order_the_stream_has_shown_before_its_answer_was_lost_is_not_called_refused(rig):
+    honest = rig.venue.create_orders
+
+    async def lost(orders):
+        await honest(orders)
+        await spin()
+        raise OrderOutcomeUnknown("create", "time-out", 4_000)
+
+    rig.venue.create_orders = lost
+    async with rig.running():
+        with capture_logs() as logs:
+            (order,) = await rig.manager.place([quote()])
+    assert order.status is Status.RESTING
+    said = [line for line in logs if line["event"].startswith("orders.")]
+    assert [(line["event"], line["status"]) for line in said if "status" in line] == [("orders.answer_lost", "resting")]
+    assert not any(line["event"] == "orders.refused" for line in said)

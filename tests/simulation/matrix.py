@@ -25,7 +25,8 @@ from tests.simulation.troubles import KINDS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "fault-matrix.md"
 LEASE_S = 90.0
-_AT_S, _FOR_S, _DOWN_S = 150.0, 30.0, 30.0
+_AT_S, _FOR_S, _DOWN_S = 100.0, 30.0, 30.0
+_SLACK_S = 30.0
 _ONCE_S = 1.0
 _UNTIL_USED_S = 180.0
 """A fault that waits for a request of the right kind."""
@@ -111,10 +112,10 @@ def _row(kind: str, request: str, watch: SafetyWatch, outcome: Outcome, usual: C
 def _scenario(kind: str, request: str, seed: int) -> Scenario:
     deaths: tuple[Death, ...] = ()
     troubles: tuple[Trouble, ...] = ()
+    lasts = _UNTIL_USED_S if kind.startswith((*_WAITS, QUIET)) else _ONCE_S if kind in _AT_AN_INSTANT else _FOR_S
     if kind in list(Ending):
         deaths = (Death(_AT_S, Ending(kind), _DOWN_S),)
     elif kind != QUIET:
-        lasts = _UNTIL_USED_S if kind.startswith(_WAITS) else _ONCE_S if kind in _AT_AN_INSTANT else _FOR_S
         troubles = (Trouble(_AT_S, kind, lasts),)
     return Scenario(
         seed=seed,
@@ -129,6 +130,7 @@ def _scenario(kind: str, request: str, seed: int) -> Scenario:
         troubles=troubles,
         deaths=deaths,
         when_resting=True,
+        ends_s=None if kind == "late_settlement" else _AT_S + lasts + AFTER_S + _SLACK_S,
         operation=_OPERATIONS.get(request, ""),
     )
 
@@ -139,6 +141,7 @@ _SAYS = {
     "orders.unknown": "fate of {n} unknown: asked",
     "orders.not_found": "asked: {n} never arrived",
     "orders.ask_failed": "asked again",
+    "orders.answer_lost": "{n} shown by the stream before the answer failed",
     "orders.refused": "{n} refused",
     "orders.not_sent": "{n} not sent",
     "orders.cancel_refused": "cancel refused: asked",

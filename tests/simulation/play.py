@@ -163,10 +163,10 @@ class _Play:
         for death in scenario.deaths:
             self._at(death.at_s, self._die, death)
         looking = asyncio.get_running_loop().create_task(self._look_on())
-        await asyncio.sleep(scenario.fixing_s + _SETTLED_S)
+        await asyncio.sleep(scenario.fixing_s + _SETTLED_S if scenario.ends_s is None else scenario.ends_s)
         while self._open:  # noqa: ASYNC110 - simulated time costs nothing
             await asyncio.sleep(1.0)
-        while not self._paid():  # noqa: ASYNC110 - simulated time costs nothing
+        while scenario.ends_s is None and not self._paid():  # noqa: ASYNC110 - simulated time costs nothing
             await asyncio.sleep(5.0)
         await self._calm()
         looking.cancel()

@@ -60,6 +60,8 @@ class Scenario:
     deaths: tuple[Death, ...]
     when_resting: bool = False
     """Faults and deaths wait until a daemon that is ready has two quotes resting."""
+    ends_s: float | None = None
+    """When all is left alone, paid or not; None: when all is paid."""
     operation: str = ""
     """The one kind of request that injected answers hit; "": drawn."""
 
