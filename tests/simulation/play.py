@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import structlog
 from pydantic import SecretStr
@@ -76,6 +76,8 @@ class Outcome:
 
 class Onlooker(Checker):
     """A checker that is also told of the faults and of every line of the log."""
+
+    name: ClassVar[str] = "onlooker"
 
     def begun(self, stage: Stage, name: str, effect: Effect) -> None:
         """A fault or a death begins."""
