@@ -103,3 +103,5 @@ class CalibrationHealth:
     """Names of monitors that say the model must not be used."""
     readings: tuple[Reading, ...] = ()
     """The record of its own forecasts, monitor by monitor."""
+    memory: str = "cold"
+    """What it started from: "cold", with the reason, or when what it took over was saved."""
