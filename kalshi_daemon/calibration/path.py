@@ -177,7 +177,7 @@ class SessionPath:
         leapt = Span(self.minutes_at(self.last_ns), self.minutes_at(at_ns), log_range, log(price / self.last), watched)
         if watched:
             self.watched_min += leapt.end - leapt.start
-        after, before = (self.last_ns - self.open_ns) // MINUTE + 1, (at_ns - self.open_ns) // MINUTE
+        after, before = -((self.open_ns - self.last_ns) // MINUTE), (at_ns - self.open_ns) // MINUTE
         self.boundaries[after : before + 1] = self.last
         self._start_span(at_ns, price)
         self.last = price

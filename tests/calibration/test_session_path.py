@@ -130,3 +130,11 @@ def test_a_long_bar_ends_the_running_minute_first():
     assert (first.start, first.end, first.watched) == (0.0, 0.5, True)
     assert (long.start, long.end) == (0.5, 5.5)
     assert path.watched_so_far() == 5.5
+
+
+def test_a_gap_that_starts_on_a_boundary_keeps_that_boundary():
+    path = begun()
+    path.tick(at(5.0), 103.0)
+    path.tick(at(35.2), 104.0)
+    assert path.boundaries[5] == 103.0
+    assert path.return_over(30) == pytest.approx(math.log(104 / 103))
