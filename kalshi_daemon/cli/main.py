@@ -43,6 +43,7 @@ COMMANDS: Final = (
     Command("unkill", "release the kill switch"),
     Command("reset-group", "let a profile quote again whose order group was triggered"),
     Command("why", "the last decision for a market, guard by guard"),
+    Command("calibration-report", "write the forecast's quality on bars as one page of figures and pictures"),
     Command("score", "score the model on bars, walk-forward, against two baselines"),
 )
 

@@ -1,0 +1,315 @@
+"""What a calibration report shows, as plain figures: one walk through the bars, the very forecasts that are scored."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from math import sqrt
+from typing import Final
+
+import numpy as np
+
+from kalshi_daemon.calibration.predictive import PredictiveLaw
+from kalshi_daemon.calibration.recalibration import BUCKET_CENTRES_MIN, Recalibration
+from kalshi_daemon.calibration.updater import RollingCalibration
+from kalshi_daemon.calibration.watch import PROBABILITY_BINS, STRIKE_STEP, ladder_around
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.errors import ConfigurationError
+from kalshi_daemon.research import metrics
+from kalshi_daemon.research import score as harness
+from kalshi_daemon.research.bars import Day, Sample
+from kalshi_daemon.research.baselines import Rivals, rivals_of
+from kalshi_daemon.research.score import HOURLY, Key, Mark, Record, ScoreRow
+from kalshi_daemon.units import MINUTE, SECOND, Nanos
+
+PIT_BINS: Final = 20
+PIT_HORIZONS: Final = (55, 30, 10, 2)
+FAN_PROBABILITIES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
+FAN_STEP_MIN: Final = 2
+FAN_LENGTH_MIN: Final = 60
+FAN_FROM_MIN: Final = 5
+"""The first fan starts when the first quotes may: 09:35."""
+_CURVE_BUCKET_MIN: Final = 5
+_NOMINAL: Final = {Index.SPX: 6_850.0, Index.NDX: 25_200.0}
+"""Level at which a stand-in's strikes are as far apart, relatively, as the index's own."""
+_BP: Final = 1e4
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Forecast and realised root mean square of the move at one horizon, basis points."""
+
+    target: str
+    horizon_min: int
+    n: int
+    forecast_bp: float
+    realised_bp: float
+    realised_se_bp: float
+
+
+@dataclass(frozen=True, slots=True)
+class ProbabilityBin:
+    """Strikes whose probability fell into one tenth: what was said and what came, day-clustered."""
+
+    said: float
+    came: float
+    came_se: float
+    n: int
+    """Forecasts with a strike in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """Hourly forecasts of a month against the tuned EWMA, each horizon in units of its own mean score."""
+
+    month: str
+    n: int
+    crps_ratio: float
+    crps_ratio_se: float
+    log_gain: float
+    log_gain_se: float
+
+
+@dataclass(frozen=True, slots=True)
+class BucketMap:
+    """The online layer of full hours at one horizon at the end of the span."""
+
+    horizon_min: float
+    scale: float
+    """c."""
+    learnt: float
+    """Forecasts behind it."""
+    knots: tuple[float, ...]
+    """W at 0, 0.05 .. 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fan:
+    """Forecasts of one instant for the hour after it."""
+
+    start_min: float
+    """After the open."""
+    steps: tuple[tuple[float, tuple[float, ...]], ...]
+    """(minute, levels at FAN_PROBABILITIES)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FanDay:
+    """One session's path, minutes after the open against points, and the fans made along it."""
+
+    day: str
+    path: tuple[tuple[float, float], ...]
+    fans: tuple[Fan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Everything on the page."""
+
+    index: str
+    cash: bool
+    bar_seconds: int
+    first: str
+    last: str
+    days: int
+    rows: tuple[ScoreRow, ...]
+    shipped_curve: tuple[float, ...]
+    curve: tuple[float, ...]
+    """As adapted by the last day; per minute, mean 1."""
+    realised_curve: tuple[tuple[float, float], ...]
+    """(middle minute, mean share) of five-minute stretches of the whole days of the span."""
+    spreads: tuple[Spread, ...]
+    pits: Mapping[int, tuple[int, ...]]
+    """Counts of 20 bins by hourly horizon."""
+    reliability: tuple[ProbabilityBin, ...]
+    months: tuple[Month, ...]
+    maps: tuple[BucketMap, ...]
+    fan: FanDay
+
+
+@dataclass(slots=True)
+class _Strikes:
+    """Per probability bin: each forecast's mean probability and share of strikes reached, and its day."""
+
+    index: Index
+    cash: bool
+    said: list[list[float]] = field(default_factory=lambda: [[] for _ in range(PROBABILITY_BINS)])
+    came: list[list[float]] = field(default_factory=lambda: [[] for _ in range(PROBABILITY_BINS)])
+    days: list[list[int]] = field(default_factory=lambda: [[] for _ in range(PROBABILITY_BINS)])
+    variance: dict[Key, list[float]] = field(default_factory=lambda: defaultdict(list))
+
+    def take(self, day: Day, mark: Mark, law: PredictiveLaw) -> None:
+        self.variance[mark.key].append(law.sigma**2 * law.residual.second_moment)
+        at = float(day.prices()[mark.end])
+        step = STRIKE_STEP[self.index]
+        level = law.level if self.cash else _NOMINAL[self.index] + step * (law.level % 1.0)
+        ladder = np.array(ladder_around(self.index, level, law.sigma))
+        if not len(ladder):
+            return
+        said = 1.0 - law.cdf(law.level * np.exp(ladder))
+        came = at >= law.level * np.exp(ladder)
+        places = np.minimum((said * PROBABILITY_BINS).astype(np.int64), PROBABILITY_BINS - 1)
+        for place in np.unique(places).tolist():
+            inside = places == place
+            self.said[place].append(float(said[inside].mean()))
+            self.came[place].append(float(came[inside].mean()))
+            self.days[place].append(day.session.open_ns)
+
+    def bins(self) -> tuple[ProbabilityBin, ...]:
+        found = []
+        for said, came, days in zip(self.said, self.came, self.days, strict=True):
+            if said:
+                mean, error = metrics.clustered_mean(np.array(came), np.array(days))
+                found.append(ProbabilityBin(float(np.mean(said)), mean, error, len(said)))
+        return tuple(found)
+
+
+def figures_of(sample: Sample, first: date, last: date, *, fan_day: date | None = None) -> Figures:
+    """Every figure of the sessions from `first` to `last`. Raises ConfigurationError when there is nothing to score.
+
+    fan_day: the session of the fan chart, the last one of the span by default.
+    """
+    fan_row = _row_of(sample, last if fan_day is None else fan_day, chosen=fan_day is not None)
+    model = harness.model_of(sample)
+    strikes = _Strikes(sample.index, sample.cash)
+    records = harness.walk(sample, first, last, model=model, seen=strikes.take)
+    rivals = rivals_of([day for day in sample.days if day.session.day <= last.isoformat()])
+    wanted = harness.keys()
+    known = [key for key in wanted if key in records and len(harness.comparable(records[key], rivals))]
+    if not known:
+        raise ConfigurationError(
+            f"{first} .. {last}", "nothing to score in this span", "the flat baseline needs 60 whole days before it"
+        )
+    days = [day for day in sample.days if first.isoformat() <= day.session.day <= last.isoformat()]
+    return Figures(
+        index=sample.index.value,
+        cash=sample.cash,
+        bar_seconds=sample.bar_seconds,
+        first=days[0].session.day,
+        last=days[-1].session.day,
+        days=len(days),
+        rows=tuple(harness.row_of(key, records[key], rivals) for key in known),
+        shipped_curve=tuple(model.constants.diurnal.tolist()),
+        curve=tuple(model.base.tolist()),
+        realised_curve=_realised_curve(days),
+        spreads=tuple(_spread(key, records[key], strikes.variance[key]) for key in known),
+        pits={h: _pit_counts(records[HOURLY, h]) for h in PIT_HORIZONS if (HOURLY, h) in known},
+        reliability=strikes.bins(),
+        months=_months(sample, {key: records[key] for key in known if key[0] == HOURLY}, rivals),
+        maps=_maps(model.hour_layer),
+        fan=_fan_day(sample, fan_row),
+    )
+
+
+def _spread(key: Key, record: Record, variance: Sequence[float]) -> Spread:
+    squares = np.square(metrics.pooled(record.x))
+    mean, error = metrics.clustered_mean(squares, np.array(record.row, dtype=np.int64))
+    rms = sqrt(mean)
+    return Spread(
+        *key,
+        n=len(squares),
+        forecast_bp=_BP * sqrt(float(np.mean(variance))),
+        realised_bp=_BP * rms,
+        realised_se_bp=_BP * error / (2.0 * rms) if rms > 0.0 else 0.0,
+    )
+
+
+def _pit_counts(record: Record) -> tuple[int, ...]:
+    places = np.minimum((metrics.pooled(record.pit) * PIT_BINS).astype(np.int64), PIT_BINS - 1)
+    return tuple(np.bincount(places, minlength=PIT_BINS).tolist())
+
+
+def _months(sample: Sample, records: Mapping[Key, Record], rivals: Rivals) -> tuple[Month, ...]:
+    """Day-clustered. A month's ratio is a mean over forecasts, each in units of its horizon's mean rival score."""
+    parts: dict[str, list[list[float]]] = defaultdict(lambda: [[], [], [], []])
+    for record in records.values():
+        use = harness.comparable(record, rivals)
+        rows, start, end = (np.array(column, dtype=np.int64) for column in (record.row, record.start, record.end))
+        tuned = rivals.tuned_sigma(rows, start, end)[use]
+        x, crps, log_score = (metrics.pooled(column)[use] for column in (record.x, record.crps, record.log_score))
+        rival = metrics.gaussian_crps(x, tuned)
+        gain = log_score - metrics.gaussian_log_score(x, tuned)
+        unit = float(rival.mean())
+        for values in zip(rows[use].tolist(), crps / unit, rival / unit, gain, strict=True):
+            for column, value in zip(parts[sample.days[values[0]].session.day[:7]], values, strict=True):
+                column.append(float(value))
+    found = []
+    for month, (days, top, bottom, gains) in sorted(parts.items()):
+        clusters = np.array(days, dtype=np.int64)
+        ratio = metrics.ratio_error(np.array(top), np.array(bottom), clusters)
+        found.append(Month(month, len(days), *ratio, *metrics.clustered_mean(np.array(gains), clusters)))
+    return tuple(found)
+
+
+def _realised_curve(days: Sequence[Day]) -> tuple[tuple[float, float], ...]:
+    """Mean squared return of each five minutes of the regular days, each day in units of its own mean."""
+    regular = [day for day in days if not day.session.half_day]
+    bucket = max(_CURVE_BUCKET_MIN, regular[0].bar_seconds // 60) if regular else _CURVE_BUCKET_MIN
+    shapes = []
+    for day in regular:
+        with np.errstate(invalid="ignore"):
+            squares = np.square(np.diff(np.log(day.prices())))
+        groups = squares.reshape(-1, bucket * 60 // day.bar_seconds)
+        sums = np.nanmean(np.where(np.isfinite(groups), groups, np.nan), axis=1) if np.isfinite(groups).all() else None
+        if sums is not None and sums.mean() > 0.0:
+            shapes.append(sums / sums.mean())
+    if not shapes:
+        return ()
+    mean = np.mean(shapes, axis=0)
+    return tuple((bucket * (n + 0.5), float(value)) for n, value in enumerate(mean))
+
+
+def _maps(layer: Recalibration) -> tuple[BucketMap, ...]:
+    found = []
+    for bucket, centre in enumerate(BUCKET_CENTRES_MIN):
+        correction = layer.at(centre)
+        knots = tuple(correction.pit_map.knots.tolist())
+        found.append(BucketMap(centre, sqrt(correction.scale_squared), float(layer.scale_weight[bucket]), knots))
+    return tuple(one for one in found if one.learnt > 0.0)
+
+
+def _row_of(sample: Sample, wanted: date, *, chosen: bool) -> int:
+    """Where a day stands in the sample, the one before it when it was not asked for. Raises ConfigurationError."""
+    rows = [row for row, day in enumerate(sample.days) if day.session.day <= wanted.isoformat()]
+    if not rows or (chosen and sample.days[rows[-1]].session.day != wanted.isoformat()):
+        raise ConfigurationError(str(wanted), "no session with bars on this day", "choose another --day")
+    return rows[-1]
+
+
+def _fan_day(sample: Sample, row: int) -> FanDay:
+    """The fans of one session, by a model warmed up on the days before it."""
+    model = harness.model_of(sample)
+    for day in sample.days[max(0, row - harness.WARM_UP_SESSIONS) : row]:
+        harness.forecasts(model, day, ())
+    return fans_along(model, sample.days[row])
+
+
+def fans_along(model: RollingCalibration, day: Day) -> FanDay:
+    """Feed the day; a fan from 09:35 and from every fixing on, up to the next fixing, made at its start."""
+    step = day.bar_seconds * SECOND
+    fixings = [(target - day.session.open_ns) // step for target in harness.fixings(day.session)]
+    first = -(-FAN_FROM_MIN * MINUTE // step)
+    every = max(1, FAN_STEP_MIN * MINUTE // step)
+    marks = []
+    for start, end in zip([first, *fixings[:-1]], fixings, strict=True):
+        slots = sorted({*range(start + every, end, every), end})
+        marks += [
+            Mark(("fan", start), start, slot, Nanos(day.session.open_ns + slot * step))
+            for slot in slots
+            if slot > start
+        ]
+    fans: dict[int, list[tuple[float, tuple[float, ...]]]] = defaultdict(list)
+    for mark, law in harness.forecasts(model, day, marks):
+        steps = fans[mark.start] or [(_minutes(mark.start, day), (law.level,) * len(FAN_PROBABILITIES))]
+        levels = tuple(law.quantiles(np.array(FAN_PROBABILITIES)).tolist())
+        fans[mark.start] = [*steps, (_minutes(mark.end, day), levels)]
+    path = [(_minutes(slot, day), float(price)) for slot, price in enumerate(day.prices()) if np.isfinite(price)]
+    return FanDay(
+        day.session.day,
+        tuple(path),
+        tuple(Fan(_minutes(start, day), tuple(steps)) for start, steps in sorted(fans.items())),
+    )
+
+
+def _minutes(slot: int, day: Day) -> float:
+    return slot * day.bar_seconds / 60.0

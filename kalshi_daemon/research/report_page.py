@@ -1,0 +1,100 @@
+"""A calibration report as one HTML page: style, table and charts inside, nothing loaded from anywhere."""
+
+from html import escape
+from typing import Final
+
+from kalshi_daemon.research.report_charts import pictures
+from kalshi_daemon.research.report_figures import Figures
+from kalshi_daemon.research.score import ScoreRow
+
+_STYLE: Final = """
+:root { color-scheme: light dark; --ink: #1d2330; --soft: #667085; --page: #ffffff; --card: #ffffff; --rule: #e4e7ec;
+  --c1: #1f6fb2; --c2: #d9730d; --c3: #2a8f5b; --c4: #9a4fb5; --band: #1f6fb226; --band2: #1f6fb24d; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --soft: #98a2b3; --page: #12151c; --card: #191d26;
+  --rule: #2c3340; --c1: #6cb1ee; --c2: #f2a65a; --c3: #6fcf9a; --c4: #cf96e6;
+  --band: #6cb1ee2e; --band2: #6cb1ee59; } }
+body { margin: 0; padding: 24px; background: var(--page); color: var(--ink); font: 14px/1.45 system-ui, sans-serif; }
+main { max-width: 1200px; margin: 0 auto; }
+h1 { font-size: 22px; margin: 0 0 4px; } h2 { font-size: 16px; margin: 28px 0 10px; } p { margin: 4px 0; }
+.soft, figcaption { color: var(--soft); } figcaption { font-size: 12px; padding: 2px 8px 6px; }
+.charts { display: flex; flex-wrap: wrap; gap: 14px; align-items: flex-start; }
+figure { margin: 0; background: var(--card); border: 1px solid var(--rule); border-radius: 6px; padding: 8px 4px 2px;
+  max-width: 100%; box-sizing: border-box; }
+svg { display: block; max-width: 100%; height: auto; font-family: system-ui, sans-serif; }
+.scroll { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { padding: 3px 10px; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
+th { font-weight: 600; color: var(--soft); } td:first-child, th:first-child { text-align: left; }
+.title { font-size: 14px; font-weight: 600; fill: var(--ink); } .tick { font-size: 11px; fill: var(--soft); }
+.axis { font-size: 12px; fill: var(--soft); } .grid { stroke: var(--rule); } .frame { fill: none; stroke: var(--soft); }
+.line { fill: none; stroke-width: 1.8; } .thin { stroke-width: 1.2; }
+.line.c1 { stroke: var(--c1); } .line.c2 { stroke: var(--c2); } .line.c3 { stroke: var(--c3); }
+.line.c4 { stroke: var(--c4); } .line.muted { stroke: var(--soft); stroke-width: 1.3; }
+.fill.c1 { fill: var(--c1); } .fill.c2 { fill: var(--c2); } .fill.c3 { fill: var(--c3); } .fill.c4 { fill: var(--c4); }
+.fill.pale { fill: var(--c1); opacity: 0.45; }
+.band { fill: var(--band); } .band2 { fill: var(--band2); }
+"""
+_HEADINGS: Final = (
+    ("target", ""),
+    ("min", "minutes to the fixing"),
+    ("n", "forecasts"),
+    ("CRPS bp", "mean score, basis points"),
+    ("/ flat", "ratio to the 60-day Gaussian; below 1 is better"),
+    ("/ EWMA", "ratio to the tuned EWMA x session curve; below 1 is better"),
+    ("+-", "standard error, clustered by day"),
+    ("log gain", "nats per forecast over the EWMA; above 0 is better"),
+    ("+-", "standard error, clustered by day"),
+    ("t CRPS", "Diebold-Mariano; negative is better"),
+    ("t log", "Diebold-Mariano; positive is better"),
+    ("PIT KS", "distance of the PIT from uniform"),
+    ("90 %", "of fixings inside the central 90 %"),
+    ("99 %", "of fixings inside the central 99 %"),
+)
+
+
+def page_of(figures: Figures, *, plots: bool = True) -> str:
+    """The whole page. plots False leaves the table alone."""
+    name = {"SPX": "S&P 500", "NDX": "Nasdaq-100"}.get(figures.index, figures.index)
+    instrument = "the index itself" if figures.cash else "a future or fund in the index's place"
+    charts = "".join(
+        f"<figure>{one.svg}<figcaption>{escape(one.note)}</figcaption></figure>"
+        for one in (pictures(figures) if plots else ())
+    )
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>Forecast of {escape(figures.index)}, {figures.first} to {figures.last}</title>"
+        f"<style>{_STYLE}</style></head><body><main>"
+        f"<h1>Forecast of the {escape(name)}</h1>"
+        f'<p class="soft">{figures.first} to {figures.last}, {figures.days} sessions, '
+        f"bars of {figures.bar_seconds} s of {instrument}. "
+        "Walk-forward: every forecast was made before any later bar was seen.</p>"
+        f"<h2>Scores</h2>{_table(figures.rows)}"
+        + (f'<h2>Pictures</h2><div class="charts">{charts}</div>' if plots else "")
+        + "</main></body></html>\n"
+    )
+
+
+def _table(rows: tuple[ScoreRow, ...]) -> str:
+    head = "".join(f'<th title="{escape(hint)}">{escape(text)}</th>' for text, hint in _HEADINGS)
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells_of(row)) + "</tr>" for row in rows)
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def cells_of(row: ScoreRow) -> tuple[str, ...]:
+    """A row as text, in the order of the headings."""
+    return (
+        row.target,
+        f"{row.horizon_min}",
+        f"{row.n}",
+        f"{row.crps_bp:.2f}",
+        f"{row.crps_ratio_flat:.4f}",
+        f"{row.crps_ratio_ewma:.4f}",
+        f"{row.crps_ratio_ewma_se:.4f}",
+        f"{row.log_gain_ewma:+.4f}",
+        f"{row.log_gain_ewma_se:.4f}",
+        f"{row.dm_t_crps:+.1f}",
+        f"{row.dm_t_log:+.1f}",
+        f"{row.pit_ks:.4f}",
+        f"{row.cover90:.1f}",
+        f"{row.cover99:.1f}",
+    )
