@@ -45,6 +45,7 @@ COMMANDS: Final = (
     Command("why", "the last decision for a market, guard by guard"),
     Command("calibration-report", "write the forecast's quality on bars as one page of figures and pictures"),
     Command("score", "score the model on bars, walk-forward, against two baselines"),
+    Command("calibrate", "fit the model's constants anew, judged on days it has not seen"),
 )
 
 EXIT_CODES: Final = """\

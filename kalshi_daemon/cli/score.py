@@ -32,13 +32,16 @@ _COLUMNS: Final = (
             "PIT KS",
             "90 %",
             "99 %",
+            "rms",
         )
     ),
 )
 _NOTES: Final = (
     "/ flat, / EWMA: CRPS ratio to the 60-day Gaussian and to the tuned EWMA x session curve; below 1 is better.",
-    "log gain: nats per forecast over the EWMA baseline. Errors and t are clustered by day; half days are left out.",
+    "log gain: nats per forecast over the EWMA baseline. Errors and t are clustered by day. rms: of x / sigma.",
 )
+DAYS: Final = ("regular", "half", "fomc", "fomc-minutes", "cpi", "nfp", "claims")
+"""`research.selection.NAMES`; listed here too so that `--help` imports nothing heavy (a test compares)."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -54,28 +57,48 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--index", type=Index, choices=tuple(Index), required=True, help="the index they stand for")
     parser.add_argument("--from", dest="first", metavar="D", type=a_date, required=True, help="first date scored")
     parser.add_argument("--to", dest="last", metavar="D", type=a_date, required=True, help="last date scored")
+    parser.add_argument(
+        "--days",
+        choices=(*DAYS,),
+        default=DAYS[0],
+        help="regular days (default), half days, or the days of a release: their fixings after 14:00 for the "
+        "committee's, 10:00 for the morning's",
+    )
+    parser.add_argument("--constants", metavar="FILE", type=Path, help="constants by `calibrate` (default: shipped)")
     parser.add_argument("--cold", action="store_true", help="start anew every morning, with today's bars alone")
 
 
 def run(args: argparse.Namespace) -> int:
+    from kalshi_daemon.calibration.constants_file import SHIPPED, read_constants  # noqa: PLC0415
     from kalshi_daemon.research.bars import read_sample  # noqa: PLC0415 - numpy and pyarrow: `--help` need not pay
     from kalshi_daemon.research.score import score  # noqa: PLC0415
+    from kalshi_daemon.research.selection import selection_of  # noqa: PLC0415
 
     first: date = args.first
     last: date = args.last
     if last < first:
         raise UsageError(f"--from {first} --to {last} is not a span of days", "kalshi-daemon score")
     sample = read_sample(args.data, args.index)
-    rows = score(sample, first, last, cold=args.cold)
+    constants = SHIPPED if args.constants is None else read_constants(args.constants)
+    found = score(sample, first, last, constants=constants, cold=args.cold, selection=selection_of(args.days))
     data = {
         "data": args.data,
         "index": args.index,
         "from": first,
         "to": last,
         "cold": args.cold,
-        "rows": [asdict(row) for row in rows],
+        "days": args.days,
+        "constants": {"name": constants.name, "fitted_until": constants.fitted_until},
+        "rows": [asdict(row) for row in found.rows],
+        "pooled": asdict(found.pooled),
     }
-    show(args, data, Table(_COLUMNS, tuple(_cells(row) for row in rows), notes=_NOTES))
+    pooled = found.pooled
+    together = (
+        f"all fixings at most an hour ahead: {pooled.n} forecasts on {pooled.days} days, rms of x / sigma "
+        f"{pooled.residual_rms:.3f}, coverage {pooled.cover90:.1f} and {pooled.cover99:.1f} %."
+    )
+    used = f"constants {constants.name}, fitted until {constants.fitted_until}"
+    show(args, data, Table(_COLUMNS, tuple(_cells(row) for row in found.rows), notes=(*_NOTES, together, used)))
     return ExitCode.OK
 
 
@@ -95,4 +118,5 @@ def _cells(row: "ScoreRow") -> tuple[str, ...]:
         f"{row.pit_ks:.4f}",
         f"{row.cover90:.1f}",
         f"{row.cover99:.1f}",
+        f"{row.residual_rms:.3f}",
     )

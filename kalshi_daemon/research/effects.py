@@ -8,6 +8,7 @@ Days count by age, and what a few days say is shrunk towards no effect by its st
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import exp, log
 from typing import Final
 
@@ -101,7 +102,7 @@ def measured(
     age = np.arange(len(ratios))[::-1]
     weight = 2.0 ** (-age / AGE_HALF_LIFE_DAYS)
     found = []
-    for start, end in zip(edges, edges[1:], strict=False):
+    for start, end in pairwise(edges):
         window = ratios[:, start + shift : end + shift]
         known = np.isfinite(window).sum(axis=1) >= (end - start) / 2
         root = np.sqrt(np.nansum(window, axis=1) / np.maximum(np.isfinite(window).sum(axis=1), 1))

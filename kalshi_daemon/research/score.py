@@ -25,6 +25,7 @@ from kalshi_daemon.research import metrics
 from kalshi_daemon.research.bars import Day, Sample
 from kalshi_daemon.research.baselines import Rivals, rivals_of
 from kalshi_daemon.research.releases import research_calendar
+from kalshi_daemon.research.selection import REGULAR_DAYS, Selection
 from kalshi_daemon.settings import CalibrationSettings
 from kalshi_daemon.units import HOUR, MINUTE, SECOND, Nanos
 from kalshi_daemon.windows.scheduled import ReleaseEvents
@@ -72,6 +73,26 @@ class ScoreRow:
     """Root mean square of x / sigma."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """All fixings at most an hour ahead together: what a handful of days can tell."""
+
+    n: int
+    days: int
+    residual_rms: float
+    cover90: float
+    cover99: float
+    """Per cent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What `score` found."""
+
+    rows: tuple[ScoreRow, ...]
+    pooled: Pooled
+
+
 @dataclass(slots=True)
 class Record:
     """Every forecast of one target and horizon, in order of time."""
@@ -110,13 +131,14 @@ def score(
     settings: CalibrationSettings | None = None,
     constants: ModelConstants = SHIPPED,
     cold: bool = False,
-) -> tuple[ScoreRow, ...]:
-    """A row per target and horizon with forecasts on regular sessions from `first` to `last`, both included.
+    selection: Selection = REGULAR_DAYS,
+) -> Scores:
+    """A row per target and horizon with forecasts from `first` to `last`, both included.
 
     `cold`: the model starts anew every morning, with nothing but the day's own bars. Raises ConfigurationError when
     there is nothing to score.
     """
-    records = walk(sample, first, last, settings=settings, constants=constants, cold=cold)
+    records = walk(sample, first, last, settings=settings, constants=constants, cold=cold, selection=selection)
     rivals = rivals_of([day for day in sample.days if day.session.day <= last.isoformat()])
     rows = tuple(
         row_of(key, records[key], rivals) for key in keys() if key in records and len(comparable(records[key], rivals))
@@ -125,7 +147,22 @@ def score(
         raise ConfigurationError(
             f"{first} .. {last}", "nothing to score in this span", "the flat baseline needs 60 whole days before it"
         )
-    return rows
+    return Scores(rows, pooled_of(records))
+
+
+def pooled_of(records: Mapping[Key, Record]) -> Pooled:
+    """Over the forecasts for every fixing at most an hour ahead, the close among them."""
+    hourly = [record for key, record in records.items() if key[0] == HOURLY]
+    pit = metrics.pooled([value for record in hourly for value in record.pit])
+    z = metrics.pooled([x / sigma for record in hourly for x, sigma in zip(record.x, record.sigma, strict=True)])
+    days = {row for record in hourly for row in record.row}
+    return Pooled(
+        n=len(z),
+        days=len(days),
+        residual_rms=float(np.sqrt(np.mean(np.square(z)))),
+        cover90=_PERCENT * metrics.coverage(pit, 0.9),
+        cover99=_PERCENT * metrics.coverage(pit, 0.99),
+    )
 
 
 def keys() -> tuple[Key, ...]:
@@ -162,6 +199,7 @@ def walk(
     settings: CalibrationSettings | None = None,
     constants: ModelConstants = SHIPPED,
     cold: bool = False,
+    selection: Selection = REGULAR_DAYS,
     model: RollingCalibration | None = None,
     seen: Callable[[Day, Mark, PredictiveLaw], None] = _unseen,
 ) -> Mapping[Key, Record]:
@@ -179,7 +217,7 @@ def walk(
             break
         if cold:
             model = model_of(sample, settings, constants)
-        marks = marks_of(day) if row >= begin and not day.session.half_day else ()
+        marks = marks_of(day, selection) if row >= begin and selection.wanted(day.session) else ()
         for mark, law in forecasts(model, day, marks):
             _keep(records[mark.key], row, mark, law, day)
             seen(day, mark, law)
@@ -210,11 +248,13 @@ def forecasts(model: RollingCalibration, day: Day, marks: Sequence[Mark]) -> Seq
     return found
 
 
-def marks_of(day: Day) -> tuple[Mark, ...]:
+def marks_of(day: Day, selection: Selection = REGULAR_DAYS) -> tuple[Mark, ...]:
     """Every forecast of model.md section 3 whose instant and fixing both fall on bar boundaries with a price."""
     known = np.isfinite(day.prices())
     found: list[Mark] = []
     for target_ns in fixings(day.session):
+        if not selection.first_min <= (target_ns - day.session.open_ns) // MINUTE <= selection.last_min:
+            continue
         end = _boundary(day, target_ns)
         horizons: Iterable[Key] = ((HOURLY, horizon) for horizon in HOUR_HORIZONS)
         if target_ns == day.session.close_ns:

@@ -33,7 +33,7 @@ def sample(folder):
 
 @pytest.fixture(scope="module")
 def rows(sample):
-    return harness.score(sample, FIRST, LAST)
+    return harness.score(sample, FIRST, LAST).rows
 
 
 def test_every_horizon_has_its_row(rows):
@@ -163,7 +163,7 @@ def test_the_shipped_model_beats_both_rivals_on_half_a_year_it_never_saw():
     if folder is None:
         pytest.skip("no market data (KALSHI_DAEMON_DATA)")
     sample = read_sample(folder / "nq_1m" / "NQ1_1m_2024.parquet", Index.NDX)
-    rows = harness.score(sample, date(2024, 7, 1), date(2024, 12, 31))
+    rows = harness.score(sample, date(2024, 7, 1), date(2024, 12, 31)).rows
     for row in rows:
         if row.target == harness.HOURLY:
             assert row.crps_ratio_flat < 0.975
