@@ -11,11 +11,8 @@ from dataclasses import dataclass
 import aiohttp
 
 from kalshi_daemon.artifacts.writer import ArtifactWriter
-from kalshi_daemon.calibration.constants_file import SHIPPED, read_constants
-from kalshi_daemon.calibration.session_curve import decaying
-from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.clock import Clock
-from kalshi_daemon.domain.index import Bar, Index, Tick
+from kalshi_daemon.domain.index import Bar, Tick
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Profile, Quote
 from kalshi_daemon.domain.window import WindowStatus
@@ -26,6 +23,7 @@ from kalshi_daemon.index_feed.recorder import Recorder
 from kalshi_daemon.kalshi.auth import Signer
 from kalshi_daemon.kalshi.rest import KalshiRest
 from kalshi_daemon.kalshi.stream import KalshiStream
+from kalshi_daemon.learning import Learning, build_learning
 from kalshi_daemon.operations.group_reset import GroupResetWatch
 from kalshi_daemon.operations.kill_switch import KillSwitchWatch, kill_switch_path
 from kalshi_daemon.orders.ids import ClientOrderIds
@@ -38,7 +36,6 @@ from kalshi_daemon.units import Nanos, from_s, price_from_float
 from kalshi_daemon.venue.monitor import VenueMonitor, enabled_series
 from kalshi_daemon.windows.macro import MacroWatch, load_macro_calendar
 from kalshi_daemon.windows.releases import MacroCalendar
-from kalshi_daemon.windows.scheduled import ReleaseEvents
 from kalshi_daemon.windows.scheduler import WindowScheduler
 from kalshi_daemon.windows.sessions import SessionTable, load_sessions_ahead
 
@@ -62,6 +59,7 @@ class House:
     state: DaemonState
     sessions: SessionTable
     macro_calendar: MacroCalendar
+    learning: Learning
     rest: KalshiRest
     stream: KalshiStream
     feed: IndexFeed
@@ -147,8 +145,8 @@ class _Builder:
         settings, clock, state = self._settings, self._clock, self._state
         sessions = load_sessions_ahead(clock.now_ns(), settings.windows.calendar_end_days)
         macro_calendar = load_macro_calendar(settings.macro)
-        calibrations = _calibrations(settings, sessions, macro_calendar)
-        state.calibration.update(calibrations)
+        learning = build_learning(settings, clock, self._session, sessions, macro_calendar)
+        state.calibration.update(learning.models)
         artifacts = ArtifactWriter(settings.mode_dir, clock, run_id=self._plan.run_id, mode=settings.mode.value)
         recorder = Recorder(settings.mode_dir, clock, flush_every_s=settings.index_feed.record_flush_s)
         scheduler = WindowScheduler(
@@ -172,14 +170,16 @@ class _Builder:
         )
         journal, orders = self._orders(rest, artifacts)
         chain = build_chain(settings, session_of=sessions.session_of, release_near=macro_calendar.release_near)
-        trader = self._trader(chain, orders, artifacts, scheduler)
-        self._board.join(calibrations, recorder if settings.index_feed.record else None, trader, monitor, orders)
+        trader = self._trader(chain, orders, artifacts, scheduler, learning)
+        artifacts.monitor(learning.memory.monitor())
+        self._board.join(learning, recorder if settings.index_feed.record else None, trader, monitor, orders)
         return House(
             settings=settings,
             clock=clock,
             state=state,
             sessions=sessions,
             macro_calendar=macro_calendar,
+            learning=learning,
             rest=rest,
             stream=stream,
             feed=self._feed(),
@@ -246,7 +246,12 @@ class _Builder:
         return journal, orders
 
     def _trader(
-        self, chain: Chain, orders: OrderManager, artifacts: ArtifactWriter, scheduler: WindowScheduler
+        self,
+        chain: Chain,
+        orders: OrderManager,
+        artifacts: ArtifactWriter,
+        scheduler: WindowScheduler,
+        learning: Learning,
     ) -> Trader:
         return Trader(
             TraderParts(
@@ -261,6 +266,7 @@ class _Builder:
                 plan_ids=_counter(self._plan.run_id),
                 on_progress=self._plan.on_progress,
                 on_settled=scheduler.settled,
+                market_records=learning.memory.records,
             )
         )
 
@@ -275,6 +281,7 @@ class _Builder:
             on_bar=self._board.on_bar,
             session_open=lambda: state.session_open,
             rng=self._jitter,
+            on_session=self._board.on_session,
         )
 
 
@@ -282,7 +289,7 @@ class _Board:
     """Who hears what. Every listener is called in turn, synchronously: one event, one pass, no queue in between."""
 
     def __init__(self) -> None:
-        self._calibrations: dict[Index, RollingCalibration] = {}
+        self._learning: Learning | None = None
         self._recorder: Recorder | None = None
         self._trader: Trader | None = None
         self._monitor: VenueMonitor | None = None
@@ -290,29 +297,35 @@ class _Board:
 
     def join(
         self,
-        calibrations: dict[Index, RollingCalibration],
+        learning: Learning,
         recorder: Recorder | None,
         trader: Trader,
         monitor: VenueMonitor,
         orders: OrderManager,
     ) -> None:
-        self._calibrations = calibrations
+        self._learning = learning
         self._recorder = recorder
         self._trader = trader
         self._monitor = monitor
         self._orders = orders
 
     def on_tick(self, tick: Tick) -> None:
-        self._calibrations[tick.index].on_tick(tick)
+        if self._learning is not None:
+            self._learning.on_tick(tick)
         if self._recorder is not None:
             self._recorder.on_tick(tick)
         if self._trader is not None:
             self._trader.on_tick()
 
     def on_bar(self, bar: Bar) -> None:
-        self._calibrations[bar.index].on_bar(bar)
+        if self._learning is not None:
+            self._learning.on_bar(bar)
         if self._recorder is not None:
             self._recorder.on_bar(bar)
+
+    def on_session(self) -> None:
+        if self._learning is not None:
+            self._learning.on_session()
 
     def on_venue_event(self, event: VenueEvent) -> None:
         if self._monitor is not None:
@@ -340,17 +353,6 @@ class _Board:
     def on_phase(self, status: WindowStatus) -> None:
         if self._trader is not None:
             self._trader.on_phase(status)
-
-
-def _calibrations(settings: Settings, sessions: SessionTable, macro: MacroCalendar) -> dict[Index, RollingCalibration]:
-    chosen = settings.calibration
-    constants = SHIPPED if chosen.constants_file is None else read_constants(chosen.constants_file)
-    own = {kind: decaying(event.multiplier, event.decay_min) for kind, event in chosen.events.items()}
-    events = ReleaseEvents(macro, {**constants.events, **own})
-    return {
-        index: RollingCalibration(index, chosen, sessions.session_of, events=events, constants=constants)
-        for index in Index
-    }
 
 
 def _counter(run_id: str) -> Callable[[], str]:

@@ -133,7 +133,8 @@ class Life:
 
     def busy(self) -> bool:
         """Whether a request is on the wire: simulated time then waits for its answer."""
-        return self.house is not None and self.house.rest.in_flight > 0
+        house = self.house
+        return house is not None and (house.rest.in_flight > 0 or house.learning.in_flight > 0)
 
     async def trade(self, where: Endpoints, http: aiohttp.ClientSession, *, end_ns: Nanos | None) -> ExitCode:
         """Build, work, stop, sum up."""
@@ -206,8 +207,11 @@ class Life:
             ("group_resets", house.group_resets.run()),
             ("orders", house.orders.run()),
             ("trader", house.trader.run()),
+            ("calibration_store", house.learning.memory.run()),
         ):
             group.create_task(work, name=name)
+        if house.learning.gaps is not None:
+            group.create_task(house.learning.gaps.run(), name="gap_fill")
         if self._options.show_progress:
             from kalshi_daemon.operations.progress import on_terminal  # noqa: PLC0415 - rich, only for people
 
@@ -248,6 +252,7 @@ class Life:
 
     async def _finish(self, house: House, stopped: StopResult, failure: Exception | None) -> ExitCode:
         """Bring the books up to date, write what is left, print the summary last."""
+        house.learning.memory.save()
         summary = await summarise(house, stopped)
         house.artifacts.report(self.state)
         house.artifacts.session(summary)
@@ -279,7 +284,8 @@ def _exit_code(settings: Settings, stopped: StopResult, failure: Exception | Non
 
 def _as_sim(settings: Settings, address: SimAddress) -> Settings:
     """Loopback addresses and the simulator's throw-away key; never a key of the operator's."""
-    for url in (address.rest_url, address.ws_url, address.feed_url):
+    addresses = (address.rest_url, address.ws_url, address.feed_url, address.feed_rest_url)
+    for url in filter(None, addresses):
         host = url.split("://", 1)[-1].split("/", 1)[0].rsplit(":", 1)[0]
         if host not in {"127.0.0.1", "localhost", "[::1]"}:
             raise ConfigurationError("simulator", f"{url} is not on this machine", "mode sim talks to loopback only")
@@ -292,7 +298,13 @@ def _as_sim(settings: Settings, address: SimAddress) -> Settings:
             "subaccount": 0,
         }
     )
-    feed = settings.index_feed.model_copy(update={"url": address.feed_url, "api_key": SecretStr(address.feed_api_key)})
+    feed = settings.index_feed.model_copy(
+        update={
+            "url": address.feed_url,
+            "rest_url": address.feed_rest_url,
+            "api_key": SecretStr(address.feed_api_key),
+        }
+    )
     orders = settings.orders.model_copy(update={"journal_synchronous": "normal"})
     return settings.model_copy(update={"kalshi": kalshi, "index_feed": feed, "orders": orders})
 

@@ -11,7 +11,9 @@ DaemonError
 |- FeedError                   the index feed
 |  |- FeedAuthFailed           terminal
 |  |- FeedEvicted              terminal for long: another session uses the key
-|  `- FeedProtocolError        retryable
+|  |- FeedProtocolError        retryable
+|  |- HistoryRefused           the vendor's history: key or plan, terminal
+|  `- HistoryUnavailable       the vendor's history: no usable answer, ask again later
 |- VenueError                  Kalshi answered, or did not
 |  |- VenueUnreachable         no bytes left: the request did not happen
 |  |- OrderOutcomeUnknown      bytes left and no trustworthy answer came back
@@ -137,6 +139,34 @@ class FeedEvicted(FeedError):
 
 class FeedProtocolError(FeedError):
     """The session ended or spoke nonsense; worth a new session after a back-off."""
+
+
+class HistoryRefused(FeedError):
+    """The vendor does not let this key see what was asked for (401, 403, NOT_AUTHORIZED). Never retried."""
+
+    exit_code = ExitCode.CONFIG
+
+    def __init__(self, asked: str, message: str) -> None:
+        super().__init__(asked, message)
+        self.asked = asked
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"index history {self.asked}: refused: {self.message} (index_feed.api_key, or its plan)"
+
+
+class HistoryUnavailable(FeedError):
+    """No usable answer about history: network, rate limit, or an answer that is none. Nothing was invented."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+    def __init__(self, asked: str, cause: str) -> None:
+        super().__init__(asked, cause)
+        self.asked = asked
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return f"index history {self.asked}: {self.cause}"
 
 
 class VenueError(DaemonError):

@@ -75,6 +75,13 @@ class IndexFeedSettings(Section):
     eviction_backoff_s: float = Field(60.0, gt=0)
     record: bool = True
     record_flush_s: float = Field(60.0, ge=1.0)
+    rest_url: str = ""
+    """The vendor's REST side. Empty: https://api.massive.com or https://api.polygon.io, the one of the feed's brand."""
+    gap_fill: bool = True
+    """Ask it for the minutes that were missed, after every reconnect and at the start."""
+    rest_timeout_s: float = Field(10.0, ge=0.5)
+    rest_calls_per_min: int = Field(0, ge=0)
+    """Our own pace of calls, for small plans (5); 0: none."""
 
 
 class EventSettings(Section):
@@ -101,6 +108,12 @@ class CalibrationSettings(Section):
     """Standard deviation of (venue print - our last tick), in basis points."""
     daily_vol_prior: float = Field(0.01, gt=0.0)
     """Prior daily volatility of a cold start."""
+    memory_save_s: float = Field(300.0, ge=1.0)
+    """How often what was learnt is written down, besides at every close and at the stop."""
+    memory_sessions_most: int = Field(3, ge=0, le=10)
+    """Closes that may have passed unseen since what was learnt was written down; beyond them the start is cold."""
+    warm_up_sessions: int = Field(5, ge=0, le=10)
+    """Past sessions a cold start asks the vendor's history for."""
     half_day_widening: float = Field(1.25, ge=1.0)
     """Sigma multiplier on half days (not measured yet)."""
 

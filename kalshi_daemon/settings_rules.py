@@ -31,10 +31,16 @@ DEFAULT_HOSTS: Final[Mapping[Mode, Mapping[str, str]]] = {
         "index_feed.url": "wss://socket.massive.com/indices",
     },
 }
+HISTORY_HOSTS: Final[Mapping[str, str]] = {
+    "massive.com": "https://api.massive.com",
+    "polygon.io": "https://api.polygon.io",
+}
+"""The vendor's REST side by the domain of its feed. A feed elsewhere has none: nobody else gets the key."""
 _SCHEMES: Final = {
     "kalshi.rest_url": ("https", "http"),
     "kalshi.ws_url": ("wss", "ws"),
     "index_feed.url": ("wss", "ws"),
+    "index_feed.rest_url": ("https", "http"),
     "sim.connect": ("https", "http"),
 }
 _PATH_ENDS: Final = {"kalshi.rest_url": "/trade-api/v2", "kalshi.ws_url": "/trade-api/ws/v2"}
@@ -51,17 +57,30 @@ def with_default_hosts(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
     """Fill empty addresses with the hosts of the mode. Returns the settings and the keys that were filled."""
     hosts = DEFAULT_HOSTS[settings.mode]
     kalshi, feed = settings.kalshi, settings.index_feed
-    filled = tuple(key for key in hosts if not _address(settings, key))
+    filled = [key for key in hosts if not _address(settings, key)]
+    feed_url = feed.url or hosts.get("index_feed.url", "")
+    history = feed.rest_url or _history_host(feed_url)
+    if history and not feed.rest_url:
+        filled.append("index_feed.rest_url")
     if not filled:
         return settings, ()
-    rest = kalshi.rest_url or hosts["kalshi.rest_url"]
-    stream = kalshi.ws_url or hosts["kalshi.ws_url"]
+    rest = kalshi.rest_url or hosts.get("kalshi.rest_url", "")
+    stream = kalshi.ws_url or hosts.get("kalshi.ws_url", "")
     return settings.model_copy(
         update={
             "kalshi": kalshi.model_copy(update={"rest_url": rest, "ws_url": stream}),
-            "index_feed": feed.model_copy(update={"url": feed.url or hosts["index_feed.url"]}),
+            "index_feed": feed.model_copy(update={"url": feed_url, "rest_url": history}),
         }
-    ), filled
+    ), tuple(filled)
+
+
+def _history_host(feed_url: str) -> str:
+    """The vendor's REST side that belongs to a feed; "" when it is not the vendor's. The address is checked later."""
+    try:
+        host = (urlsplit(feed_url).hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+    return next((rest for domain, rest in HISTORY_HOSTS.items() if _within(host, domain)), "")
 
 
 def check_rules(

@@ -8,7 +8,7 @@ Failures are of three kinds (polygon.md 1.3, 1.7):
 * retryable: everything else, with an exponential, jittered back-off that is reset only by a session that lived.
 
 Ages are never stored and nothing is ever restamped: readers compute `now - event_ns` themselves. What was missed while
-disconnected is gone (the vendor does not replay).
+disconnected does not come (the vendor does not replay): whoever wants it hears of the new session and asks `history`.
 """
 
 import asyncio
@@ -84,6 +84,7 @@ class IndexFeed:
 
     on_tick    called with every accepted value, in order, on the loop: must be quick and must not raise
     on_bar     called with every accepted A and AM aggregate (a repeated start is a replacement)
+    on_session called when a session has been let in, before its first value: what came meanwhile was missed
     session_open  whether the market is open: silence only counts then
     rng        jitter of the back-off
 
@@ -101,6 +102,7 @@ class IndexFeed:
         on_bar: Callable[[Bar], None],
         session_open: Callable[[], bool],
         rng: random.Random,
+        on_session: Callable[[], None] = lambda: None,
     ) -> None:
         if not {"V", "A"} & set(settings.channels):
             raise ConfigurationError("index_feed.channels", "needs V or A: minute bars alone carry no values", "add V")
@@ -111,6 +113,7 @@ class IndexFeed:
         self._on_tick = on_tick
         self._on_bar = on_bar
         self._session_open = session_open
+        self._on_session = on_session
         self._rng = rng
         self._topics = tuple(Topic(Channel(name), index) for name in settings.channels for index in Index)
         self._guard = MonotonicGuard()
@@ -183,6 +186,7 @@ class IndexFeed:
         )
         async with connection as socket:
             await self._log_in(socket, session)
+            self._on_session()
             await self._subscribe(socket, session)
             try:
                 async with asyncio.TaskGroup() as tasks:

@@ -165,12 +165,23 @@ def _bar(item: dict[str, Any], channel: Channel, index: Index, recv_ns: Nanos) -
     start, end = _stamp(item, "s", where), _stamp(item, "e", where)
     if end < start:  # equal is legal: the vendor's own sample has s == e
         raise MalformedField(f"{where}.e", item["e"], f"at or after s ({item['s']})")
+    first, high, low, last = prices_of(item, where)
+    return Bar(index, channel, first, high, low, last, start, end, recv_ns)
+
+
+def prices_of(item: dict[str, Any], where: str) -> tuple[float, float, float, float]:
+    """Open, high, low, close of an aggregate's `o, h, l, c`. Raises MissingField, MalformedField."""
     first, high = _level(item, "o", where), _level(item, "h", where)
     low, last = _level(item, "l", where), _level(item, "c", where)
     slack = high * _FLOAT_NOISE
     if not low - slack <= min(first, last) <= max(first, last) <= high + slack:
         raise MalformedField(f"{where}.h/l", (high, low), f"a range holding open {first} and close {last}")
-    return Bar(index, channel, first, high, low, last, start, end, recv_ns)
+    return first, high, low, last
+
+
+def stamp_of(item: dict[str, Any], key: str, where: str) -> Nanos:
+    """A millisecond stamp of this century. Raises MissingField, MalformedField."""
+    return _stamp(item, key, where)
 
 
 def _required(item: dict[str, Any], key: str, where: str) -> Any:  # noqa: ANN401 - a JSON value

@@ -32,6 +32,8 @@ class SimAddress:
     ws_url: str
     feed_url: str
     feed_api_key: str
+    feed_rest_url: str
+    """The feed's history; "" when the simulator has none."""
     admin_url: str
     key_id: str
     private_key_path: Path
@@ -50,6 +52,7 @@ class SimAddress:
                 ws_url=found["ws_url"],
                 feed_url=found["feed_url"],
                 feed_api_key=found["feed_api_key"],
+                feed_rest_url=found.get("feed_rest_url", ""),
                 admin_url=found["admin_url"],
                 key_id=found["key_id"],
                 private_key_path=Path(found["private_key_path"]),

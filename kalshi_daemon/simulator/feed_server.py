@@ -4,6 +4,7 @@ What it does as the vendor does: greets first; takes the key in a message; answe
 without a close frame; acknowledges every topic of a subscribe in one array; drops unknown channels without a word;
 acknowledges unknown tickers and then never sends them; does not answer for what is already held; closes the OLDER
 session when a key is used twice (`max_connections`, 1008); sends arrays, several events in one frame; replays nothing.
+The vendor's REST aggregates are served on the same port (`feed_history`).
 
 Cadence: each second one frame with V of both indices, preceded by the A of the second and the AM of the minute that
 just ended. Values go on for five minutes after the close and differ slightly from the last print.
@@ -25,6 +26,7 @@ from websockets.http11 import Request, Response
 
 from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.index import Channel, Index
+from kalshi_daemon.simulator.feed_history import PREFIX, FeedHistory
 from kalshi_daemon.simulator.index_path import IndexPath, Paths
 from kalshi_daemon.units import MINUTE, SECOND, Nanos, to_ms
 
@@ -79,6 +81,7 @@ class FeedServer:
         self._port = 0
         self._next_ns = 0
         self._faults = _Faults()
+        self.history = FeedHistory(clock, api_key, [paths])
         self.sessions_total = 0
         """Authenticated sessions since the start."""
         self.events_sent = 0
@@ -92,7 +95,7 @@ class FeedServer:
         self._next_ns = first if late <= 0 else first + -(-late // SECOND) * SECOND
         self._port = port
         self._server = await serve(
-            self._serve, HOST, port, process_request=_only_indices, compression=None, close_timeout=1.0
+            self._serve, HOST, port, process_request=self._over_http, compression=None, close_timeout=1.0
         )
         return self.url
 
@@ -103,6 +106,11 @@ class FeedServer:
         # A loop whose servers own no sockets (a simulated network) listens on the port it was asked for.
         sockets = tuple(self._server.sockets)
         return f"ws://{HOST}:{sockets[0].getsockname()[1] if sockets else self._port}{PATH}"
+
+    @property
+    def rest_url(self) -> str:
+        """Where its REST side is. Only while it is started."""
+        return self.url.removesuffix(PATH).replace("ws://", "http://", 1)
 
     async def aclose(self) -> None:
         """Close every session (1001) and stop listening."""
@@ -200,6 +208,14 @@ class FeedServer:
             pass  # dropped without a close frame, by either side
         finally:
             self._clients.remove(client)
+
+    def _over_http(self, connection: ServerConnection, request: Request) -> Response | None:
+        """Everything that is no websocket: the aggregates, or nothing."""
+        if request.path == PATH:
+            return None
+        if request.path.startswith(PREFIX):
+            return self.history.answer(request)
+        return connection.respond(HTTPStatus.NOT_FOUND, f"only {PATH} and {PREFIX} are served\n")
 
     async def _obey(self, client: _Client, message: str | bytes) -> None:
         """One client command; what cannot be understood is ignored, as far as is known."""
@@ -345,9 +361,3 @@ async def _flushed(connection: ServerConnection) -> None:
         await asyncio.sleep(0)
         if connection.transport.get_write_buffer_size() == 0:
             return
-
-
-def _only_indices(connection: ServerConnection, request: Request) -> Response | None:
-    if request.path == PATH:
-        return None
-    return connection.respond(HTTPStatus.NOT_FOUND, f"only {PATH} is served\n")

@@ -99,6 +99,7 @@ def _ready(world: World, urls: SimUrls, feed_url: str, key_path: Path) -> dict[s
         "ws_url": urls.ws_url,
         "feed_url": feed_url,
         "feed_api_key": world.plan.feed_api_key,
+        "feed_rest_url": world.feed.rest_url,
         "admin_url": urls.admin_url,
         "key_id": KEY_ID,
         "private_key_path": str(key_path),

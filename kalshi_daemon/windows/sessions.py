@@ -91,9 +91,9 @@ def load_sessions(first: date, last: date) -> SessionTable:
 
 
 def load_sessions_ahead(now_ns: Nanos, days: int) -> SessionTable:
-    """The table a daemon starts with: from a week back (Friday's windows on a Monday) to `days` ahead."""
+    """The table a daemon starts with: from three weeks back (what a model may have missed) to `days` ahead."""
     today = eastern_day(now_ns)
-    return load_sessions(today - timedelta(days=7), today + timedelta(days=days))
+    return load_sessions(today - timedelta(days=21), today + timedelta(days=days))
 
 
 def _read_calendar(first: date, last: date) -> list[tuple[date, Nanos, Nanos]]:

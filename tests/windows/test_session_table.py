@@ -121,9 +121,9 @@ def test_a_span_without_sessions_is_an_empty_table():
         assert table.next_session(table.start_ns) is None
 
 
-def test_the_daemons_table_reaches_back_a_week_and_ahead_as_configured():
+def test_the_daemons_table_reaches_back_three_weeks_and_ahead_as_configured():
     table = load_sessions_ahead(at("2026-11-23", 9), 400)
-    assert table.start_ns == at("2026-11-16", 0)
+    assert table.start_ns == at("2026-11-02", 0)
     assert eastern_day(table.end_ns) == date(2026, 11, 23) + timedelta(days=401)
 
 

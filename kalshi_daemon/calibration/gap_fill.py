@@ -1,0 +1,150 @@
+"""Asks the vendor's history for the minutes the feed missed, after every session it opens. One task.
+
+A cold model is given the sessions before this one, too. What the vendor cannot or will not give stays an unobserved
+gap, with one warning: quoting depends on the feed's guards, never on this.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final, Never, Protocol
+
+import structlog
+
+from kalshi_daemon.calibration.healing import HOLE_LEAST, Healing, Span, missed_span
+from kalshi_daemon.clock import Clock, iso_utc
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.window import Session
+from kalshi_daemon.errors import HistoryRefused, HistoryUnavailable
+from kalshi_daemon.index_feed.history import History
+from kalshi_daemon.units import MINUTE, SECOND, Nanos
+
+SETTLE: Final = Nanos(5 * SECOND)
+"""A minute's bar may come this much after its end."""
+ROUNDS: Final = 3
+"""Times a gap is asked for while its newest bar, or any answer, is missing."""
+ROUND_PAUSE: Final = Nanos(10 * SECOND)
+
+log = structlog.get_logger()
+
+
+class Past(Protocol):
+    """Who knows the minutes of the past: `index_feed.history.HistoryClient`."""
+
+    async def minute_bars(self, index: Index, from_ns: Nanos, to_ns: Nanos) -> History:
+        """Every minute bar that starts in [from, to] and is over. Raises HistoryRefused, HistoryUnavailable."""
+        ...
+
+
+class GapFiller:
+    """`on_session` is called when a feed session opens, before its first price."""
+
+    def __init__(
+        self,
+        healings: Mapping[Index, Healing],
+        past: Past,
+        sessions: Sequence[Session],
+        clock: Clock,
+        *,
+        warm_up_sessions: int,
+    ) -> None:
+        """`sessions` by time; a model without any memory is given the last `warm_up_sessions` before now."""
+        self._healings = healings
+        self._past = past
+        self._sessions = sessions
+        self._clock = clock
+        self._warm_up = warm_up_sessions
+        self._wake = asyncio.Event()
+        self._off = False
+        self.filled = 0
+        """Minutes given to the models since the start, both indices together."""
+
+    def on_session(self) -> None:
+        if self._off:
+            return
+        for healing in self._healings.values():
+            healing.arm()
+        self._wake.set()
+
+    async def run(self) -> Never:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            problems: dict[str, str] = {}
+            for index, healing in self._healings.items():
+                try:
+                    await self._fill(index, healing)
+                except HistoryRefused as refused:
+                    self._off = True
+                    problems[index.value] = str(refused)
+                except (HistoryUnavailable, ValueError) as problem:
+                    problems[index.value] = str(problem)
+                finally:
+                    healing.drop()
+            if problems:
+                log.warning("calibration.gap_not_filled", **problems, asks_again=not self._off)
+
+    async def _fill(self, index: Index, healing: Healing) -> None:
+        """Ask until the newest missed minute is there, ROUNDS times at most; a new gap meanwhile starts anew."""
+        turn, arms = 0, 0
+        while healing.armed():
+            turn, arms = (turn + 1, arms) if healing.arms == arms else (1, healing.arms)
+            await self._settle(healing)
+            span = self._span(healing) if healing.armed() else None
+            if span is None:
+                break
+            found: History | None = None
+            try:
+                found = await self._past.minute_bars(index, span.from_ns, Nanos(span.to_ns - MINUTE))
+            except HistoryUnavailable:
+                if turn >= ROUNDS:
+                    raise
+            enough = found is not None and (turn >= ROUNDS or _complete(found, span))
+            if found is not None and enough and healing.armed() and healing.arms == arms:
+                self._heal(index, healing, span, found)
+                return
+            await self._clock.sleep(ROUND_PAUSE)
+        if healing.overflowed:
+            raise HistoryUnavailable(f"of {index.value}", "too many prices came while it was asked for")
+
+    def _heal(self, index: Index, healing: Healing, span: Span, found: History) -> None:
+        warming_up = healing.since_ns is None
+        used = healing.heal(found.bars)
+        self.filled += used
+        say = log.info if found.bars or warming_up else log.warning
+        say(
+            "calibration.gap_filled" if found.bars else "calibration.no_bars_of_the_gap",
+            index=index.value,
+            gap_from=iso_utc(span.from_ns),
+            gap_to=iso_utc(span.to_ns),
+            minutes=span.minutes,
+            missing=span.minutes - sum(span.from_ns <= bar.start_ns < span.to_ns for bar in found.bars),
+            used=used,
+            delayed=found.delayed,
+        )
+
+    async def _settle(self, healing: Healing) -> None:
+        """Wait until prices should have begun again, and until the newest missed minute should have its bar."""
+        if healing.resumed_ns is None:
+            await self._clock.sleep(SETTLE)
+        now = healing.resumed_ns or self._clock.now_ns()
+        await self._clock.sleep_until(Nanos(now - now % MINUTE + SETTLE))
+
+    def _span(self, healing: Healing) -> Span | None:
+        """From the last price before the gap to the first one after it, or to now."""
+        resumed, since = healing.resumed_ns, healing.since_ns
+        until = resumed or self._clock.now_ns()
+        if resumed is not None and since is not None and resumed - since <= HOLE_LEAST:
+            return None
+        if since is None:
+            known = [session for session in self._sessions if session.open_ns < until]
+            past = (
+                [session for session in known if session.close_ns <= until][-self._warm_up :] if self._warm_up else []
+            )
+            running = [session for session in known if until < session.close_ns]
+            return missed_span([*past, *running], Nanos(0), until)
+        return missed_span(self._sessions, since, until)
+
+
+def _complete(found: History, span: Span) -> bool:
+    """Whether there is nothing to wait for: the newest bar is there, or a delayed plan says it cannot be."""
+    return found.delayed or bool(found.bars and found.bars[-1].end_ns >= span.to_ns)

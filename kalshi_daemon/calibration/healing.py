@@ -1,0 +1,150 @@
+"""A model that was without prices for a while, and what it missed, put together again. Pure.
+
+Prices never wait: after a gap the model goes on with them at once, the gap unobserved. Meanwhile what it knew before
+the gap and what came since are kept. When the missed minutes arrive, the model is put back to before the gap and takes
+everything in order: the minutes, then the prices since. It ends where a feed that had never broken off would have
+brought it, to the resolution of a minute bar.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from kalshi_daemon.calibration.memory import Document, remember, restore
+from kalshi_daemon.calibration.updater import RollingCalibration
+from kalshi_daemon.domain.index import Bar, Tick
+from kalshi_daemon.domain.window import Session
+from kalshi_daemon.units import MINUTE, SECOND, Nanos
+
+EVENTS_MOST: Final = 5_000
+"""Prices and bars kept while a gap is open: more than half an hour of V, A and AM. Beyond it the gap stays."""
+HOLE_LEAST: Final = Nanos(5 * SECOND)
+"""A pause shorter than this between two live prices is no hole: no bar is looked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Minutes of sessions for which the model has no prices."""
+
+    from_ns: Nanos
+    """Start of the first missed minute."""
+    to_ns: Nanos
+    minutes: int
+
+
+class Healing:
+    """Stands between the feed and one model. `arm` when prices may have been missed, then `heal` or `drop`."""
+
+    def __init__(self, model: RollingCalibration) -> None:
+        self.model = model
+        self.arms = 0
+        """Times it was armed: a gap within a gap is seen by the one who asks for bars."""
+        self.overflowed = False
+        """Whether the last gap was given up because too much came while it was open."""
+        self._before: Document | None = None
+        self._since: list[Tick | Bar] = []
+        self._resumed_ns: Nanos | None = None
+
+    def armed(self) -> bool:
+        """Whether a gap is open."""
+        return self._before is not None
+
+    @property
+    def since_ns(self) -> Nanos | None:
+        """The last price before the gap; None when there was none ever. Only while armed."""
+        assert self._before is not None, "armed"
+        last = self._before["last_seen_ns"]
+        return None if last is None else Nanos(last)
+
+    @property
+    def resumed_ns(self) -> Nanos | None:
+        """When live prices began again after the last time it was armed; None while there are none."""
+        return self._resumed_ns
+
+    def arm(self) -> None:
+        """From here on prices may have been missed. Armed already: the older gap stays open too."""
+        self.arms += 1
+        self._resumed_ns = None
+        if self._before is None:
+            self._before, self._since, self.overflowed = remember(self.model), [], False
+
+    def drop(self) -> None:
+        """The gap stays as it is."""
+        self._before, self._since = None, []
+
+    def on_tick(self, tick: Tick) -> None:
+        self._keep(tick)
+        self.model.on_tick(tick)
+
+    def on_bar(self, bar: Bar) -> None:
+        self._keep(bar)
+        self.model.on_bar(bar)
+
+    def heal(self, bars: Sequence[Bar]) -> int:
+        """Take what was missed, by time; returns how many bars were used. Not armed any more afterwards.
+
+        Raises ValueError, with the model as it is, when it cannot be put back.
+        """
+        before, since, live = self._before, self._since, self._resumed_ns is not None
+        assert before is not None, "armed"
+        self.drop()
+        if not bars:
+            return 0
+        restore(self.model, before)
+        used, left = 0, iter(bars)
+        waiting = next(left, None)
+        for event in since:
+            begins, last_ns = _begins(event), self.model.position()[0]
+            if last_ns is None or begins - last_ns > HOLE_LEAST:
+                while waiting is not None and waiting.end_ns <= begins:
+                    used += self._missed(waiting)
+                    waiting = next(left, None)
+            self._take(event)
+        while waiting is not None and not live:
+            used += self._missed(waiting)
+            waiting = next(left, None)
+        return used
+
+    def _keep(self, event: Tick | Bar) -> None:
+        if self._before is None:
+            return
+        if self._resumed_ns is None:
+            self._resumed_ns = _begins(event)
+        self._since.append(event)
+        if len(self._since) > EVENTS_MOST:
+            self.drop()
+            self.overflowed = True
+
+    def _missed(self, bar: Bar) -> bool:
+        """Take a bar unless the model is beyond it."""
+        last_ns = self.model.position()[0]
+        if last_ns is not None and bar.end_ns <= last_ns:
+            return False
+        self.model.on_bar(bar)
+        return True
+
+    def _take(self, event: Tick | Bar) -> None:
+        if isinstance(event, Tick):
+            self.model.on_tick(event)
+        else:
+            self.model.on_bar(event)
+
+
+def _begins(event: Tick | Bar) -> Nanos:
+    return event.event_ns if isinstance(event, Tick) else event.start_ns
+
+
+def missed_span(sessions: Iterable[Session], since_ns: Nanos, until_ns: Nanos) -> Span | None:
+    """The whole minutes of sessions that ended in (since, until]; None when there are none.
+
+    The minute in which the prices broke off is one of them: its bar says what came after.
+    """
+    first, last, minutes = None, Nanos(0), 0
+    for session in sessions:
+        start = max(session.open_ns, since_ns - (since_ns - session.open_ns) % MINUTE)
+        end = min(session.close_ns, until_ns - (until_ns - session.open_ns) % MINUTE)
+        if start < end:
+            first = Nanos(start) if first is None else first
+            last = Nanos(end)
+            minutes += (end - start) // MINUTE
+    return None if first is None else Span(first, last, minutes)

@@ -1,0 +1,89 @@
+"""The models of both indices, joined with what they remember and with those who tell them what they missed."""
+
+from dataclasses import dataclass
+
+import aiohttp
+
+from kalshi_daemon.calibration.constants_file import SHIPPED, read_constants
+from kalshi_daemon.calibration.gap_fill import GapFiller
+from kalshi_daemon.calibration.healing import Healing
+from kalshi_daemon.calibration.session_curve import decaying
+from kalshi_daemon.calibration.updater import RollingCalibration
+from kalshi_daemon.clock import Clock
+from kalshi_daemon.domain.index import Bar, Index, Tick
+from kalshi_daemon.index_feed.history import HistoryClient
+from kalshi_daemon.operations.calibration_store import CalibrationStore
+from kalshi_daemon.settings import Settings
+from kalshi_daemon.units import from_s
+from kalshi_daemon.windows.releases import MacroCalendar
+from kalshi_daemon.windows.scheduled import ReleaseEvents
+from kalshi_daemon.windows.sessions import SessionTable
+
+
+@dataclass(slots=True)
+class Learning:
+    """What learns from prices. Prices come in by `on_tick` and `on_bar`, in order."""
+
+    models: dict[Index, RollingCalibration]
+    memory: CalibrationStore
+    healings: dict[Index, Healing]
+    history: HistoryClient | None
+    """None: nobody to ask, or not wanted."""
+    gaps: GapFiller | None
+
+    def on_tick(self, tick: Tick) -> None:
+        self.healings[tick.index].on_tick(tick)
+
+    def on_bar(self, bar: Bar) -> None:
+        self.healings[bar.index].on_bar(bar)
+
+    def on_session(self) -> None:
+        """The feed has opened a session: what came before its first value was missed."""
+        if self.gaps is not None:
+            self.gaps.on_session()
+
+    @property
+    def in_flight(self) -> int:
+        """Requests on the wire."""
+        return 0 if self.history is None else self.history.in_flight
+
+
+def build_learning(
+    settings: Settings, clock: Clock, session: aiohttp.ClientSession, sessions: SessionTable, macro: MacroCalendar
+) -> Learning:
+    """Make the models and bring back what they had learnt. Raises ConfigurationError for settings, never for memory."""
+    chosen, feed = settings.calibration, settings.index_feed
+    models = _models(settings, sessions, macro)
+    memory = CalibrationStore(
+        settings.mode_dir,
+        clock,
+        models,
+        sessions,
+        sessions_most=chosen.memory_sessions_most,
+        save_every=from_s(chosen.memory_save_s),
+    )
+    memory.recall()
+    healings = {index: Healing(model) for index, model in models.items()}
+    if not (feed.gap_fill and feed.rest_url):
+        return Learning(models, memory, healings, None, None)
+    history = HistoryClient(
+        feed.rest_url,
+        feed.api_key,
+        clock,
+        session,
+        timeout_s=feed.rest_timeout_s,
+        calls_per_min=feed.rest_calls_per_min,
+    )
+    gaps = GapFiller(healings, history, sessions.sessions, clock, warm_up_sessions=chosen.warm_up_sessions)
+    return Learning(models, memory, healings, history, gaps)
+
+
+def _models(settings: Settings, sessions: SessionTable, macro: MacroCalendar) -> dict[Index, RollingCalibration]:
+    chosen = settings.calibration
+    constants = SHIPPED if chosen.constants_file is None else read_constants(chosen.constants_file)
+    own = {kind: decaying(event.multiplier, event.decay_min) for kind, event in chosen.events.items()}
+    events = ReleaseEvents(macro, {**constants.events, **own})
+    return {
+        index: RollingCalibration(index, chosen, sessions.session_of, events=events, constants=constants)
+        for index in Index
+    }

@@ -1,0 +1,205 @@
+"""What the models have learnt, kept on disk: one file per index, whole or absent.
+
+    <mode_dir>/calibration/<SPX|NDX>.json
+
+Written on a timer, shortly after every close and at the stop; read once, before anything is quoted. A file that cannot
+be used (damaged, of another version, index or fit, from the future, too old) means a cold start: one warning says why,
+and the file is put aside under its name plus `.refused-<UTC time>`, at most ASIDE_MOST per index, the oldest go first.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Never
+
+import structlog
+
+from kalshi_daemon.calibration.market_record import MarketRecord
+from kalshi_daemon.calibration.memory import BYTES_MOST, Document, decoded, encoded, remember, restore
+from kalshi_daemon.calibration.plain import mapping, whole
+from kalshi_daemon.calibration.updater import RollingCalibration
+from kalshi_daemon.clock import Clock, iso_utc
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.errors import ConfigurationError
+from kalshi_daemon.operations.durable import write_whole
+from kalshi_daemon.units import SECOND, Nanos
+from kalshi_daemon.windows.sessions import SessionTable
+
+FOLDER: Final = "calibration"
+ASIDE_MOST: Final = 3
+AHEAD_MOST: Final = Nanos(60 * SECOND)
+"""The vendor's stamps may run this far ahead of our clock; a memory from later than that is from another time."""
+AFTER_CLOSE: Final = Nanos(30 * SECOND)
+"""The day's last fixing is scored once a later price has come."""
+MONITOR: Final = "calibration_memory"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Recollection:
+    """What an index started from."""
+
+    restored_ns: Nanos | None
+    """When the memory was saved; None: cold."""
+    cold: str = ""
+    """Why it was not restored; "" when it was."""
+    sessions_missed: int = 0
+    """Closes between its last price and now."""
+
+    @property
+    def said(self) -> str:
+        return f"cold: {self.cold}" if self.restored_ns is None else f"restored from {iso_utc(self.restored_ns)}"
+
+
+class CalibrationStore:
+    """Owns the files. Reads and replaces the state of `models`; `records` are the ones to go on with."""
+
+    def __init__(
+        self,
+        mode_dir: Path,
+        clock: Clock,
+        models: Mapping[Index, RollingCalibration],
+        sessions: SessionTable,
+        *,
+        sessions_most: int,
+        save_every: Nanos,
+    ) -> None:
+        self._folder = mode_dir / FOLDER
+        self._clock = clock
+        self._models = models
+        self._sessions = sessions
+        self._sessions_most = sessions_most
+        self._save_every = save_every
+        self.records = {index: MarketRecord() for index in models}
+        self.recollections: dict[Index, Recollection] = {}
+        self.saves = 0
+        """Times everything was written since the start."""
+        self._problem = ""
+
+    def path(self, index: Index) -> Path:
+        return self._folder / f"{index.value}.json"
+
+    # Reading
+
+    def recall(self) -> None:
+        """Take over what is on disk, index by index. Never raises for what the files hold."""
+        for index, model in self._models.items():
+            found = self._recall(index, model)
+            self.recollections[index] = found
+            model.memory = found.said
+            log.info("calibration.memory", index=index.value, memory=found.said, sessions_missed=found.sessions_missed)
+
+    def _recall(self, index: Index, model: RollingCalibration) -> Recollection:
+        path = self.path(index)
+        try:
+            with path.open("rb") as file:
+                content = file.read(BYTES_MOST + 1)
+        except FileNotFoundError:
+            return Recollection(None, "nothing was kept yet")
+        except OSError as error:
+            return self._refuse(index, f"cannot be read: {error.strerror}")
+        try:
+            document = decoded(content)
+            saved_ns = Nanos(whole(document.get("saved_ns"), "saved_ns"))
+            learnt = mapping(document.get("model"), "model")
+            missed = self._missed(Nanos(whole(learnt.get("last_seen_ns"), "last_seen_ns")))
+            record = MarketRecord.restored(mapping(document.get("market"), "market"))
+            restore(model, learnt)
+        except (ValueError, KeyError) as problem:  # KeyError: a part that lacks a field
+            return self._refuse(index, f"lacks {problem}" if isinstance(problem, KeyError) else str(problem))
+        self.records[index] = record
+        return Recollection(saved_ns, sessions_missed=missed)
+
+    def _missed(self, last_seen_ns: Nanos) -> int:
+        """Closes since the last price. Raises ValueError when they are too many to go on from there, or less than 0."""
+        now = self._clock.now_ns()
+        if last_seen_ns > now + AHEAD_MOST:
+            raise ValueError(f"its last price is of {iso_utc(last_seen_ns)}, which is to come")
+        if not self._sessions.covers(last_seen_ns):
+            raise ValueError(f"too old: its last price is of {iso_utc(last_seen_ns)}")
+        missed = sum(last_seen_ns < session.close_ns <= now for session in self._sessions.sessions)
+        if missed > self._sessions_most:
+            raise ValueError(
+                f"too old: {missed} sessions have closed since its last price, {self._sessions_most} allowed"
+            )
+        return missed
+
+    def _refuse(self, index: Index, why: str) -> Recollection:
+        path = self.path(index)
+        aside = path.with_name(f"{path.name}.refused-{iso_utc(self._clock.now_ns())[:19].replace(':', '')}Z")
+        try:
+            path.replace(aside)
+            for old in sorted(self._folder.glob(f"{path.name}.refused-*"))[:-ASIDE_MOST]:
+                old.unlink()
+            kept = str(aside)
+        except OSError as error:
+            kept = f"not put aside: {error.strerror}"
+        log.warning("calibration.COLD_START", index=index.value, why=why, file=str(path), kept=kept)
+        return Recollection(None, why)
+
+    def monitor(self) -> dict[str, Any]:
+        """A monitor document: what each index started from."""
+        found = self.recollections
+        refused = [f"{index.value}: {one.said}" for index, one in found.items() if one.restored_ns is None]
+        return {
+            "name": MONITOR,
+            "status": "NO_DATA" if refused else "OK",
+            "metrics": {
+                index.value: {
+                    "restored_from": None if one.restored_ns is None else iso_utc(one.restored_ns),
+                    "cold": one.cold or None,
+                    "sessions_missed": one.sessions_missed,
+                }
+                for index, one in found.items()
+            },
+            "message": "; ".join(refused),
+            "generated_at": iso_utc(self._clock.now_ns()),
+        }
+
+    # Writing
+
+    async def run(self) -> Never:
+        """Save on the timer and after every close. A disk that refuses is said once and tried again."""
+        while True:
+            await self._clock.sleep_until(self._next_save(self._clock.now_ns()))
+            write = asyncio.get_running_loop().run_in_executor(None, self._write, self._documents())
+            try:
+                await asyncio.shield(write)
+            except asyncio.CancelledError:
+                await asyncio.wait({write})  # two writers of one file would spoil its draft
+                raise
+
+    def save(self) -> None:
+        """Write everything now: at the stop."""
+        self._write(self._documents())
+
+    def _next_save(self, now: Nanos) -> Nanos:
+        due = Nanos(now + self._save_every)
+        closes = (Nanos(session.close_ns + AFTER_CLOSE) for session in self._sessions.sessions)
+        return next((close for close in closes if now < close < due), due)
+
+    def _documents(self) -> dict[Index, Document]:
+        """What there is to write, taken down now; bytes are made of it by whoever writes.
+
+        A model that has seen nothing is left out: there is nothing to keep, and perhaps a file to keep from it.
+        """
+        saved_ns = self._clock.now_ns()
+        return {
+            index: {"saved_ns": saved_ns, "model": remember(model), "market": self.records[index].snapshot()}
+            for index, model in self._models.items()
+            if model.position()[0] is not None
+        }
+
+    def _write(self, documents: Mapping[Index, Document]) -> None:
+        problem = ""
+        for index, document in documents.items():
+            try:
+                write_whole(self.path(index), encoded(document), "what the model has learnt")
+            except ConfigurationError as error:
+                problem = str(error)
+        if problem and problem != self._problem:
+            log.error("calibration.memory_not_saved", problem=problem)
+        self._problem = problem
+        self.saves += not problem
