@@ -39,6 +39,9 @@ kills: setup ## SIGKILL real daemons at random moments, judged by the exchange's
 fault-matrix: setup ## every kind of fault alone: what the daemon does and how long until all is safe (docs/fault-matrix.md)
 	@$(BIN)/python -m tests.simulation --matrix --workers $(WORKERS)
 
+crash-points: setup ## kill the order path at every journal write, request and await it has, each followed by a restart
+	@$(BIN)/python -m tests.orders.crash_points
+
 lint: setup ## ruff, mypy --strict, import-linter, file and function sizes, shell scripts, unit and Dockerfile
 	@$(BIN)/ruff check -q .
 	@$(BIN)/ruff format -q --check .

@@ -50,6 +50,8 @@ ORDERS_ASKED: Final = 5
 _SHOWN: Final = 3
 _FILLS: Final = "fills"
 _INHERITED: Final = "inherited"
+_ADOPTED: Final = "adopted"
+"""The profile of an order with an id of ours that the journal did not know: it has no plan, and no lease of ours."""
 _REPORTED_MOST: Final = 1_000
 
 
@@ -137,7 +139,6 @@ class Reconciler:
                 case Finding(act=Act.ADOPT, remote=RemoteOrder() as remote):
                     log.warning("reconcile.adopted", client_order_id=remote.client_order_id, text=finding.text)
                     self._desk.adopt(self._stranger_of_ours(remote))
-                    await self._canceller.cancel([remote.client_order_id], "not_in_journal")
                 case Finding(act=Act.CANCEL_GHOST, order=Order() as order, remote=RemoteOrder() as remote):
                     log.warning("reconcile.ghost", client_order_id=order.client_order_id, text=finding.text)
                     await self._lay(order, remote)
@@ -147,7 +148,13 @@ class Reconciler:
                     self._report(finding)
                 case _:
                     pass
+        await self._send_adopted_away()
         await self._canceller.cancel_listed(listed, "foreign")
+
+    async def _send_adopted_away(self) -> None:
+        """Also those of an earlier life: it may have died between taking one in and cancelling it."""
+        resting = [o for o in self._desk.live() if o.profile == _ADOPTED and o.status is Status.RESTING]
+        await self._canceller.cancel([order.client_order_id for order in resting], "not_in_journal")
 
     async def _lay(self, order: Order, remote: RemoteOrder) -> None:
         """Put a ghost to rest: one we thought refused comes back to life first, so that it counts as risk meanwhile."""
@@ -170,7 +177,7 @@ class Reconciler:
             market_ticker=remote.market_ticker,
             event_ticker=event_of(remote.market_ticker, state),
             series_ticker=series_of(remote.market_ticker, state),
-            profile="adopted",
+            profile=_ADOPTED,
             side=remote.side,
             price=remote.price,
             count=remote.initial,

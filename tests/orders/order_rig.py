@@ -1,6 +1,7 @@
 """An order manager on the fake venue and a clock of our own."""
 
 import asyncio
+import itertools
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,7 +117,7 @@ class Rig:
         """Kill and start again: nothing but the journal and the exchange remain."""
         self.journal.close()
         self.venue.listener = None
-        entropy = bytes(8 - len(b"x")) + bytes([_next()])
+        entropy = next(_lives).to_bytes(8)
         return Rig(self.folder, self.clock, self.venue, self.settings, entropy=entropy, braked=self.braked)
 
     @asynccontextmanager
@@ -152,11 +153,7 @@ class Rig:
         return [argument for name, argument in self.venue.calls if name == operation]
 
 
-_lives = iter(range(1, 255))
-
-
-def _next():
-    return next(_lives)
+_lives = itertools.count(1)
 
 
 async def spin(turns=25):

@@ -1,123 +1,82 @@
-"""Kill the daemon at every write and every request of the order path, start it again, and compare with the exchange."""
+"""Kill the daemon at the points of the order path, start it again, and compare with the exchange.
+
+Here every effect (write, request, answer) of every story and every AWAITS-th other point, `make crash-points` all.
+"""
 
 import asyncio
-from contextlib import suppress
+import inspect
 
 import pytest
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.order import Status
-from kalshi_daemon.orders.journal import Journal
-from kalshi_daemon.units import Nanos
+from kalshi_daemon.orders import placing
+from tests.orders.crash_points import STORIES, Counter, Killed, coroutines, counted, failures, points
 from tests.orders.fake_venue import FakeVenue
-from tests.orders.order_rig import START, Rig, drive, quote, quotes, spin, ticker
+from tests.orders.order_rig import quote, quotes, spin, ticker
+
+AWAITS = 29
 
 
-class Killed(BaseException):
-    """The process is gone: nothing of ours runs after it."""
+@pytest.mark.parametrize("name", STORIES)
+@pytest.mark.timeout(300)
+async def test_a_crash_at_any_effect_loses_nothing_and_doubles_nothing(tmp_path, name):
+    whole = await points(STORIES[name], tmp_path / "whole")
+    assert len(whole.effects) > 80
+    moments = sorted({*whole.effects, *range(1, whole.count + 1, AWAITS)})
+    assert await failures(STORIES[name], tmp_path, moments) == []
 
 
-def kill_at(rig, monkeypatch, moment):
-    """Count every journal write and every request, before and after; die at the `moment`-th."""
-    count = 0
-
-    def step():
-        nonlocal count
-        count += 1
-        if 0 < moment <= count:
-            raise Killed  # and whatever still runs of it writes and sends nothing any more
-
-    plain = Journal._do
-
-    def write(self, sql, values=()):
-        if self is rig.journal:
-            step()
-        return plain(self, sql, values)
-
-    enter, leave = rig.venue._enter, rig.venue._leave
-
-    async def entering(operation, argument):
-        step()
-        return await enter(operation, argument)
-
-    def leaving(operation, fault):
-        step()
-        leave(operation, fault)
-
-    monkeypatch.setattr(Journal, "_do", write)
-    monkeypatch.setattr(rig.venue, "_enter", entering)
-    monkeypatch.setattr(rig.venue, "_leave", leaving)
-    return lambda: count
+@pytest.mark.parametrize("name", STORIES)
+async def test_a_story_has_the_same_points_every_time(tmp_path, name):
+    once, again = [await points(STORIES[name], tmp_path / folder) for folder in ("once", "again")]
+    assert (once.count, once.effects) == (again.count, again.effects)
 
 
-async def little_life(rig):
-    """Place, trade in part, cancel, trade out: every kind of write of the order path."""
-    first = await rig.manager.place(quotes(3))
-    await rig.manager.place([quote(7000, contracts=2)])
-    await spin()
-    rig.manager._take_waiting()
-    venue = rig.venue
-    venue.trade(venue.resting()[-1].client_order_id, 100)
-    venue.trade(venue.resting()[0].client_order_id, 100)
-    rig.manager._take_waiting()
-    await rig.manager.cancel([order.client_order_id for order in first], "edge_lost")
-    rig.manager._take_waiting()
+def test_every_coroutine_of_the_order_path_is_counted():
+    named = {code.co_qualname for code in coroutines()}
+    assert {"Placer.place", "Placer._send", "Leases.turn.<locals>.work", "within.<locals>.guarded"} <= named
+    asyncs = {f.__qualname__ for _name, f in inspect.getmembers(FakeVenue, inspect.iscoroutinefunction)}
+    assert asyncs <= named
+    assert "Placer.refusal" not in named, "only what can be suspended"
+    assert placing.Placer.place.__code__ in coroutines()
 
 
-async def steps_of_a_life(rig, monkeypatch):
-    taken = kill_at(rig, monkeypatch, 0)
-    await drive(rig.clock, rig.manager.start())
-    await little_life(rig)
-    monkeypatch.undo()
-    return taken()
+async def test_from_the_point_on_nothing_is_written_or_sent(rig):
+    """Otherwise the crash would not be one."""
+    with counted(rig, Counter(1)):
+        with pytest.raises(Killed):
+            await rig.manager.place([quote()])
+        with pytest.raises(Killed):
+            rig.journal.set_cursor("fills", 1)
+    assert rig.sent("create") == []
+    assert rig.journal.cursor("fills") is None
 
 
-async def survive(rig, monkeypatch, moment):
-    """One life that ends at `moment`, and the next."""
-    taken = kill_at(rig, monkeypatch, moment)
-    with suppress(Killed, BaseExceptionGroup):
-        await drive(rig.clock, rig.manager.start())
-        await little_life(rig)
-    assert taken() >= moment, "this life was not cut short"
-    monkeypatch.undo()
-    sent = [new.client_order_id for batch in rig.sent("create") for new in batch]
+async def test_awaits_and_effects_are_both_counted(rig):
+    counter = Counter()
+    with counted(rig, counter):
+        await rig.manager.place([quote()])
+    assert counter.count > len(counter.effects) > 10
+    counted_so_far = counter.count
+    await rig.manager.place([quote(7000)])
+    assert counter.count == counted_so_far, "and nothing afterwards"
+
+
+async def test_an_order_adopted_right_before_a_crash_is_still_sent_away(rig):
+    """Taken into the journal, not yet cancelled: to the next life it must not look like a quote of its own."""
+    rig.venue.put_foreign(ticker(7105), name=f"kd-{'0' * 16}-1")
+    rig.venue.script["cancel"].append("hang")
+    async with asyncio.TaskGroup() as group:
+        starting = group.create_task(rig.manager.start())
+        await spin()
+        assert rig.only().profile == "adopted"
+        starting.cancel()
     again = rig.reborn()
     async with again.running():
-        await again.pass_time(20, step_ms=500)
-        venue = rig.venue
-        # our view of open orders is the exchange's
-        resting = {order.client_order_id for order in venue.resting()}
-        assert {o.client_order_id for o in again.state.live_orders()} == resting, moment
-        assert not any(o.status is Status.UNKNOWN for o in again.orders), moment
-        # no fill missed, none twice
-        assert again.state.ledger.fills_total == len(venue.fills_made), moment
-        for market, count in venue.held.items():
-            assert again.state.ledger.positions[market].count == count, moment
-        assert again.state.reconciliation.agreed, (moment, again.state.reconciliation.problem)
-        # nothing sent twice, and nothing sent without an intent on disk
-        assert len(set(sent)) == len(sent), moment
-        assert all(again.journal.order(name) is not None for name in sent), moment
-        # and the new life trades on with ids of its own
-        placed = await again.manager.place([quote(7100)])
-        assert [o.status for o in placed] == [Status.RESTING], moment
-        assert placed[0].client_order_id not in sent, moment
-        result = await drive(again.clock, again.manager.cancel_all("SIGTERM", Nanos(again.clock.now_ns() + 20 * 10**9)))
-        assert result.verified, (moment, result.detail)
-        assert venue.resting() == []
+        await again.pass_time(3)
+        assert rig.venue.resting() == []
+        assert again.only().status is Status.CANCELED
     again.journal.close()
-
-
-async def test_a_crash_at_every_write_and_request_loses_nothing_and_doubles_nothing(tmp_path, monkeypatch):
-    def new(name):
-        clock = ManualClock(START)
-        return Rig(tmp_path / name, clock, FakeVenue(clock))
-
-    whole = new("whole")
-    steps = await steps_of_a_life(whole, monkeypatch)
-    whole.journal.close()
-    assert steps > 40
-    for moment in range(1, steps + 1):
-        await survive(new(f"life-{moment}"), monkeypatch, moment)
 
 
 async def test_an_intent_that_was_never_sent_is_given_up_after_asking(rig):

@@ -5,6 +5,7 @@ from contextlib import suppress
 import pytest
 from structlog.testing import capture_logs
 
+from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.order import Status
 from kalshi_daemon.errors import ConfigurationError, StateCorrupt, VenueRejected
 from kalshi_daemon.orders.groups import PATIENCE
@@ -12,9 +13,9 @@ from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.orders.journal_rows import GroupIntent
 from kalshi_daemon.settings import OrderSettings
 from kalshi_daemon.units import SECOND, Nanos, lots
+from tests.orders.crash_points import Counter, Killed, counted, silence
 from tests.orders.fake_venue import FakeVenue, Group
 from tests.orders.order_rig import START, Rig, drive, quote, spin
-from tests.orders.test_crash_points import Killed, kill_at
 
 
 @pytest.fixture
@@ -210,20 +211,27 @@ async def test_a_group_whose_deletion_was_not_heard_is_noticed_at_the_next_creat
         assert len(await bare.manager.place([quote(6900)])) == 1
 
 
-@pytest.mark.parametrize("moment", range(1, 26))
-async def test_killed_at_any_moment_of_the_set_up_no_group_leaks(tmp_path, clock, venue, monkeypatch, moment):
-    rig = Rig(tmp_path, clock, venue, braked=False)
-    kill_at(rig, monkeypatch, moment)
-    with suppress(Killed, BaseExceptionGroup):
-        await start(rig)
-        rig.settings = OrderSettings(group_contracts_limit=7)
-    monkeypatch.undo()
-    second = rig.reborn()
-    async with second.running():
-        await second.pass_time(2 * PATIENCE / SECOND)
-        assert set(venue.groups) == set(ids(second).values()) == set(journalled(second).values())
-        assert len(venue.groups) == 2
-    second.journal.close()
+async def test_killed_at_any_effect_of_the_set_up_no_group_leaks(tmp_path):
+    def new(name):
+        clock = ManualClock(START)
+        return Rig(tmp_path / name, clock, FakeVenue(clock), braked=False)
+
+    whole, counter = new("whole"), Counter()
+    with counted(whole, counter):
+        await start(whole)
+    whole.journal.close()
+    assert len(counter.effects) > 20
+    for moment in counter.effects:
+        rig = new(str(moment))
+        with counted(rig, Counter(moment)), silence(), suppress(Killed, BaseExceptionGroup):
+            await start(rig)
+        second = rig.reborn()
+        async with second.running():
+            await second.pass_time(2 * PATIENCE / SECOND, step_ms=1_000)
+            assert set(rig.venue.groups) == set(ids(second).values()), moment
+            assert set(rig.venue.groups) == set(journalled(second).values()), moment
+            assert len(rig.venue.groups) == 2, moment
+        second.journal.close()
 
 
 # --- triggered
