@@ -254,6 +254,7 @@ class Life:
         """Bring the books up to date, write what is left, print the summary last."""
         house.learning.memory.save()
         summary = await summarise(house, stopped)
+        house.orders.archive()
         house.artifacts.report(self.state)
         house.artifacts.session(summary)
         await house.recorder.flush()

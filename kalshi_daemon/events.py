@@ -50,6 +50,14 @@ class SequenceGap:
 
 
 @dataclass(frozen=True, slots=True)
+class BooksLost:
+    """These markets are no longer streamed: the venue would not, or sent no snapshot when it was due."""
+
+    market_tickers: tuple[str, ...]
+    recv_ns: Nanos
+
+
+@dataclass(frozen=True, slots=True)
 class UserOrder:
     """An order of the account as the `user_orders` channel reports it."""
 
@@ -128,6 +136,7 @@ VenueEvent = (
     BookSnapshot
     | BookDelta
     | SequenceGap
+    | BooksLost
     | UserOrder
     | FillEvent
     | MarketLifecycle

@@ -241,6 +241,8 @@ class OrderSettings(Section):
     stop_deadline_s: float = Field(20.0, ge=1.0, le=25.0)
     """Cancel all and verify; with 10 s for comparing the books it stays below systemd's TimeoutStopSec (45 s)."""
     journal_synchronous: Literal["full", "normal"] = "full"
+    archive_after_days: int = Field(7, ge=1, le=180)
+    """Ended orders older than this move from the journal to its archive; what traded stays 15 days at least."""
     batch_most: int = Field(10, ge=1, le=100)
     groups: Literal["required", "off"] = "required"
     """Whether every quote belongs to an order group of its profile; "off" for a venue that refuses them."""

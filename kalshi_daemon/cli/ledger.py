@@ -4,7 +4,7 @@ import argparse
 import contextlib
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from kalshi_daemon.clock import iso_utc
 from kalshi_daemon.errors import ExitCode
 from kalshi_daemon.operations.durable import write_whole
 from kalshi_daemon.orders.journal import ROWS_MOST, Journal
+from kalshi_daemon.orders.journal_archive import archives
 from kalshi_daemon.orders.statement import FillLine, MarketLine, Span, Statement, make_statement
 from kalshi_daemon.settings import Settings
 from kalshi_daemon.settings_loader import Credentials
@@ -60,22 +61,30 @@ def run(args: argparse.Namespace) -> int:
     path = settings.mode_dir / "data" / "proc" / "journal.sqlite3"
     if not path.exists():
         raise NoJournal(str(path))
-    with contextlib.closing(Journal.read(path)) as journal:
-        statement = _statement(journal, settings, Span(args.first, args.last))
+    with contextlib.ExitStack() as stack:
+        files = [*archives(path), path]
+        journals = [stack.enter_context(contextlib.closing(Journal.read(file))) for file in files]
+        statement = _statement(journals, settings, Span(args.first, args.last))
     if args.csv is not None:
         write_whole(args.csv, csv_of(statement).encode(), "CSV")
     show(args, _data(args, settings, path, statement), *_tables(args, settings, statement))
     return ExitCode.OK
 
 
-def _statement(journal: Journal, settings: Settings, span: Span) -> Statement:
-    """What counts is what counts for the daemon: everything on the account, or with scope `own` our orders' fills."""
+def _statement(journals: Sequence[Journal], settings: Settings, span: Span) -> Statement:
+    """What counts is what counts for the daemon: everything on the account, or with scope `own` our orders' fills.
+
+    `journals`: the archives, then the journal itself, which is right where a row is in two of them.
+    """
     whole_account = settings.orders.scope == "account"
-    orders = journal.orders_since(Nanos(0), ROWS_MOST)
+    orders = [order for journal in journals for order in journal.orders_since(Nanos(0), ROWS_MOST)]
     profile_of = {order.order_id: order.profile for order in orders if order.order_id is not None}
-    fills = [booked for booked in journal.fills_since(Nanos(0)) if whole_account or booked.fill.order_id in profile_of]
-    inherited = journal.inherited(Nanos(0)) if whole_account else []
-    return make_statement(fills, inherited, journal.results_since(Nanos(0)), profile_of, span)
+    known = {booked.fill.trade_id: booked for journal in journals for booked in journal.fills_since(Nanos(0))}
+    fills = [booked for booked in known.values() if whole_account or booked.fill.order_id in profile_of]
+    held = {one.market_ticker: one for journal in journals for one in journal.inherited(Nanos(0))}
+    inherited = list(held.values()) if whole_account else []
+    results = {ticker: one for journal in journals for ticker, one in journal.results_since(Nanos(0)).items()}
+    return make_statement(fills, inherited, results, profile_of, span)
 
 
 # --- for people -------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from kalshi_daemon.clock import Clock
 from kalshi_daemon.errors import AuthFailed, ConfigurationError
-from kalshi_daemon.events import StreamDown, VenueEvent
+from kalshi_daemon.events import BooksLost, StreamDown, VenueEvent
 from kalshi_daemon.kalshi.auth import Signer
 from kalshi_daemon.kalshi.refusals import FORBIDDEN, UNAUTHORIZED, parse_refusal
 from kalshi_daemon.kalshi.stream_session import SessionLost, StreamSession
@@ -207,6 +207,9 @@ class KalshiStream:
             self._changed.clear()
             for command in session.commands(self._net_ns()):
                 await socket.send(command, text=True)
+            if session.lost:
+                lost, session.lost = session.lost, []
+                self._sink(BooksLost(tuple(lost), self._clock.now_ns()))
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._clock.real_seconds(session.wake_in(self._net_ns()))):
                     await self._changed.wait()

@@ -88,6 +88,8 @@ class StreamSession:
         self._hold_until = 0
         self._unreadable = 0
         self.up = False
+        self.lost: list[str] = []
+        """Markets taken out although they are wanted; emptied and told by the shell."""
         self.stirred = True
         """Something arrived that `commands` may act on; frames that only pass through do not stir."""
         self.notes: list[Note] = []
@@ -307,6 +309,7 @@ class StreamSession:
             return
         self._refused_until = {ticker: until for ticker, until in self._refused_until.items() if until > net_ns}
         self._refused_until.update(dict.fromkeys(market_tickers, net_ns + REFUSED_FOR))
+        self.lost.extend(market_tickers)
         self._note("kalshi_stream.markets_refused", count=len(market_tickers), first=market_tickers[0])
 
     def _gap(self, gap: SequenceGap, recv_ns: Nanos, net_ns: int) -> list[VenueEvent]:

@@ -12,7 +12,9 @@ import structlog
 
 from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.domain.order import Fill, Settlement
+from kalshi_daemon.errors import StateCorrupt
 from kalshi_daemon.orders.desk import Desk, event_of, series_of
+from kalshi_daemon.orders.journal_archive import Moved, move_old
 from kalshi_daemon.orders.ledger import (
     FLAT,
     BookedFill,
@@ -30,15 +32,15 @@ log = structlog.get_logger()
 
 KEPT: Final = Nanos(8 * DAY)
 """Settled markets stay in memory this long: the week's profit needs seven days."""
-JOURNAL_KEPT: Final = Nanos(180 * DAY)
 
 
 class Books:
     """Our money. Nothing here waits."""
 
-    def __init__(self, desk: Desk, scope: Scope) -> None:
+    def __init__(self, desk: Desk, scope: Scope, archive_after_days: int) -> None:
         self._desk = desk
         self._scope = scope
+        self._archive_after = Nanos(archive_after_days * DAY)
         self.ledger = Ledger()
         self._strangers: dict[str, BookedFill] = {}
         """Scope `own`: fills of orders that are not ours, by trade id."""
@@ -54,7 +56,7 @@ class Books:
         """Rebuild the ledger from the journal."""
         now = self._desk.clock.now_ns()
         journal = self._desk.journal
-        journal.forget(Nanos(now - JOURNAL_KEPT))
+        self.archive()
         since = Nanos(now - KEPT)
         for held in journal.inherited(since):
             self._take_over(held)
@@ -66,6 +68,17 @@ class Books:
         self._publish(now)
         ledger = self._desk.state.ledger
         self._start = (ledger.fees_total, ledger.fills_total, ledger.contracts_total)
+
+    def archive(self) -> None:
+        """Move what ended long ago out of the journal. A disk that refuses is logged: nothing is lost by waiting."""
+        now = self._desk.clock.now_ns()
+        try:
+            moved = move_old(self._desk.journal.path, now, Nanos(now - self._archive_after))
+        except StateCorrupt as problem:
+            log.warning("journal.not_archived", path=problem.path, problem=problem.problem)
+        else:
+            if moved != Moved(0, 0, 0):
+                log.info("journal.archived", orders=moved.orders, fills=moved.fills, settlements=moved.settlements)
 
     # --- fills --------------------------------------------------------------------------------------------------------
 
@@ -286,6 +299,7 @@ class Books:
         now = self._desk.clock.now_ns()
         if day_start(now) != self._day:
             self._publish(now)
+            self.archive()
 
     def _publish(self, now: Nanos) -> None:
         if day_start(now) != self._day:

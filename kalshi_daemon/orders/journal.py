@@ -77,6 +77,10 @@ class Journal:
     def close(self) -> None:
         self._db.close()
 
+    @property
+    def path(self) -> Path:
+        return self._path
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All of it or nothing, on disk when it returns. Nested ones belong to the outermost."""
@@ -294,17 +298,6 @@ class Journal:
 
     def end_halt(self, profile: str) -> None:
         self._do("DELETE FROM group_halts WHERE profile = ?", (profile,))
-
-    def forget(self, before_ns: Nanos) -> None:
-        """Drop what ended before `before_ns`: events, ended orders, and settled markets with their fills."""
-        settled = "(SELECT market_ticker FROM settlements WHERE settled_ns < ?)"
-        marks = ", ".join("?" * len(_LIVE))
-        with self.transaction():
-            self._do("DELETE FROM order_events WHERE at_ns < ?", (before_ns,))
-            self._do(f"DELETE FROM orders WHERE updated_ns < ? AND status NOT IN ({marks})", (before_ns, *_LIVE))  # noqa: S608 - constants
-            self._do(f"DELETE FROM fills WHERE event_ns < ? AND market_ticker IN {settled}", (before_ns, before_ns))  # noqa: S608 - constants
-            self._do(f"DELETE FROM inherited WHERE market_ticker IN {settled}", (before_ns,))  # noqa: S608 - constants
-            self._do("DELETE FROM settlements WHERE settled_ns < ?", (before_ns,))
 
     # --- inside -------------------------------------------------------------------------------------------------------
 

@@ -98,7 +98,7 @@ class OrderManager:
         self._clock = clock
         self._whole_account = settings.scope == "account"
         self._desk = Desk(state, journal, clock, audit, on_change)
-        self._books = Books(self._desk, settings.scope)
+        self._books = Books(self._desk, settings.scope, settings.archive_after_days)
         self._asker = Asker(self._desk, api, settings)
         self._groups = Groups(self._desk, api, settings, profiles)
         self._placer = Placer(self._desk, api, settings, ids, self._groups, closed_guard)
@@ -228,6 +228,11 @@ class OrderManager:
     async def reset_group(self, profile: str, halted_ns: Nanos) -> bool:
         """End the halt of a profile that began at `halted_ns`, because a person asked. False: ask again later."""
         return await self._groups.reset(profile, halted_ns)
+
+    def archive(self) -> None:
+        """Move what ended long ago out of the journal: at the start, at New York midnights, and at a session's end."""
+        if self._loaded:
+            self._books.archive()
 
     def summary(self) -> SessionTotals:
         """The session's numbers so far."""

@@ -13,7 +13,7 @@ import structlog
 
 from kalshi_daemon.clock import Clock, iso_utc
 from kalshi_daemon.domain.book import Book
-from kalshi_daemon.events import BookDelta, BookSnapshot, SequenceGap, StreamDown
+from kalshi_daemon.events import BookDelta, BooksLost, BookSnapshot, SequenceGap, StreamDown
 from kalshi_daemon.kalshi.api import StreamControl
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.units import MINUTE, Nanos, from_s, to_ms
@@ -82,8 +82,13 @@ class BookCare:
 
     # --- what arrives -------------------------------------------------------------------------------------------------
 
-    def on_event(self, event: BookSnapshot | BookDelta | SequenceGap | StreamDown) -> None:
+    def on_event(self, event: BookSnapshot | BookDelta | SequenceGap | BooksLost | StreamDown) -> None:
         """Fold one event of the stream into the books."""
+        if isinstance(event, BooksLost):
+            for ticker in event.market_tickers:
+                self.keeper.void(ticker)
+                self._probed_ns.pop(ticker, None)
+            return
         lost = self.keeper.apply(event)
         match event:
             case BookDelta():

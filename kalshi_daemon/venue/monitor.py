@@ -19,6 +19,7 @@ from kalshi_daemon.domain.window import Window
 from kalshi_daemon.errors import ConfigurationError, MalformedData, VenueError, VenueRejected
 from kalshi_daemon.events import (
     BookDelta,
+    BooksLost,
     BookSnapshot,
     EventFeeUpdate,
     MarketLifecycle,
@@ -113,7 +114,7 @@ class VenueMonitor:
     def on_event(self, event: VenueEvent) -> None:
         """Fold one stream event. Sync and quick; events of other rooms are ignored."""
         match event:
-            case BookDelta() | BookSnapshot() | SequenceGap():
+            case BookDelta() | BookSnapshot() | SequenceGap() | BooksLost():
                 self._care.on_event(event)
             case StreamUp():
                 self._state.venue.stream_up = True

@@ -242,18 +242,3 @@ def test_a_closed_journal_is_corrupt_state_not_a_traceback(path):
         opened.live_orders()
     with pytest.raises(StateCorrupt, match="written"):
         opened.set_cursor("fills", NOW)
-
-
-def test_forgetting_drops_what_ended_and_nothing_else(journal):
-    old = Nanos(NOW - 200 * DAY)
-    journal.record_intents([order(1, created_ns=old, updated_ns=old), order(2, created_ns=old, updated_ns=old)])
-    journal.record_outcome(order(2, status=Status.CANCELED, updated_ns=old), old, "CancelAcked", {})
-    journal.add_fill(booked("old", at=old, market="SETTLED"), old)
-    journal.add_fill(booked("open", at=old, market="OPEN"), old)
-    journal.add_result("SETTLED", EVENT, Result("yes", old), old)
-    journal.inherit([Inherited("SETTLED", EVENT, "KXINXU", Count(1)), Inherited("OPEN", EVENT, "KXINXU", Count(1))])
-    journal.forget(Nanos(NOW - 180 * DAY))
-    assert [o.client_order_id[-1] for o in journal.orders_since(Nanos(0), 10)] == ["1"], "a live order is never dropped"
-    assert [b.fill.trade_id for b in journal.fills_since(Nanos(0))] == ["open"]
-    assert [held.market_ticker for held in journal.inherited(Nanos(0))] == ["OPEN"]
-    assert journal.results_since(Nanos(0)) == {}
