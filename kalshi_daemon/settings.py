@@ -207,6 +207,8 @@ class GuardSettings(Section):
     pal_close_dollars: float = Field(1_200.0, gt=0.0)
     daily_loss_dollars: float = Field(50.0, gt=0.0)
     weekly_loss_dollars: float = Field(250.0, gt=0.0)
+    joint_tail_dollars: float = Field(40.0, gt=0.0)
+    """Mean loss over the worst twentieth of joint outcomes of both indices."""
     balance_floor_dollars: float = Field(0.0, ge=0.0)
     """Cash that must remain after every resting order fills."""
 

@@ -116,6 +116,18 @@ class CalibrationView(Protocol):
     def health(self, now_ns: Nanos) -> CalibrationHealth: ...
 
 
+class CorrelationView(Protocol):
+    """What readers may ask of the correlation of the two indices (written by `calibration.joint`)."""
+
+    @property
+    def value(self) -> float: ...
+
+    @property
+    def cautious(self) -> tuple[float, float]:
+        """The two correlations a risk figure must survive."""
+        ...
+
+
 class RecordView(Protocol):
     """What readers may ask of a record of past forecasts."""
 
@@ -233,6 +245,8 @@ class DaemonState:
     """Keys `kalshi` (by kalshi.rest) and `index_feed` (by index_feed.consumer)."""
     calibration: dict[Index, CalibrationView] = field(default_factory=dict)
     """By `calibration.updater`."""
+    correlation: CorrelationView | None = None
+    """By `calibration.joint`."""
     market_records: dict[Index, RecordView] = field(default_factory=dict)
     """By `trader`: our probabilities against the market's mids, after the fixings."""
     windows: dict[str, WindowStatus] = field(default_factory=dict)

@@ -25,6 +25,7 @@ from kalshi_daemon.guardrails.guard import (
     WindowContext,
     WindowGuard,
 )
+from kalshi_daemon.guardrails.joint_tail import JointTail
 from kalshi_daemon.guardrails.market_data import FeedAge, FeedMoving, MacroFresh, ModelHealthy
 from kalshi_daemon.guardrails.permission import Armed, KillSwitch, LatchOpen, OrderGroup, Reconciled
 from kalshi_daemon.guardrails.quote_rules import BookSane, ImpactCap, LotsPerQuote, MakerOnly, MinEv, UniqueBins
@@ -179,6 +180,7 @@ def build_chain(settings: Settings, *, session_of: SessionLookup, release_near: 
                     }
                 )
             ),
+            JointTail(dollars_from_float(guards.joint_tail_dollars)),
             daily,
             weekly,
             balance,

@@ -12,9 +12,11 @@ Cells start on the venue's two-decimal settlement grid: there is no value betwee
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Final
 
 from kalshi_daemon.domain.contract import Contract, FeeSchedule, FeeType, Market
+from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Quote, Side
 from kalshi_daemon.ladder.fees import maker_fee
@@ -112,15 +114,55 @@ def worst_by_group(holdings: Sequence[Holding], resting: Sequence[Resting] = ())
     return {key: worst_case_of_one(held[key], offered[key]) for key in sorted({*held, *offered})}
 
 
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """Profit by settlement value of contracts that settle on one number."""
+
+    index: Index | None
+    """None, as `settles_ns`: we do not know what the market pays on."""
+    settles_ns: Nanos | None
+    edges: tuple[int, ...]
+    """Settlement values, ascending, in 1/10 000 point; from each on (included) the next value holds."""
+    values: tuple[int, ...]
+    """In 1/10 000 dollar, one more than edges."""
+
+    @property
+    def loss(self) -> Dollars:
+        """The worst case."""
+        return Dollars(max(0, -min(self.values)))
+
+
+def profiles(holdings: Sequence[Holding], resting: Sequence[Resting] = ()) -> tuple[Profile, ...]:
+    """One per group of `worst_by_group`; orders count in each cell with the smaller of 0 and their profit if filled."""
+    contracts: dict[str, Contract | None] = {}
+    steps: defaultdict[str, _Steps] = defaultdict(_Steps)
+    everything: list[Holding | Resting] = [*holdings, *resting]
+    for one in everything:
+        key = _group(one.market_ticker, one.contract)
+        contracts[key] = one.contract
+        _add(steps[key], one)
+    found = []
+    for key, contract in sorted(contracts.items()):
+        index, settles_ns = (None, None) if contract is None else (contract.index, contract.settles_ns)
+        found.append(Profile(index, settles_ns, *steps[key].cells()))
+    return tuple(found)
+
+
 def worst_case_of_one(holdings: Sequence[Holding], resting: Sequence[Resting] = ()) -> WorstCase:
     """The exact worst case of contracts that settle on one number. O(n log n) in their number."""
     steps = _Steps()
-    for holding in holdings:
-        steps.base += holding.cash
-        steps.add(holding.contract, inside=holding.count * _PAYS, outside=0)
-    for order in resting:
-        steps.add(order.contract, inside=min(0, order.pnl_yes), outside=min(0, order.pnl_no))
+    everything: list[Holding | Resting] = [*holdings, *resting]
+    for one in everything:
+        _add(steps, one)
     return steps.worst()
+
+
+def _add(steps: "_Steps", one: Holding | Resting) -> None:
+    if isinstance(one, Holding):
+        steps.base += one.cash
+        steps.add(one.contract, inside=one.count * _PAYS, outside=0)
+    else:
+        steps.add(one.contract, inside=min(0, one.pnl_yes), outside=min(0, one.pnl_no))
 
 
 def market_worst_case(market_ticker: str, holdings: Sequence[Holding], resting: Sequence[Resting] = ()) -> Dollars:
@@ -206,6 +248,11 @@ class _Steps:
             self.jumps[low] += inside - outside
         if end is not None:
             self.jumps[end] += outside - inside
+
+    def cells(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The edges, and the value below the first and from each on."""
+        edges = tuple(sorted(self.jumps))
+        return edges, tuple(accumulate((self.jumps[edge] for edge in edges), initial=self.base))
 
     def worst(self) -> WorstCase:
         running = lowest = self.base

@@ -59,7 +59,7 @@ def test_the_manifest_holds_inputs_probabilities_verdicts_and_orders_exactly():
     assert manifest["looks"][0]["best_bid"] == "0.4000"
     quote = manifest["quotes"][0]
     assert (quote["price"], quote["count"], quote["ev"], quote["fee"]) == ("0.4200", "1.00", "0.0800", "0.0000")
-    assert (quote["accepted"], len(quote["verdicts"])) == (True, 12)
+    assert (quote["accepted"], len(quote["verdicts"])) == (True, 13)
     assert manifest["keep"] == ["kd-1"]
     assert manifest["cancel"] == [{"client_order_id": "kd-2", "reason": "edge_lost"}]
     assert orjson.loads(encode(manifest)) == manifest

@@ -53,7 +53,7 @@ def test_a_quote_that_was_sent():
     found = explain(manifest_of(orders=(order_of(),)))
     assert found.quoted
     assert found.headline == (f"quoted: bid 1.00 at 0.4200 (fair 0.5000, ev 0.0800), order kd-r1-{TICKER} resting")
-    assert len(found.verdicts) == 19 + 12
+    assert len(found.verdicts) == 19 + 13
 
 
 def test_a_quote_accepted_but_not_sent_says_so():

@@ -68,6 +68,7 @@ QUOTE_ORDER = [
     "min_ev",
     "impact_cap",
     "pal",
+    "joint_tail",
     "daily_loss",
     "weekly_loss",
     "balance",
@@ -300,12 +301,13 @@ def test_defect_13_two_profiles_and_three_series_share_one_budget():
         order_of(f"{close.event_ticker}-T6800", profile="close", count=lots(9), price=Price(5_000)),
     )
     # 15 + 15 + 15 + 4.50 dollars rest; each profile of the predecessor would have seen only its own part.
-    judgement = chain_of().judge_plan(state, plan_of(quote_of(), quote_of(TICKERS[3])), NOW)
+    chain = chain_of(Settings(guards=GuardSettings(joint_tail_dollars=60.0)))
+    judgement = chain.judge_plan(state, plan_of(quote_of(), quote_of(TICKERS[3])), NOW)
     daily = [{v.guard: v for v in one.verdicts}["daily_loss"] for one in judgement.quotes]
     assert [verdict.measured for verdict in daily] == [49.92, 50.34]
     assert [one.accepted for one in judgement.quotes] == [True, False]
     other = quote_of(f"{close.event_ticker}-T6805", window=close, profile="close")
-    judgement = chain_of().judge_plan(state, plan_of(other, profile=CLOSE, window=close), NOW)
+    judgement = chain.judge_plan(state, plan_of(other, profile=CLOSE, window=close), NOW)
     assert judgement.accepted == (other,)
 
 
@@ -358,7 +360,7 @@ QUOTES = st.builds(
 POSITIONS = st.lists(
     st.tuples(st.integers(0, len(TICKERS) - 1), st.integers(-20, 20), st.integers(-100_000, 0)), max_size=5
 )
-MONOTONE = ("maker_only", "unique_bins", "pal", "daily_loss", "weekly_loss", "balance")
+MONOTONE = ("maker_only", "unique_bins", "pal", "joint_tail", "daily_loss", "weekly_loss", "balance")
 
 
 @given(before=st.lists(QUOTES, max_size=5), extra=QUOTES, last=QUOTES, positions=POSITIONS, rested=st.booleans())

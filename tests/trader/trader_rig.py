@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy.special import ndtri
 
 from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.forecast import CalibrationHealth
@@ -38,7 +39,7 @@ class BellForecast:
         return np.array([0.5 * math.erfc((self.level - x) / self.sd / math.sqrt(2)) for x in levels])
 
     def quantiles(self, probabilities):
-        raise NotImplementedError
+        return self.level + self.sd * ndtri(probabilities)
 
     def probability(self, contract):
         return float(self.probabilities((contract,))[0])

@@ -1,0 +1,47 @@
+"""The mean loss over the worst twentieth of joint outcomes of both indices at one instant (model.md 7.4). Pure."""
+
+from collections.abc import Mapping, Sequence
+from math import ceil
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kalshi_daemon.calibration.joint import ScenarioNodes, joint_scenarios, lattice
+from kalshi_daemon.domain.forecast import Forecast
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.ladder.payoff import Profile
+from kalshi_daemon.units import POINT, SETTLEMENT_STEP, Dollars
+
+type Pnl = NDArray[np.int64]
+type Forecasts = Mapping[Index, Forecast | None]
+
+NODES: Final = ScenarioNodes.of(lattice(1_024))
+TAIL_SHARE: Final = 0.05
+_FAR: Final = 1e9
+"""No index settles beyond; a whole number of cents of it fits 64 bits."""
+
+
+def tail_loss(group: Sequence[Profile], laws: Forecasts, rho: float, nodes: ScenarioNodes = NODES) -> Dollars:
+    """Mean loss over the worst twentieth of outcomes of one instant, >= 0; without a law a profile's worst case."""
+    spx, ndx = laws.get(Index.SPX), laws.get(Index.NDX)
+    # One law alone: as if the other were its twin, of which nothing is held.
+    one, other = spx or ndx, ndx or spx
+    known = [profile for profile in group if profile.index is not None and laws.get(profile.index) is not None]
+    surely = sum(profile.loss for profile in group if profile not in known)
+    if one is None or other is None or not known:
+        return Dollars(surely)
+    levels = joint_scenarios(one, other, rho, nodes)
+    pnl: Pnl = np.zeros(len(levels), np.int64)
+    for profile in known:
+        pnl += _pnl(profile, levels[:, 0 if profile.index is Index.SPX else 1])
+    count = ceil(TAIL_SHARE * len(pnl))
+    worst = np.partition(pnl, count - 1)[:count]
+    return Dollars(surely + max(0, ceil(-float(worst.mean()))))
+
+
+def _pnl(profile: Profile, levels: NDArray[np.float64]) -> Pnl:
+    step = POINT / SETTLEMENT_STEP
+    settled = np.rint(np.clip(levels, 0.0, _FAR) * step).astype(np.int64) * SETTLEMENT_STEP
+    found: Pnl = np.array(profile.values, np.int64)[np.searchsorted(np.array(profile.edges), settled, side="right")]
+    return found

@@ -1,0 +1,168 @@
+"""The second budget over both ladders: mean loss in the worst twentieth of joint outcomes."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kalshi_daemon.calibration.density import RESIDUALS
+from kalshi_daemon.calibration.predictive import PredictiveLaw
+from kalshi_daemon.calibration.recalibration import GRID, PitMap
+from kalshi_daemon.domain.contract import Contract, StrikeType
+from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast
+from kalshi_daemon.domain.index import KXNASDAQ100U, Index
+from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.ladder.joint_tail import tail_loss
+from kalshi_daemon.ladder.payoff import Holding, Resting, profiles, worst_case
+from kalshi_daemon.settings import GuardSettings, Settings
+from kalshi_daemon.state import DaemonState
+from kalshi_daemon.units import POINT, Dollars, Level, Nanos, Price, lots
+from tests.guardrails.guard_rig import NOW, TARGET, TICKERS, ask_quote, chain_of, healthy, hold, window_of
+
+SPX = PredictiveLaw(Index.SPX, NOW, TARGET, 6_820.0, 0.0025, 0.02, RESIDUALS.at(30.0), PitMap(GRID))
+NDX = replace(SPX, index=Index.NDX, level=25_000.0, sigma=0.003)
+LAWS = {Index.SPX: SPX, Index.NDX: NDX}
+ONE = 10_000
+
+
+def above(index: Index, strike: float, n: int = 0) -> Contract:
+    return Contract(
+        f"{index}-{strike}-{n}",
+        "E",
+        "S",
+        index,
+        StrikeType.GREATER_OR_EQUAL,
+        Level(round(strike * POINT)),
+        None,
+        TARGET,
+    )
+
+
+def long(index: Index, strike: float, contracts: int, cost: float) -> Holding:
+    contract = above(index, strike)
+    return Holding(contract.market_ticker, contract, lots(contracts), Dollars(round(-cost * ONE)))
+
+
+def loss(*holdings: Holding, rho: float = 0.9, laws=LAWS, resting=()) -> float:
+    return tail_loss(profiles(holdings, resting), laws, rho) / ONE
+
+
+def test_golden_one_bet():
+    # Ten at 0.50 each at the median: they lose 5 dollars half the time, so the worst twentieth is all loss.
+    assert loss(long(Index.SPX, 6_820.0, 10, 5.0)) == pytest.approx(5.0)
+    # Ten at 0.97 that pay 97.5 %: the worst 5 % lose 9.70 in half of them and win 0.30 in the others.
+    sure = float(SPX.quantiles(np.array([0.025]))[0])
+    assert loss(long(Index.SPX, sure, 10, 9.7)) == pytest.approx(0.5 * 9.7 - 0.5 * 0.3, abs=0.5)
+    # What cannot lose more than a cent in the worst twentieth is no risk here, whatever its worst case.
+    far = float(SPX.quantiles(np.array([1e-4]))[0])
+    assert loss(long(Index.SPX, far, 10, 9.9)) == 0.0
+
+
+def test_the_same_bet_on_both_is_nearly_twice_one_and_a_hedge_is_stressed():
+    spx_low, ndx_low = (float(LAWS[index].quantiles(np.array([0.03]))[0]) for index in Index)
+    one = loss(long(Index.SPX, spx_low, 10, 9.6))
+    both = [long(Index.SPX, spx_low, 10, 9.6), long(Index.NDX, ndx_low, 10, 9.6)]
+    assert loss(*both, rho=0.95) > 1.7 * one
+    assert loss(*both, rho=0.95) > loss(*both, rho=0.0)
+    # Long SPX, short NDX at the median, a dollar for the pair: it loses only when they part.
+    hedge = [long(Index.SPX, 6_820.0, 10, 5.0), long(Index.NDX, 25_000.0, -10, -5.0)]
+    assert loss(*hedge, rho=0.7) >= loss(*hedge, rho=0.98)
+
+
+holdings = st.lists(
+    st.builds(
+        lambda index, z, n, cents: long(index, LAWS[index].level * (1 + 0.002 * z), n, n * cents / 100),
+        st.sampled_from(Index),
+        st.floats(-3.0, 3.0),
+        st.integers(-20, 20).filter(bool),
+        st.integers(1, 99),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(holdings, st.sampled_from([0.7, 0.8, 0.95]), st.sampled_from([LAWS, {}, {Index.NDX: NDX}]))
+def test_it_never_exceeds_the_exact_worst_case_and_is_that_without_laws(held, rho, laws):
+    exact = worst_case(held) / ONE
+    assert 0.0 <= loss(*held, rho=rho, laws=laws) <= exact + 1e-4
+    if not laws:
+        assert loss(*held, rho=rho, laws=laws) == exact
+
+
+@settings(deadline=None, max_examples=40)
+@given(holdings, st.sampled_from(Side), st.integers(1, 99), st.floats(-3.0, 3.0))
+def test_an_order_more_never_lowers_it(held, side, price, z):
+    contract = above(Index.SPX, 6_820.0 * (1 + 0.002 * z), n=1)
+    order = Resting(contract.market_ticker, contract, side, Price(100 * price), lots(3))
+    assert loss(*held, resting=(order,)) >= loss(*held)
+
+
+def test_a_market_nobody_knows_counts_with_its_worst_case():
+    held = Holding("GONE", None, lots(7), Dollars(-3 * ONE))
+    assert loss(held) == 3.0
+
+
+# The guard.
+
+
+@dataclass
+class Lawful:
+    """A model with a law."""
+
+    law: PredictiveLaw
+
+    def forecast(self, _now: Nanos, target_ns: Nanos) -> Forecast | None:
+        return self.law if target_ns == self.law.target_ns else None
+
+    def health(self, _now: Nanos) -> CalibrationHealth:
+        raise NotImplementedError
+
+
+@dataclass
+class Said:
+    """A correlation that says what it is told."""
+
+    cautious: tuple[float, float]
+    value: float = 0.9
+
+
+def lawful() -> DaemonState:
+    state = healthy()
+    state.calibration.update({index: Lawful(law) for index, law in LAWS.items()})
+    return state
+
+
+def test_both_indices_and_all_orders_are_one_sum_against_the_limit():
+    state = lawful()
+    nasdaq = window_of(KXNASDAQ100U)
+    hold(state, TICKERS[4], 30, -15 * ONE)
+    hold(state, f"{nasdaq.event_ticker}-T6820", -30, 14 * ONE)  # 25,000 is far above: it will lose 16
+    verdict = ask_quote(state, "joint_tail")
+    assert verdict.passed
+    assert 31.0 <= float(verdict.measured or 0.0) <= 32.0
+    tight = chain_of(Settings(guards=GuardSettings(joint_tail_dollars=30.0)))
+    assert not ask_quote(state, "joint_tail", chain=tight).passed
+
+
+def test_the_worse_of_the_learnt_and_the_stressed_correlation_counts():
+    measured = {}
+    for rhos in ((0.99, 0.99), (0.7, 0.7), (0.99, 0.7)):
+        state = lawful()
+        state.calibration[Index.NDX] = Lawful(replace(NDX, level=6_820.0))
+        hold(state, TICKERS[4], 30, -15 * ONE)
+        hold(state, f"{window_of(KXNASDAQ100U).event_ticker}-T6820", -30, 15 * ONE)
+        state.correlation = Said(rhos)
+        measured[rhos] = float(ask_quote(state, "joint_tail").measured or 0.0)
+    assert measured[0.99, 0.7] == max(measured.values())
+    assert measured[0.7, 0.7] > measured[0.99, 0.99], "a hedge is worth less when they part"
+
+
+def test_books_never_compared_are_a_refusal():
+    state = lawful()
+    state.reconciliation.checked_ns = None
+    verdict = ask_quote(state, "joint_tail")
+    assert (verdict.passed, verdict.measured) == (False, None)
