@@ -1,0 +1,174 @@
+"""`kalshi-daemon backfill`: the vendor's minute bars of past sessions, as parquet files that other commands read."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import orjson
+
+from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, load, wants_json
+from kalshi_daemon.cli.output import Column, Table, show
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.window import Session
+from kalshi_daemon.errors import ConfigurationError, ExitCode
+
+if TYPE_CHECKING:
+    from kalshi_daemon.clock import Clock
+    from kalshi_daemon.index_feed.backfill import DayResult
+    from kalshi_daemon.settings import Settings
+
+BOTH: Final = "both"
+FOLDER: Final = Path("data") / "bars"
+"""Below the mode's state, unless --out says otherwise."""
+_OUTCOMES: Final = ("written", "partial", "kept", "empty")
+_COLUMNS: Final = (
+    Column("index", style="bold"),
+    *(Column(heading, right=True) for heading in ("sessions", *_OUTCOMES, "bars", "missing")),
+)
+_NOTES: Final = (
+    "partial: the session was not over; it is asked for again next time. empty: the vendor has no bars of it.",
+    "missing: minutes the vendor has no bar for; nothing is put in their place.",
+)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one index came to."""
+
+    sessions: int = 0
+    bars: int = 0
+    missing: int = 0
+    delayed: bool = False
+    outcomes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_OUTCOMES, 0))
+
+    def add(self, one: "DayResult") -> None:
+        self.sessions += 1
+        self.bars += one.bars
+        self.missing += one.missing if one.outcome != "empty" else 0
+        self.delayed = self.delayed or one.delayed
+        self.outcomes[one.outcome] += 1
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "backfill",
+        help="fetch minute bars of past sessions from the vendor into parquet files",
+        description="Asks the index vendor's REST side (index_feed.rest_url, index_feed.api_key) for minute bars, a "
+        "month at a time, and writes one file per session: DIR/index=I:SPX/year=Y/month=M/SPX-DATE.parquet. What is "
+        "there already is not asked for again, unless the session was not over. `score --data` and --index-replay read "
+        "the files. One JSON line per session; at a terminal a progress bar and a table. Exit code 4 when the vendor "
+        "has no bars of the span, 69 when it cannot be reached, 78 when it refuses key or plan.",
+    )
+    parser.add_argument(
+        "--index", choices=(*(index.value for index in Index), BOTH), default=BOTH, help="default: both"
+    )
+    parser.add_argument("--from", dest="first", metavar="D", type=a_date, required=True, help="first date")
+    parser.add_argument("--to", dest="last", metavar="D", type=a_date, required=True, help="last date")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="default: <state_dir>/<mode>/data/bars")
+    parser.add_argument("--again", action="store_true", help="also fetch what is there already")
+
+
+def run(args: argparse.Namespace) -> int:
+    from kalshi_daemon.clock import SystemClock  # noqa: PLC0415 - `--help` need not pay for what a fetch needs
+    from kalshi_daemon.settings_loader import Credentials  # noqa: PLC0415
+    from kalshi_daemon.windows.sessions import load_sessions  # noqa: PLC0415
+
+    first: date = args.first
+    last: date = args.last
+    if last < first:
+        raise UsageError(f"--from {first} --to {last} is not a span of days", "kalshi-daemon backfill")
+    settings = load(args, Credentials.FEED).settings
+    if not settings.index_feed.rest_url:
+        problem = f"mode {settings.mode.value} has nobody to ask"
+        raise ConfigurationError("index_feed.rest_url", problem, "--mode live or demo, or set the address")
+    clock = SystemClock()
+    now = clock.now_ns()
+    sessions = [session for session in load_sessions(first, last).sessions if session.open_ns < now]
+    if not sessions:
+        raise UsageError(f"no session has opened from {first} to {last}", "kalshi-daemon backfill")
+    root: Path = args.out or settings.mode_dir / FOLDER
+    indices = [index for index in Index if args.index in {index.value, BOTH}]
+    tallies = {index: Tally() for index in indices}
+    on_terminal = sys.stdout.isatty() and not wants_json(args)
+    hear = _drawing if on_terminal else _telling
+    with hear(len(sessions) * len(indices)) as said:
+        asyncio.run(_fetch(settings, clock, sessions, root, tallies, said, again=args.again))
+    _sum_up(args, root, tallies, on_terminal=on_terminal)
+    return ExitCode.OK if any(tally.bars for tally in tallies.values()) else ExitCode.REFUSED
+
+
+async def _fetch(
+    settings: "Settings",
+    clock: "Clock",
+    sessions: Sequence[Session],
+    root: Path,
+    tallies: dict[Index, Tally],
+    said: Callable[["DayResult"], None],
+    *,
+    again: bool,
+) -> None:
+    from kalshi_daemon.index_feed.backfill import backfill  # noqa: PLC0415
+    from kalshi_daemon.index_feed.history import HistoryClient  # noqa: PLC0415
+    from kalshi_daemon.kalshi.transport import open_session  # noqa: PLC0415
+
+    feed = settings.index_feed
+    async with open_session() as http:
+        past = HistoryClient(
+            feed.rest_url,
+            feed.api_key,
+            clock,
+            http,
+            timeout_s=feed.rest_timeout_s,
+            calls_per_min=feed.rest_calls_per_min,
+        )
+        for index, tally in tallies.items():
+            try:
+                async for one in backfill(past, index, sessions, root, clock, again=again):
+                    tally.add(one)
+                    said(one)
+            except OSError as problem:
+                raise ConfigurationError(str(root), f"cannot be written: {problem.strerror}") from problem
+
+
+@contextmanager
+def _telling(_total: int) -> "Iterator[Callable[[DayResult], None]]":
+    """One JSON line per session, for pipes and logs."""
+    yield lambda one: print(orjson.dumps({"event": "backfill.day", **asdict(one)}).decode(), flush=True)
+
+
+@contextmanager
+def _drawing(total: int) -> "Iterator[Callable[[DayResult], None]]":
+    """A progress bar on standard error, for people."""
+    from rich.console import Console  # noqa: PLC0415 - only for people
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("backfill", total=total)
+        yield lambda one: progress.update(task, advance=1, description=f"{one.index.value} {one.day} {one.outcome}")
+
+
+def _sum_up(args: argparse.Namespace, root: Path, tallies: dict[Index, Tally], *, on_terminal: bool) -> None:
+    if on_terminal:
+        rows = tuple(
+            (
+                index.value,
+                f"{tally.sessions}",
+                *(f"{tally.outcomes[name]}" for name in _OUTCOMES),
+                f"{tally.bars}",
+                f"{tally.missing}",
+            )
+            for index, tally in tallies.items()
+        )
+        delayed = ("The plan is a delayed one: the newest quarter of an hour comes later.",)
+        some = delayed if any(tally.delayed for tally in tallies.values()) else ()
+        show(args, {}, Table(_COLUMNS, rows, notes=(str(root), *_NOTES, *some)))
+        return
+    done = {index.value: asdict(tally) for index, tally in tallies.items()}
+    print(orjson.dumps({"event": "backfill.done", "out": str(root), **done}).decode())
