@@ -147,6 +147,7 @@ class _Builder:
         macro_calendar = load_macro_calendar(settings.macro)
         learning = build_learning(settings, clock, self._session, sessions, macro_calendar)
         state.calibration.update(learning.models)
+        state.correlation = learning.memory.correlation
         artifacts = ArtifactWriter(settings.mode_dir, clock, run_id=self._plan.run_id, mode=settings.mode.value)
         recorder = Recorder(settings.mode_dir, clock, flush_every_s=settings.index_feed.record_flush_s)
         scheduler = WindowScheduler(

@@ -33,9 +33,14 @@ class Learning:
 
     def on_tick(self, tick: Tick) -> None:
         self.healings[tick.index].on_tick(tick)
+        self._follow()
 
     def on_bar(self, bar: Bar) -> None:
         self.healings[bar.index].on_bar(bar)
+        self._follow()
+
+    def _follow(self) -> None:
+        self.memory.correlation.follow(self.models[Index.SPX].today, self.models[Index.NDX].today)
 
     def on_session(self) -> None:
         """The feed has opened a session: what came before its first value was missed."""

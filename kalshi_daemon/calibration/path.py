@@ -4,7 +4,7 @@ Minute m covers (open + m, open + m + 1]: a tick on a boundary closes the minute
 END; what a vendor calls the 12:00 bar is known at 12:01. Memory is fixed: one price and one squared return per minute.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, isnan, log, nan
 from typing import Final
 
@@ -60,10 +60,10 @@ class SessionPath:
     """Squared log return of each whole watched minute, shape (minutes,); NaN where not watched in full."""
     watched_min: float = 0.0
     """Minutes watched in spans that are over."""
-    calm_until_ns: Nanos = Nanos(0)
+    calm_until_ns: Nanos = field(default=Nanos(0), init=False)
     """Up to here a price within the calm band changes nothing but the running minute. See `settle`."""
-    calm_low: float = inf
-    calm_high: float = -inf
+    calm_low: float = field(default=inf, init=False)
+    calm_high: float = field(default=-inf, init=False)
 
     @classmethod
     def begin(cls, open_ns: Nanos, minutes: int, at_ns: Nanos, price: float) -> "SessionPath":

@@ -15,6 +15,7 @@ from typing import Any, Final, Never
 
 import structlog
 
+from kalshi_daemon.calibration.joint import Correlation
 from kalshi_daemon.calibration.market_record import MarketRecord
 from kalshi_daemon.calibration.memory import BYTES_MOST, Document, decoded, encoded, remember, restore
 from kalshi_daemon.calibration.plain import mapping, whole
@@ -73,6 +74,8 @@ class CalibrationStore:
         self._sessions_most = sessions_most
         self._save_every = save_every
         self.records = {index: MarketRecord() for index in models}
+        self.correlation = Correlation()
+        """Kept in the file of each index; a file without it leaves it at its prior."""
         self.recollections: dict[Index, Recollection] = {}
         self.saves = 0
         """Times everything was written since the start."""
@@ -106,10 +109,13 @@ class CalibrationStore:
             learnt = mapping(document.get("model"), "model")
             missed = self._missed(Nanos(whole(learnt.get("last_seen_ns"), "last_seen_ns")))
             record = MarketRecord.restored(mapping(document.get("market"), "market"))
+            together = mapping(document["correlation"], "correlation") if "correlation" in document else None
+            correlation = None if together is None else Correlation.restored(together)
             restore(model, learnt)
         except (ValueError, KeyError) as problem:  # KeyError: a part that lacks a field
             return self._refuse(index, f"lacks {problem}" if isinstance(problem, KeyError) else str(problem))
         self.records[index] = record
+        self.correlation = correlation or self.correlation
         return Recollection(saved_ns, sessions_missed=missed)
 
     def _missed(self, last_seen_ns: Nanos) -> int:
@@ -187,7 +193,12 @@ class CalibrationStore:
         """
         saved_ns = self._clock.now_ns()
         return {
-            index: {"saved_ns": saved_ns, "model": remember(model), "market": self.records[index].snapshot()}
+            index: {
+                "saved_ns": saved_ns,
+                "model": remember(model),
+                "market": self.records[index].snapshot(),
+                "correlation": self.correlation.snapshot(),
+            }
             for index, model in self._models.items()
             if model.position()[0] is not None
         }

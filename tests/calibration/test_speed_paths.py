@@ -3,7 +3,7 @@
 import math
 import subprocess
 import sys
-from dataclasses import replace
+from copy import copy
 
 import numpy as np
 import pytest
@@ -79,7 +79,7 @@ def test_most_ticks_are_quick():
     for second in range(1_200):
         price *= math.exp(rng.normal(0.0, 7e-5))
         now = at(5 + second / 60)
-        quick += one.today is not None and replace(path_of(one)).calm(now, price)
+        quick += one.today is not None and copy(path_of(one)).calm(now, price)
         one.on_tick(Tick(Index.SPX, Channel.VALUE, price, now, now))
     assert quick >= 1_200 * 59 / 60 - 2
 
