@@ -56,11 +56,11 @@ class RollingCalibration:
         events: Events = no_events,
         scale_prior: Sequence[float] = CASH_SCALE_PRIOR,
         constants: ModelConstants = SHIPPED,
+        learns: bool = True,
     ) -> None:
-        """`sessions` gives the session an instant lies in (or of its day), None when there is none.
+        """`sessions` gives the session of an instant, `events` the releases felt in it, `scale_prior` the first c^2.
 
-        `events` gives the releases that are felt in a session. `scale_prior` holds c^2 per bucket
-        before anything was scored. Raises ValueError when it does not fit.
+        Raises ValueError when that does not fit. `learns`: keep the record of its own forecasts, and correct by it.
         """
         self.index = index
         self.settings = settings
@@ -77,6 +77,7 @@ class RollingCalibration:
         self.monitor = RecordMonitor()
         self.watch = ForecastWatch()
         self.constants = constants
+        self._learns = learns
         self._residuals = family_of(constants.residual)
         self.base: Floats = constants.diurnal
         self.today: Today | None = None
@@ -220,7 +221,7 @@ class RollingCalibration:
 
     def _begin(self, today: Today, at_ns: Nanos, price: float) -> None:
         today.path = SessionPath.begin(today.session.open_ns, today.curve.minutes, at_ns, price)
-        today.agenda = agenda_of(today.session, at_ns)
+        today.agenda = agenda_of(today.session, at_ns) if self._learns else ()
         if self.closing is not None and at_ns - today.session.open_ns <= intake.OPEN_SEEN_WITHIN:
             closed_ns, close = self.closing
             if at_ns - closed_ns <= intake.GAP_MOST:

@@ -19,7 +19,7 @@ from kalshi_daemon.research import effects, fitting, metrics
 from kalshi_daemon.research.bars import Sample
 from kalshi_daemon.research.baselines import Grid, grid_of
 from kalshi_daemon.research.effects import Multiplier
-from kalshi_daemon.research.harvest import Harvest, harvest, variances
+from kalshi_daemon.research.harvest import Floats, Harvest, harvest, probes, variances
 from kalshi_daemon.research.releases import research_calendar
 from kalshi_daemon.research.score import CLOSE, HOUR_HORIZONS, HOURLY, Key, Record, walk
 from kalshi_daemon.units import MINUTE, SECOND
@@ -93,7 +93,7 @@ def fit(sample: Sample, reference: ModelConstants, name: str) -> Fit:
     curve = fitting.curve_fit(grid.squares, quiet)
     curve.flags.writeable = False
     shaped = replace(reference, diurnal=curve)
-    multipliers, half_day = _effects(grid, harvest(sample, shaped), shaped, half, kinds)
+    multipliers, half_day = _effects(grid, probes(sample, shaped), shaped, half, kinds)
     known = replace(shaped, events=effects.effects_of(multipliers), half_day=effects.steps_of(half_day))
     material = harvest(sample, known)
     last = sample.days[-1].session.day
@@ -108,10 +108,10 @@ def _kinds(sample: Sample) -> dict[str, Bools]:
 
 
 def _effects(
-    grid: Grid, material: Harvest, constants: ModelConstants, half: Bools, kinds: Mapping[str, Bools]
+    grid: Grid, levels: Floats, constants: ModelConstants, half: Bools, kinds: Mapping[str, Bools]
 ) -> tuple[dict[str, tuple[Multiplier, ...]], tuple[Multiplier, ...]]:
     assert grid.slots == SESSION_MINUTES, "minute bars"
-    surprises = effects.surprises_of(grid.squares, material.probes, constants.diurnal, half)
+    surprises = effects.surprises_of(grid.squares, levels, constants.diurnal, half)
     listed = {kind: days for kind, days in kinds.items() if kind != FOMC_PRESS}
     return (
         effects.event_multipliers(surprises, listed, kinds[FOMC_PRESS]),

@@ -5,6 +5,7 @@ The bars go through the daemon's own updater, so a row holds nothing that was no
 """
 
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import log
 from typing import Final
@@ -17,8 +18,7 @@ from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.calibration.variance import EXPONENT_CLIP, anchor_of, features, forecast_of
 from kalshi_daemon.research.bars import Day, Sample
 from kalshi_daemon.research.score import fixings, model_of
-from kalshi_daemon.settings import CalibrationSettings
-from kalshi_daemon.units import MINUTE, SECOND, Nanos
+from kalshi_daemon.units import MINUTE, SECOND
 
 type Floats = NDArray[np.float64]
 type Counts = NDArray[np.int64]
@@ -50,33 +50,14 @@ class Harvest:
     """Forecast variance of an average minute over the hour after each probe, events left out; NaN where not asked."""
 
 
-def harvest(sample: Sample, constants: ModelConstants, settings: CalibrationSettings | None = None) -> Harvest:
+def probes(sample: Sample, constants: ModelConstants) -> Floats:
+    """The probes alone, shape (days, 2): what the effects are measured against."""
+    return _fed(sample, constants, fixings_too=False)[2]
+
+
+def harvest(sample: Sample, constants: ModelConstants) -> Harvest:
     """Feed every day in order and keep what each forecast was made from."""
-    model = model_of(sample, settings, constants)
-    rows: list[tuple[float, ...]] = []
-    known: list[Floats] = []
-    probes = np.full((len(sample.days), len(PROBES_MIN)), np.nan)
-    for number, day in enumerate(sample.days):
-        due = _due(day)
-
-        def ask(now_ns: Nanos, number: int = number, day: Day = day, due: dict[int, list[int]] = due) -> None:
-            minute = (now_ns - day.session.open_ns) // MINUTE
-            for probe, at in enumerate(PROBES_MIN):
-                if minute == at:
-                    probes[number, probe] = _level(model)
-            for target in due.get(minute, ()):
-                found = _row(model, day, minute, target)
-                if found is not None:
-                    rows.append((number, *found[0]))
-                    known.append(found[1])
-
-        bell = day.bell(model.index)
-        if bell is not None:
-            model.on_tick(bell)
-            ask(bell.event_ns)
-        for bar in day.bars(model.index):
-            model.on_bar(bar)
-            ask(bar.end_ns)
+    rows, known, levels = _fed(sample, constants, fixings_too=True)
     table = np.array(rows)
     return Harvest(
         day=table[:, 0].astype(np.int64),
@@ -86,13 +67,48 @@ def harvest(sample: Sample, constants: ModelConstants, settings: CalibrationSett
         x=table[:, 4],
         log_anchor=table[:, 5],
         features=np.array(known),
-        probes=probes,
+        probes=levels,
     )
 
 
-def _due(day: Day) -> dict[int, list[int]]:
-    """By minute after the open: the fixings, in the same unit, to forecast then."""
-    due: dict[int, list[int]] = defaultdict(list)
+def _fed(
+    sample: Sample, constants: ModelConstants, *, fixings_too: bool
+) -> tuple[list[tuple[float, ...]], list[Floats], Floats]:
+    model = model_of(sample, constants=constants, learns=False)
+    rows: list[tuple[float, ...]] = []
+    known: list[Floats] = []
+    levels = np.full((len(sample.days), len(PROBES_MIN)), np.nan)
+    for number, day in enumerate(sample.days):
+        for minute, seen in _instants(model, day):
+            if minute in PROBES_MIN:
+                levels[number, PROBES_MIN.index(minute)] = _level(model)
+            for target, fixing in seen if fixings_too else ():
+                found = _row(model, day, minute, target, fixing)
+                if found is not None:
+                    rows.append((number, *found[0]))
+                    known.append(found[1])
+    return rows, known, levels
+
+
+def _instants(model: RollingCalibration, day: Day) -> Iterator[tuple[int, Sequence[tuple[int, float]]]]:
+    """Feed the day; gives each bar boundary, in minutes after the open, with the fixings to forecast there.
+
+    A fixing is its minute and its level. The model has seen nothing later than the instant when it is given.
+    """
+    due = _due(day)
+    bell = day.bell(model.index)
+    if bell is not None:
+        model.on_tick(bell)
+        yield 0, due.get(0, ())
+    for bar in day.bars(model.index):
+        model.on_bar(bar)
+        minute = (bar.end_ns - day.session.open_ns) // MINUTE
+        yield minute, due.get(minute, ())
+
+
+def _due(day: Day) -> dict[int, list[tuple[int, float]]]:
+    """By minute after the open: minute and level of the fixings to forecast then."""
+    due: dict[int, list[tuple[int, float]]] = defaultdict(list)
     prices = day.prices()
     step = day.bar_seconds * SECOND // MINUTE
     for target_ns in fixings(day.session):
@@ -103,7 +119,7 @@ def _due(day: Day) -> dict[int, list[int]]:
             if start < 0 or start % step or target % step:
                 continue
             if np.isfinite(prices[start // step]) and np.isfinite(prices[target // step]):
-                due[start].append(target)
+                due[start].append((target, float(prices[target // step])))
     return due
 
 
@@ -114,13 +130,14 @@ def _level(model: RollingCalibration) -> float:
     return forecast_of(*inputs, model.constants.variance).variance(PROBE_HORIZON_MIN, 1.0)
 
 
-def _row(model: RollingCalibration, day: Day, start: int, target: int) -> tuple[tuple[float, ...], Floats] | None:
+def _row(
+    model: RollingCalibration, day: Day, start: int, target: int, fixing: float
+) -> tuple[tuple[float, ...], Floats] | None:
     inputs, today = model.inputs(), model.today
     if inputs is None or today is None or today.path is None:
         return None
     levels, conditions = inputs
     mass = today.curve.mass(float(start), float(target))
-    fixing = float(day.prices()[target * MINUTE // (day.bar_seconds * SECOND)])
     figures = (
         float(target - start),
         float(target == today.curve.minutes),

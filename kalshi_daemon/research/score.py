@@ -170,7 +170,11 @@ def keys() -> tuple[Key, ...]:
 
 
 def model_of(
-    sample: Sample, settings: CalibrationSettings | None = None, constants: ModelConstants = SHIPPED
+    sample: Sample,
+    settings: CalibrationSettings | None = None,
+    constants: ModelConstants = SHIPPED,
+    *,
+    learns: bool = True,
 ) -> RollingCalibration:
     """The daemon's model for this instrument.
 
@@ -188,6 +192,7 @@ def model_of(
         events=ReleaseEvents(research_calendar(), constants.events),
         scale_prior=CASH_SCALE_PRIOR if sample.cash else STAND_IN_PRIOR,
         constants=constants,
+        learns=learns,
     )
 
 
