@@ -10,7 +10,7 @@ WORKERS ?= 2
 MUTANTS ?=
 KILLS ?= 200
 
-.PHONY: help setup run test simulate fault-matrix kills service-test mutants lint fmt cover bench unit-check docker-check clean
+.PHONY: help setup run test simulate fault-matrix kills service-test mutants oracle lint fmt cover bench unit-check docker-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ service-test: setup ## the shipped unit under a real systemd: start, stop, crash
 
 mutants: setup ## break every safety promise on purpose in a copy: a test must notice each (MUTANTS="latch_not_checked")
 	@$(BIN)/python -m tests.mutants.run $(MUTANTS)
+
+oracle: setup ## the forecast against an oracle that knows the law, 2,000 simulated days (minutes)
+	@ORACLE_DAYS=2000 $(BIN)/python -m pytest -q tests/research/test_oracle.py --log-cli-level=INFO --timeout=1800
 
 fmt: setup ## format the code
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .

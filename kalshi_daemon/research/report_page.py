@@ -16,7 +16,7 @@ _STYLE: Final = """
 body { margin: 0; padding: 24px; background: var(--page); color: var(--ink); font: 14px/1.45 system-ui, sans-serif; }
 main { max-width: 1200px; margin: 0 auto; }
 h1 { font-size: 22px; margin: 0 0 4px; } h2 { font-size: 16px; margin: 28px 0 10px; } p { margin: 4px 0; }
-.soft, figcaption { color: var(--soft); } figcaption { font-size: 12px; padding: 2px 8px 6px; }
+.soft, figcaption { color: var(--soft); } figcaption { font-size: 12px; padding: 2px 8px 6px; contain: inline-size; }
 .charts { display: flex; flex-wrap: wrap; gap: 14px; align-items: flex-start; }
 figure { margin: 0; background: var(--card); border: 1px solid var(--rule); border-radius: 6px; padding: 8px 4px 2px;
   max-width: 100%; box-sizing: border-box; }

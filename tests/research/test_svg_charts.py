@@ -13,8 +13,8 @@ from kalshi_daemon.research.svg import BOTTOM, LEFT, RIGHT, TOP, Axis, Chart, pa
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def chart(**changes) -> Chart:
-    return Chart(**{"title": "A < B", "x": Axis(0.0, 10.0, "x & more"), "y": Axis(0.0, 2.0, "y")} | changes)
+def chart(width: float = 560.0, height: float = 320.0) -> Chart:
+    return Chart("A < B", Axis(0.0, 10.0, "x & more"), Axis(0.0, 2.0, "y"), width, height)
 
 
 def parsed(one: Chart) -> ET.Element:
