@@ -79,6 +79,8 @@ async def run_daemon(settings: Settings, options: RunOptions) -> ExitCode:
             async with asyncio.TaskGroup() as group:
                 follower = ClockFollower(f"{address.admin_url}/clock", elastic, busy=run.busy)
                 following = group.create_task(_follow(follower, run), name="clock")
+                # Until then our clock stands while the exchange's runs on: it would refuse what we sign.
+                await follower.followed.wait()
                 code = await run.trade(where, http, end_ns=address.end_ns)
                 following.cancel()
             return code

@@ -43,7 +43,8 @@ class ClockFollower:
         self._clock = clock
         self._busy = busy
         self.followed = asyncio.Event()
-        """Set once the first instant has been taken over: the clock shows the simulator's time from then on."""
+        """Set once the first instant has been taken over, so that the clock shows the simulator's time from then on; or
+        when that will never be, because the link is over."""
         self._told = asyncio.Event()
         self._told_ns = Nanos(0)
 
@@ -61,6 +62,7 @@ class ClockFollower:
         finally:
             now = self._clock.now_ns()
             self._clock.steer(now, Nanos(now + DAY))
+            self.followed.set()
 
     async def _follow(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Take time over the moment it is told, also while the answer to an earlier instant is still owed.
