@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 RUN_ARGS ?=
 SEEDS ?= 25
 FIRST_SEED ?= 1
+HOURS ?= 24
 WORKERS ?= 2
 MUTANTS ?=
 KILLS ?= 200
 
-.PHONY: help setup run test simulate fault-matrix kills service-test mutants oracle lint fmt cover bench unit-check docker-check clean
+.PHONY: help setup run test simulate soak fault-matrix kills service-test mutants oracle lint fmt cover bench unit-check docker-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +42,9 @@ fault-matrix: setup ## every kind of fault alone: what the daemon does and how l
 
 crash-points: setup ## kill the order path at every journal write, request and await it has, each followed by a restart
 	@$(BIN)/python -m tests.orders.crash_points
+
+soak: setup ## simulated hours of quoting under faults: memory slope, journal size (HOURS=24)
+	@$(BIN)/python -m tests.soak --hours $(HOURS)
 
 lint: setup ## ruff, mypy --strict, import-linter, file and function sizes, shell scripts, unit and Dockerfile
 	@$(BIN)/ruff check -q .

@@ -37,6 +37,8 @@ from kalshi_daemon.units import MILLISECOND, SECOND, Nanos, from_s
 
 log = structlog.get_logger()
 
+FILES_WITHIN_S: Final = 5.0
+"""Real time allowed for the last files; the batch a disk has taken by then is waited for."""
 _HEARTBEAT_EVERY: Final = Nanos(5 * SECOND)
 
 
@@ -259,8 +261,12 @@ class Life:
         house.orders.archive()
         house.artifacts.report(self.state)
         house.artifacts.session(summary)
-        await house.recorder.flush()
-        await house.artifacts.drain()
+        try:
+            async with asyncio.timeout(FILES_WITHIN_S):
+                await house.recorder.flush()
+                await house.artifacts.drain()
+        except TimeoutError:
+            log.warning("shutdown.files_not_written", waited_s=FILES_WITHIN_S)
         if self._options.show_progress:
             self.sink.show()
         log.info("session.summary", **summary, stop_reason=self.stop.reason)

@@ -90,6 +90,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--from-minute", type=int, default=OPENS_MIN, help="minute of the day each session starts")
     parser.add_argument("--warm-up", type=float, default=WARM_UP_H, metavar="H")
     parser.add_argument("--fault-every", type=float, default=0.05, metavar="H", help="mean time between faults")
+    parser.add_argument("--slope-most", type=float, default=SLOPE_MOST_MB_PER_H, metavar="MB/H")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(argv)
     began, results = wall_s(), []
@@ -106,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
             processes.close()
     line = report(results, options.warm_up, wall_s() - began)
     sys.stdout.write(json.dumps(line) + "\n")
-    fine = not line["broken"] and float(str(line["slope_mb_per_h"])) <= SLOPE_MOST_MB_PER_H
+    fine = not line["broken"] and float(str(line["slope_mb_per_h"])) <= options.slope_most
     return 0 if fine and float(str(line["journal_mb_max"])) <= JOURNAL_MOST_MB else 1
 
 
