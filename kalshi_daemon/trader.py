@@ -88,10 +88,21 @@ class Trader:
     def on_phase(self, status: WindowStatus) -> None:
         """A window changed phase: scan what opened, cancel what closed, at once."""
         if status.phase is Phase.OPEN:
+            self._forget_other_sessions()
             for profile in self._profiles_of(status.window):
                 self._due[profile.name, status.window.event_ticker] = self._clock.now_ns()
         self._watch_turn.set()
         self._scan_turn.set()
+
+    def _forget_other_sessions(self) -> None:
+        """Windows of sessions that are over leave no trace: a process may live for weeks."""
+        windows, markets = self._state.windows, self._state.venue.markets
+        for table in (self._due, self._scanned, self._triggers, self._refusals):
+            for key in [key for key in table if key[1] not in windows]:
+                del table[key]
+        self._closed &= windows.keys()
+        for pair in [pair for pair in self._state.last_mid if pair[1] not in markets]:
+            del self._state.last_mid[pair]
 
     def on_kill_switch(self, *, engaged: bool) -> None:
         """The file appeared: everything is cancelled and verified. It went: scans go on at their next turn."""

@@ -488,3 +488,14 @@ def test_the_only_market_is_made_again_too():
     assert gone["params"]["market_tickers"] == ["A"]
     venue.ok(gone, [])
     assert venue.one()["params"]["action"] == "add_markets"
+
+
+def test_a_market_that_is_taken_out_although_it_is_wanted_is_told():
+    venue = Venue("A", "B").ready()
+    venue.session.need_snapshots(["A"])
+    for _ in range(SNAPSHOT_ASKS):
+        assert venue.one()["params"]["action"] == "get_snapshot"
+        assert venue.session.lost == []
+        venue.pass_time(SNAPSHOT_TIMEOUT)
+    assert venue.one()["params"]["market_tickers"] == ["A"]
+    assert venue.session.lost == ["A"]

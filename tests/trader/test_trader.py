@@ -9,7 +9,7 @@ from kalshi_daemon.domain.window import Phase
 from kalshi_daemon.orders.cancelling import StopResult
 from kalshi_daemon.state import Position
 from kalshi_daemon.trader_inputs import tick_age
-from kalshi_daemon.units import SECOND, Count, Nanos
+from kalshi_daemon.units import SECOND, Count, Nanos, Price
 from tests.guardrails import guard_rig
 from tests.trader.trader_rig import Rig
 
@@ -31,6 +31,25 @@ async def test_a_window_is_scanned_when_it_opens_and_then_on_the_timer(rig):
         assert rig.scans() == ["window_open", "timer"]
     assert rig.state.counters.scans == 2
     assert rig.state.counters.windows_scanned == {rig.event}
+
+
+async def test_what_is_remembered_of_other_sessions_windows_goes_when_the_next_window_opens(rig):
+    async with rig.running():
+        rig.phase(Phase.OPEN)
+        await rig.pass_time(1)
+        assert rig.state.last_mid
+        rig.state.last_mid["wide", "GONE-T1"] = Price(5_000)
+        for table in (rig.trader._due, rig.trader._scanned, rig.trader._triggers, rig.trader._refusals):
+            table["wide", "GONE"] = table.get(("wide", rig.event), 0)
+        rig.trader._closed.add("GONE")
+        known = dict(rig.trader._scanned)
+        rig.phase(Phase.OPEN)
+        await rig.pass_time(1)
+        for table in (rig.trader._due, rig.trader._scanned, rig.trader._triggers, rig.trader._refusals):
+            assert ("wide", "GONE") not in table
+        assert rig.trader._scanned.keys() == known.keys() - {("wide", "GONE")}, "what is on is not forgotten"
+        assert "GONE" not in rig.trader._closed
+        assert all(market in rig.state.venue.markets for _profile, market in rig.state.last_mid)
 
 
 async def test_a_quote_that_lost_its_edge_is_pulled_at_once_and_the_window_rescanned(rig):

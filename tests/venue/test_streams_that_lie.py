@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from kalshi_daemon.domain.book import Book
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.errors import MalformedData
-from kalshi_daemon.events import BookDelta, BookSnapshot, SequenceGap, StreamDown
+from kalshi_daemon.events import BookDelta, BooksLost, BookSnapshot, SequenceGap, StreamDown
 from kalshi_daemon.kalshi.rate_limit import Endpoint, RateLimiter
 from kalshi_daemon.kalshi.rest_codec import order_book
 from kalshi_daemon.settings import Settings
@@ -90,6 +90,16 @@ async def test_a_change_answers_as_well_as_a_snapshot():
             for ticker in rig.state.venue.books:
                 change(rig, ticker)
         assert rig.state.venue.streams.markets_silent == 0
+
+
+async def test_a_market_the_stream_took_out_is_closed_at_once():
+    rig = Rig()
+    async with running(rig):
+        await streaming(rig)
+        rig.monitor.on_event(BooksLost((T6850, "NEVER-FOLLOWED"), rig.clock.now_ns()))
+        assert not rig.state.venue.books[T6850].synced
+        assert rig.state.venue.books[T6855].synced
+        assert rig.state.venue.streams.doubted == {}
 
 
 # --- lagging deltas
