@@ -33,7 +33,8 @@ import structlog
 
 import kalshi_daemon.orders
 from kalshi_daemon.clock import ManualClock
-from kalshi_daemon.domain.order import Status
+from kalshi_daemon.domain.order import Order, Status
+from kalshi_daemon.errors import VenueRejected
 from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.settings import OrderSettings
 from kalshi_daemon.units import MINUTE, SECOND, Nanos
@@ -53,6 +54,7 @@ from tests.orders.order_rig import (
 )
 
 LEASE_S: Final = 8.0
+LOOK_EVERY_S: Final = 4.0
 LATER_S: Final = 16.0
 """How long the next life has: longer than "not found" takes to be believed."""
 AFTER: Final = Nanos(TARGET + MINUTE)
@@ -77,6 +79,8 @@ class Counter:
         self.count = 0
         self.effects: list[int] = []
         """The numbers of the points that are effects."""
+        self.entered: set[CodeType] = set()
+        """Coroutines that were begun."""
 
     def effect(self) -> None:
         self.effects.append(self.count + 1)
@@ -131,13 +135,17 @@ def _awaits(counter: Counter) -> Iterator[None]:
     kinds = (seen.PY_START, seen.PY_YIELD, seen.PY_RESUME, seen.PY_RETURN)
     codes = coroutines()
 
+    def begin(code: CodeType, _offset: int) -> None:
+        counter.entered.add(code)
+        counter.step()
+
     def step(*_where: object) -> None:
         counter.step()
 
     sys.monitoring.use_tool_id(_TOOL, _TOOL_NAME)
     try:
         for kind in kinds:
-            sys.monitoring.register_callback(_TOOL, kind, step)
+            sys.monitoring.register_callback(_TOOL, kind, begin if kind == seen.PY_START else step)
         for code in codes:
             sys.monitoring.set_local_events(_TOOL, code, sum(kinds))
         yield
@@ -203,6 +211,7 @@ async def trading(rig: Rig) -> None:
         venue.script["amend"].append("applied_lost")
         await rig.pass_time(5, step_ms=500)
         await manager.place([quote(7020)])
+        venue.script["cancel"].append("lost")
         await drive(rig.clock, manager.cancel_event(EVENT, "cutoff", Nanos(rig.clock.now_ns() + _DEADLINE)))
         rig.clock.set(AFTER)
         venue.settle(ticker(6800), "yes", stream=False)
@@ -210,6 +219,7 @@ async def trading(rig: Rig) -> None:
         await rig.pass_time(2, step_ms=500)
         await manager.place([quote(7020, where=OTHER_WINDOW)])
     await drive(rig.clock, manager.cancel_all("SIGTERM", Nanos(rig.clock.now_ns() + _DEADLINE)))
+    await drive(rig.clock, manager.books_equal())
 
 
 async def wrecked(rig: Rig) -> None:
@@ -236,6 +246,34 @@ async def recovering(rig: Rig) -> None:
         await rig.pass_time(4, step_ms=500)
 
 
+def _rests_all_the_same(venue: FakeVenue, refused: Order) -> None:
+    """And without an end of its own: only the daemon can take it away."""
+    venue._rest(refused.client_order_id, refused.market_ticker, refused.side, refused.price, refused.count, None)
+
+
+async def outgrown(rig: Rig) -> None:
+    """A life whose order groups the next one does not want. Not counted."""
+    await drive(rig.clock, rig.manager.start())
+    rig.settings = rig.settings.model_copy(update={"group_contracts_limit": 7})
+
+
+async def mending(rig: Rig) -> None:
+    """Groups replaced, a refused order that rests all the same, a fill listed late, a brake pulled and released."""
+    venue, manager = rig.venue, rig.manager
+    async with rig.running():
+        placed = await manager.place([quote(7040), quote(7045)])
+        venue.script["create_item_0"].append(VenueRejected("create", 400, "invalid_order", ""))
+        (refused,) = await manager.place([quote(7050)])
+        _rests_all_the_same(venue, refused)
+        venue.hidden.add(venue.trade(placed[0].client_order_id, 100, stream=False).trade_id)
+        await rig.pass_time(11, step_ms=500)
+        venue.hidden.clear()
+        venue.trigger(rig.state.order_groups.ids["wide"])
+        await spin()
+        await manager.reset_group("wide", rig.state.order_groups.halted["wide"].at_ns)
+        await rig.pass_time(3, step_ms=500)
+
+
 @dataclass(frozen=True, slots=True)
 class Play:
     """A story and the life before it, if any."""
@@ -244,7 +282,7 @@ class Play:
     before: Story | None = None
 
 
-STORIES: Final = {"trading": Play(trading), "recovering": Play(recovering, wrecked)}
+STORIES: Final = {"trading": Play(trading), "recovering": Play(recovering, wrecked), "mending": Play(mending, outgrown)}
 
 
 # --- one point --------------------------------------------------------------------------------------------------------
@@ -252,7 +290,8 @@ STORIES: Final = {"trading": Play(trading), "recovering": Play(recovering, wreck
 
 async def prepared(play: Play, folder: Path) -> Rig:
     clock = ManualClock(START)
-    rig = Rig(folder, clock, FakeVenue(clock), OrderSettings(lease_s=LEASE_S), braked=False)
+    settings = OrderSettings(lease_s=LEASE_S, reconcile_every_s=LOOK_EVERY_S)
+    rig = Rig(folder, clock, FakeVenue(clock), settings, braked=False)
     if play.before is None:
         return rig
     await play.before(rig)
@@ -283,6 +322,7 @@ async def survive(play: Play, folder: Path, moment: int) -> None:
         rig.journal.close()
     assert counter.count >= moment, "this life was not cut short"
     rig.venue.script.clear()
+    rig.venue.hidden.clear()
     again = rig.reborn()
     try:
         async with again.running():
@@ -330,6 +370,9 @@ async def _go_on(again: Rig) -> None:
     """The new life trades with ids of its own, and ends with nothing at the exchange."""
     before = _sent(again)
     placed = await again.manager.place([quote(7200, where=OTHER_WINDOW)])
+    for profile, halt in dict(again.state.order_groups.halted).items():  # the brake was pulled: a person releases it
+        assert await again.manager.reset_group(profile, halt.at_ns)
+        placed = await again.manager.place([quote(7205, where=OTHER_WINDOW)])
     assert [order.status for order in placed] == [Status.RESTING], "it quotes again"
     assert placed[0].client_order_id not in before, "with an id of its own"
     result = await drive(again.clock, again.manager.cancel_all("SIGTERM", Nanos(again.clock.now_ns() + _DEADLINE)))
