@@ -75,7 +75,7 @@ class Window:
         self._left: set[str] = set()
 
     def play(self) -> Tally:
-        """Raises AssertionError when a process does not do what it must within its bound."""
+        """What was seen; a process that did not do what it must within its bound is one of the problems."""
         self._folder.mkdir(parents=True, exist_ok=True)
         processes = Processes(self._folder)
         try:
@@ -85,6 +85,9 @@ class Window:
             for number in range(self._kills):
                 self._one_life(processes, sim, first=number == 0)
             self._last_life(processes, sim)
+        except AssertionError as problem:
+            # Something did not come within its bound: a finding like any other, told with what was seen so far.
+            self._tally.problems.append(str(problem))
         finally:
             processes.close()
         return self._tally
