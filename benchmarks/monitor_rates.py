@@ -21,7 +21,7 @@ from kalshi_daemon.calibration.market_record import N_LEAST as MARKET_N_LEAST
 from kalshi_daemon.calibration.monitor import MONITORED_BUCKET, RecordMonitor
 from kalshi_daemon.calibration.recalibration import BUCKET_CENTRES_MIN, Recalibration
 from kalshi_daemon.calibration.scores import gaussian_crps, gaussian_log_score
-from kalshi_daemon.calibration.watch import HALF_LIFE_SESSIONS, ForecastWatch, Scored, evidence_reading, scale_reading
+from kalshi_daemon.calibration.watch import HALF_LIFE_SESSIONS, ForecastWatch, Scored
 from kalshi_daemon.domain.forecast import Standing
 
 NU = 7.0
@@ -40,7 +40,7 @@ CAPPED = float(np.mean(np.minimum(np.square(SCALE * stdtrit(NU, (np.arange(100_0
 STEP = GRID[1] - GRID[0]
 LOWER = np.concatenate(([0.0], np.cumsum((CDF[1:] ** 2 + CDF[:-1] ** 2) / 2.0) * STEP))
 UPPER = np.concatenate(([0.0], np.cumsum(((1 - CDF[::-1][1:]) ** 2 + (1 - CDF[::-1][:-1]) ** 2) / 2.0) * STEP))[::-1]
-STRIKE_CDF = stdtr(NU, STRIKE_Z / SCALE)
+STRIKES = list(zip((1.0 - stdtr(NU, STRIKE_Z / SCALE)).tolist(), STRIKE_Z.tolist(), strict=True))
 
 
 def density(z):
@@ -60,19 +60,25 @@ def session_moves(rng):
     return found
 
 
-def scored_of(z, factor, rival):
+def scored_of(moves, factor, rivals):
     """The published law is `factor` times too wide: z / factor is its residual. In units of the true sigma."""
+    z = np.array(moves)
     u = z / factor
-    place = float(np.interp(u, GRID, LOWER)), float(np.interp(u, GRID, UPPER))
-    outside = abs(u) - 30.0
-    return Scored(
-        crps=factor * (sum(place) + max(0.0, outside)),
-        rival_crps=gaussian_crps(z, rival),
-        log_gain=float(density(u)) - log(factor) - gaussian_log_score(z, rival),
-        pit=float(stdtr(NU, u / SCALE)),
-        square=min(u * u, 9.0) / CAPPED,
-        strikes=tuple((1.0 - float(p), bool(u >= k)) for p, k in zip(STRIKE_CDF, STRIKE_Z, strict=True)),
-    )
+    crps = factor * (np.interp(u, GRID, LOWER) + np.interp(u, GRID, UPPER) + np.maximum(np.abs(u) - 30.0, 0.0))
+    logs, pits = density(u) - log(factor), stdtr(NU, u / SCALE)
+    squares = np.minimum(u * u, 9.0) / CAPPED
+    columns = zip(moves, rivals, u.tolist(), crps.tolist(), logs.tolist(), pits.tolist(), squares.tolist(), strict=True)
+    return [
+        Scored(
+            crps=score,
+            rival_crps=gaussian_crps(move, rival),
+            log_gain=log_score - gaussian_log_score(move, rival),
+            pit=min(pit, 1.0),
+            square=square,
+            strikes=tuple((p, residual >= k) for p, k in STRIKES),
+        )
+        for move, rival, residual, score, log_score, pit, square in columns
+    ]
 
 
 def ratios(z, factor, plain):
@@ -95,17 +101,16 @@ class House:
         self.layer.next_session()
 
     def fixing(self, rng, marks, factor):
-        for bucket, z in marks:
-            rival = exp(rng.normal(0.0, RIVAL_ERROR))
+        rivals = np.exp(rng.normal(0.0, RIVAL_ERROR, len(marks))).tolist()
+        found = scored_of([z for _, z in marks], factor, rivals)
+        for (bucket, z), rival, one in zip(marks, rivals, found, strict=True):
             if bucket == MONITORED_BUCKET:
                 self.monitor.learn(ratios(z, factor, rival))
-            one = scored_of(z, factor, rival)
+            self.layer.learn(bucket, one.square, one.pit)
             self.watch.learn(bucket, one)
-            self.layer.learn(bucket, one.square, min(one.pit, 1.0))
 
     def failing(self):
-        found = (evidence_reading(self.monitor), *self.watch.readings(self.monitor, (self.layer,)))
-        found = (*found[1:], scale_reading((self.layer,)))
+        found = self.watch.readings(self.monitor, (self.layer,))
         return {(one.monitor, one.group) for one in found if one.standing is Standing.ALERT}
 
 
@@ -118,13 +123,11 @@ def false_alarms(years, seed):
         for _ in range(SESSIONS_A_YEAR):
             house.next_session()
             sessions += 1
-            today = set()
             for marks in session_moves(rng):
                 house.fixing(rng, marks, 1.0)
-                now = house.failing()
-                began.update(now - before)
-                today |= now
-                before = now
+            today = house.failing()
+            began.update(today - before)
+            before = today
             days.update(today)
             closed += bool(today)
             for one in house.watch.readings(house.monitor, (house.layer,)):

@@ -209,13 +209,12 @@ class ForecastWatch:
         return self._readings
 
     def _figures(self) -> list[Reading]:
+        known = {group: (tally.weight, tally.figures()) for group, tally in self.tallies.items()}
         found = []
         for name, limits in LIMITS.items():
             for group, (low, high) in limits.items():
-                tally = self.tallies[group]
-                found.append(
-                    Reading(name, group, tally.figures().get(name), tally.weight, N_LEAST[group], low=low, high=high)
-                )
+                weight, figures = known[group]
+                found.append(Reading(name, group, figures.get(name), weight, N_LEAST[group], low=low, high=high))
         return found
 
     def snapshot(self) -> dict[str, Any]:
