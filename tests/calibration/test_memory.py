@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -134,7 +135,7 @@ def kept() -> dict:
 def changed(document: dict, path: str, value) -> dict:
     copy: dict = json.loads(json.dumps(document))
     *way, last = path.split(".")
-    place = copy
+    place: Any = copy
     for step in way:
         place = place[int(step) if isinstance(place, list) else step]
     place[int(last) if isinstance(place, list) else last] = value

@@ -1,0 +1,256 @@
+"""When the vendor's history is asked, how often, and what a failure leaves behind."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+import structlog
+
+from kalshi_daemon.calibration.gap_fill import ROUND_PAUSE, ROUNDS, SETTLE, GapFiller
+from kalshi_daemon.calibration.healing import EVENTS_MOST, Healing
+from kalshi_daemon.calibration.memory import encoded, remember
+from kalshi_daemon.clock import ManualClock
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.errors import HistoryRefused, HistoryUnavailable
+from kalshi_daemon.index_feed.history import History
+from kalshi_daemon.settings import CalibrationSettings
+from kalshi_daemon.units import MINUTE, SECOND, Nanos
+from tests.calibration.support import at, feed, model, session
+from tests.calibration.test_healing import SECONDS, between, minutes
+
+DAYS = tuple(session(day) for day in range(3))
+BARS = minutes(SECONDS, 0, 390)
+
+
+class Vendor:
+    """Knows Monday's minutes as far as the clock has gone; each entry of `answers` replaces one answer."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        self.clock = clock
+        self.asked: list[tuple[Nanos, Nanos]] = []
+        self.answers: list[Exception | History] = []
+        self.lag = Nanos(0)
+        self.on_asked = lambda: None
+
+    async def minute_bars(self, index: Index, from_ns: Nanos, to_ns: Nanos) -> History:
+        self.asked.append((from_ns, to_ns))
+        await asyncio.sleep(0)
+        self.on_asked()
+        if self.answers:
+            answer = self.answers.pop(0)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        seen = self.clock.now_ns() - self.lag
+        found = tuple(one for one in BARS if from_ns <= one.start_ns <= to_ns and one.end_ns <= seen)
+        return History(found, delayed=False, refused=0, pages=1)
+
+
+class Rig:
+    def __init__(self, now: Nanos, warm_up: int) -> None:
+        self.clock = ManualClock(now)
+        self.vendor = Vendor(self.clock)
+        self.model = model(*DAYS, settings=CalibrationSettings())
+        self.healing = Healing(self.model)
+        self.filler = GapFiller({Index.SPX: self.healing}, self.vendor, DAYS, self.clock, warm_up_sessions=warm_up)
+
+    async def turn(self) -> None:
+        """Let the task do what it can without time passing."""
+        for _ in range(30):
+            await asyncio.sleep(0)
+
+    async def pass_time(self, seconds: float) -> None:
+        """Seconds pass, each with a price when it is in the session and the feed is up."""
+        for _ in range(round(seconds)):
+            self.clock.advance(SECOND)
+            await self.turn()
+
+    async def live(self, start: float, end: float) -> None:
+        for one in between(start, end):
+            self.clock.set(one.event_ns)
+            self.healing.on_tick(one)
+            await self.turn()
+
+
+@contextlib.asynccontextmanager
+async def rig(now: Nanos, warm_up: int = 0) -> AsyncIterator[Rig]:
+    made = Rig(now, warm_up)
+    with contextlib.suppress(asyncio.CancelledError):
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(made.filler.run())
+            yield made
+            task.cancel()
+
+
+@pytest.fixture
+def lines():
+    with structlog.testing.capture_logs() as found:
+        yield found
+
+
+def said(lines, event: str) -> list:
+    return [line for line in lines if line["event"] == event]
+
+
+async def test_a_reconnect_is_filled_and_the_model_is_as_if_nothing_had_been_missed(lines):
+    async with rig(at(0)) as made:
+        feed(made.model, between(0, 40.3))
+        made.clock.set(at(52.25))
+        made.filler.on_session()
+        await made.live(52.25, 54)
+        assert made.vendor.asked == [(at(40), at(51))]
+        assert made.filler.filled == 12
+        assert not made.healing.armed()
+        reference = feed(model(*DAYS, settings=CalibrationSettings()), between(0, 40.3))
+        for one in BARS[40:52]:
+            reference.on_bar(one)
+        feed(reference, between(52.25, 54))
+        assert encoded(remember(made.model)) == encoded(remember(reference))
+    (line,) = said(lines, "calibration.gap_filled")
+    assert (line["minutes"], line["missing"], line["used"]) == (12, 0, 12)
+
+
+@pytest.mark.parametrize(("broke", "back"), [(40.3, 40.9), (40.98, 41.02), (390, 400)])
+async def test_nothing_is_asked_when_no_whole_minute_was_missed(broke, back):
+    async with rig(at(0)) as made:
+        feed(made.model, between(0, broke) if broke < 390 else SECONDS)
+        made.clock.set(at(back))
+        made.filler.on_session()
+        await made.live(back, back + 0.5)
+        await made.pass_time(20)
+        assert made.vendor.asked == []
+        assert not made.healing.armed()
+
+
+async def test_it_waits_for_a_bar_that_is_late():
+    async with rig(at(0)) as made:
+        feed(made.model, between(0, 40.3))
+        made.vendor.lag = Nanos(20 * SECOND)
+        made.clock.set(at(52.05))
+        made.filler.on_session()
+        await made.live(52.05, 53)
+        assert len(made.vendor.asked) >= 2
+        assert made.filler.filled == 12
+
+
+async def test_a_bar_that_never_comes_is_waited_for_a_bounded_time(lines):
+    async with rig(at(0)) as made:
+        feed(made.model, between(0, 40.3))
+        made.vendor.lag = Nanos(5 * MINUTE)
+        made.clock.set(at(52.25))
+        made.filler.on_session()
+        await made.live(52.25, 54)
+        assert len(made.vendor.asked) == ROUNDS
+        assert made.filler.filled == 7
+    assert said(lines, "calibration.gap_filled")[0]["missing"] == 5
+
+
+async def test_a_delayed_plan_is_not_waited_for():
+    async with rig(at(0)) as made:
+        feed(made.model, between(0, 40.3))
+        made.vendor.answers = [History(tuple(BARS[40:45]), delayed=True, refused=0, pages=1)]
+        made.clock.set(at(52.25))
+        made.filler.on_session()
+        await made.live(52.25, 54)
+        assert len(made.vendor.asked) == 1
+        assert made.filler.filled == 5
+
+
+async def test_failure_leaves_the_gap_unobserved_with_one_warning(lines):
+    async with rig(at(0)) as made:
+        feed(made.model, between(0, 40.3))
+        made.vendor.answers = [HistoryUnavailable("of SPX", "503")] * ROUNDS
+        made.clock.set(at(52.25))
+        made.filler.on_session()
+        await made.live(52.25, 55)
+        assert len(made.vendor.asked) == ROUNDS
+        plain = feed(model(*DAYS, settings=CalibrationSettings()), [*between(0, 40.3), *between(52.25, 55)])
+        assert encoded(remember(made.model)) == encoded(remember(plain))
+        assert not made.healing.armed()
+    (warning,) = said(lines, "calibration.gap_not_filled")
+    assert "503" in warning["SPX"]
+    assert warning["asks_again"] is True
+
+
+async def test_a_hiccup_is_asked_again():
+    async with rig(at(0)) as made:
+        feed(made.model, between(0, 40.3))
+        made.vendor.answers = [HistoryUnavailable("of SPX", "503")]
+        made.clock.set(at(52.25))
+        made.filler.on_session()
+        await made.live(52.25, 53)
+        assert made.filler.filled == 12
+
+
+async def test_a_refused_key_is_never_asked_with_again(lines):
+    async with rig(at(0)) as made:
+        feed(made.model, between(0, 40.3))
+        made.vendor.answers = [HistoryRefused("of SPX", "You are not entitled to this data.")]
+        made.clock.set(at(52.25))
+        made.filler.on_session()
+        await made.live(52.25, 53)
+        made.clock.set(at(60))
+        made.filler.on_session()
+        await made.live(60, 61)
+        assert len(made.vendor.asked) == 1
+        assert not made.healing.armed()
+    (warning,) = said(lines, "calibration.gap_not_filled")
+    assert warning["asks_again"] is False
+
+
+async def test_a_drop_while_history_is_asked_is_filled_with_it():
+    async with rig(at(0)) as made:
+        feed(made.model, between(0, 40.3))
+        made.clock.set(at(52.25))
+        made.vendor.answers = [HistoryUnavailable("of SPX", "503")]
+        made.filler.on_session()
+        await made.live(52.25, 52.3)
+        made.clock.set(at(56.5))
+        made.filler.on_session()
+        await made.live(56.5, 58)
+        assert not made.healing.armed()
+        seen = made.model.health(at(58)).minutes_seen
+        assert seen == pytest.approx(57, abs=0.1), "both gaps; the first minute of the day never counts"
+
+
+async def test_prices_that_come_too_long_give_the_gap_up(lines):
+    async with rig(at(0)) as made:
+        feed(made.model, between(0, 40.3))
+        made.clock.set(at(52.25))
+
+        def flood() -> None:
+            for one in between(52.25, 52.25 + (EVENTS_MOST + 100) / 60):
+                made.healing.on_tick(one)
+
+        made.vendor.on_asked = flood
+        made.filler.on_session()
+        await made.pass_time(30)
+        assert len(made.vendor.asked) == 1
+    assert "too many prices" in said(lines, "calibration.gap_not_filled")[0]["SPX"]
+
+
+async def test_a_cold_start_before_the_open_asks_for_the_sessions_before():
+    async with rig(at(-5, 2), warm_up=2) as made:
+        made.filler.on_session()
+        await made.pass_time(4 * (SETTLE + ROUND_PAUSE) / SECOND)
+        assert made.vendor.asked[0] == (at(0, 0), at(389, 1))
+        assert made.filler.filled == 390, "Monday is all the vendor knows"
+        assert made.model.position()[0] == at(390)
+
+
+async def test_a_cold_start_in_the_session_is_ready_at_once():
+    async with rig(at(50.2), warm_up=0) as made:
+        made.filler.on_session()
+        await made.live(50.2, 51)
+        assert made.vendor.asked == [(at(0), at(49))]
+        assert made.model.health(at(51)).ready
+        assert made.model.health(at(51)).minutes_seen == pytest.approx(50, abs=0.1)
+
+
+async def test_a_vendor_that_has_nothing_is_no_alarm_for_a_cold_start(lines):
+    async with rig(at(-5), warm_up=5) as made:
+        made.filler.on_session()
+        await made.pass_time(4 * (SETTLE + ROUND_PAUSE) / SECOND)
+        assert made.vendor.asked == [], "no session before this one is known"
+    assert not said(lines, "calibration.gap_not_filled")

@@ -1,0 +1,215 @@
+"""A gap that is filled leaves the model where a feed without the gap would have brought it."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kalshi_daemon.calibration.healing import EVENTS_MOST, HOLE_LEAST, Healing, Span, missed_span
+from kalshi_daemon.calibration.memory import encoded, remember
+from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
+from kalshi_daemon.settings import CalibrationSettings
+from kalshi_daemon.units import MINUTE, SECOND, Nanos
+from tests.calibration.support import at, feed, known, law_at, model, session, tick, walk
+
+DAYS = (session(0), session(1), session(2))
+MONDAY, TUESDAY = DAYS[0], DAYS[1]
+SECONDS: list[Tick] = walk(391, seed=4, step_s=1)
+"""Monday, a price a second."""
+
+
+def fresh():
+    return model(*DAYS, settings=CalibrationSettings())
+
+
+def minutes(ticks: list[Tick], first: int, last: int) -> list[Bar]:
+    """The bars of minutes first..last-1 after the open, of prices a second apart that begin there."""
+    found = []
+    for minute in range(first, last):
+        part = [one.value for one in ticks[60 * minute : 60 * minute + 60]]
+        if part:
+            prices = (part[0], max(part), min(part), part[-1])
+            found.append(Bar(Index.SPX, Channel.MINUTE, *prices, at(minute), at(minute + 1), at(minute + 1)))
+    return found
+
+
+def between(start: float, end: float) -> list[Tick]:
+    first, last = (-(-(at(minute) - at(0)) // SECOND) for minute in (start, end))
+    return SECONDS[first:last]
+
+
+def state(one) -> bytes:
+    return encoded(remember(one))
+
+
+def broken(*holes: tuple[float, float], until: float) -> Healing:
+    """Lived through Monday with holes, armed at the end of each."""
+    healing = Healing(fresh())
+    start = 0.0
+    for begin, end in holes:
+        for one in between(start, begin):
+            healing.on_tick(one)
+        healing.arm()
+        start = end
+    for one in between(start, until):
+        healing.on_tick(one)
+    return healing
+
+
+def test_what_was_missed_is_taken_in_order_bit_for_bit():
+    healing = broken((40.3, 52.25), until=60)
+    gapped = law_at(healing.model, 60, at(90))
+    used = healing.heal(minutes(SECONDS, 40, 60))
+    assert used == 12, "minutes 40..51; live prices speak for themselves afterwards"
+    assert not healing.armed()
+    reference = feed(fresh(), between(0, 40.3))
+    for one in minutes(SECONDS, 40, 52):
+        reference.on_bar(one)
+    feed(reference, between(52.25, 60))
+    assert state(healing.model) == state(reference)
+    assert law_at(healing.model, 60, at(90)).sigma != gapped.sigma
+
+
+def test_a_healed_model_is_near_the_one_that_never_missed_a_price():
+    healing = broken((40.3, 52.25), until=60)
+    healing.heal(minutes(SECONDS, 40, 60))
+    steady = feed(fresh(), between(0, 60))
+    mine, theirs = (law_at(one, 60, at(90)) for one in (healing.model, steady))
+    assert mine.level == theirs.level
+    assert mine.sigma == pytest.approx(theirs.sigma, rel=0.005), "a minute bar lacks what a second shows at its edges"
+    seen = [one.health(at(60)).minutes_seen for one in (healing.model, steady)]
+    assert seen[0] == pytest.approx(seen[1], abs=1e-6), "every minute counts as watched again"
+    left = broken((40.3, 52.25), until=60).model
+    assert left.health(at(60)).minutes_seen < seen[1] - 11
+
+
+def test_readiness_heals_by_itself_after_a_start_in_the_session():
+    healing = Healing(fresh())
+    healing.arm()
+    for one in between(50.2, 50.6):
+        healing.on_tick(one)
+    assert not healing.model.health(at(50.6)).ready
+    healing.heal(minutes(SECONDS, 0, 50))
+    assert healing.model.health(at(50.6)).ready
+    assert healing.model.health(at(50.6)).minutes_seen > 49
+
+
+def test_two_holes_are_healed_together():
+    healing = broken((40.3, 45.1), (50.5, 57.2), until=60)
+    healing.heal(minutes(SECONDS, 40, 57))
+    reference = feed(fresh(), between(0, 40.3))
+    for one in minutes(SECONDS, 40, 45):
+        reference.on_bar(one)
+    feed(reference, between(45.1, 50.5))
+    for one in minutes(SECONDS, 50, 57):
+        reference.on_bar(one)
+    feed(reference, between(57.2, 60))
+    assert state(healing.model) == state(reference)
+
+
+def test_missing_bars_leave_their_minutes_unobserved():
+    healing = broken((40.0, 52.25), until=60)
+    bars = [one for one in minutes(SECONDS, 40, 52) if one.start_ns not in {at(44), at(45), at(46)}]
+    healing.heal(bars)
+    assert healing.model.health(at(60)).minutes_seen == pytest.approx(59 - 3, abs=0.1)
+
+
+def test_a_gap_over_night_is_filled_too():
+    healing = broken((380, 390), until=391)
+    tuesday = walk(6, seed=9, day=1, step_s=1, level=SECONDS[-1].value)
+    healing.arm()
+    for one in tuesday[120:]:
+        healing.on_tick(one)
+    late = [one for one in minutes(SECONDS, 380, 390) if one.start_ns >= at(380)]
+    early = [
+        Bar(Index.SPX, Channel.MINUTE, one.open, one.high, one.low, one.close, at(n, 1), at(n + 1, 1), at(n + 1, 1))
+        for n, one in enumerate(minutes([tick((t.event_ns - at(0, 1)) / MINUTE, t.value) for t in tuesday], 0, 2))
+    ]
+    used = healing.heal([*late, *early])
+    assert used == 12
+    assert known(healing.model.closing)[0] == MONDAY.close_ns, "the close was seen after all"
+    assert known(healing.model.today).gap_feature == 0.0, "the first gap ever: nothing to compare it with"
+    assert healing.model.daily.gap_den == 1.0
+    assert healing.model.health(at(6, 1)).minutes_seen == pytest.approx(5, abs=0.05)
+
+
+def test_without_prices_since_everything_there_is_is_taken():
+    healing = broken((40.3, 60), until=60)
+    assert healing.heal(minutes(SECONDS, 40, 55)) == 15
+    assert healing.model.position()[0] == at(55)
+
+
+@settings(max_examples=25, deadline=None)
+@given(begin=st.floats(5, 30), length=st.floats(0.2, 15), arms=st.integers(1, 3))
+def test_without_bars_or_after_a_drop_the_model_is_as_it_was(begin, length, arms):
+    healing, plain = broken((begin, begin + length), until=50), broken((begin, begin + length), until=50)
+    for _ in range(arms):
+        healing.arm()
+    before = state(plain.model)
+    assert healing.heal([]) == 0
+    assert state(healing.model) == before
+    plain.drop()
+    assert state(plain.model) == before
+
+
+@settings(max_examples=20, deadline=None)
+@given(begin=st.integers(5 * 60, 20 * 60), length=st.integers(6, 900), more=st.integers(0, 300))
+def test_healed_minutes_are_watched_minutes_wherever_the_gap_lies(begin, length, more):
+    start, end, until = begin / 60, (begin + length) / 60, (begin + length + more) / 60 + 0.1
+    healing = broken((start, end), until=until)
+    healing.heal(minutes(SECONDS, 0, int(end)))
+    seen = healing.model.health(at(until)).minutes_seen
+    steady = feed(fresh(), between(0, until)).health(at(until)).minutes_seen
+    assert seen == pytest.approx(steady, abs=1e-6)
+
+
+def test_a_short_pause_is_no_hole():
+    healing = broken((40.0, 40.0 + HOLE_LEAST / MINUTE / 2), until=45)
+    before = state(healing.model)
+    assert healing.heal(minutes(SECONDS, 38, 45)) == 0
+    assert state(healing.model) == before
+
+
+def test_too_much_while_the_gap_is_open_gives_it_up():
+    healing = broken((10, 12), until=12.1)
+    for one in between(12.1, 12.1 + (EVENTS_MOST + 10) / 60):
+        healing.on_tick(one)
+    assert healing.overflowed
+    assert not healing.armed()
+    assert healing._since == []
+
+
+def test_live_bars_are_kept_and_taken_again():
+    healing, reference = broken((40.0, 44.5), until=46), feed(fresh(), between(0, 40.0))
+    live = minutes(SECONDS, 45, 46)[0]
+    healing.on_bar(live)
+    for one in minutes(SECONDS, 40, 44):
+        reference.on_bar(one)
+    feed(reference, between(44.5, 46))
+    reference.on_bar(live)
+    healing.heal(minutes(SECONDS, 40, 44))
+    assert state(healing.model) == state(reference)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "span"),
+    [
+        (at(40.5), at(40.9), None),
+        (at(40.5), at(41.2), Span(at(40), at(41), 1)),
+        (at(41), at(45.9), Span(at(41), at(45), 4)),
+        (at(380.5), at(2, 1), Span(at(380), at(2, 1), 12)),
+        (at(390), at(-10, 1), None),
+        (at(390), at(0.5, 1), None),
+        (at(-30), at(3), Span(at(0), at(3), 3)),
+        (at(389, 0), at(1, 2), Span(at(389), at(1, 2), 1 + 390 + 1)),
+        (at(100), at(50), None),
+    ],
+)
+def test_golden_missed_minutes(since, until, span):
+    assert missed_span(DAYS, since, until) == span
+
+
+def test_ticks_of_these_tests_are_a_second_apart():
+    gaps = np.diff([one.event_ns for one in SECONDS])
+    assert set(gaps) == {SECOND}
+    assert Nanos(TUESDAY.open_ns) == at(0, 1)
