@@ -27,6 +27,8 @@ RETRY_AFTER_USUAL: Final = Nanos(15 * SECOND)
 """Waited after a 429 that does not say: the small plan allows five calls a minute."""
 RETRY_AFTER_MOST: Final = Nanos(120 * SECOND)
 PAGES_MOST: Final = 100
+DELAY: Final = Nanos(15 * MINUTE)
+"""How far a delayed plan is behind."""
 BODY_BYTES_MOST: Final = 16 * 1024 * 1024
 
 log = structlog.get_logger()
@@ -92,8 +94,12 @@ class HistoryClient:
             page = await self._page(target, index, asked, attempts)
             bars |= {bar.start_ns: bar for bar in page.bars}
             delayed, refused, target = delayed or page.delayed, refused + page.refused, page.next_target
+        # The newest bar of a plan that is behind is the minute that was running then.
+        behind = DELAY if delayed else 0
         whole = tuple(
-            bar for _, bar in sorted(bars.items()) if from_ns <= bar.start_ns <= to_ns and bar.end_ns <= bar.recv_ns
+            bar
+            for _, bar in sorted(bars.items())
+            if from_ns <= bar.start_ns <= to_ns and bar.end_ns <= bar.recv_ns - behind
         )
         return History(whole, delayed, refused, len(seen))
 
