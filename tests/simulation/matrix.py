@@ -120,7 +120,7 @@ def _scenario(kind: str, request: str, seed: int) -> Scenario:
     return Scenario(
         seed=seed,
         hour=12,
-        minutes_before=9,
+        minutes_before=14,
         series=HOURLY_SERIES,
         lease_s=LEASE_S,
         reconcile_every_s=60.0,
