@@ -32,6 +32,7 @@ COPIED: Final = ("kalshi_daemon", "tests", "docs", "pyproject.toml", "config.tom
 TEST_MOST_S: Final = 30
 """One test of a mutant may take this long; a test that hangs has noticed too."""
 RUN_MOST_S: Final = 600
+LUCK_MOST: Final = 3
 _TESTS_FAILED: Final = 1
 _ENVIRONMENT: Final = {
     "PYTHONDONTWRITEBYTECODE": "1",
@@ -59,11 +60,12 @@ class Copy:
         self._folder = folder
         self._env = {**os.environ, "PYTHONPATH": str(folder), **_ENVIRONMENT}
 
-    def run(self, tests: Sequence[str]) -> tuple[int, str]:
-        """Exit code and output of pytest on these files, until the first failure; -1 when it never came back."""
+    def run(self, tests: Sequence[str], without: Sequence[str] = ()) -> tuple[int, str]:
+        """Exit code and output of pytest on these tests, until the first failure; -1 when it never came back."""
         command = [
             *(sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=line", "--no-header"),
             *("-p", "pytest_asyncio.plugin", "-p", "pytest_timeout", "-o", f"timeout={TEST_MOST_S}"),
+            *(f"--deselect=tests/{name}" for name in without),
             *(f"tests/{name}" for name in tests),
         ]
         try:
@@ -94,18 +96,27 @@ class Copy:
             raise SystemExit(f"the copy's tests would import {said}")
 
     def judge(self, mutant: Mutant) -> Outcome:
-        """Break, test, put back."""
+        """Break, test, put back. A test that fails without the mutant as well has caught nothing and is left out."""
+        started = time.perf_counter()
+        luck: list[str] = []
+        while True:
+            verdict, by = _verdict(*self._run_broken(mutant, luck))
+            if verdict != "caught" or self.run([by])[0] == 0:
+                return Outcome(mutant, verdict, by, time.perf_counter() - started)
+            luck.append(by)
+            if len(luck) > LUCK_MOST:
+                return Outcome(mutant, "BROKEN", f"fails without it as well: {by}", time.perf_counter() - started)
+
+    def _run_broken(self, mutant: Mutant, without: Sequence[str]) -> tuple[int, str]:
         path = self._folder / "kalshi_daemon" / mutant.file
         source = path.read_text()
-        started = time.perf_counter()
         try:
             path.write_text(mutated(source, mutant))
-            code, output = self.run(mutant.tests)
+            return self.run(mutant.tests, without)
         except TableOutdated as problem:
-            code, output = -1, str(problem)
+            return -1, str(problem)
         finally:
             path.write_text(source)
-        return Outcome(mutant, *_verdict(code, output), time.perf_counter() - started)
 
 
 def _verdict(code: int, output: str) -> tuple[str, str]:
