@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -95,12 +96,24 @@ def run(args: argparse.Namespace) -> int:
     root: Path = args.out or settings.mode_dir / FOLDER
     indices = [index for index in Index if args.index in {index.value, BOTH}]
     tallies = {index: Tally() for index in indices}
+    _speak_on_standard_error()
     on_terminal = sys.stdout.isatty() and not wants_json(args)
     hear = _drawing if on_terminal else _telling
     with hear(len(sessions) * len(indices)) as said:
         asyncio.run(_fetch(settings, clock, sessions, root, tallies, said, again=args.again))
     _sum_up(args, root, tallies, on_terminal=on_terminal)
     return ExitCode.OK if any(tally.bars for tally in tallies.values()) else ExitCode.REFUSED
+
+
+def _speak_on_standard_error() -> None:
+    """Waits and retries, as JSON lines beside the results."""
+    import structlog  # noqa: PLC0415
+
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 async def _fetch(

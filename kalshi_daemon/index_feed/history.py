@@ -19,7 +19,7 @@ from kalshi_daemon.clock import Clock, iso_utc
 from kalshi_daemon.domain.index import Bar, Index
 from kalshi_daemon.errors import ConfigurationError, HistoryUnavailable
 from kalshi_daemon.index_feed.aggregates import Page, decode_page, target_of
-from kalshi_daemon.units import MINUTE, SECOND, Nanos, from_s
+from kalshi_daemon.units import MILLISECOND, MINUTE, SECOND, Nanos, from_s
 
 ATTEMPTS: Final = 4
 BACKOFF: Final = Nanos(SECOND)
@@ -111,12 +111,12 @@ class HistoryClient:
             except _RateLimitedError as limited:
                 if last:
                     raise HistoryUnavailable(asked, "rate limited (429)") from None
-                wait = limited.wait_ns
+                wait, why = limited.wait_ns, "rate limited (429)"
             except HistoryUnavailable as problem:
                 if last:
                     raise
-                wait = Nanos(BACKOFF << attempt)
-                log.debug("history.retry", problem=str(problem), wait_ms=wait // 1_000_000)
+                wait, why = Nanos(BACKOFF << attempt), problem.cause
+            log.info("history.waits", asked=asked, why=why, wait_ms=wait // MILLISECOND)
             await self._clock.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 

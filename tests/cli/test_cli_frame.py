@@ -57,8 +57,8 @@ def failing_with(error: BaseException):
 def test_commands_keep_their_names():
     names = [command.name for command in COMMANDS]
     assert " ".join(names) == (
-        "run simulate-exchange config windows orders ledger resting cancel-all kill unkill reset-group why score "
-        "calibrate"
+        "run simulate-exchange config windows orders ledger resting cancel-all kill unkill reset-group why "
+        "calibration-report backfill score calibrate"
     )
     assert COMMANDS[7].module == "kalshi_daemon.cli.cancel_all"
 
