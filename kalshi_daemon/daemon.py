@@ -80,9 +80,8 @@ async def run_daemon(settings: Settings, options: RunOptions) -> ExitCode:
                 return await run.trade(where, http, end_ns=None)
             async with asyncio.TaskGroup() as group:
                 follower = ClockFollower(f"{address.admin_url}/clock", elastic, busy=run.busy)
+                run.on_time = follower.followed
                 following = group.create_task(_follow(follower, run), name="clock")
-                # Until then our clock stands while the exchange's runs on: it would refuse what we sign.
-                await follower.followed.wait()
                 code = await run.trade(where, http, end_ns=address.end_ns)
                 following.cancel()
             return code
@@ -127,6 +126,10 @@ class Life:
         self._beat_ns = Nanos(0)
         self.house: House | None = None
         """Its parts, once they are built."""
+        self.on_time: asyncio.Event | None = None
+        """Set once the clock shows the exchange's time; None: it always does. Nothing is asked before: a request signed
+        by a clock that still stands where it was built is refused like a wrong key.
+        """
         self._failure: Exception | None = None
         self._was_ready = False
 
@@ -198,6 +201,8 @@ class Life:
         """Reconcile before READY; nothing is quoted earlier."""
         group.create_task(house.artifacts.run(), name="artifacts")
         house.kill_watch.look()
+        if self.on_time is not None:
+            await self.on_time.wait()
         await house.rest.load_limits()
         await house.orders.start()
         for name, work in (
