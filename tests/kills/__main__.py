@@ -56,6 +56,7 @@ def result(tallies: Sequence[Tally], wall_s: float) -> dict[str, Any]:
         "orders": sum(tally.orders for tally in tallies),
         "fills": sum(tally.fills for tally in tallies),
         "windows": len(tallies),
+        "starved": sum(tally.starved for tally in tallies),
         "before_ready": sum(tally.before_ready for tally in tallies),
         "unanswered_at_kills": sum(tally.unanswered for tally in tallies),
         "resting_at_kills": sum(tally.held for tally in tallies),
@@ -65,9 +66,11 @@ def result(tallies: Sequence[Tally], wall_s: float) -> dict[str, Any]:
     }
 
 
-def kept(figures: dict[str, Any]) -> bool:
-    """Whether every promise held."""
-    clean = not any(figures[name] for name in ("duplicates", "orphans", "fills_wrong", "problems"))
+def kept(figures: dict[str, Any], kills: int) -> bool:
+    """Whether there were as many kills as wanted and every promise held."""
+    clean = figures["kills"] == kills and not any(
+        figures[name] for name in ("duplicates", "orphans", "fills_wrong", "problems")
+    )
     return clean and figures["longest_unowned_s"] <= figures["lease_s"] + GRACE_S
 
 
@@ -86,7 +89,7 @@ def main() -> int:
         sys.stdout.write(f"window {tally.seed}: longest unowned {tally.verdict.unowned_ns / 1e9:.3f} s\n")
     figures = result(tallies, time.monotonic() - began)
     sys.stdout.write(json.dumps(figures) + "\n")
-    return 0 if kept(figures) else 1
+    return 0 if kept(figures, args.kills) else 1
 
 
 if __name__ == "__main__":

@@ -13,13 +13,14 @@ from typing import Final
 
 from tests.e2e.quick import QUICK
 from tests.kills.judge import Life, Verdict, judge
-from tests.kills.record import Book, read_journal, read_rests, trades_of
+from tests.kills.record import Book, ns_of, read_journal, read_rests, trades_of
 from tests.support.processes import START_S, Daemon, Json, Processes, Simulator, pause
 
 SPEED: Final = 6.0
 """Simulated seconds per second: a start takes about a lease, so that some orders are found again and some expire."""
 LEASE_S: Final = 45.0
 FIRST_QUOTES_S: Final = 20.0
+STARVED_MOST: Final = 10
 LAST_LIFE_S: Final = 3.0
 STARTS: Final = ("10:40", "11:40", "13:40", "14:40")
 """New York. Each window runs through a cutoff, a fixing and settlements when it has more than a few kills."""
@@ -56,6 +57,8 @@ class Tally:
     """Of them, those that still rested at the next READY."""
     orders: int = 0
     fills: int = 0
+    starved: int = 0
+    """Lives that ended in order, because the machine was too busy to follow the exchange's time: no kills."""
     verdict: Verdict = Verdict(0, "", (), (), ())
     problems: list[str] = field(default_factory=list)
     """What else was wrong: exit code, the books, refusals of used ids, rests past a cutoff."""
@@ -82,8 +85,8 @@ class Window:
             start = STARTS[self._tally.seed % len(STARTS)]
             argv = ("--seed", str(self._tally.seed), "--from", start, "--until", "16:05", "--speed", str(SPEED))
             sim = processes.simulator(*argv).wait_ready()
-            for number in range(self._kills):
-                self._one_life(processes, sim, first=number == 0)
+            while self._tally.kills < self._kills and self._tally.starved <= STARVED_MOST:
+                self._one_life(processes, sim, first=self._tally.kills == 0)
             self._last_life(processes, sim)
         except AssertionError as problem:
             # Something did not come within its bound: a finding like any other, told with what was seen so far.
@@ -107,13 +110,19 @@ class Window:
             pause(rng.uniform(0.0, self._start_s))
         else:
             ready_ns = self._ready(daemon, sim)
-            if first:
+            if ready_ns is not None and first:
                 sim.until_truth(lambda truth: bool(truth["resting"]), "the first quotes rest", FIRST_QUOTES_S)
-            self._wait_for(moment, sim, seen)
+            if ready_ns is not None:
+                self._wait_for(moment, sim, seen)
         # Not later than the death: what follows it counts as nobody's.
         end_ns = sim.now_ns()
+        starved_ns = None if daemon.running else _starved_ns(daemon)
         daemon.kill()
         sim.faults(clear=True)
+        if starved_ns is not None:
+            self._tally.starved += 1
+            self._lives.append(Life(ready_ns, starved_ns))
+            return
         self._lives.append(Life(ready_ns, end_ns))
         self._after_a_kill(sim, daemon, moment, ready_ns)
 
@@ -121,8 +130,14 @@ class Window:
         self._began_s = time.monotonic()
         return processes.daemon("--connect", sim.admin_url, state=_STATE, env=_ENV)
 
-    def _ready(self, daemon: Daemon, sim: Simulator) -> int:
-        daemon.event("daemon.ready", START_S)
+    def _ready(self, daemon: Daemon, sim: Simulator) -> int | None:
+        """The exchange's time once it is READY; None when the machine was too busy to let it follow that time."""
+        try:
+            daemon.event("daemon.ready", START_S)
+        except AssertionError:
+            if daemon.running or _starved_ns(daemon) is None:
+                raise
+            return None
         ready_ns = sim.now_ns()
         self._start_s = time.monotonic() - self._began_s
         self._tally.found_again += len(self._left & {order["client_order_id"] for order in sim.resting()})
@@ -165,7 +180,10 @@ class Window:
 
     def _last_life(self, processes: Processes, sim: Simulator) -> None:
         daemon = self._begin(processes, sim)
-        ready_ns = self._ready(daemon, sim)
+        while (ready_ns := self._ready(daemon, sim)) is None:
+            self._tally.starved += 1
+            assert self._tally.starved <= STARVED_MOST, "this machine is too busy"
+            daemon = self._begin(processes, sim)
         pause(LAST_LIFE_S)
         end_ns = sim.now_ns()
         code = daemon.stop(within_s=60)
@@ -192,6 +210,14 @@ class Window:
         heard = ("order_already_exists", "daemon.task_died", "orders.revived", "reconcile.ghost", "reconcile.adopted")
         self._tally.problems += [line for line in daemon.out if any(word in line for word in heard)]
         self._tally.problems += daemon.err
+
+
+def _starved_ns(daemon: Daemon) -> int | None:
+    """When a daemon that ended by itself began to, if it was for losing the exchange's time; None for other ends."""
+    daemon.wait()
+    if not any("follow the simulator's clock" in line for line in daemon.out):
+        return None
+    return ns_of(daemon.events("stop.asked")[0]["ts"])
 
 
 def _latest_expiry(truth: Json) -> int:

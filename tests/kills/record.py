@@ -109,8 +109,8 @@ def read_rests(sim: Simulator) -> list[Rest]:
 
 
 def _rest(order: Json) -> Rest:
-    ended = None if order["status"] == "resting" else _ns(order["last_update_time"])
-    return Rest(order["client_order_id"], order["ticker"], order["book_side"], _ns(order["created_time"]), ended)
+    ended = None if order["status"] == "resting" else ns_of(order["last_update_time"])
+    return Rest(order["client_order_id"], order["ticker"], order["book_side"], ns_of(order["created_time"]), ended)
 
 
 def trades_of(fills: Sequence[Json]) -> dict[str, Trade]:
@@ -126,7 +126,7 @@ def trades_of(fills: Sequence[Json]) -> dict[str, Trade]:
     }
 
 
-def _ns(text: str) -> int:
+def ns_of(text: str) -> int:
     """RFC 3339 with microseconds, exactly."""
     passed = datetime.fromisoformat(text) - _EPOCH
     return ((passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds) * 1_000

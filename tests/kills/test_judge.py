@@ -117,16 +117,20 @@ def test_kills_are_shared_among_windows(kills):
 
 
 def test_one_finding_of_any_kind_fails_the_run():
+    def holds(figures, kills=5):
+        return kept(figures, kills)
+
     def figures(verdict, *problems, most_s=LEASE_S):
         tally = Tally(1, kills=5, problems=list(problems))
         tally.verdict = Verdict(int(most_s * 1e9), "a", *verdict)
         return result([Tally(2), tally], 1.0)
 
-    assert kept(figures(((), (), ())))
-    assert kept(figures(((), (), ()), most_s=LEASE_S + 1))
-    assert not kept(figures(((), (), ()), most_s=LEASE_S + 1.1))
-    assert not kept(figures((("x",), (), ())))
-    assert not kept(figures(((), ("x",), ())))
-    assert not kept(figures(((), (), ("x",))))
-    assert not kept(figures(((), (), ()), "the books"))
+    assert holds(figures(((), (), ())))
+    assert holds(figures(((), (), ()), most_s=LEASE_S + 1))
+    assert not holds(figures(((), (), ()), most_s=LEASE_S + 1.1))
+    assert not holds(figures((("x",), (), ())))
+    assert not holds(figures(((), ("x",), ())))
+    assert not holds(figures(((), (), ("x",))))
+    assert not holds(figures(((), (), ()), "the books"))
     assert figures((("x",), ("y",), ()))["kills"] == 5
+    assert not holds(figures(((), (), ())), kills=6)
