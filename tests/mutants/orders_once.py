@@ -157,7 +157,7 @@ MUTANTS = (
         "orphans_ignored",
         "a resting order with an id of ours that no journal knows is adopted and cancelled",
         "orders/reconciling.py",
-        '                    await self._canceller.cancel([remote.client_order_id], "not_in_journal")\n',
+        "        await self._send_adopted_away()\n",
         "",
         _RECONCILING,
     ),

@@ -21,7 +21,7 @@ AWAITS = 37
 
 @pytest.mark.parametrize("name", STORIES)
 @pytest.mark.timeout(300)
-async def test_a_crash_at_such_a_point_loses_nothing_and_doubles_nothing(tmp_path, name):
+async def test_a_crash_at_any_effect_loses_nothing_and_doubles_nothing(tmp_path, name):
     whole = await points(STORIES[name], tmp_path / "whole")
     assert len(whole.effects) > 80
     moments = sorted({*whole.effects[::EFFECTS], *range(1, whole.count + 1, AWAITS)})
