@@ -51,6 +51,7 @@ async def _next(socket):
         ({"swaps": 1}, [3, 2, 4, 5]),
         ({"muted": ["orderbook_delta"]}, []),
         ({"lag_s": 0.05}, [2, 3, 4, 5]),
+        ({"withheld": [TICKER]}, []),
     ],
 )
 async def test_frames_of_data_are_bent_as_asked(wish, numbers):
@@ -72,6 +73,25 @@ async def test_frames_of_data_are_bent_as_asked(wish, numbers):
                 pass
             assert seen == numbers
             assert (venue.server.faults.stream.affected > 0) is bool(wish)
+
+
+async def test_what_was_withheld_used_up_no_number_and_no_snapshot_tells_it_meanwhile():
+    async with Venue() as venue:
+        params = {"channels": ["orderbook_delta"], "market_tickers": [TICKER]}
+        async with venue.connect() as socket:
+            await socket.send_str(orjson.dumps({"id": 1, "cmd": "subscribe", "params": params}).decode())
+            while (await _next(socket))["type"] != "orderbook_snapshot":
+                pass
+            await venue.admin("POST", "/faults", {"stream": {"withheld": [TICKER]}})
+            await venue.create("lost")
+            ask = {"sid": 1, "action": "get_snapshot", "market_tickers": [TICKER]}
+            await socket.send_str(orjson.dumps({"id": 2, "cmd": "update_subscription", "params": ask}).decode())
+            while not venue.server.faults.stream.affected >= 2:  # noqa: ASYNC110 - the change, then the snapshot
+                await asyncio.sleep(0.01)
+            await venue.admin("POST", "/faults", {"clear": True})
+            await venue.create("seen")
+            frame = await asyncio.wait_for(_next(socket), 5.0)
+            assert (frame["type"], frame["seq"]) == ("orderbook_delta", 2), "no gap, and no snapshot"
 
 
 async def test_a_clear_ends_every_bend():
