@@ -5,6 +5,7 @@ import contextlib
 import random
 from collections.abc import AsyncIterator
 from datetime import date
+from functools import partial
 
 import pytest
 import structlog
@@ -46,7 +47,7 @@ class Rig:
             self.clock.advance(SECOND)
             now = self.clock.now_ns()
             self.server.publish(now)
-            await until(lambda now=now: self._shows(now), "the second arrived")
+            await until(partial(self._shows, now), "the second arrived")
             await until(lambda: not self.learning.in_flight, "history has answered")
 
     def _shows(self, now: Nanos) -> bool:

@@ -119,3 +119,19 @@ async def test_the_vendors_client_comes_back_after_a_drop(server):
     await until(lambda: len(vendor.seen) == 2)
     await ended(vendor, server)
     assert vendor.error is None
+
+
+async def test_the_vendors_own_rest_client_reads_our_aggregates_page_by_page():
+    clock = ManualClock(Nanos(OPEN_NS + 30 * MINUTE))
+    server = FeedServer(synthesize_session(SESSION, 1), clock, "K")
+    await server.start(0)
+    server.history.faults.rows_most = 7
+    client = massive.RESTClient("K", base=server.rest_url)
+    span = (to_ms(OPEN_NS), to_ms(Nanos(OPEN_NS + 20 * MINUTE)))
+    found = await asyncio.to_thread(lambda: list(client.list_aggs("I:SPX", 1, "minute", *span)))
+    await server.aclose()
+    assert [one.timestamp for one in found] == [span[0] + 60_000 * n for n in range(21)]
+    assert len(server.history.asked) == 3
+    path = synthesize_session(SESSION, 1)[Index.SPX]
+    assert found[0].open == path.values[0]
+    assert found[0].high == path.values[:60].max()
