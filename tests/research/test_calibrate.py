@@ -131,6 +131,14 @@ def test_too_little_and_the_wrong_bars_are_refused(sample, tmp_path, monkeypatch
         sample.until(date(2020, 1, 1))
 
 
+def test_score_refuses_constants_that_are_none_by_place(folder, tmp_path, capsys):
+    path = tmp_path / "none.json"
+    path.write_text('{"format": 1}')
+    span = ["--data", str(folder), "--index", "SPX", "--from", "2024-05-01", "--to", "2024-05-03"]
+    assert main(["score", *span, "--constants", str(path)]) == ExitCode.CONFIG
+    assert f"{path}: name" in capsys.readouterr().err
+
+
 def test_the_command_lists_the_days_that_can_be_chosen():
     assert DAYS == NAMES
 
