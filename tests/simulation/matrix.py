@@ -28,7 +28,7 @@ LEASE_S = 90.0
 _AT_S, _FOR_S, _DOWN_S = 100.0, 30.0, 30.0
 _SLACK_S = 30.0
 _ONCE_S = 1.0
-_UNTIL_USED_S = 180.0
+_UNTIL_USED_S = 90.0
 """A fault that waits for a request of the right kind."""
 _ANSWERS = ("timeout_", "http_5xx", "dropped_", "garbage_", "field_")
 _WAITS = (*_ANSWERS, "http_429", "post_only_", "cancel_fill_")
