@@ -403,6 +403,8 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every N-th point")
     args = parser.parse_args()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    logging.getLogger("asyncio").disabled = True
+    warnings.simplefilter("ignore", RuntimeWarning)  # what the dead left half done
     began, told = time.monotonic(), {}
     for name, play in STORIES.items():
         with tempfile.TemporaryDirectory(dir=_MEMORY if Path(_MEMORY).is_dir() else None) as folder:
