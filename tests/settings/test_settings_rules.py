@@ -18,6 +18,9 @@ def load(needs=Credentials.NONE, **env: str):
     return load_settings(None, env, None, {}, needs=needs)
 
 
+HISTORY = "KALSHI_DAEMON_INDEX_FEED__REST_URL"
+
+
 def refused(needs=Credentials.NONE, **env: str) -> str:
     with pytest.raises(ConfigurationError) as caught:
         load(needs, **env)
@@ -268,3 +271,34 @@ def test_live_needs_the_exact_sentence():
     )
     require_live_acknowledgement(load(KALSHI_DAEMON_MODE="demo").settings)
     require_live_acknowledgement(load().settings)
+
+
+@pytest.mark.parametrize(
+    ("feed", "history"),
+    [
+        ("", "https://api.massive.com"),
+        ("wss://socket.massive.com/indices", "https://api.massive.com"),
+        ("wss://delayed.polygon.io/indices", "https://api.polygon.io"),
+        ("wss://feed.example.com/indices", ""),
+        ("wss://notmassive.com/indices", ""),
+        ("ws://127.0.0.1:9/indices", ""),
+    ],
+)
+def test_the_key_is_shown_to_the_history_of_the_feeds_own_brand_and_to_nobody_else(feed, history):
+    env = {FEED: feed} if feed else {}
+    assert load(KALSHI_DAEMON_MODE="demo", **env).settings.index_feed.rest_url == history
+    named = load(KALSHI_DAEMON_MODE="demo", **env, **{HISTORY: "https://x.example"})
+    assert named.settings.index_feed.rest_url == "https://x.example"
+
+
+@pytest.mark.parametrize(
+    ("mode", "url", "problem"),
+    [
+        ("live", "http://api.massive.com", "not encrypted"),
+        ("live", "wss://api.massive.com", "is not an address"),
+        ("live", "https://key@api.massive.com", "more than host and path"),
+        ("sim", "https://api.massive.com", "not this machine"),
+    ],
+)
+def test_the_address_of_history_is_checked(mode, url, problem):
+    assert problem in refused(KALSHI_DAEMON_MODE=mode, **{HISTORY: url})
