@@ -101,8 +101,8 @@ def restore(model: RollingCalibration, document: Mapping[str, Any]) -> None:
 
 
 def encoded(document: Mapping[str, Any]) -> bytes:
-    """The file of a document: header line, document line."""
-    body = orjson.dumps(document)
+    """The file of a document: header line, document line. Raises TypeError for what is no plain value."""
+    body = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)  # a number of numpy's is a number
     header = {"format": FORMAT, "version": VERSION, "sha256": hashlib.sha256(body).hexdigest()}
     return orjson.dumps(header) + b"\n" + body + b"\n"
 

@@ -208,7 +208,7 @@ class CalibrationStore:
         for index, document in documents.items():
             try:
                 write_whole(self.path(index), encoded(document), "what the model has learnt")
-            except ConfigurationError as error:
+            except (ConfigurationError, TypeError) as error:  # TypeError: no plain value. Trading does not hang on it.
                 problem = str(error)
         if problem and problem != self._problem:
             log.error("calibration.memory_not_saved", problem=problem)
