@@ -5,7 +5,7 @@ of one fixing overlap as they do there. The law of the move over h minutes is a 
 mixing variable is shared by all marks of the fixing; the published law is exactly that one (its PIT is uniform), times
 a factor on sigma in the runs about delays. The plain rival is a Gaussian whose sigma is off by 20 % (one sd).
 
-    python benchmarks/monitor_rates.py --years 400 --seed 1
+    python benchmarks/monitor_rates.py --years 40 --runs 20 --seed 1
 """
 
 import argparse
@@ -196,8 +196,8 @@ def market(years, seed, *, noise_ours, noise_theirs):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--years", type=int, default=20)
-    parser.add_argument("--runs", type=int, default=40)
+    parser.add_argument("--years", type=int, default=40)
+    parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     began, days, closed, sessions, extremes = false_alarms(args.years, args.seed)

@@ -34,7 +34,7 @@ BINS: Final = 20
 """Of the PIT."""
 PROBABILITY_BINS: Final = 10
 """Of the strikes' probabilities."""
-BIN_COUNT_LEAST: Final = 60.0
+BIN_COUNT_LEAST: Final = 120.0
 """Forecasts a probability bin must have before its gap counts."""
 STRIKE_STEP: Final = {Index.SPX: 5.0, Index.NDX: 10.0}
 """Points between two hourly strikes (facts on the venue, section 2)."""
@@ -53,7 +53,7 @@ LIMITS: Final[Mapping[str, Mapping[str, Limits]]] = {
     "cover90": {NEAR: (0.845, 0.955), HOUR: (0.84, 0.96), LONG: (0.78, None)},
     "cover99": {NEAR: (0.965, None), HOUR: (0.965, None), LONG: (0.92, None)},
     "rms_z": {NEAR: (0.82, 1.15), HOUR: (0.77, 1.18), LONG: (0.68, 1.35)},
-    "reliability": {NEAR: (None, 0.13), HOUR: (None, 0.12), LONG: (None, 0.25)},
+    "reliability": {NEAR: (None, 0.15), HOUR: (None, 0.13), LONG: (None, 0.25)},
 }
 """Inclusive limits per figure and group."""
 SCALE_LIMITS: Final[Limits] = (0.75, 1.33)

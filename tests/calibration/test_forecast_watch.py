@@ -67,13 +67,13 @@ def test_the_figures_of_a_worked_case():
 
 def test_a_forecast_counts_once_in_a_bin_however_many_strikes_it_has_there():
     sure = Scored(1.0, 1.0, 0.0, 0.5, 1.0, strikes=((0.55, True), (0.52, True), (0.51, True)))
-    watch = fed(*(sure,) * 30, *(Scored(1.0, 1.0, 0.0, 0.5, 1.0, strikes=((0.55, False),)),) * 30)
-    said = (30 * (0.55 + 0.52 + 0.51) / 3 + 30 * 0.55) / 60
+    watch = fed(*(sure,) * 60, *(Scored(1.0, 1.0, 0.0, 0.5, 1.0, strikes=((0.55, False),)),) * 60)
+    said = ((0.55 + 0.52 + 0.51) / 3 + 0.55) / 2
     assert value(watch, "reliability").value == pytest.approx(abs(0.5 - said))
 
 
 def test_a_bin_of_few_forecasts_is_not_judged():
-    watch = fed(*(Scored(1.0, 1.0, 0.0, 0.5, 1.0, strikes=((0.95, False),)),) * 59)
+    watch = fed(*(Scored(1.0, 1.0, 0.0, 0.5, 1.0, strikes=((0.95, False),)),) * 119)
     assert value(watch, "reliability").value is None
 
 
