@@ -33,6 +33,8 @@ AHEAD_MOST: Final = Nanos(60 * SECOND)
 """The vendor's stamps may run this far ahead of our clock; a memory from later than that is from another time."""
 AFTER_CLOSE: Final = Nanos(30 * SECOND)
 """The day's last fixing is scored once a later price has come."""
+CLOSE_SEEN_WITHIN: Final = Nanos(60 * SECOND)
+"""A session whose last price came this shortly before its close was seen to its end."""
 MONITOR: Final = "calibration_memory"
 
 log = structlog.get_logger()
@@ -125,7 +127,8 @@ class CalibrationStore:
             raise ValueError(f"its last price is of {iso_utc(last_seen_ns)}, which is to come")
         if not self._sessions.covers(last_seen_ns):
             raise ValueError(f"too old: its last price is of {iso_utc(last_seen_ns)}")
-        missed = sum(last_seen_ns < session.close_ns <= now for session in self._sessions.sessions)
+        seen_to = last_seen_ns + CLOSE_SEEN_WITHIN
+        missed = sum(seen_to < session.close_ns <= now for session in self._sessions.sessions)
         if missed > self._sessions_most:
             raise ValueError(
                 f"too old: {missed} sessions have closed since its last price, {self._sessions_most} allowed"

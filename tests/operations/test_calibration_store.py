@@ -101,8 +101,9 @@ def test_age_is_counted_in_closes_that_passed_unseen(tmp_path, now, missed):
     assert again.found.sessions_missed == missed
 
 
-def test_a_whole_day_seen_to_its_end_is_not_missed_over_night(tmp_path):
-    kept(tmp_path, 390)
+@pytest.mark.parametrize("minutes", [390, 389.4])
+def test_a_whole_day_seen_to_its_end_is_not_missed_over_night(tmp_path, minutes):
+    kept(tmp_path, minutes)
     again = Rig(tmp_path, at(-5, 1))
     again.store.recall()
     assert again.found.sessions_missed == 0
