@@ -114,8 +114,8 @@ class CalibrationSettings(Section):
     """Closes that may have passed unseen since what was learnt was written down; beyond them the start is cold."""
     warm_up_sessions: int = Field(5, ge=0, le=10)
     """Past sessions a cold start asks the vendor's history for."""
-    half_day_widening: float = Field(1.25, ge=1.0)
-    """Sigma multiplier on half days (not measured yet)."""
+    half_day_widening: float = Field(1.0, ge=1.0)
+    """Sigma multiplier on half days, on top of what was measured on them."""
 
 
 class WindowSettings(Section):

@@ -27,6 +27,18 @@ def test_what_is_written_is_read_back(tmp_path):
     assert back.diurnal.mean() == pytest.approx(1.0, abs=1e-12)
 
 
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "docs" / "evidence").glob("*.json")))
+def test_the_constants_of_the_evidence_are_sound(path):
+    assert read_constants(path).fitted_until <= "2019-12-31"
+
+
+def test_the_shipped_ones_know_half_days_and_every_kind_that_moves_the_market():
+    assert {"FOMC_STATEMENT", "FOMC_MINUTES", "CPI", "NFP"} <= set(SHIPPED.events)
+    assert (SHIPPED.half_day[0][0], SHIPPED.half_day[-1][1]) == (0.0, 210.0)
+    assert 0.5 < SHIPPED.half_day[3][2] < 0.8, "two thirds of a usual morning"
+    assert SHIPPED.provenance["span"]
+
+
 def test_features_are_found_by_name_not_by_place(tmp_path):
     document = shipped()
     features = document["variance"]["features"]

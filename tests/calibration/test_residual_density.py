@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.special import gamma, stdtr
 
-from kalshi_daemon.calibration.density import HORIZONS_MIN, NODES, RESIDUALS, Shape, law_of, shape_at
+from kalshi_daemon.calibration.density import HORIZONS_MIN, NODES, RESIDUALS, Shape, family_of, law_of, shape_at
+from tests.calibration.support import FIRST_CONSTANTS
 
 laws = st.builds(RESIDUALS.at, st.floats(0.01, 390.0))
 shapes = st.builds(Shape, st.floats(-0.5, 0.5), st.floats(0.3, 1.5), st.floats(0.3, 1.5), st.floats(2.5, 30.0))
@@ -96,13 +97,13 @@ def test_the_ends_of_the_line():
 
 def test_golden_one_hour_quantiles():
     # model.md 4.5: median +.073, 5 % / 95 % = -1.64 / +1.44 at 55 minutes, read off 8,352 residuals.
-    found = RESIDUALS.at(55.0).quantiles(np.array([0.05, 0.5, 0.95]))
+    found = family_of(FIRST_CONSTANTS.residual).at(55.0).quantiles(np.array([0.05, 0.5, 0.95]))
     assert found == pytest.approx([-1.64, 0.073, 1.44], abs=0.03)
 
 
 def test_golden_shape_at_the_origin():
     # exp of the constants: s = .8368, g = .8981; below = s / g, above = s g.
-    shape = shape_at(15.0)
+    shape = shape_at(15.0, FIRST_CONSTANTS.residual)
     assert shape.location == 0.15908
     assert shape.nu == pytest.approx(8.8067, rel=1e-4)
     assert shape.below == pytest.approx(0.93181, rel=1e-4)

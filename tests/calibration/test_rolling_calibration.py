@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kalshi_daemon.calibration.agenda import agenda_of, fixings
-from kalshi_daemon.calibration.density import RESIDUALS
+from kalshi_daemon.calibration.density import RESIDUALS, family_of
 from kalshi_daemon.calibration.recalibration import BUCKETS
 from kalshi_daemon.calibration.session_curve import VarianceEvent, decaying
 from kalshi_daemon.calibration.updater import RollingCalibration
@@ -15,6 +15,7 @@ from kalshi_daemon.settings import CalibrationSettings
 from kalshi_daemon.state import CalibrationView
 from kalshi_daemon.units import HOUR, MINUTE, Nanos
 from tests.calibration.support import (
+    FIRST_CONSTANTS,
     PLAIN,
     at,
     bar,
@@ -43,7 +44,7 @@ def test_it_is_what_readers_expect():
 
 
 def test_golden_three_minutes_from_a_cold_start():
-    one = model()
+    one = model(constants=FIRST_CONSTANTS)
     feed(one, [tick(0, 6_800.0), tick(0.5, 6_803.0), tick(1, 6_801.0), tick(1.5, 6_799.0), tick(2, 6_800.0)])
     feed(one, [tick(2.5, 6_804.0), tick(3, 6_803.0)])
     rates = day_of(one).curve.rates
@@ -88,7 +89,8 @@ def test_golden_three_minutes_from_a_cold_start():
     assert law.sigma == pytest.approx(math.sqrt(variance), rel=1e-9)
     assert law.level == 6_803.0
     assert law.quantiles(np.array([0.3]))[0] == pytest.approx(
-        6_803 * math.exp(math.sqrt(variance) * RESIDUALS.at(27.0).quantiles(np.array([0.3]))[0])
+        6_803
+        * math.exp(math.sqrt(variance) * family_of(FIRST_CONSTANTS.residual).at(27.0).quantiles(np.array([0.3]))[0])
     )
 
 

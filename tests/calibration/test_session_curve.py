@@ -117,7 +117,7 @@ def test_an_event_that_is_not_a_multiple_is_refused(build):
 
 
 def test_a_half_day_keeps_its_morning_and_moves_the_end_effect_to_13_00():
-    short = curve_of(BASE_CURVE, session(minutes=210))
+    short = curve_of(BASE_CURVE, session(minutes=210), half_day=())
     assert short.rates[:120] == pytest.approx(BASE_CURVE[:120])
     assert short.rates[150:] == pytest.approx(BASE_CURVE[330:])
     between = np.array(short.rates[120:150])
@@ -127,6 +127,14 @@ def test_a_half_day_keeps_its_morning_and_moves_the_end_effect_to_13_00():
     )
     assert np.all((low <= between) & (between <= high))
     assert short.mass(0, 210) < 390
+
+
+def test_what_was_measured_on_half_days_multiplies_their_minutes_and_no_others():
+    steps = ((0.0, 30.0, 0.7), (205.0, 210.0, 1.2))
+    plain, measured = (curve_of(BASE_CURVE, session(minutes=210), half_day=half) for half in ((), steps))
+    ratio = np.array(measured.rates) / np.array(plain.rates)
+    assert ratio.tolist() == pytest.approx([0.7] * 30 + [1.0] * 175 + [1.2] * 5)
+    assert curve_of(BASE_CURVE, session(), half_day=steps).rates == CURVE.rates
 
 
 @pytest.mark.parametrize("length", [0, 89, 391])

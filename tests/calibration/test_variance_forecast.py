@@ -20,10 +20,12 @@ from kalshi_daemon.calibration.variance import (
     observed,
     unobserved,
 )
+from tests.calibration.support import FIRST_CONSTANTS
 
 HALF_LIVES = (3, 10, 30, 90, 390, 1950, 8580, 90)
 V0 = 0.01**2 / 390
 CALM = Conditions(195.0, 0.0, 0.0, 0.0, 0.01)
+
 values = st.floats(1e-9, 1e-4)
 lengths = st.floats(1e-3, 1.0)
 
@@ -161,7 +163,7 @@ def test_golden_variance():
     exponent = -0.03192 + 0.03208 * lh - 0.00903 * lh**2
     exponent += sum(x * y for x, y in zip(b, f, strict=True)) + lh * sum(x * y for x, y in zip(c, f, strict=True))
     anchor = 1.5e-7**0.5 * 1.2e-7**0.3 * 1.1e-7**0.2
-    assert forecast_of(levels, today).variance(45.0, 38.0) == pytest.approx(
+    assert forecast_of(levels, today, FIRST_CONSTANTS.variance).variance(45.0, 38.0) == pytest.approx(
         anchor * 38.0 * math.exp(exponent), rel=1e-12
     )
 
