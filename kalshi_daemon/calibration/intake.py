@@ -1,4 +1,4 @@
-"""Which prices are believed, and which days and nights count. Figures only the updater uses, apart from its mechanics."""
+"""Which prices are believed, and which days and nights count. Figures only the updater uses."""
 
 from math import log
 from typing import Final
