@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from kalshi_daemon.calibration.constants_file import SHIPPED, read_constants
+from kalshi_daemon.calibration.constants_file import SHIPPED, read_judged_constants
 from kalshi_daemon.calibration.gap_fill import GapFiller
 from kalshi_daemon.calibration.healing import Healing
 from kalshi_daemon.calibration.session_curve import decaying
@@ -85,7 +85,7 @@ def build_learning(
 
 def _models(settings: Settings, sessions: SessionTable, macro: MacroCalendar) -> dict[Index, RollingCalibration]:
     chosen = settings.calibration
-    constants = SHIPPED if chosen.constants_file is None else read_constants(chosen.constants_file)
+    constants = SHIPPED if chosen.constants_file is None else read_judged_constants(chosen.constants_file)
     own = {kind: decaying(event.multiplier, event.decay_min) for kind, event in chosen.events.items()}
     events = ReleaseEvents(macro, {**constants.events, **own})
     return {

@@ -111,6 +111,14 @@ def read_constants(path: Path) -> ModelConstants:
         raise ConfigurationError(str(path), str(error), "written by `kalshi-daemon calibrate`") from error
 
 
+def read_judged_constants(path: Path) -> ModelConstants:
+    """As `read_constants`, for trading on: also refused when `calibrate` wrote them without holding days back."""
+    found = read_constants(path)
+    if not found.provenance.get("held_back"):
+        raise ConfigurationError(str(path), "fitted without days held back to judge it on", "calibrate with --hold-out")
+    return found
+
+
 def _constants(document: _Document) -> ModelConstants:
     for horizon in _HORIZONS_MIN:
         if quadratic(document.residual.log_freedom, log(horizon / HORIZON_UNIT_MIN)) < _LEAST_FREEDOM:

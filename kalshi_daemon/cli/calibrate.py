@@ -48,7 +48,13 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--out", metavar="FILE", type=Path, help="write the constants here (default: only print)")
     parser.add_argument("--name", help="what the constants are called (default: index and date)")
     parser.add_argument("--against", metavar="FILE", type=Path, help="constants to beat (default: the shipped ones)")
-    parser.add_argument("--hold-out", metavar="N", type=int, default=_HOLD_OUT, help="sessions judged on (250)")
+    parser.add_argument(
+        "--hold-out",
+        metavar="N",
+        type=int,
+        default=_HOLD_OUT,
+        help="sessions judged on (250); 0 fits unjudged: the file says so, `score` takes it and the daemon does not",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -65,12 +71,14 @@ def run(args: argparse.Namespace) -> int:
     until: date = args.until
     reference = SHIPPED if args.against is None else read_constants(args.against)
     sample = read_sample(args.data, args.index).until(until)
-    earlier, first, last = held_back(sample, args.hold_out)
-    candidate = fit(earlier, reference, "candidate").constants
-    verdict = judge(sample, candidate, reference, first, last)
-    if verdict.worse:
-        _show(args, reference, verdict, None)
-        return ExitCode.REFUSED
+    verdict = None
+    if args.hold_out != 0:
+        earlier, first, last = held_back(sample, args.hold_out)
+        candidate = fit(earlier, reference, "candidate").constants
+        verdict = judge(sample, candidate, reference, first, last)
+        if verdict.worse:
+            _show(args, reference, verdict, None)
+            return ExitCode.REFUSED
     found = fit(sample, reference, args.name or f"{args.index.lower()}-{until}")
     settled = replace(found.constants, provenance=_provenance(args, sample, reference, verdict, found))
     if args.out is not None:
@@ -80,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _provenance(
-    args: argparse.Namespace, sample: "Sample", reference: "ModelConstants", verdict: "Verdict", found: "Fit"
+    args: argparse.Namespace, sample: "Sample", reference: "ModelConstants", verdict: "Verdict | None", found: "Fit"
 ) -> Mapping[str, object]:
     return {
         "command": f"calibrate --index {args.index} --until {args.until} --hold-out {args.hold_out}",
@@ -91,7 +99,7 @@ def _provenance(
         "bars": sum(len(day.start_s) for day in sample.days),
         "forecasts": found.forecasts,
         "against": {"name": reference.name, "fitted_until": reference.fitted_until},
-        "held_back": asdict(verdict),
+        "held_back": None if verdict is None else asdict(verdict),
         "event_errors": {kind: _errors(multipliers) for kind, multipliers in found.events.items()},
         "half_day_errors": _errors(found.half_day),
     }
@@ -104,23 +112,29 @@ def _errors(multipliers: Sequence["Multiplier"]) -> list[dict[str, float]]:
     ]
 
 
-def _show(args: argparse.Namespace, reference: "ModelConstants", verdict: "Verdict", found: "Fit | None") -> None:
+def _show(
+    args: argparse.Namespace, reference: "ModelConstants", verdict: "Verdict | None", found: "Fit | None"
+) -> None:
     data = {
         "accepted": found is not None,
         "written": args.out if found is not None else None,
         "against": reference.name,
-        "held_back": asdict(verdict),
+        "held_back": None if verdict is None else asdict(verdict),
         "events": {} if found is None else {kind: _errors(rows) for kind, rows in found.events.items()},
         "half_day": [] if found is None else _errors(found.half_day),
     }
-    total = (
-        f"held back {verdict.first} .. {verdict.last}: log gain {verdict.log_gain:+.5f} +- {verdict.log_gain_se:.5f} "
-        f"nat per forecast over {reference.name}, mean CRPS ratio {verdict.crps_ratio:.5f}."
-    )
+    total = "not judged: nothing was held back."
+    rows: tuple[tuple[str, int, int, float, float], ...] = ()
+    if verdict is not None:
+        rows = verdict.rows
+        total = (
+            f"held back {verdict.first} .. {verdict.last}: log gain {verdict.log_gain:+.5f} "
+            f"+- {verdict.log_gain_se:.5f} nat per forecast over {reference.name}, mean CRPS ratio {verdict.crps_ratio:.5f}."
+        )
     last = "REFUSED: it scores worse than the constants in use." if found is None else f"written: {args.out}"
     scores = Table(
         _SCORES,
-        tuple((target, f"{h}", f"{n}", f"{gain:+.4f}", f"{ratio:.4f}") for target, h, n, gain, ratio in verdict.rows),
+        tuple((target, f"{h}", f"{n}", f"{gain:+.4f}", f"{ratio:.4f}") for target, h, n, gain, ratio in rows),
         notes=(total, last),
     )
     tables = [] if found is None else [Table(_EFFECTS, tuple(_effect_rows(found)))]

@@ -4,7 +4,13 @@ from pathlib import Path
 import pytest
 
 from kalshi_daemon.calibration.constants import FEATURES
-from kalshi_daemon.calibration.constants_file import SHIPPED, SHIPPED_PATH, document_of, read_constants
+from kalshi_daemon.calibration.constants_file import (
+    SHIPPED,
+    SHIPPED_PATH,
+    document_of,
+    read_constants,
+    read_judged_constants,
+)
 from kalshi_daemon.errors import ConfigurationError, ExitCode
 
 
@@ -30,6 +36,16 @@ def test_what_is_written_is_read_back(tmp_path):
 @pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "docs" / "evidence").glob("*.json")))
 def test_the_constants_of_the_evidence_are_sound(path):
     assert read_constants(path).fitted_until <= "2019-12-31"
+
+
+def test_constants_that_were_never_judged_are_not_traded_on(tmp_path):
+    assert read_judged_constants(SHIPPED_PATH).name == SHIPPED.name
+    document = shipped()
+    document["provenance"]["held_back"] = None
+    path = written(tmp_path, document)
+    assert read_constants(path).name == SHIPPED.name
+    with pytest.raises(ConfigurationError, match="held back"):
+        read_judged_constants(path)
 
 
 def test_the_shipped_ones_know_half_days_and_every_kind_that_moves_the_market():
