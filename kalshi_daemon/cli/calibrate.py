@@ -129,7 +129,8 @@ def _show(
         rows = verdict.rows
         total = (
             f"held back {verdict.first} .. {verdict.last}: log gain {verdict.log_gain:+.5f} "
-            f"+- {verdict.log_gain_se:.5f} nat per forecast over {reference.name}, mean CRPS ratio {verdict.crps_ratio:.5f}."
+            f"+- {verdict.log_gain_se:.5f} nat per forecast over {reference.name}, "
+            f"mean CRPS ratio {verdict.crps_ratio:.5f}."
         )
     last = "REFUSED: it scores worse than the constants in use." if found is None else f"written: {args.out}"
     scores = Table(
