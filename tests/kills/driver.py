@@ -37,6 +37,8 @@ _AT_ONCE_CHANCE: Final = 0.5
 _DEAF_CHANCE: Final = 0.7
 """That the stream, which would tell before the answer does, is silent about orders as well."""
 _DOWN_CHANCE: Final = 0.25
+LONG_DOWN_AFTER: Final = 1
+LONG_DOWN_S: Final = 1.1 * LEASE_S / SPEED
 _STATE: Final = "state"
 _ENV: Final = QUICK | {"KALSHI_DAEMON_ORDERS__LEASE_S": f"{LEASE_S:g}"}
 
@@ -100,7 +102,9 @@ class Window:
         moment = rng.choices([*_MOMENTS], weights=[*_MOMENTS.values()])[0]
         if first and moment == "starting":
             moment = "any"
-        if rng.random() < _DOWN_CHANCE:
+        if self._tally.kills == LONG_DOWN_AFTER:
+            pause(LONG_DOWN_S)  # longer than any lease: only the exchange's own clock ends what rests
+        elif rng.random() < _DOWN_CHANCE:
             pause(rng.uniform(0.0, LEASE_S / SPEED))
         at_once = moment in _OPERATIONS and not first and rng.random() < _AT_ONCE_CHANCE
         seen = self._hold_back(sim, moment) if at_once else None
@@ -200,7 +204,9 @@ class Window:
         if len(rests) != truth["orders_total"]:
             tally.problems.append(f"{truth['orders_total']} orders at the exchange, {len(rests)} of ours")
         tally.orders, tally.fills = len(rests), len(trades)
-        tally.verdict = judge(rests, self._lives, self._read(), trades, max(end_ns, int(truth["now_ns"])))
+        book = self._read()
+        tally.problems += [f"{name} is live in the journal after a verified stop" for name in book.live]
+        tally.verdict = judge(rests, self._lives, book, trades, max(end_ns, int(truth["now_ns"])))
 
     def _read(self) -> Book:
         return read_journal(self._folder / _STATE)
