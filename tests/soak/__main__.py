@@ -19,8 +19,8 @@ from tests.support.processes import Processes
 DAYS = ("2026-11-23", "2026-11-24", "2026-11-25", "2026-11-30", "2026-12-01", "2026-12-02", "2026-12-03", "2026-12-04")
 OPENS_MIN, CLOSES_MIN = 9 * 60 + 30, 16 * 60 + 10
 WARM_UP_H = 2.0
-"""What a life fills once and then keeps: the last 400 ended orders, byte strings of prices, the day's ladders. Measured:
-the interpreter's memory blocks stand still from then on."""
+"""What a life fills once and then keeps: the last 400 ended orders, decoded prices and counts, the day's ladders.
+Measured: the interpreter's memory blocks stand still from then on."""
 SLOPE_MOST_MB_PER_H = 1.0
 JOURNAL_MOST_MB = 64.0
 
