@@ -80,6 +80,8 @@ class DaemonHost:
         self.last_books: LastBooks | None = None
         self.verified_life = 0
         """The life that last said zero; 0 while none has, or another is on."""
+        self._not_compared_life = 0
+        """The life that last got no answer to compare its books with."""
 
     # --- what the checkers ask
 
@@ -108,6 +110,8 @@ class DaemonHost:
             self.verified_life = 0
         elif event == "shutdown.cancel_all.verified":
             self.verified_life = self.lives
+        elif event == "shutdown.books_not_compared":
+            self._not_compared_life = self.lives
         elif event == "session.summary" and self.life is not None and self.life.house is not None:
             ledger = self.life.house.orders._books.ledger
             open_positions = {p.market_ticker: int(p.count) for p in ledger.open_positions() if p.count}
@@ -188,8 +192,10 @@ class DaemonHost:
         self._keep_disk()
         self.life = None
         self.last_exit = code
+        # A stop that verified zero and then found no answer to compare the books with says so and fails, as it must.
+        silent = life.stop.reason == "SIGTERM" and self._not_compared_life == self.lives
         unexplained = code in {ExitCode.USAGE, ExitCode.CONFIG, ExitCode.REFUSED} or (
-            code is ExitCode.FAILURE and not isinstance(problem, DaemonError)
+            code is ExitCode.FAILURE and not isinstance(problem, DaemonError) and not silent
         )
         if unexplained:
             self.problems.append(f"life {self.lives} ended {code.name} of {problem!r}, asked by {life.stop.reason!r}")
