@@ -16,7 +16,7 @@ import structlog
 from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Quote
-from kalshi_daemon.errors import AuthFailed, MalformedData, VenueError
+from kalshi_daemon.errors import AuthFailed, MalformedData, VenueError, VenueUnreachable
 from kalshi_daemon.events import (
     FillEvent,
     MarketLifecycle,
@@ -136,8 +136,8 @@ class OrderManager:
         """Load the journal and make it and the exchange agree. To be awaited before anything is quoted.
 
         Returns also on a confirmed disagreement: `state.reconciliation` then keeps the guards shut. Raises
-        StateCorrupt, AuthFailed, ConfigurationError when the exchange refuses order groups, or what it last said when
-        it could not be read within START_WITHIN.
+        StateCorrupt, AuthFailed, ConfigurationError when the exchange refuses order groups, VenueUnreachable when it
+        could not be read within START_WITHIN, whatever it said instead.
         """
         self.load()
         deadline = Nanos(self._clock.now_ns() + START_WITHIN)
@@ -147,16 +147,20 @@ class OrderManager:
                 await within(self._clock, deadline, self._first_look())
             except AuthFailed:
                 raise
-            except (VenueError, MalformedData, DeadlinePassed) as trouble:
+            except (VenueError, MalformedData) as trouble:
                 problem = trouble
                 log.warning("orders.start_failed", problem=str(trouble))
+            except DeadlinePassed as trouble:
+                problem = problem or trouble
+                log.warning("orders.start_failed", problem=str(trouble) or "no answer in time")
             else:
                 problem = None
                 if self._state.reconciliation.checked_ns is not None:
                     break
             await self._clock.sleep(START_PAUSE)
         if problem is not None:
-            raise problem
+            within_s = START_WITHIN // SECOND
+            raise VenueUnreachable("start", f"not read within {within_s} s: {str(problem) or 'no answer'}") from problem
         await self._groups.start()
         await self._prover.begin()
 
