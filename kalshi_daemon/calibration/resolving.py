@@ -1,5 +1,7 @@
-"""What becomes of one of our own forecasts when its fixing has come: it is scored, and teaches its online layer."""
+"""What becomes of our own forecasts when their fixing has come: they are scored, and teach their online layers."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import log, sqrt
 
 import numpy as np
@@ -7,14 +9,45 @@ import numpy as np
 from kalshi_daemon.calibration.monitor import MONITORED_BUCKET, RecordMonitor, likelihood_ratios
 from kalshi_daemon.calibration.predictive import settled_sigma
 from kalshi_daemon.calibration.today import Taken
-from kalshi_daemon.calibration.watch import ForecastWatch, ladder_around, scored
+from kalshi_daemon.calibration.watch import ForecastWatch, Scored, ladder_around, scored
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.window import Session
+from kalshi_daemon.units import Nanos
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Resolved:
+    """One forecast as it was made, and what came."""
+
+    taken: Taken
+    fixing: float
+    """Points."""
+    sigma: float
+    """Of the published law, in log return."""
+    scored: Scored
+
+
+type Hear = Callable[[Session, Nanos, Sequence[Resolved]], None]
+"""Told of a fixing: its session, its instant, and its forecasts, the longest ahead first."""
+
+
+def unheard(_session: Session, _target_ns: Nanos, _resolved: Sequence[Resolved]) -> None:
+    """Nobody listens."""
 
 
 def resolve(
-    index: Index, taken: Taken, fixing: float, basis: float, *, monitor: RecordMonitor, watch: ForecastWatch
-) -> None:
-    """Score the forecast as it was made; its layer, the detectors and the watch learn from it. fixing: points."""
+    index: Index, waiting: Sequence[Taken], fixing: float, basis: float, *, monitor: RecordMonitor, watch: ForecastWatch
+) -> list[Resolved]:
+    """Score the forecasts of one fixing as they were made; their layers, the detectors and the watch learn from them.
+
+    fixing: points.
+    """
+    return [_resolve(index, taken, fixing, basis, monitor, watch) for taken in waiting]
+
+
+def _resolve(
+    index: Index, taken: Taken, fixing: float, basis: float, monitor: RecordMonitor, watch: ForecastWatch
+) -> Resolved:
     moved = log(fixing / taken.level)
     model, correction = taken.model, taken.correction
     sigma = settled_sigma(model.variance, correction.scale_squared, basis)
@@ -24,4 +57,6 @@ def resolve(
     pit = float(model.residual.cdf(np.array([moved / sigma]))[0])
     model.layer.learn(taken.bucket, model.residual.relative_square(moved / sqrt(model.variance)), pit)
     ladder = ladder_around(index, taken.level, sigma)
-    watch.learn(taken.bucket, scored(moved, sigma, model.residual, correction.pit_map, plain, ladder))
+    found = scored(moved, sigma, model.residual, correction.pit_map, plain, ladder)
+    watch.learn(taken.bucket, found)
+    return Resolved(taken, fixing, sigma, found)

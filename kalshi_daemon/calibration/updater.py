@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from math import inf, isfinite, log
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kalshi_daemon.calibration import intake
 from kalshi_daemon.calibration.agenda import PRICE_AGE_MOST, Item, agenda_of
@@ -19,9 +18,9 @@ from kalshi_daemon.calibration.monitor import RecordMonitor
 from kalshi_daemon.calibration.path import SessionPath, Span
 from kalshi_daemon.calibration.predictive import PredictiveLaw, settled_sigma
 from kalshi_daemon.calibration.recalibration import CASH_SCALE_PRIOR, Recalibration
-from kalshi_daemon.calibration.resolving import resolve
+from kalshi_daemon.calibration.resolving import Hear, resolve, unheard
 from kalshi_daemon.calibration.session_curve import curve_of
-from kalshi_daemon.calibration.today import Events, Outlook, Sessions, Taken, Today, no_events
+from kalshi_daemon.calibration.today import Events, Floats, Outlook, Sessions, Taken, Today, no_events
 from kalshi_daemon.calibration.variance import (
     PARKINSON,
     Conditions,
@@ -40,8 +39,6 @@ from kalshi_daemon.domain.index import Bar, Index, Tick
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.settings import CalibrationSettings
 from kalshi_daemon.units import MINUTE, Nanos
-
-Floats = NDArray[np.float64]
 
 
 class RollingCalibration:
@@ -90,6 +87,8 @@ class RollingCalibration:
         self._view: VarianceForecast | None = None
         self.memory = "cold"
         """Where this came from: what was learnt before, or nothing (`memory`)."""
+        self.hear: Hear = unheard
+        """Told of every fixing with its scored forecasts, once they have taught what they can."""
 
     # Prices in
 
@@ -302,8 +301,9 @@ class RollingCalibration:
                 continue
             if item.bucket is not None:
                 self._take(today, path, item, item.bucket)
-            for taken in waiting:
-                resolve(self.index, taken, path.last, self._basis, monitor=self.monitor, watch=self.watch)
+            if waiting:
+                done = resolve(self.index, waiting, path.last, self._basis, monitor=self.monitor, watch=self.watch)
+                self.hear(today.session, item.target_ns, done)
 
     def _take(self, today: Today, path: SessionPath, item: Item, bucket: int) -> None:
         model = self._outlook(today, path, item.at_ns, item.target_ns)
