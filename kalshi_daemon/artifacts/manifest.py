@@ -13,7 +13,7 @@ from kalshi_daemon.domain.quote import Look, Profile, Quote, QuotePlan
 from kalshi_daemon.domain.verdict import Verdict
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.guardrails.chain import JudgedQuote, Judgement
-from kalshi_daemon.units import Price, format_count, format_dollars, format_price, to_s
+from kalshi_daemon.units import Price, format_count, format_dollars, format_level, format_price, to_s
 
 Json = dict[str, Any]
 
@@ -126,6 +126,8 @@ def _look(look: Look) -> Json:
         "best_ask": None if look.best_ask is None else format_price(look.best_ask),
         "outcome": look.outcome,
         "detail": look.detail,
+        "pays_from": None if look.lowest is None else format_level(look.lowest),
+        "pays_to": None if look.highest is None else format_level(look.highest),
     }
 
 

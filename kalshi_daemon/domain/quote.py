@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kalshi_daemon.domain.window import Window
-from kalshi_daemon.units import Count, Dollars, Nanos, Price, complement, cost_ceil
+from kalshi_daemon.units import Count, Dollars, Level, Nanos, Price, complement, cost_ceil
 
 
 class Side(StrEnum):
@@ -77,6 +77,9 @@ class Look:
     """`quoted`, `kept`, or a reason: `no_edge`, `one_sided`, `stale_book`, `mid_jump`, `tail`, `not_in_top_bins`..."""
     detail: str = ""
     """The numbers behind the outcome, short."""
+    lowest: Level | None = None
+    """Lowest settlement value for which YES pays, as `Contract.lowest`; with `highest` None too: not said."""
+    highest: Level | None = None
 
 
 @dataclass(frozen=True, slots=True)

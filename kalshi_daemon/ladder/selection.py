@@ -7,7 +7,7 @@ no quotes either: what rests there is cancelled with the same reason.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from kalshi_daemon.domain.contract import Contract, FeeSchedule, Market, MarketStatus, StrikeType
@@ -361,10 +361,9 @@ class _Scan:
             best_ask=None if view is None else view.best_ask,
             outcome=outcome,
             detail=detail,
+            lowest=self.contracts[ticker].lowest,
+            highest=self.contracts[ticker].highest,
         )
 
     def _outcome(self, ticker: str, outcome: str) -> None:
-        look = self.looks[ticker]
-        self.looks[ticker] = Look(
-            look.market_ticker, look.fair, look.model_fair, look.best_bid, look.best_ask, outcome, look.detail
-        )
+        self.looks[ticker] = replace(self.looks[ticker], outcome=outcome)

@@ -24,9 +24,10 @@ from kalshi_daemon.artifacts.report_markdown import render
 from kalshi_daemon.artifacts.session import build_session
 from kalshi_daemon.domain.forecast import Reading
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.quote import Look
 from kalshi_daemon.domain.verdict import Verdict
 from kalshi_daemon.errors import MalformedField, StateCorrupt
-from kalshi_daemon.units import MINUTE, Nanos, Price
+from kalshi_daemon.units import MINUTE, Level, Nanos, Price
 from kalshi_daemon.windows.releases import Release
 from tests.artifacts.artifact_rig import RUN, fill, judged, settle
 from tests.guardrails.guard_rig import (
@@ -63,6 +64,15 @@ def test_the_manifest_holds_inputs_probabilities_verdicts_and_orders_exactly():
     assert manifest["keep"] == ["kd-1"]
     assert manifest["cancel"] == [{"client_order_id": "kd-2", "reason": "edge_lost"}]
     assert orjson.loads(encode(manifest)) == manifest
+
+
+def test_a_look_says_for_which_values_its_market_pays():
+    look = Look("KXINX-26NOV23H1600-B6812", 0.2, 0.2, None, None, "no_edge", "", Level(68_000_000), Level(68_249_900))
+    open_ended = Look("KXINXU-26NOV23H1600-T6799.9999", 0.6, 0.6, None, None, "no_edge", "", Level(68_000_000))
+    plan = plan_of(quotes=(), looks=(look, open_ended))
+    bounded, above = build_manifest(plan, judged(plan)[1], (), run_id=RUN, mode="sim")["looks"]
+    assert (bounded["pays_from"], bounded["pays_to"]) == ("6800.00", "6824.99")
+    assert (above["pays_from"], above["pays_to"]) == ("6800.00", None)
 
 
 def test_numbers_we_did_not_have_are_null():

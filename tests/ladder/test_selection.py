@@ -353,3 +353,11 @@ def test_no_price_is_found_where_the_grid_ends_or_the_fee_eats_everything():
     assert best_price(ASK, CENTS, view(T6850, 9200, 9500), replace(taxed, fair=0.1), ()).reason == "no_edge"
     fine = replace(CENTS, bands=(replace(CENTS.bands[0], step=Price(1)),))
     assert best_price(BID, fine, view(T6850, 8000, 8800), taxed, ()).reason == "no_edge", "the search is bounded"
+
+
+def test_every_look_says_what_its_market_pays_also_after_it_was_chosen():
+    contract = above(6850)
+    [look] = propose(scan({6850: 0.50}, {6850: (4500, 5200)})).looks
+    assert look.outcome == "quoted"
+    assert (look.lowest, look.highest) == (contract.lowest, contract.highest)
+    assert look.lowest is not None
