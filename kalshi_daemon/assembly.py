@@ -309,6 +309,8 @@ class _Board:
         self._trader = trader
         self._monitor = monitor
         self._orders = orders
+        if recorder is not None:
+            learning.keep_missed(recorder.on_missed_bar)
 
     def on_tick(self, tick: Tick) -> None:
         if self._learning is not None:

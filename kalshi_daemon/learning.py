@@ -1,12 +1,13 @@
 """The models of both indices, joined with what they remember and with those who tell them what they missed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import aiohttp
 
 from kalshi_daemon.calibration.constants_file import SHIPPED, read_judged_constants
 from kalshi_daemon.calibration.gap_fill import GapFiller
-from kalshi_daemon.calibration.healing import Healing
+from kalshi_daemon.calibration.healing import CorrelationHealing, Healing
 from kalshi_daemon.calibration.session_curve import decaying
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.clock import Clock
@@ -42,6 +43,11 @@ class Learning:
     def _follow(self) -> None:
         self.memory.correlation.follow(self.models[Index.SPX].today, self.models[Index.NDX].today)
 
+    def keep_missed(self, keep: Callable[[Bar], None]) -> None:
+        """Have the bars kept that history gave for what was missed."""
+        if self.gaps is not None:
+            self.gaps.on_bar = keep
+
     def on_session(self) -> None:
         """The feed has opened a session: what came before its first value was missed."""
         if self.gaps is not None:
@@ -69,6 +75,7 @@ def build_learning(
     )
     memory.recall()
     healings = {index: Healing(model) for index, model in models.items()}
+    memory.made_again = lambda index, at_ns: healings[index].made_again(at_ns)
     if not (feed.gap_fill and feed.rest_url):
         return Learning(models, memory, healings, None, None)
     history = HistoryClient(
@@ -79,7 +86,14 @@ def build_learning(
         timeout_s=feed.rest_timeout_s,
         calls_per_min=feed.rest_calls_per_min,
     )
-    gaps = GapFiller(healings, history, sessions.sessions, clock, warm_up_sessions=chosen.warm_up_sessions)
+    gaps = GapFiller(
+        healings,
+        history,
+        sessions.sessions,
+        clock,
+        warm_up_sessions=chosen.warm_up_sessions,
+        together=CorrelationHealing(memory.correlation, (models[Index.SPX], models[Index.NDX])),
+    )
     return Learning(models, memory, healings, history, gaps)
 
 

@@ -5,14 +5,14 @@ gap, with one warning: quoting depends on the feed's guards, never on this.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Never, Protocol
 
 import structlog
 
-from kalshi_daemon.calibration.healing import HOLE_LEAST, Healing, Span, missed_span
+from kalshi_daemon.calibration.healing import HOLE_LEAST, CorrelationHealing, Healing, Span, missed_span
 from kalshi_daemon.clock import Clock, iso_utc
-from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.index import Bar, Index
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.errors import HistoryRefused, HistoryUnavailable
 from kalshi_daemon.index_feed.history import History
@@ -46,6 +46,7 @@ class GapFiller:
         clock: Clock,
         *,
         warm_up_sessions: int,
+        together: CorrelationHealing | None = None,
     ) -> None:
         """`sessions` by time; a model without any memory is given the last `warm_up_sessions` before now."""
         self._healings = healings
@@ -53,6 +54,9 @@ class GapFiller:
         self._sessions = sessions
         self._clock = clock
         self._warm_up = warm_up_sessions
+        self._together = together
+        self.on_bar: Callable[[Bar], None] = lambda _bar: None
+        """Told of every bar that history gave, once it was given to a model."""
         self._wake = asyncio.Event()
         self._off = False
         self.filled = 0
@@ -63,6 +67,8 @@ class GapFiller:
             return
         for healing in self._healings.values():
             healing.arm()
+        if self._together is not None:
+            self._together.arm()
         self._wake.set()
 
     async def run(self) -> Never:
@@ -80,6 +86,8 @@ class GapFiller:
                     problems[index.value] = str(problem)
                 finally:
                     healing.drop()
+            if self._together is not None and not any(healing.armed() for healing in self._healings.values()):
+                self._together.drop()
             if problems:
                 log.warning("calibration.gap_not_filled", **problems, asks_again=not self._off)
 
@@ -110,6 +118,10 @@ class GapFiller:
         warming_up = healing.since_ns is None
         used = healing.heal(found.bars)
         self.filled += used
+        if self._together is not None:
+            self._together.healed()
+        for bar in found.bars:
+            self.on_bar(bar)
         say = log.info if found.bars or warming_up else log.warning
         say(
             "calibration.gap_filled" if found.bars else "calibration.no_bars_of_the_gap",

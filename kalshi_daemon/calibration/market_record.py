@@ -6,7 +6,7 @@ both are scored. The detector is the same as the model's own (`monitor`), with t
 fixing, the one nearest even odds, so that its bound on false alarms holds whatever the contracts have in common.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, Final
@@ -52,9 +52,21 @@ class Pending:
 
     target_ns: Nanos
     marks: dict[str, tuple[Pair, ...]] = field(default_factory=dict)
+    session: str = ""
+    """Its day."""
 
     def tickers(self) -> set[str]:
         return {pair.market_ticker for pairs in self.marks.values() for pair in pairs}
+
+
+type Settled = Mapping[str, tuple[tuple[float, float, bool], ...]]
+"""Span -> (our probability, the mid, whether it settled YES) of each contract."""
+type Hear = Callable[[str, Pending, Settled], None]
+"""Told of an event that was scored: its ticker, what was kept of it, and what came."""
+
+
+def unheard(_event: str, _one: Pending, _settled: Settled) -> None:
+    """Nobody listens."""
 
 
 @dataclass(slots=True)
@@ -79,6 +91,7 @@ class MarketRecord:
     _tested_ns: Nanos = Nanos(0)
     """The last fixing the detector has had its contract of."""
     _readings: tuple[Reading, ...] | None = None
+    hear: Hear = unheard
 
     def note(self, plan: QuotePlan) -> None:
         """Keep what a scan saw, when it is the first of its window in one of the spans."""
@@ -94,7 +107,7 @@ class MarketRecord:
         pairs = sorted(pairs_of(plan.looks), key=_even_odds)[:PAIRS_MOST]
         if not pairs:
             return
-        waiting = self.pending.setdefault(event, Pending(plan.window.target_ns))
+        waiting = self.pending.setdefault(event, Pending(plan.window.target_ns, session=plan.window.session))
         waiting.marks[span] = tuple(pairs)
         while len(self.pending) > PENDING_MOST:
             self.pending.pop(next(iter(self.pending)))
@@ -107,8 +120,10 @@ class MarketRecord:
         for event, one in over:
             found = {ticker: markets[ticker].result for ticker in one.tickers() if ticker in markets}
             if len(found) == len(one.tickers()) and _RESULTS.issuperset(found.values()):
-                self._score(one, {ticker: result == _YES for ticker, result in found.items()})
+                settled = {ticker: result == _YES for ticker, result in found.items()}
+                self._score(one, settled)
                 done += 1
+                self.hear(event, one, _came(one, settled))
             elif now_ns - one.target_ns <= PATIENCE:
                 continue
             else:
@@ -131,7 +146,7 @@ class MarketRecord:
         return self._readings
 
     def snapshot(self) -> dict[str, Any]:
-        """What was learnt, as plain values; what is still waiting for results is not kept."""
+        """What was learnt and what still waits for its results, as plain values."""
         return {
             "gains": {span: [one.weight, one.log_gain, one.brier_gain] for span, one in self.gains.items()},
             "evidence": list(self.monitor.evidence),
@@ -139,6 +154,7 @@ class MarketRecord:
             "seen": self.monitor.seen,
             "session": self.session,
             "tested_ns": int(self._tested_ns),
+            "pending": [_pending_plain(event, one) for event, one in self.pending.items()],
         }
 
     @classmethod
@@ -149,12 +165,14 @@ class MarketRecord:
             (evidence,) = (float(value) for value in document["evidence"])
             monitor = RecordMonitor((evidence,), bool(document["alarmed"]), int(document["seen"]))
             session, tested_ns = str(document["session"]), Nanos(int(document["tested_ns"]))
+            # A document written before events that wait were kept has none.
+            pending = dict(_pending_of(one) for one in document.get("pending", [])[-PENDING_MOST:])
         except (KeyError, TypeError, ValueError) as problem:
             raise ValueError(f"not a record against the market: {problem!r}") from problem
         numbers = [value for one in gains.values() for value in (one.weight, one.log_gain, one.brier_gain)]
         if not all(isfinite(value) for value in (*numbers, evidence)) or min(one.weight for one in gains.values()) < 0:
             raise ValueError("a record against the market holds finite numbers only")
-        return cls(gains, monitor, session=session, _tested_ns=tested_ns)
+        return cls(gains, monitor, pending, session=session, _tested_ns=tested_ns)
 
     def _begin(self, session: str) -> None:
         """A new session fades the sums; an alarm ends with its session."""
@@ -198,6 +216,32 @@ def pairs_of(looks: Iterable[Look]) -> Iterable[Pair]:
         if 0.0 <= look.model_fair <= 1.0:
             held = min(max(look.model_fair, PROBABILITY_LEAST), 1.0 - PROBABILITY_LEAST)
             yield Pair(look.market_ticker, held, (bid + ask) / (2.0 * PRICE_ONE))
+
+
+def _came(one: Pending, settled: Mapping[str, bool]) -> Settled:
+    return {
+        span: tuple((pair.model, pair.mid, settled[pair.market_ticker]) for pair in pairs)
+        for span, pairs in one.marks.items()
+    }
+
+
+def _pending_plain(event: str, one: Pending) -> dict[str, Any]:
+    marks = {span: [[pair.market_ticker, pair.model, pair.mid] for pair in pairs] for span, pairs in one.marks.items()}
+    return {"event": event, "target_ns": int(one.target_ns), "session": one.session, "marks": marks}
+
+
+def _pending_of(found: Mapping[str, Any]) -> tuple[str, Pending]:
+    """Raises KeyError, TypeError or ValueError for what `_pending_plain` did not write."""
+    one = Pending(Nanos(int(found["target_ns"])), session=str(found["session"]))
+    for span in SPANS_MIN:  # in their order: the first of them is the detector's
+        if span in found["marks"]:
+            pairs = [Pair(str(ticker), float(model), float(mid)) for ticker, model, mid in found["marks"][span]]
+            if not pairs or not all(0.0 < pair.model < 1.0 and 0.0 < pair.mid < 1.0 for pair in pairs):
+                raise ValueError(f"probabilities of {span} beside 0..1")
+            one.marks[span] = tuple(pairs[:PAIRS_MOST])
+    if not one.marks:
+        raise ValueError("an event that waits without anything to compare")
+    return str(found["event"]), one
 
 
 def _even_odds(pair: Pair) -> tuple[float, str]:

@@ -8,6 +8,9 @@ simulated twice) gets `_1`, `_2`, ...; nothing is overwritten.
 
 Bounds: at most ROWS_MOST rows per index wait for a flush. Beyond that the oldest are kept, new ones are dropped and
 counted, and the next flush says so. A flush that fails (disk full) keeps its rows for the next one within that bound.
+
+Bars that the vendor's history gave for what was missed are rows of a kind of their own (`missed`), in the folder of the
+day they came.
 """
 
 import asyncio
@@ -35,7 +38,7 @@ NAMES_MOST: Final = 10_000
 """Files of one index within one second of New York time; beyond it the flush fails and is tried again later."""
 NEW_YORK: Final = ZoneInfo("America/New_York")
 FOLDER: Final = "polygon_index"
-_TICK, _BAR = "tick", "bar"
+_TICK, _BAR, _MISSED = "tick", "bar", "missed"
 
 log = structlog.get_logger()
 
@@ -65,8 +68,8 @@ class Columns:
         self.low.append(None)
         self.start_ns.append(None)
 
-    def add_bar(self, bar: Bar) -> None:
-        self._add(_BAR, bar, bar.end_ns, bar.close)
+    def add_bar(self, bar: Bar, kind: str = _BAR) -> None:
+        self._add(kind, bar, bar.end_ns, bar.close)
         self.open.append(bar.open)
         self.high.append(bar.high)
         self.low.append(bar.low)
@@ -95,6 +98,8 @@ class Recording:
 
     ticks: tuple[Tick, ...]
     bars: tuple[Bar, ...]
+    missed: tuple[Bar, ...] = ()
+    """Bars the feed did not deliver: the vendor's history gave them later."""
 
 
 class Recorder:
@@ -118,6 +123,11 @@ class Recorder:
     def on_bar(self, bar: Bar) -> None:
         if self._has_room(bar.index):
             self._buffers[bar.index].add_bar(bar)
+
+    def on_missed_bar(self, bar: Bar) -> None:
+        """Keep a bar that was asked for afterwards, marked as such."""
+        if self._has_room(bar.index):
+            self._buffers[bar.index].add_bar(bar, _MISSED)
 
     async def run(self) -> Never:
         """Flush every `flush_every_s`, and once more when cancelled."""
@@ -197,7 +207,8 @@ def write_files(root: Path, at_ns: Nanos, columns: Mapping[Index, Columns]) -> d
 def read_folder(folder: Path) -> Recording:
     """Every parquet file of a folder by name. Raises StateCorrupt naming the file that cannot be read."""
     parts = [read_file(path) for path in sorted(folder.glob("*.parquet"))]
-    return Recording(tuple(_chain(part.ticks for part in parts)), tuple(_chain(part.bars for part in parts)))
+    ticks, bars, missed = (_chain(getattr(part, name) for part in parts) for name in ("ticks", "bars", "missed"))
+    return Recording(tuple(ticks), tuple(bars), tuple(missed))
 
 
 def read_file(path: Path) -> Recording:
@@ -210,6 +221,7 @@ def read_file(path: Path) -> Recording:
         return Recording(
             tuple(_to_tick(row) for row in rows if row["kind"] == _TICK),
             tuple(_to_bar(row) for row in rows if row["kind"] == _BAR),
+            tuple(_to_bar(row) for row in rows if row["kind"] == _MISSED),
         )
     except (OSError, pa.ArrowException) as wrong:
         raise StateCorrupt(str(path), f"not a readable parquet file ({_first_line(wrong)})") from None

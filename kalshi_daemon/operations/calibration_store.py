@@ -2,14 +2,16 @@
 
     <mode_dir>/calibration/<SPX|NDX>.json
 
+The record of resolved forecasts (`forecast_record`) lies beside them and is written at the same moments.
 Written on a timer, shortly after every close and at the stop; read once, before anything is quoted. A file that cannot
 be used (damaged, of another version, index or fit, from the future, too old) means a cold start: one warning says why,
 and the file is put aside under its name plus `.refused-<UTC time>`, at most ASIDE_MOST per index, the oldest go first.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Never
 
@@ -24,6 +26,7 @@ from kalshi_daemon.clock import Clock, iso_utc
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.errors import ConfigurationError
 from kalshi_daemon.operations.durable import write_whole
+from kalshi_daemon.operations.forecast_record import ForecastRecord, Lines, append
 from kalshi_daemon.units import SECOND, Nanos
 from kalshi_daemon.windows.sessions import SessionTable
 
@@ -75,7 +78,12 @@ class CalibrationStore:
         self._sessions = sessions
         self._sessions_most = sessions_most
         self._save_every = save_every
-        self.records = {index: MarketRecord() for index in models}
+        self.record = ForecastRecord(self._folder)
+        self.made_again: Callable[[Index, Nanos], bool] = lambda _index, _at_ns: False
+        """Whether a forecast of this instant was made after the fact, from minutes that came later."""
+        for index, model in models.items():
+            self.record.listen(model, partial(self._made_again, index))
+        self.records = {index: self._heard(index, MarketRecord()) for index in models}
         self.correlation = Correlation()
         """Kept in the file of each index; a file without it leaves it at its prior."""
         self.recollections: dict[Index, Recollection] = {}
@@ -85,6 +93,13 @@ class CalibrationStore:
 
     def path(self, index: Index) -> Path:
         return self._folder / f"{index.value}.json"
+
+    def _heard(self, index: Index, record: MarketRecord) -> MarketRecord:
+        self.record.listen_to_market(index, record)
+        return record
+
+    def _made_again(self, index: Index, at_ns: Nanos) -> bool:
+        return self.made_again(index, at_ns)
 
     # Reading
 
@@ -116,7 +131,7 @@ class CalibrationStore:
             restore(model, learnt)
         except (ValueError, KeyError) as problem:  # KeyError: a part that lacks a field
             return self._refuse(index, f"lacks {problem}" if isinstance(problem, KeyError) else str(problem))
-        self.records[index] = record
+        self.records[index] = self._heard(index, record)
         self.correlation = correlation or self.correlation
         return Recollection(saved_ns, sessions_missed=missed)
 
@@ -173,16 +188,20 @@ class CalibrationStore:
         """Save on the timer and after every close. A disk that refuses is said once and tried again."""
         while True:
             await self._clock.sleep_until(self._next_save(self._clock.now_ns()))
-            write = asyncio.get_running_loop().run_in_executor(None, self._write, self._documents())
+            work = partial(self._write, self._documents(), self.record.take())
+            write = asyncio.get_running_loop().run_in_executor(None, work)
             try:
                 await asyncio.shield(write)
             except asyncio.CancelledError:
                 await asyncio.wait({write})  # two writers of one file would spoil its draft
+                if write.exception() is None:
+                    self.record.give_back(write.result())
                 raise
+            self.record.give_back(write.result())
 
     def save(self) -> None:
         """Write everything now: at the stop."""
-        self._write(self._documents())
+        self.record.give_back(self._write(self._documents(), self.record.take()))
 
     def _next_save(self, now: Nanos) -> Nanos:
         due = Nanos(now + self._save_every)
@@ -206,7 +225,9 @@ class CalibrationStore:
             if model.position()[0] is not None
         }
 
-    def _write(self, documents: Mapping[Index, Document]) -> None:
+    def _write(self, documents: Mapping[Index, Document], lines: Lines) -> Mapping[str, Sequence[bytes]]:
+        """The lines that could not be written. They come first: a memory never knows what the record does not."""
+        left = append(self.record.folder, lines) if lines else {}
         problem = ""
         for index, document in documents.items():
             try:
@@ -217,3 +238,4 @@ class CalibrationStore:
             log.error("calibration.memory_not_saved", problem=problem)
         self._problem = problem
         self.saves += not problem
+        return left
