@@ -97,6 +97,8 @@ class MarketRow:
     alarmed: bool
     spans: Mapping[str, tuple[tuple[float, float, bool], ...]]
     """Span -> (our probability, the mid, whether it settled YES) of each contract."""
+    readings: tuple[Reading, ...] = ()
+    """The monitors of the market's record after it."""
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -149,15 +151,14 @@ def to_line(row: Row) -> bytes:
             document["bins"] = [[n, round(said, _DIGITS), round(came, _DIGITS)] for n, said, came in row.bins]
         case FixingRow():
             document |= {"kind": FIXING, "live": row.live, "evidence": row.evidence, "alarmed": row.alarmed}
-            document["readings"] = [
-                [one.monitor, one.group, one.value, one.n, one.n_least, one.low, one.high] for one in row.readings
-            ]
+            document["readings"] = _readings_plain(row.readings)
         case MarketRow():
             document |= {"kind": MARKET, "event": row.event, "evidence": row.evidence, "alarmed": row.alarmed}
             document["spans"] = {
                 span: [[round(ours, _DIGITS), round(mid, _DIGITS), int(came)] for ours, mid, came in pairs]
                 for span, pairs in row.spans.items()
             }
+            document["readings"] = _readings_plain(row.readings)
     return orjson.dumps(document) + b"\n"
 
 
@@ -205,6 +206,10 @@ def _fixing(found: Mapping[str, Any]) -> FixingRow:
     return FixingRow(*_named(found), bool(found["live"]), evidence, bool(found["alarmed"]), readings)
 
 
+def _readings_plain(readings: Sequence[Reading]) -> list[list[Any]]:
+    return [[one.monitor, one.group, one.value, one.n, one.n_least, one.low, one.high] for one in readings]
+
+
 def _reading(found: Sequence[Any]) -> Reading:
     monitor, group, value, n, n_least, low, high = found
     known = [None if one is None else number(one, "a reading") for one in (value, low, high)]
@@ -221,7 +226,8 @@ def _market(found: Mapping[str, Any]) -> MarketRow:
     if not all(spans.values()):
         raise ValueError("a span without contracts")
     evidence = number(found["evidence"], "evidence")
-    return MarketRow(*_named(found), str(found["event"]), evidence, bool(found["alarmed"]), spans)
+    readings = tuple(_reading(one) for one in found["readings"])
+    return MarketRow(*_named(found), str(found["event"]), evidence, bool(found["alarmed"]), spans, readings)
 
 
 _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Row]]] = {

@@ -109,7 +109,8 @@ class ForecastRecord:
         )
 
     def _on_event(self, index: Index, record: MarketRecord, event: str, one: Pending, settled: Settled) -> None:
-        row = MarketRow(index, one.session, one.target_ns, event, record.monitor.mean, record.monitor.alarmed, settled)
+        mean, alarmed = record.monitor.mean, record.monitor.alarmed
+        row = MarketRow(index, one.session, one.target_ns, event, mean, alarmed, settled, record.readings())
         self._keep(one.session, to_line(row))
 
     def _keep(self, day: str, line: bytes) -> None:
