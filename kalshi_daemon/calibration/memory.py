@@ -100,6 +100,16 @@ def restore(model: RollingCalibration, document: Mapping[str, Any]) -> None:
     model.resume(today, last_seen_ns, misprints)
 
 
+def curve_and_layer(document: Mapping[str, Any]) -> tuple[Nanos, list[float], Recalibration]:
+    """When a file of an index was saved, its session curve, and what full hours have learnt: for who only looks.
+
+    Raises ValueError or KeyError for what is none.
+    """
+    model = mapping(document["model"], "model")
+    curve = [number(value, "base") for value in _items(model["base"], "base", SESSION_MINUTES)]
+    return Nanos(whole(document["saved_ns"], "saved_ns")), curve, _layer(Recalibration.fresh(), model["hour_layer"])
+
+
 def encoded(document: Mapping[str, Any]) -> bytes:
     """The file of a document: header line, document line. Raises TypeError for what is no plain value."""
     body = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)  # a number of numpy's is a number

@@ -1,18 +1,23 @@
-"""`kalshi-daemon calibration-report`: the forecast's quality on bars of any span, as one self-contained page."""
+"""`kalshi-daemon calibration-report`: the forecast's quality as a page of its own, on bars or from the live record."""
 
 import argparse
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kalshi_daemon.cli.common import Subparsers, UsageError, a_date
+from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, load
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import ConfigurationError, ExitCode
+from kalshi_daemon.errors import ConfigurationError, DaemonError, ExitCode
+from kalshi_daemon.settings_loader import Credentials
 
 if TYPE_CHECKING:
+    from kalshi_daemon.research.live_figures import Learnt, LiveFigures
     from kalshi_daemon.research.report_figures import Figures
+    from kalshi_daemon.settings import Settings
 
+_COMMAND: Final = "kalshi-daemon calibration-report"
 _COLUMNS: Final = (
     Column("target", style="bold"),
     *(Column(heading, right=True) for heading in ("min", "n", "CRPS bp", "/ flat", "/ EWMA", "+-", "log gain", "+-")),
@@ -20,34 +25,67 @@ _COLUMNS: Final = (
 )
 
 
+class NoRecord(DaemonError):  # noqa: N818 - errors are nouns: the tree's rule
+    """No forecast of the daemon has come due yet."""
+
+    exit_code = ExitCode.REFUSED
+
+    def __init__(self, folder: Path, which: str) -> None:
+        super().__init__(str(folder), which)
+        self.folder = folder
+        self.which = which
+
+    def __str__(self) -> str:
+        return (
+            f"{self.folder}: no forecast of {self.which} has come due in this mode, state directory and span: the "
+            "record begins with the first fixing a running daemon sees"
+        )
+
+
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "calibration-report",
-        help="write the forecast's quality on bars as one page of figures and pictures",
-        description="Feeds bars through the model the daemon runs, as `score` does, and writes one HTML page that "
-        "loads nothing from anywhere: score table, session curve, sigma against realised moves, PIT histograms, "
-        "reliability of strike probabilities, CRPS and log gain by horizon and by month, recalibration maps, and the "
-        "fan chart of one day. With --skip-plots figures alone: printed, and as a page if --out is given.",
+        help="write the forecast's quality as one page of figures and pictures, on bars or live",
+        description="On bars (--data): feeds them through the model the daemon runs, as `score` does, and writes one "
+        "HTML page that loads nothing from anywhere: score table, session curve, sigma against realised moves, PIT "
+        "histograms, reliability of strike probabilities, CRPS and log gain by horizon and by month, recalibration "
+        "maps, and the fan chart of one day. Live (--live): the same from what the daemon itself forecast and saw, a "
+        "page per index, with its monitors, their evidence and alarms, and the market's mids; it can be read while a "
+        "daemon runs. With --skip-plots figures alone. Exit code 4: there is no record yet.",
     )
-    parser.add_argument("--data", metavar="PATH", type=Path, required=True, help="a bar file, or a folder of them")
-    parser.add_argument("--index", type=Index, choices=tuple(Index), required=True, help="the index they stand for")
-    parser.add_argument("--from", dest="first", metavar="D", type=a_date, required=True, help="first date scored")
-    parser.add_argument("--to", dest="last", metavar="D", type=a_date, required=True, help="last date scored")
-    parser.add_argument("--out", metavar="FILE", type=Path, help="the page; needed unless --skip-plots")
+    parser.add_argument("--index", type=Index, choices=tuple(Index), help="the index (needed with --data, else both)")
+    parser.add_argument("--from", dest="first", metavar="D", type=a_date, help="first date (needed with --data)")
+    parser.add_argument("--to", dest="last", metavar="D", type=a_date, help="last date (needed with --data)")
+    parser.add_argument(
+        "--out", metavar="PATH", type=Path, help="the page, needed with --data unless --skip-plots; live: its folder"
+    )
     parser.add_argument("--skip-plots", action="store_true", help="figures only")
-    parser.add_argument("--day", metavar="D", type=a_date, help="day of the fan chart (default: the last of the span)")
+    bars = parser.add_argument_group("on bars")
+    bars.add_argument("--data", metavar="PATH", type=Path, help="a bar file, or a folder of them")
+    bars.add_argument("--day", metavar="D", type=a_date, help="day of the fan chart (default: the last of the span)")
+    live = parser.add_argument_group("from the live record")
+    live.add_argument("--live", action="store_true", help="what the daemon of this mode and state directory recorded")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.first is not None and args.last is not None and args.last < args.first:
+        raise UsageError(f"--from {args.first} --to {args.last} is not a span of days", _COMMAND)
+    return _live(args) if args.live else _on_bars(args)
+
+
+# On bars
+
+
+def _on_bars(args: argparse.Namespace) -> int:
     from kalshi_daemon.research.bars import read_sample  # noqa: PLC0415 - numpy and pyarrow: `--help` need not pay
     from kalshi_daemon.research.report_figures import figures_of  # noqa: PLC0415
     from kalshi_daemon.research.report_page import cells_of, page_of  # noqa: PLC0415
 
-    command = "kalshi-daemon calibration-report"
-    if args.last < args.first:
-        raise UsageError(f"--from {args.first} --to {args.last} is not a span of days", command)
+    wanted = {"--data": args.data, "--index": args.index, "--from": args.first, "--to": args.last}
+    if missing := [name for name, value in wanted.items() if value is None]:
+        raise UsageError(f"{', '.join(missing)} missing (or --live for the daemon's own record)", _COMMAND)
     if args.out is None and not args.skip_plots:
-        raise UsageError("--out FILE is needed to write the page, or --skip-plots for figures alone", command)
+        raise UsageError("--out FILE is needed to write the page, or --skip-plots for figures alone", _COMMAND)
     if args.out is not None:
         _write(args.out, "")  # a place that cannot be written is said before the minutes of work, not after
     figures = figures_of(read_sample(args.data, args.index), args.first, args.last, fan_day=args.day)
@@ -61,6 +99,72 @@ def run(args: argparse.Namespace) -> int:
 
 def _data(figures: "Figures", out: Path | None) -> dict[str, object]:
     return asdict(figures) | {"page": out}
+
+
+# Live
+
+
+def _live(args: argparse.Namespace) -> int:
+    from kalshi_daemon.research.live_page import HEADINGS, live_page_of, row_cells, span_of, verdict_of  # noqa: PLC0415
+
+    if args.data is not None or args.day is not None:
+        raise UsageError("--live reads the daemon's own record: --data and --day belong to reports on bars", _COMMAND)
+    settings = load(args, Credentials.NONE).settings
+    wanted = tuple(Index) if args.index is None else (args.index,)
+    found = {index: _figures(settings, index, args.first, args.last) for index in wanted}
+    known = {index: figures for index, figures in found.items() if figures is not None}
+    if not known:
+        raise NoRecord(_folder(settings), " and ".join(index.value for index in wanted))
+    out = args.out or settings.mode_dir / "reports" / "calibration"
+    pages, tables = {}, []
+    for index, figures in known.items():
+        path = out / f"{index.value}.html"
+        _write(path, live_page_of(figures, plots=not args.skip_plots))
+        pages[index.value] = asdict(figures) | {"page": path}
+        columns = (Column(HEADINGS[0][0], style="bold"), *(Column(name, right=True) for name, _ in HEADINGS[1:]))
+        notes = [verdict_of(figures), f"page: {path}"]
+        cells = tuple(row_cells(row) for row in figures.rows)
+        tables.append(Table(columns, cells, title=f"{index.value}: {span_of(figures)}", notes=notes))
+    absent = [f"{index.value}: no forecast has come due" for index in wanted if index not in known]
+    show(args, pages, *tables, *((Table((), (), notes=absent),) if absent else ()))
+    return ExitCode.OK
+
+
+def _folder(settings: "Settings") -> Path:
+    from kalshi_daemon.operations.calibration_store import FOLDER as MEMORY  # noqa: PLC0415
+    from kalshi_daemon.operations.forecast_record import FOLDER  # noqa: PLC0415
+
+    return settings.mode_dir / MEMORY / FOLDER
+
+
+def _figures(settings: "Settings", index: Index, first: date | None, last: date | None) -> "LiveFigures | None":
+    """Raises ConfigurationError when the record is there and the disk does not give it."""
+    from kalshi_daemon.operations.forecast_record import read_record  # noqa: PLC0415
+    from kalshi_daemon.research.live_figures import live_figures  # noqa: PLC0415
+
+    folder = _folder(settings)
+    try:
+        kept = read_record(folder, index, first, last)
+    except OSError as problem:
+        raise ConfigurationError(str(problem.filename or folder), f"cannot be read: {problem.strerror}") from None
+    return live_figures(index, kept, _learnt(settings, folder.parent / f"{index.value}.json"))
+
+
+def _learnt(settings: "Settings", path: Path) -> "Learnt | None":
+    """The model's slow parts as it last saved them; None when there is no sound memory."""
+    from kalshi_daemon.calibration.constants_file import SHIPPED, read_judged_constants  # noqa: PLC0415
+    from kalshi_daemon.calibration.memory import BYTES_MOST, curve_and_layer, decoded  # noqa: PLC0415
+    from kalshi_daemon.research.live_figures import learnt_of  # noqa: PLC0415
+
+    try:
+        with path.open("rb") as file:
+            document = decoded(file.read(BYTES_MOST + 1))
+        saved_ns, curve, layer = curve_and_layer(document)
+    except (OSError, ValueError, KeyError):
+        return None
+    chosen = settings.calibration.constants_file
+    constants = SHIPPED if chosen is None else read_judged_constants(chosen)
+    return learnt_of(saved_ns, constants.diurnal.tolist(), curve, layer)
 
 
 def _write(path: Path, page: str) -> None:

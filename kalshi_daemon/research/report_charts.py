@@ -1,11 +1,11 @@
 """The charts of a calibration report, from its figures. Each answers one question, which its note says."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Final
 
-from kalshi_daemon.research.report_figures import PIT_BINS, FanDay, Figures, Spread
+from kalshi_daemon.research.report_figures import PIT_BINS, BucketMap, FanDay, Figures, ProbabilityBin, Spread
 from kalshi_daemon.research.score import CLOSE, HOURLY, ScoreRow
 from kalshi_daemon.research.svg import Axis, Chart, padded
 
@@ -13,6 +13,8 @@ _Z95: Final = 1.96
 _HOURS: Final = tuple((30.0 + 60.0 * n, f"{10 + n}:00") for n in range(7))
 _SESSION_MIN: Final = 390.0
 _MONTH_LABELS_MOST: Final = 12
+_NARROW: Final = 376.0
+"""Three in a row of the page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,34 +27,39 @@ class Picture:
 
 def pictures(figures: Figures) -> tuple[Picture, ...]:
     return (
-        _curve(figures),
-        _spreads(figures.spreads),
-        *(_pit(horizon, counts) for horizon, counts in figures.pits.items()),
-        _reliability(figures),
+        curve_picture(figures.shipped_curve, figures.curve, figures.realised_curve),
+        spreads_picture(figures.spreads),
+        *(pit_picture(horizon, counts) for horizon, counts in figures.pits.items()),
+        reliability_picture(figures.reliability),
         _by_horizon(figures.rows, "crps"),
         _by_horizon(figures.rows, "log"),
         _by_month(figures, "crps"),
         _by_month(figures, "log"),
-        _maps(figures),
-        _scales(figures),
+        maps_picture(figures.maps),
+        scales_picture(figures.maps),
         _fan(figures.fan),
     )
 
 
-def _curve(figures: Figures) -> Picture:
+def curve_picture(
+    shipped: Sequence[float], adapted: Sequence[float], realised: Sequence[tuple[float, float]]
+) -> Picture:
     x = Axis(0.0, _SESSION_MIN, "New York time", ticks=_HOURS)
-    top = max([value for _, value in figures.realised_curve] + list(figures.curve[5:])) * 1.08
+    top = max([value for _, value in realised] + list(adapted[5:])) * 1.08
     chart = Chart("Session curve: variance of a minute, mean 1", x, Axis(0.0, top, "times the session's mean"))
-    chart.points(figures.realised_curve, "c2", "realised, 5 minutes")
-    chart.line([(n + 0.5, value) for n, value in enumerate(figures.shipped_curve)], "muted", "shipped", dashed=True)
-    chart.line([(n + 0.5, value) for n, value in enumerate(figures.curve)], "c1", "adapted by the last day")
+    if realised:
+        chart.points(realised, "c2", "realised, 5 minutes")
+    chart.line([(n + 0.5, value) for n, value in enumerate(shipped)], "muted", "shipped", dashed=True)
+    chart.line([(n + 0.5, value) for n, value in enumerate(adapted)], "c1", "adapted by the last day")
+    if not realised:
+        return Picture(chart.text(), "What the days of this record have bent of the shipped curve.")
     return Picture(
         chart.text(),
         "Dots should scatter around the line. The first minutes may leave the frame; releases stand out at 10:00.",
     )
 
 
-def _spreads(spreads: Iterable[Spread]) -> Picture:
+def spreads_picture(spreads: Iterable[Spread]) -> Picture:
     known = tuple(spreads)
     values = [value for one in known for value in (one.forecast_bp, one.realised_bp + _Z95 * one.realised_se_bp)]
     x = Axis(1.7, 430.0, "minutes to the fixing", logarithmic=True, ticks=_minutes_of(known))
@@ -71,14 +78,14 @@ def _spreads(spreads: Iterable[Spread]) -> Picture:
     )
 
 
-def _pit(horizon: int, counts: tuple[int, ...]) -> Picture:
-    n = sum(counts)
-    share = 1.0 / PIT_BINS
+def pit_picture(horizon: int, counts: tuple[int, ...]) -> Picture:
+    n, bins = sum(counts), len(counts)
+    share = 1.0 / bins
     half = _Z95 * sqrt(share * (1.0 - share) / n) / share
-    heights = [PIT_BINS * count / n for count in counts]
+    heights = [bins * count / n for count in counts]
     y = Axis(0.0, max(1.3, *heights) * 1.12, "density", ticks=())
     x = Axis(0.0, 1.0, "probability that was given to less than what came")
-    chart = Chart(f"PIT, {horizon} minutes to full hours (n = {n})", x, y, width=420.0, height=280.0)
+    chart = Chart(f"PIT, {horizon} minutes to full hours (n = {n})", x, y, width=_NARROW, height=280.0)
     chart.bars([(k * share, (k + 1) * share, value) for k, value in enumerate(heights)], "pale")
     chart.level(1.0)
     chart.line([(0.0, 1.0 - half), (1.0, 1.0 - half)], "c2", "95 % of the bins of a right law lie between")
@@ -86,11 +93,10 @@ def _pit(horizon: int, counts: tuple[int, ...]) -> Picture:
     return Picture(chart.text(), "Flat is right; high edges mean too narrow, a hump too wide, a slope a bias.")
 
 
-def _reliability(figures: Figures) -> Picture:
+def reliability_picture(bins: Sequence[ProbabilityBin]) -> Picture:
     unit = Axis(0.0, 1.0, "probability said"), Axis(0.0, 1.0, "share that settled at or above")
-    chart = Chart("Reliability of strike probabilities", *unit, width=420.0, height=400.0)
+    chart = Chart("Reliability of strike probabilities", *unit, width=_NARROW, height=380.0)
     chart.line([(0.0, 0.0), (1.0, 1.0)], "muted", "perfect", dashed=True)
-    bins = figures.reliability
     chart.points([(one.said, one.came) for one in bins], "c1", "ten bins, 95 %", [_Z95 * one.came_se for one in bins])
     return Picture(
         chart.text(), "Strikes as listed, five or ten points apart, all horizons. Dots belong on the diagonal."
@@ -142,8 +148,8 @@ def _by_month(figures: Figures, which: str) -> Picture:
     return Picture(chart.text(), "A month far on the wrong side by more than its bar deserves a look.")
 
 
-def _maps(figures: Figures) -> Picture:
-    shown = [one for one in figures.maps if one.horizon_min in {2.0, 10.0, 30.0, 55.0}]
+def maps_picture(maps: Sequence[BucketMap]) -> Picture:
+    shown = [one for one in maps if one.horizon_min in {2.0, 10.0, 30.0, 55.0}]
     moved = [knot - n / PIT_BINS for one in shown for n, knot in enumerate(one.knots)]
     low, high = padded([*moved, -0.02, 0.02])
     chart = Chart(
@@ -160,8 +166,7 @@ def _maps(figures: Figures) -> Picture:
     )
 
 
-def _scales(figures: Figures) -> Picture:
-    maps = figures.maps
+def scales_picture(maps: Sequence[BucketMap]) -> Picture:
     low, high = padded([*(one.scale for one in maps), 0.95, 1.05])
     x = Axis(
         1.7, 430.0, "minutes to the fixing", logarithmic=True, ticks=tuple((m, f"{m:.0f}") for m in _centres(maps))

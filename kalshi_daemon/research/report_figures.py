@@ -196,7 +196,7 @@ def figures_of(sample: Sample, first: date, last: date, *, fan_day: date | None 
         pits={h: _pit_counts(records[HOURLY, h]) for h in PIT_HORIZONS if (HOURLY, h) in known},
         reliability=strikes.bins(),
         months=_months(sample, {key: records[key] for key in known if key[0] == HOURLY}, rivals),
-        maps=_maps(model.hour_layer),
+        maps=maps_of(model.hour_layer),
         fan=_fan_day(sample, fan_row),
     )
 
@@ -259,7 +259,8 @@ def _realised_curve(days: Sequence[Day]) -> tuple[tuple[float, float], ...]:
     return tuple((bucket * (n + 0.5), float(value)) for n, value in enumerate(mean))
 
 
-def _maps(layer: Recalibration) -> tuple[BucketMap, ...]:
+def maps_of(layer: Recalibration) -> tuple[BucketMap, ...]:
+    """The map and scale of every bucket that has learnt anything."""
     found = []
     for bucket, centre in enumerate(BUCKET_CENTRES_MIN):
         correction = layer.at(centre)

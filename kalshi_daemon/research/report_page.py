@@ -1,9 +1,10 @@
 """A calibration report as one HTML page: style, table and charts inside, nothing loaded from anywhere."""
 
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
-from kalshi_daemon.research.report_charts import pictures
+from kalshi_daemon.research.report_charts import Picture, pictures
 from kalshi_daemon.research.report_figures import Figures
 from kalshi_daemon.research.score import ScoreRow
 
@@ -31,6 +32,7 @@ th { font-weight: 600; color: var(--soft); } td:first-child, th:first-child { te
 .line.c4 { stroke: var(--c4); } .line.muted { stroke: var(--soft); stroke-width: 1.3; }
 .fill.c1 { fill: var(--c1); } .fill.c2 { fill: var(--c2); } .fill.c3 { fill: var(--c3); } .fill.c4 { fill: var(--c4); }
 .fill.pale { fill: var(--c1); opacity: 0.45; }
+tr.alert td { color: var(--c2); font-weight: 600; }
 .band { fill: var(--band); } .band2 { fill: var(--band2); }
 """
 _HEADINGS: Final = (
@@ -53,30 +55,45 @@ _HEADINGS: Final = (
 
 def page_of(figures: Figures, *, plots: bool = True) -> str:
     """The whole page. plots False leaves the table alone."""
-    name = {"SPX": "S&P 500", "NDX": "Nasdaq-100"}.get(figures.index, figures.index)
     instrument = "the index itself" if figures.cash else "a future or fund in the index's place"
-    charts = "".join(
-        f"<figure>{one.svg}<figcaption>{escape(one.note)}</figcaption></figure>"
-        for one in (pictures(figures) if plots else ())
-    )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>Forecast of {escape(figures.index)}, {figures.first} to {figures.last}</title>"
-        f"<style>{_STYLE}</style></head><body><main>"
-        f"<h1>Forecast of the {escape(name)}</h1>"
+    return document_of(
+        f"Forecast of {figures.index}, {figures.first} to {figures.last}",
+        f"<h1>Forecast of the {escape(name_of(figures.index))}</h1>"
         f'<p class="soft">{figures.first} to {figures.last}, {figures.days} sessions, '
         f"bars of {figures.bar_seconds} s of {instrument}. "
         "Walk-forward: every forecast was made before any later bar was seen.</p>"
-        f"<h2>Scores</h2>{_table(figures.rows)}"
-        + (f'<h2>Pictures</h2><div class="charts">{charts}</div>' if plots else "")
-        + "</main></body></html>\n"
+        f"<h2>Scores</h2>{table_of(_HEADINGS, map(cells_of, figures.rows))}"
+        + (f"<h2>Pictures</h2>{charts_of(pictures(figures))}" if plots else ""),
     )
 
 
-def _table(rows: tuple[ScoreRow, ...]) -> str:
-    head = "".join(f'<th title="{escape(hint)}">{escape(text)}</th>' for text, hint in _HEADINGS)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells_of(row)) + "</tr>" for row in rows)
+def name_of(index: str) -> str:
+    return {"SPX": "S&P 500", "NDX": "Nasdaq-100"}.get(index, index)
+
+
+def document_of(title: str, body: str) -> str:
+    """A page of this body, with the style in it."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><main>{body}</main></body></html>\n"
+    )
+
+
+def charts_of(shown: Iterable[Picture]) -> str:
+    figures = (f"<figure>{one.svg}<figcaption>{escape(one.note)}</figcaption></figure>" for one in shown)
+    return f'<div class="charts">{"".join(figures)}</div>'
+
+
+def table_of(headings: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]]) -> str:
+    """headings: word and hint. Cells are text."""
+    head = "".join(f'<th title="{escape(hint)}">{escape(text)}</th>' for text, hint in headings)
+    body = "".join(
+        ('<tr class="alert">' if "ALERT" in row else "<tr>")
+        + "".join(f"<td>{escape(cell)}</td>" for cell in row)
+        + "</tr>"
+        for row in rows
+    )
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 

@@ -1,0 +1,192 @@
+"""The charts of a live report, from its figures. Those a report on bars has too are drawn by `report_charts`."""
+
+from collections.abc import Sequence
+from math import sqrt
+from typing import Final
+
+import numpy as np
+
+from kalshi_daemon.calibration.monitor import THRESHOLD
+from kalshi_daemon.research.live_figures import Evidence, LiveFigures, LiveRow, MarketFigures
+from kalshi_daemon.research.report_charts import (
+    Picture,
+    curve_picture,
+    maps_picture,
+    pit_picture,
+    reliability_picture,
+    scales_picture,
+    spreads_picture,
+)
+from kalshi_daemon.research.score import CLOSE, HOURLY
+from kalshi_daemon.research.svg import Axis, Chart, padded
+
+_Z95: Final = 1.96
+_LABELS_MOST: Final = 10
+_WIDE: Final = 1140.0
+_LABEL_WIDTH: Final = 110.0
+_TARGETS: Final = ((HOURLY, "c1", "full hours", 0.96), (CLOSE, "c2", "close", 1.04))
+
+
+def live_pictures(figures: LiveFigures) -> tuple[Picture, ...]:
+    market, learnt = figures.market, figures.learnt
+    return (
+        _evidence(figures),
+        _periods(figures, "crps"),
+        _periods(figures, "log"),
+        _by_horizon(figures.rows, "crps"),
+        _by_horizon(figures.rows, "log"),
+        spreads_picture(figures.spreads),
+        _coverage(figures.rows),
+        *(pit_picture(horizon, counts) for horizon, counts in figures.pits.items()),
+        *((reliability_picture(figures.reliability),) if figures.reliability else ()),
+        *((_market_reliability(market), _market_gains(market)) if market is not None else ()),
+        *((curve_picture(learnt.shipped_curve, learnt.curve, ()),) if learnt is not None else ()),
+        *((maps_picture(learnt.maps), scales_picture(learnt.maps)) if learnt is not None and learnt.maps else ()),
+    )
+
+
+def _evidence(figures: LiveFigures) -> Picture:
+    both = (*figures.evidence, *figures.market_evidence)
+    positive = [one.value for one in both if one.value > 0.0]
+    low, high = min([0.1, *positive]) / 1.5, max([2.0 * THRESHOLD, *positive]) * 1.5
+    powers = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1e4, 1e6, 1e8)
+    ticks = (*((power, f"{power:g}") for power in powers), (THRESHOLD, f"{THRESHOLD:g}"))
+    most = max([one.place for one in both], default=0)
+    every = -(-len(figures.days) // _LABELS_MOST)
+    marks = tuple((float(place), day) for n, (place, day) in enumerate(figures.days) if n % every == 0)
+    x = Axis(-0.5, most + 0.5, "fixing by fixing", ticks=marks)
+    chart = Chart("Evidence against the forecasts", x, Axis(low, high, "e-value", True, ticks), _WIDE, 320.0)
+    chart.line([(-0.5, THRESHOLD), (most + 0.5, THRESHOLD)], "c4", "alarm", dashed=True)
+    for series, style, name in (
+        (figures.evidence, "c1", "against the model's law"),
+        (figures.market_evidence, "c2", "for the market's mids"),
+    ):
+        if series:
+            _path(chart, series, style, name)
+    return Picture(
+        chart.text(),
+        "Around 1 nothing speaks for a rival. At the line the guard closes for the session; a right forecast crosses "
+        "it once a year at most.",
+    )
+
+
+def _path(chart: Chart, series: Sequence[Evidence], style: str, name: str) -> None:
+    places = [(float(one.place), one.value if one.value > 0.0 else float("nan")) for one in series]
+    chart.line(places, style)
+    chart.points([point for point, one in zip(places, series, strict=True) if not one.alarmed], style, name)
+    alarmed = [point for point, one in zip(places, series, strict=True) if one.alarmed]
+    if alarmed:
+        chart.points(alarmed, "c4", "alarmed")
+
+
+def _periods(figures: LiveFigures, which: str) -> Picture:
+    crps = which == "crps"
+    found = [
+        (one.month, one.crps_ratio, one.crps_ratio_se) if crps else (one.month, one.log_gain, one.log_gain_se)
+        for one in figures.periods
+    ]
+    every = "month" if figures.by_month else "day"
+    title = (
+        f"CRPS by {every}: ratio to the plain Gaussian, full hours"
+        if crps
+        else f"Log gain by {every} over the plain Gaussian, full hours"
+    )
+    label = "ratio, below 1 is better" if crps else "nats per forecast, above 0 is better"
+    chart = _row_of_dots(title, label, found, 1.0 if crps else 0.0, every)
+    chart.points(
+        [(float(n), value) for n, (_, value, _) in enumerate(found)],
+        "c1",
+        "all horizons up to 55 minutes, 95 %",
+        [_Z95 * error for _, _, error in found],
+    )
+    return Picture(chart.text(), f"A {every} far on the wrong side by more than its bar deserves a look.")
+
+
+def _row_of_dots(
+    title: str, label: str, found: Sequence[tuple[str, float, float]], even: float, unit: str, width: float = _WIDE
+) -> Chart:
+    """An empty chart with a place for each (name, value, error), and its dashed line."""
+    # One wild day must not flatten the others: the frame holds every dot, but of the longest bars only as much as four
+    # in five have.
+    values = [value for _, value, _ in found] + [even]
+    reach = float(np.quantile([_Z95 * error for _, _, error in found], 0.8))
+    edges = [value + sign * min(_Z95 * error, reach) for _, value, error in found for sign in (-1, 1)]
+    every = -(-len(found) // max(1, int(width / _LABEL_WIDTH)))
+    marks = tuple((float(n), name) for n, (name, _, _) in enumerate(found) if n % every == 0)
+    x = Axis(-0.5, len(found) - 0.5, unit, ticks=marks)
+    chart = Chart(title, x, Axis(*padded([*edges, *values]), label), width, 300.0)
+    chart.level(even)
+    return chart
+
+
+def _by_horizon(rows: Sequence[LiveRow], which: str) -> Picture:
+    def figure(row: LiveRow) -> tuple[float, float]:
+        return (row.crps_ratio, row.crps_ratio_se) if which == "crps" else (row.log_gain, row.log_gain_se)
+
+    even = 1.0 if which == "crps" else 0.0
+    widths = [(figure(row), 1.0 if row.target == HOURLY else 0.25) for row in rows]
+    edges = [value + sign * share * _Z95 * error for (value, error), share in widths for sign in (-1, 1)]
+    title, label = (
+        ("CRPS by horizon: ratio to the plain Gaussian", "ratio, below 1 is better")
+        if which == "crps"
+        else ("Log gain by horizon over the plain Gaussian", "nats per forecast, above 0 is better")
+    )
+    chart = Chart(title, _horizons(rows), Axis(*padded([*edges, even]), label))
+    chart.level(even)
+    for target, style, name, shift in _TARGETS:
+        own = [row for row in rows if row.target == target]
+        if own:
+            places = [(row.horizon_min * shift, figure(row)[0]) for row in own]
+            chart.points(places, style, f"{name}, 95 %", [_Z95 * figure(row)[1] for row in own])
+    return Picture(chart.text(), "The dashed line is the Gaussian itself, made of one volatility at the same instant.")
+
+
+def _coverage(rows: Sequence[LiveRow]) -> Picture:
+    def error(row: LiveRow, nominal: float) -> float:
+        return _Z95 * 100.0 * sqrt(nominal * (1.0 - nominal) / row.n)
+
+    own = [row for row in rows if row.target == HOURLY] or list(rows)
+    low = min([row.cover90 for row in own] + [90.0 - 1.2 * error(row, 0.9) for row in own])
+    chart = Chart(
+        "Coverage of the central 90 and 99 %, full hours",
+        _horizons(own),
+        Axis(max(0.0, low - 2.0), 101.0, "per cent of fixings inside"),
+    )
+    for nominal, style, shift in ((0.9, "c1", 0.97), (0.99, "c2", 1.03)):
+        chart.level(100.0 * nominal)
+        places = [
+            (row.horizon_min * shift, row.cover90 if nominal < 0.95 else row.cover99)  # noqa: PLR2004 - which one
+            for row in own
+        ]
+        chart.points(places, style, f"{100 * nominal:.0f} %", [error(row, nominal) for row in own])
+    return Picture(chart.text(), "A bar is what chance does to a right law: it should reach its line.")
+
+
+def _market_reliability(market: MarketFigures) -> Picture:
+    unit = Axis(0.0, 1.0, "probability said"), Axis(0.0, 1.0, "share that settled YES")
+    chart = Chart("Ours and the market's mids", *unit, width=376.0, height=380.0)
+    chart.line([(0.0, 0.0), (1.0, 1.0)], "muted", "perfect", dashed=True)
+    for bins, style, name in ((market.ours, "c1", "ours, 95 %"), (market.mids, "c2", "mids")):
+        chart.points([(one.said, one.came) for one in bins], style, name, [_Z95 * one.came_se for one in bins])
+    return Picture(chart.text(), "Contracts with a two-sided book, at the same instants. Dots belong on the diagonal.")
+
+
+def _market_gains(market: MarketFigures) -> Picture:
+    found = [(one.name, one.log_gain, one.log_gain_se) for one in market.periods]
+    chart = _row_of_dots(
+        "Log gain over the market's mids", "nats per event, above 0 is better", found, 0.0, "all spans together", 560.0
+    )
+    chart.points(
+        [(float(n), value) for n, (_, value, _) in enumerate(found)],
+        "c1",
+        "mean of an event's contracts, 95 %",
+        [_Z95 * error for _, _, error in found],
+    )
+    return Picture(
+        chart.text(), "A market that knows a little more, down to -0.02, is expected and paid for by the edge."
+    )
+
+
+def _horizons(rows: Sequence[LiveRow]) -> Axis:
+    marks = tuple((float(h), f"{h}") for h in sorted({row.horizon_min for row in rows} - {45}))
+    return Axis(1.7, 430.0 if max(row.horizon_min for row in rows) > 60 else 68.0, "minutes to the fixing", True, marks)  # noqa: PLR2004 - an hour
