@@ -25,6 +25,9 @@ BLEND_MIN: Final = 30
 """Minutes over which a half day passes from the morning's curve to the closing one."""
 SHORTEST_SESSION_MIN: Final = END_EFFECT_MIN + BLEND_MIN
 ADAPTATION_PER_DAY: Final = 1.0 / 120.0
+"""How fast five neighbouring minutes move together."""
+OWN_ADAPTATION_PER_DAY: Final = 1.0 / 240.0
+"""How fast one minute moves against its neighbours: slower, because it has a fifth of their data."""
 DAY_SHAPE_MOST: Final = 30.0
 """A minute's squared return counts at most this often the day's mean: one jump must not bend the curve."""
 
@@ -136,18 +139,20 @@ def stepped(steps: Steps, minutes: int) -> Floats:
     return found
 
 
-def adapted(base: Floats, day_squares: Floats, eta: float = ADAPTATION_PER_DAY) -> Floats:
-    """The regular curve after one more full day (model.md 4.1): s <- (1 - eta) s + eta min(x, 30), mean kept at 1.
+def adapted(
+    base: Floats, day_squares: Floats, eta: float = ADAPTATION_PER_DAY, own: float = OWN_ADAPTATION_PER_DAY
+) -> Floats:
+    """The regular curve after one more full day: what model.md 4.1 does to s, done to the day's ratio to s.
 
-    day_squares: squared minute returns of the day, shape (390,), events already divided out. Only the new day is
-    smoothed (five points): smoothing the sum every day would wash the 10:00 peak out over the months.
-    A day without variance teaches nothing.
+    day_squares: squared minute returns of the day, shape (390,), events already divided out; 0 <= own <= eta.
+    With q = min(x, 30) / s and q5 its mean over five minutes, s <- s (1 + eta (q5 - 1) + own (q - q5)), mean kept at 1.
+    Smoothing the ratio leaves a standing peak where it is (10:00, 15:50, the last minute); smoothing the day itself
+    washes it into its neighbours within months. A day without variance teaches nothing.
     """
     mean = float(day_squares.mean())
     if not mean > 0.0:
         return base
-    shape = np.minimum(day_squares / mean, DAY_SHAPE_MOST)
-    padded = np.concatenate((shape[:1], shape[:1], shape, shape[-1:], shape[-1:]))
-    smooth = np.convolve(padded, np.full(5, 0.2), mode="valid")
-    mixed: Floats = (1.0 - eta) * base + eta * smooth
-    return mixed * (SESSION_MINUTES / float(mixed.sum()))
+    ratio = np.minimum(day_squares / mean, DAY_SHAPE_MOST) / base
+    smooth = np.convolve(np.pad(ratio, 2, mode="edge"), np.full(5, 0.2), mode="valid")
+    moved: Floats = base * (1.0 + eta * (smooth - 1.0) + own * (ratio - smooth))
+    return moved * (SESSION_MINUTES / float(moved.sum()))

@@ -32,7 +32,9 @@ RIDGE: Final = 10_000.0
 ROUNDS: Final = 2
 """Coefficients and shape are fitted in turn."""
 SHAPE_MOST: Final = 30.0
-CURVE_HALF_LIFE_DAYS: Final = 750.0
+CURVE_HALF_LIFE_DAYS: Final = 250.0
+"""A year: the end of the day changes its shape that fast, and a cold start has nothing but this curve
+(docs/decisions/0008)."""
 _SMOOTH: Final = 5
 _LEAST_FREEDOM: Final = 3.0
 _IMPOSSIBLE: Final = 1e3

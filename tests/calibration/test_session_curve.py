@@ -148,20 +148,37 @@ def test_a_curve_of_the_wrong_shape_is_refused():
         shaped(np.ones(100), 390)
 
 
-def test_one_day_bends_the_curve_by_one_part_in_120():
-    day = BASE_CURVE.copy()
-    day[200] += 10.0
-    after = adapted(BASE_CURVE, day)
+def test_one_day_bends_five_minutes_by_one_part_in_120_and_one_by_as_much_again_in_240():
+    base = np.ones(390)
+    day = base.copy()
+    day[200] = 11.0
+    after = adapted(base, day)
+    day /= day.mean()
     assert after.mean() == pytest.approx(1.0)
-    # The extra mass is spread over five minutes and its share of the day is what the mean lost.
-    gain = (after - BASE_CURVE)[198:203]
-    assert np.all(gain > 0.5 * 2.0 / 120)
-    assert abs((after - BASE_CURVE)[100]) < 0.01
+    neighbours, minute = 1.0 + (day[200] - 1.0) / 5, day[200]
+    expected = 1.0 + (neighbours - 1.0) / 120 + (minute - neighbours) / 240
+    assert after[200] == pytest.approx(expected, abs=2e-4)
+    assert after[[198, 202]] == pytest.approx(1.0 + (neighbours - 1.0) / 120 + (1.0 - neighbours) / 240, abs=2e-4)
+    assert abs(after[100] - 1.0) < 0.001
+
+
+def test_standing_peaks_stay_and_new_ones_are_learnt():
+    truth = np.ones(390)
+    truth[[30, 380, 389]] = 3.0
+    truth /= truth.mean()
+    kept = truth
+    learnt = np.ones(390)
+    for _ in range(1_000):
+        kept, learnt = adapted(kept, 1e-6 * truth), adapted(learnt, 1e-6 * truth)
+    assert kept == pytest.approx(truth), "no peak is washed into its neighbours"
+    assert learnt[[30, 380, 389]] == pytest.approx(truth[[30, 380, 389]], rel=0.05)
+    assert learnt[[28, 32, 382, 387]] == pytest.approx(truth[[28, 32, 382, 387]], rel=0.05)
 
 
 def test_a_flat_day_pulls_towards_flat_and_a_dead_day_teaches_nothing():
     after = adapted(BASE_CURVE, np.full(390, 3.7))
-    assert after == pytest.approx(BASE_CURVE + (1.0 - BASE_CURVE) / 120)
+    assert np.all(np.sign(after - BASE_CURVE)[:20] == np.sign(1.0 - BASE_CURVE)[:20])
+    assert np.abs(after - 1.0).sum() < np.abs(BASE_CURVE - 1.0).sum()
     assert adapted(BASE_CURVE, np.zeros(390)) is BASE_CURVE
 
 
@@ -169,7 +186,8 @@ def test_one_jump_is_capped_at_thirty_average_minutes():
     day = np.full(390, 1e-9)
     day[50] = 1.0
     after = adapted(BASE_CURVE, day)
-    assert after[50] < BASE_CURVE[50] + 30.0 / 5 / 120 + 0.01
+    assert after[50] < BASE_CURVE[50] + 30.0 / 5 / 120 + 30.0 * 4 / 5 / 240 + 0.01
+    assert np.all(after > 0.9 * BASE_CURVE * (1.0 - 1.0 / 120)), "minutes beside it keep theirs"
 
 
 def test_events_are_placed_by_their_own_clock_not_the_minute_index():
