@@ -86,6 +86,7 @@ class ExchangeHost:
             signer,
         )
         self.feed_api_key = plan.feed_api_key
+        self.feed_rest_url = f"http://{HOST}:{_FEED_PORT}"
         target = Nanos(self.start_ns + int(scenario.fixing_s) * SECOND)
         events = self.exchange.catalogue.events.values()
         self.events = [e.ticker for e in events if e.settles_ns == target and e.series_ticker in scenario.series]

@@ -21,7 +21,7 @@ from tests.simulation.safety import (
     SafetyWatch,
 )
 from tests.simulation.scenario import Death, Ending, Scenario, Trouble
-from tests.simulation.troubles import KINDS
+from tests.simulation.troubles import KINDS, LACKING
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "fault-matrix.md"
 LEASE_S = 90.0
@@ -36,7 +36,28 @@ _AT_AN_INSTANT = {
     *("stream_drop", "stream_gap", "group_triggered", "stranger_order", "feed_abort", "feed_duplicate"),
     *("feed_reorder", "fee_change", "late_settlement"),
 }
-_OPERATIONS = {"create": "batch_create", "cancel": "batch_cancel", "renewal": "amend"}
+_SLOWLY_SEEN_S = 90.0
+"""How long a market is withheld: silence is given 20 s, an answer 10 s, upkeep comes every 5 s."""
+_FEE_POLL_S = 20.0
+"""The shipped 1800 s would only make the watch longer."""
+_WRITES = {"create": "batch_create", "cancel": "batch_cancel", "renewal": "amend"}
+_PRIVATE, _BOOKS = "fill,user_orders", "orderbook_delta"
+_VARIANTS = {
+    "field_removed": {
+        f"`{lacks}` of a {name}": f"{operation}:{lacks}"
+        for name, operation in _WRITES.items()
+        for lacks in LACKING[operation]
+    },
+    "latency": {"of 0.5 s each way": "0.5", "of 3 s each way": "3"},
+    "stream_gap": {"in the books": _BOOKS},
+    "stream_silence": {
+        "of fills and orders": _PRIVATE,
+        "of all books": _BOOKS,
+        "of all": f"{_PRIVATE},{_BOOKS},market_lifecycle_v2",
+    },
+    "clock_step": {"of 5 s ahead": "5000", "of 5 s back": "-5000", "of 1 s ahead": "1000", "of 1 s back": "-1000"},
+}
+"""What exactly is done, in words and for `Scenario.only`, where a drawn one would prove little."""
 _TRIES = 12
 """Seeds tried until the fault is felt; what exactly is done, and how often, is drawn from the seed."""
 QUIET = "nothing"
@@ -48,7 +69,7 @@ class Row:
     """One line of the table. Seconds of simulated time; `quoting_s` None: not within the play."""
 
     kind: str
-    request: str
+    variant: str
     seed: int
     did: tuple[str, ...]
     wrong: tuple[str, ...]
@@ -65,26 +86,28 @@ def all_kinds() -> list[str]:
 
 def rows(kinds: Iterable[str], workers: int) -> list[Row]:
     """Play a quiet hour and each kind. Raises AssertionError for a kind that is never felt."""
-    wanted = [(kind, request) for kind in kinds for request in requests_of(kind)]
+    wanted = [(kind, variant) for kind in kinds for variant in variants_of(kind)]
     with multiprocessing.get_context("spawn").Pool(workers, initializer=prepare) as pool:
         quiet = pool.map(_quiet, range(1, _QUIET_SEEDS + 1))
         usual = frozenset().union(*(lines for _row, lines in quiet))
         return [quiet[0][0], *pool.starmap(row, [(*one, usual) for one in wanted], chunksize=1)]
 
 
-def requests_of(kind: str) -> tuple[str, ...]:
-    """What is hit: each kind of write for a fault of answers, else nothing in particular."""
-    return tuple(_OPERATIONS) if kind.startswith(_ANSWERS) else ("",)
+def variants_of(kind: str) -> dict[str, str]:
+    """Each way in which a kind is shown, in words -> `Scenario.only`: "" is drawn."""
+    if kind in _VARIANTS:
+        return _VARIANTS[kind]
+    return {f"of a {name}": operation for name, operation in _WRITES.items()} if kind.startswith(_ANSWERS) else {"": ""}
 
 
-def row(kind: str, request: str = "", usual: Collection[tuple[str, str]] = ()) -> Row:
+def row(kind: str, variant: str = "", usual: Collection[tuple[str, str]] = ()) -> Row:
     """Play one kind; `usual` are the lines a daemon says without any fault."""
     for seed in range(1, _TRIES + 1):
         watch = SafetyWatch()
-        outcome = play(seed, scenario=_scenario(kind, request, seed), onlooker=watch)
+        outcome = play(seed, scenario=_scenario(kind, variant, seed), onlooker=watch)
         if watch.hit_s is not None:
-            return _row(kind, request, watch, outcome, usual)
-    raise AssertionError(f"{kind} {request} was not felt in {_TRIES} seeds")
+            return _row(kind, variant, watch, outcome, usual)
+    raise AssertionError(f"{kind} {variant} was not felt in {_TRIES} seeds")
 
 
 def _quiet(seed: int) -> tuple[Row, frozenset[tuple[str, str]]]:
@@ -94,13 +117,13 @@ def _quiet(seed: int) -> tuple[Row, frozenset[tuple[str, str]]]:
     return _row(QUIET, "", watch, outcome, set(watch.said)), frozenset(watch.said)
 
 
-def _row(kind: str, request: str, watch: SafetyWatch, outcome: Outcome, usual: Collection[tuple[str, str]]) -> Row:
+def _row(kind: str, variant: str, watch: SafetyWatch, outcome: Outcome, usual: Collection[tuple[str, str]]) -> Row:
     said = Counter({line: times for line, times in watch.said.items() if line not in usual})
     return Row(
         kind,
-        request,
+        variant,
         outcome.seed,
-        tuple(told(said)),
+        (*told(said), *(f"{n} {what} dropped" for what, n in watch.counted.items())),
         tuple(watch.wrongs),
         watch.safe_after_s,
         watch.quoting_after_s,
@@ -109,10 +132,10 @@ def _row(kind: str, request: str, watch: SafetyWatch, outcome: Outcome, usual: C
     )
 
 
-def _scenario(kind: str, request: str, seed: int) -> Scenario:
+def _scenario(kind: str, variant: str, seed: int) -> Scenario:
     deaths: tuple[Death, ...] = ()
     troubles: tuple[Trouble, ...] = ()
-    lasts = _UNTIL_USED_S if kind.startswith((*_WAITS, QUIET)) else _ONCE_S if kind in _AT_AN_INSTANT else _FOR_S
+    lasts = _lasts_s(kind)
     if kind in list(Ending):
         deaths = (Death(_AT_S, Ending(kind), _DOWN_S),)
     elif kind != QUIET:
@@ -131,8 +154,15 @@ def _scenario(kind: str, request: str, seed: int) -> Scenario:
         deaths=deaths,
         when_resting=True,
         ends_s=None if kind == "late_settlement" else _AT_S + lasts + AFTER_S + _SLACK_S,
-        operation=_OPERATIONS.get(request, ""),
+        only="" if kind == QUIET else variants_of(kind)[variant],
+        fee_poll_s=_FEE_POLL_S if kind == "fee_change" else 1_800.0,
     )
+
+
+def _lasts_s(kind: str) -> float:
+    if kind == "market_withheld":
+        return _SLOWLY_SEEN_S
+    return _UNTIL_USED_S if kind.startswith((*_WAITS, QUIET)) else _ONCE_S if kind in _AT_AN_INSTANT else _FOR_S
 
 
 # --- words
@@ -159,6 +189,10 @@ _SAYS = {
     "reconcile.agreed": "books agree",
     "settlements.failed": "settlements asked again",
     "venue.fee_alarm": "halted the series: fees changed",
+    "venue.sequence_gap": "gap in the numbers seen: snapshots asked for",
+    "venue.witness_suspects": "REST witness suspected the book: looked again",
+    "venue.witness_agrees": "REST witness agrees: open again",
+    "quote.edge_lost": "{n} quotes pulled from stale or doubtful books",
     "venue.problem": "a read failed",
     "venue.problem_over": "reads work again",
     "venue.snapshots_requested": "books voided: snapshots asked for",
@@ -172,9 +206,17 @@ _SAYS = {
     "stop.asked": "went down its ladder",
     "shutdown.cancel_all.verified": "verified zero",
     "stop.cancel_all_failed": "cancel-all failed: repeated",
+    "orders.stranger": "saw an order that is not ours",
     "order_group.reset_elsewhere": "group reset elsewhere",
+    "calibration.gap_filled": "index minutes missed filled in from history",
+    "calibration.no_bars_of_the_gap": "index minutes missed not in the history yet",
+    "calibration.gap_not_filled": "index minutes missed left as a gap",
 }
-_SKIPPED = ("kalshi_stream.reconnecting", "stop.cancel_all_sent", "windows.", "shutdown.books", "kalshi_stream.")
+_SKIPPED = (
+    *("stop.cancel_all_sent", "windows.", "window.", "shutdown.books", "kalshi_stream.", "session.summary"),
+    *("calibration.memory", "orders.loaded", "daemon.ready"),
+)
+"""What a daemon says at any start, end or window; the rest is shown by its name when no word is given above."""
 
 
 def told(said: Counter[tuple[str, str]]) -> list[str]:
@@ -187,13 +229,15 @@ def told(said: Counter[tuple[str, str]]) -> list[str]:
     if held:
         lines.append("no new quotes: " + ", ".join(f"`{guard}`" for guard in held))
     for (event, subject), times in said.items():
-        if event in _SAYS:
+        if subject and event == "orders.cancel_refused":
+            lines.append("cancel came too late: asked how it ended")
+        elif event in _SAYS:
             lines.append(_SAYS[event].format(n=times))
         elif event == "orders.resolved":
             lines.append(f"asked: {times} {subject}")
         elif event == "fill.booked" and subject == "list":
             lines.append(f"{times} fills found in the list")
-        elif event.startswith("order_group"):
+        elif not event.startswith(_SKIPPED) and event != "guard.refused":
             lines.append(f"`{event}`")
     return list(dict.fromkeys(lines))
 
@@ -205,7 +249,8 @@ _HEAD = f"""# Fault matrix
 Written by `make fault-matrix`; do not edit. Every kind of fault alone in a quiet hour, with quotes resting when it
 begins: both hourly ladders, shipped defaults but for a scan every 10 s (the shipped timer adds up to 180 s to the time
 until quoting). A fault lasts {_FOR_S:.0f} s, or one instant, or until the drawn requests were hit; a daemon that died
-is back after {_DOWN_S:.0f} s. Seconds are of simulated time from the moment the fault is first felt.
+is back after {_DOWN_S:.0f} s. A market is withheld for {_SLOWLY_SEEN_S:.0f} s; fees are read every {_FEE_POLL_S:.0f} s
+where they change (shipped: 30 min). Seconds are of simulated time from the moment the fault is first felt.
 
 * **safe after**: from then on either nothing of ours rests, or all of this holds: a living daemon that has its journal
   knows every resting order, no order's fate is unknown, its positions are the exchange's, its books show the
@@ -218,7 +263,9 @@ is back after {_DOWN_S:.0f} s. Seconds are of simulated time from the moment the
   gone: see `{QUIET}`.
 * **alone**: longest that an order of ours rested without a living daemon that knows it (lease {LEASE_S:.0f} s).
 
-What the daemon did is read from its own log; what it says in quiet hours anyway is left out.
+What the daemon did is read from its own log; what it says in quiet hours anyway is left out. "Dropped" are counts of
+frames whose number had passed, of index values that were not newer than the last one, and of changes to books that
+waited for their snapshot.
 
 | fault | what the daemon did | what was wrong | safe after | quoting after | alone |
 |---|---|---|---:|---:|---:|
@@ -241,7 +288,7 @@ def kinds_on(text: str) -> list[str]:
 
 
 def _hits(one: Row) -> str:
-    return f" of a {one.request}" if one.request else ""
+    return f" {one.variant}" if one.variant else ""
 
 
 def _quoting(one: Row) -> str:

@@ -23,6 +23,7 @@ from kalshi_daemon.settings import (
     CalibrationSettings,
     GuardSettings,
     IndexFeedSettings,
+    KalshiSettings,
     LogSettings,
     Mode,
     OrderSettings,
@@ -142,7 +143,7 @@ class _Play:
         loop.net.set_defaults(latency=scenario.latency_s)
         exchange = ExchangeHost(loop, scenario)
         clock = LoopClock(loop, exchange.start_ns)
-        self._settings = _settings(scenario, exchange.feed_api_key)
+        self._settings = _settings(scenario, exchange)
 
         def settings_in(state: Path) -> Settings:
             return self._settings.model_copy(update={"state_dir": state})
@@ -348,7 +349,7 @@ def _ordered(event: MutableMapping[str, Any]) -> Iterable[tuple[str, Any]]:
     return [(key, event[key]) for key in head if key in event] + [(k, v) for k, v in event.items() if k not in head]
 
 
-def _settings(scenario: Scenario, feed_api_key: str) -> Settings:
+def _settings(scenario: Scenario, exchange: ExchangeHost) -> Settings:
     """The shipped defaults, with a quick scan, a short lease or a small budget where the seed says so."""
     defaults = ProfilesSettings()
 
@@ -362,7 +363,10 @@ def _settings(scenario: Scenario, feed_api_key: str) -> Settings:
         profiles=ProfilesSettings(
             wide=profile(defaults.wide), size=profile(defaults.size), close=profile(defaults.close)
         ),
-        index_feed=IndexFeedSettings(record=False, api_key=SecretStr(feed_api_key)),
+        kalshi=KalshiSettings(fee_poll_s=scenario.fee_poll_s),
+        index_feed=IndexFeedSettings(
+            record=False, api_key=SecretStr(exchange.feed_api_key), rest_url=exchange.feed_rest_url
+        ),
         calibration=CalibrationSettings(ready_after_minutes=0.2),
         windows=WindowSettings(calendar_end_days=5),
         guards=GuardSettings(daily_loss_dollars=scenario.daily_loss_dollars),

@@ -28,7 +28,11 @@ PULLED_WITHIN_S = 6.0
 """The slowest guard that pulls, the feed's age, takes five seconds."""
 USUAL_GAP_S = 25.0
 """In quiet hours, too, nothing rests for two scans when no edge is left."""
-_SAID_IN_PASSING = {"quote.edge_lost", "venue.streams", "windows.phase", "guard.opened", "orders.acked", "scan.done"}
+_SAID_IN_PASSING = {"venue.streams", "windows.phase", "guard.opened", "orders.acked", "scan.done"}
+_TOO_LATE = "too late"
+"""A cancel of what had been filled or cancelled before it came: nothing odd."""
+_EDGE_LOST = "quote.edge_lost"
+_BAD_BOOK = {"stale_book", "doubtful_book"}
 
 
 @dataclass(slots=True)
@@ -60,6 +64,10 @@ class SafetyWatch(Onlooker):
         self._seen_s = 0.0
         self.said: Counter[tuple[str, str]] = Counter()
         """(event of the log, what it is about) -> how often, from the fault until AFTER_S behind its end."""
+        self.counted: Counter[str] = Counter()
+        """What the daemon counted of it without a line in its log, in the same time; see `_figures`."""
+        self._figures: Counter[str] = Counter()
+        self._life: Life | None = None
         self.alone_longest_s = 0.0
         self._alone: dict[str, float] = {}
 
@@ -77,7 +85,9 @@ class SafetyWatch(Onlooker):
 
     def heard(self, stage: Stage, event: str, fields: Mapping[str, Any]) -> None:
         self._note_hit(stage)
-        if self._on(stage) and event not in _SAID_IN_PASSING:
+        if event in _SAID_IN_PASSING or (event == _EDGE_LOST and fields["why"] not in _BAD_BOOK):
+            return
+        if self._on(stage):
             self.said[event, _subject(event, fields)] += 1
 
     def look(self, stage: Stage) -> Iterable[str]:
@@ -85,6 +95,7 @@ class SafetyWatch(Onlooker):
             self.begun_s = self.hit_s = stage.now_s
             self.ended_s = self._quiet[1]
         self._note_hit(stage)
+        self._count(stage)
         if not self._on(stage):
             return ()
         self._seen_s = stage.now_s
@@ -142,12 +153,35 @@ class SafetyWatch(Onlooker):
         assert self.ended_s is not None, "the fault has ended"
         return self.hit_s, max(self.hit_s, self.ended_s)
 
+    def _count(self, stage: Stage) -> None:
+        """Counts since the fault began; another life begins to count from nothing."""
+        life = stage.daemon.life
+        if life is not self._life:
+            self._life, self._figures = life, Counter()
+        if life is not None:
+            figures = _figures(life)
+            if self.begun_s is not None and (self.hit_s is None or self._on(stage)):
+                self.counted += figures - self._figures
+            self._figures = figures
+
     def _note_hit(self, stage: Stage) -> None:
         if self.hit_s is None and self.effect is not None and self.ended_s is None and self.effect.hit():
             self.hit_s = stage.now_s
 
     def _on(self, stage: Stage) -> bool:
         return self.hit_s is not None and (self.ended_s is None or stage.now_s <= self.ended_s + AFTER_S)
+
+
+def _figures(life: Life) -> Counter[str]:
+    """What was dropped without a word, by name, since the start of this life."""
+    streams, indices = life.state.venue.streams, life.state.index.values()
+    return Counter(
+        {
+            "frames": streams.repeated,
+            "index values": sum(index.refused for index in indices),
+            "changes of voided books": streams.deltas_dropped,
+        }
+    )
 
 
 def whats_wrong(stage: Stage, resting: list[SimOrder]) -> set[str]:
@@ -200,5 +234,7 @@ def _subject(event: str, fields: Mapping[str, Any]) -> str:
             return str(fields["now"])
         case "fill.booked":
             return str(fields["source"])
+        case "orders.cancel_refused":
+            return _TOO_LATE if "not_found" in str(fields["cause"]) else ""
         case _:
             return ""

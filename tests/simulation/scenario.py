@@ -62,8 +62,9 @@ class Scenario:
     """Faults and deaths wait until a daemon that is ready has two quotes resting."""
     ends_s: float | None = None
     """When all is left alone, paid or not; None: when all is paid."""
-    operation: str = ""
-    """The one kind of request that injected answers hit; "": drawn."""
+    only: str = ""
+    """What alone the faults hit: a kind of request, channels, a clock's step in ms ...; "": drawn."""
+    fee_poll_s: float = 1_800.0
 
     @property
     def start(self) -> time:
@@ -77,6 +78,8 @@ class Scenario:
 
 _DOWN_S = ((0.2, 3.0), (0.2, 3.0), (3.0, 30.0), (30.0, 200.0))
 _FOR_S = ((0.5, 5.0), (5.0, 25.0), (5.0, 25.0), (25.0, 100.0))
+_SLOWLY_SEEN = {"market_withheld": ((25.0, 60.0), (60.0, 150.0))}
+"""A fault whose detectors take tens of seconds by design."""
 
 
 def draw(seed: int, kinds: Sequence[str]) -> Scenario:
@@ -86,7 +89,9 @@ def draw(seed: int, kinds: Sequence[str]) -> Scenario:
     minutes = rng.randint(6, 11)
     busy_s = minutes * 60 - 120
     chosen = [rng.choice(kinds) for _ in range(rng.randint(4, 9))]
-    troubles = [Trouble(rng.uniform(20, busy_s + 180), kind, _span(rng, _FOR_S)) for kind in chosen]
+    troubles = [
+        Trouble(rng.uniform(20, busy_s + 180), kind, _span(rng, _SLOWLY_SEEN.get(kind, _FOR_S))) for kind in chosen
+    ]
     endings = (Ending.KILL, Ending.KILL, Ending.KILL_AT_CREATE, Ending.KILL_AT_CREATE, Ending.KILL_AT_CANCEL)
     deaths = [
         Death(rng.uniform(15, busy_s + 120), rng.choice(endings), _span(rng, _DOWN_S)) for _ in range(rng.randint(2, 4))
@@ -104,6 +109,7 @@ def draw(seed: int, kinds: Sequence[str]) -> Scenario:
         scan_every_s=rng.choice((10.0, 30.0)),
         daily_loss_dollars=rng.choice((4.0, 8.0, 50.0)),
         latency_s=(0.001, slowest),
+        fee_poll_s=rng.choice((15.0, 1_800.0)),
         troubles=tuple(sorted(troubles, key=lambda one: one.at_s)),
         deaths=tuple(sorted(deaths, key=lambda one: one.at_s)),
     )

@@ -25,6 +25,8 @@ class Stage:
     faults: Counter[str] = field(default_factory=Counter)
     """By kind: how often one really happened."""
     ready_at_end: bool = False
+    healed_s: float = 0.0
+    """When the network was last made whole again; what was held back until then comes afterwards."""
     clock_ahead_most_ns: int = 0
     """How far the daemon's clock has been ahead at most."""
 

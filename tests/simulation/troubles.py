@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from kalshi_daemon.simulator.faults import Injection, Manner, When
+from kalshi_daemon.simulator.faults import Injection, Manner, StreamFaults, When
 from kalshi_daemon.simulator.sim_fees import FeeKind, FeeModel
 from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
 from tests.simulation import daemon_host, exchange_host
@@ -29,10 +29,10 @@ class Effect:
 Begin = Callable[[Stage, float], Effect]
 _WRITES = ("batch_create", "batch_create", "batch_cancel", "cancel_all", "amend")
 _READS = ("orders", "order", "fills", "positions", "balance", "settlements", "exchange_status", "markets", "orderbook")
-_LACKING = {
+LACKING = {
     "batch_create": ("order_id", "client_order_id", "remaining_count", "orders"),
     "batch_cancel": ("order_id", "reduced_by", "orders"),
-    "amend": ("order_id", "order"),
+    "amend": ("order_id", "ts_ms"),
     "orders": ("order_id", "client_order_id", "status", "orders", "remaining_count_fp", "yes_price_dollars"),
     "order": ("order", "status"),
     "fills": ("trade_id", "fills", "count_fp", "is_taker"),
@@ -43,7 +43,7 @@ _LACKING = {
 
 def _injected(manner: Manner, when: When, *, status: int = 503, code: str = "service_unavailable") -> Begin:
     def begin(stage: Stage, _for_s: float) -> Effect:
-        rng, only = stage.rng, stage.scenario.operation
+        rng, only = stage.rng, stage.scenario.only
         operations = (only,) if only else _WRITES if rng.random() < 0.7 else _READS
         made = [
             Injection(rng.choice(operations), when, manner, status, code, times=rng.randint(1, 3), hang_s=12.0)
@@ -66,8 +66,9 @@ def _inject(stage: Stage, made: list[Injection]) -> Effect:
 
 
 def _field_removed(stage: Stage, _for_s: float) -> Effect:
-    operation = stage.scenario.operation or stage.rng.choice(sorted(_LACKING))
-    lacks = stage.rng.choice(_LACKING[operation])
+    operation, _, lacks = stage.scenario.only.partition(":")
+    operation = operation or stage.rng.choice(sorted(LACKING))
+    lacks = lacks or stage.rng.choice(LACKING[operation])
     times = stage.rng.randint(1, 4)
     return _inject(stage, [Injection(operation, When.AFTER, Manner.LACK, times=times, lacks=lacks)])
 
@@ -96,7 +97,7 @@ def _slow(stage: Stage, low: float, high: float) -> Effect:
 
 
 def _latency(stage: Stage, _for_s: float) -> Effect:
-    base = stage.rng.uniform(0.2, 1.5)
+    base = float(stage.scenario.only or stage.rng.uniform(0.2, 1.5))
     return _slow(stage, base, base * 1.1)
 
 
@@ -109,11 +110,15 @@ def _partition(stage: Stage, _for_s: float) -> Effect:
 
     def end() -> None:
         stage.loop.net.heal()
+        stage.healed_s = stage.now_s
 
     return Effect(end=end)
 
 
 # --- the stream
+
+
+_QUIET_CHANNELS = ("market_lifecycle_v2", "order_group_updates")
 
 
 def _once(act: Callable[[Stage], object]) -> Begin:
@@ -124,43 +129,56 @@ def _once(act: Callable[[Stage], object]) -> Begin:
     return begin
 
 
-def _stream_gap(stage: Stage) -> int:
-    hub = stage.exchange.server.hub
-    channel = stage.rng.choice(("orderbook_delta", "orderbook_delta", "market_lifecycle_v2", "order_group_updates"))
-    return hub.skip_seq(channel, stage.rng.randint(1, 3))
+def _stream_gap(stage: Stage, _for_s: float) -> Effect:
+    """Felt when a frame follows: until then nobody can know that numbers are missing."""
+    hub, drawn = stage.exchange.server.hub, ("orderbook_delta", "orderbook_delta", *_QUIET_CHANNELS)
+    channel = stage.scenario.only or stage.rng.choice(drawn)
+    hub.skip_seq(channel, stage.rng.randint(1, 3))
+    skipping = list(hub.board.of(channel))
+    return Effect(lambda: any(subscription.skip == 0 for subscription in skipping))
 
 
-def _bent(bend: Callable[[Stage], None]) -> Begin:
+def _bent(field: str, bend: Callable[[Stage], object]) -> Begin:
+    """`bend` says what the field of StreamFaults becomes; it is put back at the end, and no other."""
+
     def begin(stage: Stage, _for_s: float) -> Effect:
         stream = stage.exchange.server.faults.stream
-        before = stream.affected
-        bend(stage)
+        before, usual = stream.affected, getattr(StreamFaults(), field)
+        setattr(stream, field, bend(stage))
 
         def end() -> None:
-            stream.muted, stream.lag_s, stream.duplicates, stream.swaps = frozenset(), 0.0, 0, 0
+            setattr(stream, field, usual)
 
         return Effect(lambda: stream.affected > before, end)
 
     return begin
 
 
-def _mute(stage: Stage) -> None:
+def _mute(stage: Stage) -> frozenset[str]:
     private = frozenset({"fill", "user_orders"})
     everything = private | {"orderbook_delta", "market_lifecycle_v2"}
     choices = (private, everything, frozenset({"orderbook_delta"}), frozenset({"fill"}))
-    stage.exchange.server.faults.stream.muted = stage.rng.choice(choices)
+    only = frozenset(stage.scenario.only.split(",")) - {""}
+    return only or stage.rng.choice(choices)
 
 
-def _lag(stage: Stage) -> None:
-    stage.exchange.server.faults.stream.lag_s = stage.rng.uniform(0.5, 20.0)
+def _withhold(stage: Stage) -> frozenset[str]:
+    """One market, one we quote if there is any: what comes of all the others looks as ever."""
+    quoted = sorted({order.market.spec.ticker for order in stage.exchange.resting()})
+    listed = [market.spec.ticker for market in stage.exchange.exchange.catalogue.by_event[stage.exchange.events[0]]]
+    return frozenset({stage.rng.choice(quoted or listed)})
 
 
-def _duplicate(stage: Stage) -> None:
-    stage.exchange.server.faults.stream.duplicates = stage.rng.randint(1, 60)
+def _lag(stage: Stage) -> float:
+    return stage.rng.uniform(0.5, 20.0)
 
 
-def _reorder(stage: Stage) -> None:
-    stage.exchange.server.faults.stream.swaps = stage.rng.randint(1, 30)
+def _duplicate(stage: Stage) -> int:
+    return stage.rng.randint(1, 60)
+
+
+def _reorder(stage: Stage) -> int:
+    return stage.rng.randint(1, 30)
 
 
 def _streams_refused(stage: Stage, _for_s: float) -> Effect:
@@ -255,7 +273,8 @@ def _stranger(stage: Stage) -> bool:
 
 
 def _clock_step(stage: Stage, _for_s: float) -> Effect:
-    step = int(stage.rng.choice((-1, 1)) * stage.rng.uniform(300, 5_000)) * MILLISECOND
+    drawn = int(stage.rng.choice((-1, 1)) * stage.rng.uniform(300, 5_000))
+    step = int(stage.scenario.only or drawn) * MILLISECOND
     stage.daemon_clock.offset_ns += step
     stage.clock_ahead_most_ns = max(stage.clock_ahead_most_ns, stage.daemon_clock.offset_ns)
 
@@ -323,11 +342,12 @@ KINDS: dict[str, Begin] = {
     "field_removed": _field_removed,
     "stream_drop": _once(lambda stage: stage.exchange.server.hub.drop_connections()),
     "stream_refused": _streams_refused,
-    "stream_gap": _once(_stream_gap),
-    "stream_duplicate": _bent(_duplicate),
-    "stream_reorder": _bent(_reorder),
-    "stream_silence": _bent(_mute),
-    "stream_lag": _bent(_lag),
+    "stream_gap": _stream_gap,
+    "stream_duplicate": _bent("duplicates", _duplicate),
+    "stream_reorder": _bent("swaps", _reorder),
+    "stream_silence": _bent("muted", _mute),
+    "stream_lag": _bent("lag_s", _lag),
+    "market_withheld": _bent("withheld", _withhold),
     "exchange_pause": lambda stage, _for_s: _paused(stage, whole=True),
     "trading_pause": lambda stage, _for_s: _paused(stage, whole=False),
     "market_halt": _market_halt,

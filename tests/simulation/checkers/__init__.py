@@ -1,5 +1,6 @@
 """One promise per file. A checker looks at both sides and says in a sentence what it sees broken."""
 
+from tests.simulation.checkers.blind import NotBlind
 from tests.simulation.checkers.checker import Checker
 from tests.simulation.checkers.covered import Covered
 from tests.simulation.checkers.cutoff import GoneByCutoff
@@ -25,6 +26,7 @@ def all_checkers() -> list[Checker]:
         GoneByCutoff(),
         WithinLease(),
         GuardsOpen(),
+        NotBlind(),
         NoGroupsLeaked(),
         StopMeansZero(),
         Healthy(),
