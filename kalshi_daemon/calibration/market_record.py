@@ -8,6 +8,7 @@ fixing, the one nearest even odds, so that its bound on false alarms holds whate
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from math import isfinite
 from typing import Any, Final
 
@@ -232,7 +233,8 @@ def _pending_plain(event: str, one: Pending) -> dict[str, Any]:
 
 def _pending_of(found: Mapping[str, Any]) -> tuple[str, Pending]:
     """Raises KeyError, TypeError or ValueError for what `_pending_plain` did not write."""
-    one = Pending(Nanos(int(found["target_ns"])), session=str(found["session"]))
+    day = date.fromisoformat(found["session"]).isoformat()
+    one = Pending(Nanos(int(found["target_ns"])), session=day)
     for span in SPANS_MIN:  # in their order: the first of them is the detector's
         if span in found["marks"]:
             pairs = [Pair(str(ticker), float(model), float(mid)) for ticker, model, mid in found["marks"][span]]

@@ -18,7 +18,7 @@ import orjson
 from kalshi_daemon.calibration.plain import mapping, number, whole
 from kalshi_daemon.calibration.recalibration import BUCKET_CENTRES_MIN, BUCKETS
 from kalshi_daemon.calibration.resolving import Resolved
-from kalshi_daemon.calibration.watch import PROBABILITY_BINS, Scored
+from kalshi_daemon.calibration.watch import PROBABILITY_BINS
 from kalshi_daemon.domain.forecast import Reading
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.units import Nanos
@@ -134,11 +134,6 @@ def forecast_row(
         one.scored.square,
         tuple(bins),
     )
-
-
-def scored_of(row: ForecastRow) -> Scored:
-    """What the monitors learnt from it, a strike per tenth."""
-    return Scored(row.crps, row.rival_crps, row.log_gain, row.pit, row.square)
 
 
 def to_line(row: Row) -> bytes:

@@ -11,7 +11,7 @@ from kalshi_daemon.calibration.gap_fill import ROUND_PAUSE, ROUNDS, SETTLE, GapF
 from kalshi_daemon.calibration.healing import EVENTS_MOST, Healing
 from kalshi_daemon.calibration.memory import encoded, remember
 from kalshi_daemon.clock import ManualClock
-from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.index import Bar, Index
 from kalshi_daemon.errors import HistoryRefused, HistoryUnavailable
 from kalshi_daemon.index_feed.history import History
 from kalshi_daemon.settings import CalibrationSettings
@@ -109,6 +109,17 @@ async def test_a_reconnect_is_filled_and_the_model_is_as_if_nothing_had_been_mis
         assert encoded(remember(made.model)) == encoded(remember(reference))
     (line,) = said(lines, "calibration.gap_filled")
     assert (line["minutes"], line["missing"], line["used"]) == (12, 0, 12)
+
+
+async def test_who_keeps_bars_is_told_of_those_that_history_gave():
+    async with rig(at(0)) as made:
+        kept: list[Bar] = []
+        made.filler.on_bar = kept.append
+        feed(made.model, between(0, 40.3))
+        made.clock.set(at(52.25))
+        made.filler.on_session()
+        await made.live(52.25, 54)
+    assert kept == BARS[40:52]
 
 
 @pytest.mark.parametrize(("broke", "back"), [(40.3, 40.9), (40.98, 41.02), (390, 400)])

@@ -1,11 +1,21 @@
 """A gap that is filled leaves the model where a feed without the gap would have brought it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.calibration.healing import EVENTS_MOST, HOLE_LEAST, Healing, Span, missed_span
+from kalshi_daemon.calibration.healing import (
+    EVENTS_MOST,
+    HOLE_LEAST,
+    CorrelationHealing,
+    Healing,
+    Span,
+    missed_span,
+)
+from kalshi_daemon.calibration.joint import Correlation
 from kalshi_daemon.calibration.memory import encoded, remember
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
 from kalshi_daemon.settings import CalibrationSettings
@@ -213,3 +223,49 @@ def test_ticks_of_these_tests_are_a_second_apart():
     gaps = np.diff([one.event_ns for one in SECONDS])
     assert set(gaps) == {SECOND}
     assert Nanos(TUESDAY.open_ns) == at(0, 1)
+
+
+def other_index(one: Bar) -> Bar:
+    """A second index that moves a tenth more."""
+    return replace(one, open=one.open**1.1, high=one.high**1.1, low=one.low**1.1, close=one.close**1.1)
+
+
+def both_live(first: Healing, second: Healing, correlation: Correlation, start: float, end: float) -> None:
+    for one in between(start, end):
+        first.on_tick(one)
+        second.on_tick(replace(one, value=one.value**1.1))
+        correlation.follow(first.model.today, second.model.today)
+
+
+def test_the_correlation_looks_again_at_the_minutes_a_gap_had_hidden():
+    """Both indices miss twelve minutes; healed one after the other, they are as if neither had."""
+    first, second, correlation = Healing(fresh()), Healing(fresh()), Correlation()
+    together = CorrelationHealing(correlation, (first.model, second.model))
+    both_live(first, second, correlation, 0, 40.3)
+    for one in (first, second, together):
+        one.arm()
+    both_live(first, second, correlation, 52.25, 60)
+    gapped = correlation.weight
+    bars = minutes(SECONDS, 40, 52)
+    first.heal(bars)
+    together.healed()
+    assert correlation.weight == gapped, "of one index alone nothing can be said"
+    second.heal([other_index(one) for one in bars])
+    together.healed()
+    together.drop()
+    steady = Correlation()
+    both_live(Healing(fresh()), Healing(fresh()), steady, 0, 60)
+    assert steady.weight > gapped + 11
+    assert correlation.weight == pytest.approx(steady.weight)
+    assert correlation.minute == steady.minute
+    assert correlation.value == pytest.approx(steady.value, abs=2e-3)
+    before = correlation.snapshot()
+    together.healed()
+    assert correlation.snapshot() == before, "dropped: nothing to go back to"
+
+
+def test_what_was_gone_through_again_is_known():
+    healing = broken((40.3, 52.25), until=60)
+    assert not healing.made_again(at(45))
+    healing.heal(minutes(SECONDS, 40, 52))
+    assert [healing.made_again(at(minute)) for minute in (39, 45, 55, 61)] == [False, True, True, False]

@@ -167,6 +167,59 @@ def test_a_snapshot_comes_back_exactly():
     assert again.snapshot() == record.snapshot()
 
 
+def test_events_that_wait_outlive_a_restart():
+    record = MarketRecord()
+    record.note(seen(50.0, number=1))
+    record.note(seen(10.0, number=1))
+    record.note(seen(50.0, number=2))
+    again = MarketRecord.restored(json.loads(json.dumps(record.snapshot())))
+    assert again.pending == record.pending
+    for one in (record, again):
+        assert one.resolve(markets("yes", "no"), TARGET) == 2
+    assert again.snapshot() == record.snapshot()
+
+
+def test_a_snapshot_without_events_that_wait_is_one_of_before_they_were_kept():
+    document = play(MarketRecord(), 3, error_ours=0.3, error_theirs=0.2).snapshot()
+    del document["pending"]
+    assert MarketRecord.restored(document).pending == {}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"target_ns": None},
+        {"session": None},
+        {"marks": {}},
+        {"marks": {"early": []}},
+        {"marks": {"early": [["a", 0.5, 1.5]]}},
+        {"marks": 3},
+    ],
+)
+def test_a_broken_event_that_waits_is_refused(change):
+    record = MarketRecord()
+    record.note(seen())
+    document = record.snapshot()
+    document["pending"][0] |= change
+    with pytest.raises(ValueError, match="record against the market"):
+        MarketRecord.restored(document)
+
+
+def test_who_listens_hears_of_every_event_that_is_scored():
+    heard = []
+    record = MarketRecord(hear=lambda event, one, settled: heard.append((event, one.session, settled)))
+    record.note(seen())
+    record.resolve({}, Nanos(TARGET + PATIENCE + 1))
+    assert heard == [], "given up, not scored"
+    record.note(seen())
+    record.resolve(markets("yes", "no"), TARGET)
+    ((event, day, settled),) = heard
+    assert day == WINDOW.session
+    assert {len(pairs) for pairs in settled.values()} == {2}
+    assert {came for _, _, came in settled["early"]} == {True, False}
+    assert event == seen().window.event_ticker
+
+
 @pytest.mark.parametrize(
     "change",
     [{"gains": {}}, {"evidence": []}, {"evidence": [float("nan")]}, {"gains": None}, {"seen": "many"}],

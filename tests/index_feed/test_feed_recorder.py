@@ -40,6 +40,16 @@ def recorder(tmp_path):
     return Recorder(tmp_path, ManualClock(NOW), flush_every_s=60)
 
 
+async def test_bars_of_the_history_are_kept_apart_from_those_the_feed_delivered(recorder, tmp_path):
+    recorder.on_bar(bar(2))
+    recorder.on_missed_bar(bar(1))
+    recorder.on_missed_bar(bar(0, Index.NDX))
+    await recorder.flush()
+    found = read_folder(tmp_path / FOLDER)
+    assert found.bars == (bar(2),)
+    assert set(found.missed) == {bar(1), bar(0, Index.NDX)}
+
+
 async def test_what_was_recorded_reads_back_exactly_one_file_per_index(recorder, tmp_path):
     recorder.on_tick(tick(1))
     recorder.on_bar(bar(2))
