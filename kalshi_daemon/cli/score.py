@@ -64,13 +64,24 @@ def add_parser(subparsers: Subparsers) -> None:
         help="regular days (default), half days, or the days of a release: their fixings after 14:00 for the "
         "committee's, 10:00 for the morning's",
     )
-    parser.add_argument("--constants", metavar="FILE", type=Path, help="constants by `calibrate` (default: shipped)")
-    parser.add_argument("--cold", action="store_true", help="start anew every morning, with today's bars alone")
+    parser.add_argument(
+        "--constants",
+        metavar="FILE",
+        type=Path,
+        nargs="+",
+        help="constants by `calibrate` (default: shipped); of several, each speaks from the day after its last one",
+    )
+    parser.add_argument(
+        "--cold",
+        action="store_true",
+        help="start anew every morning, with today's bars alone; scored from 09:45 on against full history too",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     from kalshi_daemon.calibration.constants_file import SHIPPED, read_constants  # noqa: PLC0415
     from kalshi_daemon.research.bars import read_sample  # noqa: PLC0415 - numpy and pyarrow: `--help` need not pay
+    from kalshi_daemon.research.cold import cold_against_full  # noqa: PLC0415
     from kalshi_daemon.research.score import score  # noqa: PLC0415
     from kalshi_daemon.research.selection import selection_of  # noqa: PLC0415
 
@@ -79,8 +90,9 @@ def run(args: argparse.Namespace) -> int:
     if last < first:
         raise UsageError(f"--from {first} --to {last} is not a span of days", "kalshi-daemon score")
     sample = read_sample(args.data, args.index)
-    constants = SHIPPED if args.constants is None else read_constants(args.constants)
+    constants = [SHIPPED] if args.constants is None else [read_constants(path) for path in args.constants]
     found = score(sample, first, last, constants=constants, cold=args.cold, selection=selection_of(args.days))
+    against = cold_against_full(sample, first, last, constants=constants) if args.cold else ()
     data = {
         "data": args.data,
         "index": args.index,
@@ -88,17 +100,23 @@ def run(args: argparse.Namespace) -> int:
         "to": last,
         "cold": args.cold,
         "days": args.days,
-        "constants": {"name": constants.name, "fitted_until": constants.fitted_until},
+        "constants": [{"name": one.name, "fitted_until": one.fitted_until} for one in constants],
         "rows": [asdict(row) for row in found.rows],
         "pooled": asdict(found.pooled),
+        "cold_against_full": [asdict(row) for row in against],
     }
     pooled = found.pooled
     together = (
         f"all fixings at most an hour ahead: {pooled.n} forecasts on {pooled.days} days, rms of x / sigma "
         f"{pooled.residual_rms:.3f}, coverage {pooled.cover90:.1f} and {pooled.cover99:.1f} %."
     )
-    used = f"constants {constants.name}, fitted until {constants.fitted_until}"
-    show(args, data, Table(_COLUMNS, tuple(_cells(row) for row in found.rows), notes=(*_NOTES, together, used)))
+    used = "constants " + "; ".join(f"{one.name}, fitted until {one.fitted_until}" for one in constants)
+    lost = tuple(
+        f"cold / full history from 09:45, {row.target} {row.horizon_min}: {row.crps_ratio_full:.4f} "
+        f"+- {row.crps_ratio_full_se:.4f} (n {row.n})"
+        for row in against
+    )
+    show(args, data, Table(_COLUMNS, tuple(_cells(row) for row in found.rows), notes=(*_NOTES, together, used, *lost)))
     return ExitCode.OK
 
 

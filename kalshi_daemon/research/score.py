@@ -7,7 +7,7 @@ from the bars afterwards. A day's later bars cannot reach an earlier law: there 
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
 from math import log
 from typing import Final
@@ -26,6 +26,7 @@ from kalshi_daemon.research.bars import Day, Sample
 from kalshi_daemon.research.baselines import Rivals, rivals_of
 from kalshi_daemon.research.releases import research_calendar
 from kalshi_daemon.research.selection import REGULAR_DAYS, Selection
+from kalshi_daemon.research.stretches import stretches
 from kalshi_daemon.settings import CalibrationSettings
 from kalshi_daemon.units import HOUR, MINUTE, SECOND, Nanos
 from kalshi_daemon.windows.scheduled import ReleaseEvents
@@ -108,6 +109,11 @@ class Record:
     log_score: list[float] = field(default_factory=list)
     pit: list[float] = field(default_factory=list)
 
+    def extend(self, later: "Record") -> None:
+        """Append forecasts made after all of these."""
+        for column in fields(self):
+            getattr(self, column.name).extend(getattr(later, column.name))
+
 
 @dataclass(frozen=True, slots=True)
 class Mark:
@@ -129,16 +135,16 @@ def score(
     last: date,
     *,
     settings: CalibrationSettings | None = None,
-    constants: ModelConstants = SHIPPED,
+    constants: ModelConstants | Sequence[ModelConstants] = SHIPPED,
     cold: bool = False,
     selection: Selection = REGULAR_DAYS,
 ) -> Scores:
     """A row per target and horizon with forecasts from `first` to `last`, both included.
 
-    `cold`: the model starts anew every morning, with nothing but the day's own bars. Raises ConfigurationError when
-    there is nothing to score.
+    `constants`: several are used one after the other (`stretches`). `cold`: the model starts anew every morning, with
+    nothing but the day's own bars. Raises ConfigurationError when there is nothing to score.
     """
-    records = walk(sample, first, last, settings=settings, constants=constants, cold=cold, selection=selection)
+    records = walks(sample, first, last, settings=settings, constants=constants, cold=cold, selection=selection)
     rivals = rivals_of([day for day in sample.days if day.session.day <= last.isoformat()])
     rows = tuple(
         row_of(key, records[key], rivals) for key in keys() if key in records and len(comparable(records[key], rivals))
@@ -163,6 +169,25 @@ def pooled_of(records: Mapping[Key, Record]) -> Pooled:
         cover90=_PERCENT * metrics.coverage(pit, 0.9),
         cover99=_PERCENT * metrics.coverage(pit, 0.99),
     )
+
+
+def walks(
+    sample: Sample,
+    first: date,
+    last: date,
+    *,
+    constants: ModelConstants | Sequence[ModelConstants],
+    settings: CalibrationSettings | None = None,
+    cold: bool = False,
+    selection: Selection = REGULAR_DAYS,
+) -> Mapping[Key, Record]:
+    """`walk` over every stretch of `stretches`, each warmed up by the sessions before it, as one set of records."""
+    records: dict[Key, Record] = defaultdict(Record)
+    for one, begin, end in stretches(constants, first, last):
+        found = walk(sample, begin, end, settings=settings, constants=one, cold=cold, selection=selection)
+        for key, record in found.items():
+            records[key].extend(record)
+    return records
 
 
 def keys() -> tuple[Key, ...]:

@@ -7,6 +7,7 @@ from datetime import date
 import numpy as np
 import pytest
 
+from kalshi_daemon.calibration.constants_file import SHIPPED
 from kalshi_daemon.cli.main import main
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.errors import ConfigurationError, ExitCode
@@ -131,6 +132,8 @@ def test_the_command_prints_rows(folder, capsys):
     }
     wanted |= {"pit_ks", "cover90", "cover99"}
     assert len(printed["rows"]) == len(harness.keys())
+    assert printed["constants"] == [{"name": SHIPPED.name, "fitted_until": SHIPPED.fitted_until}]
+    assert printed["cold_against_full"] == []
     assert all(wanted <= set(row) for row in printed["rows"])
     assert main(argv[:-1]) == ExitCode.OK
     table = capsys.readouterr().out
