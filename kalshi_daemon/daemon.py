@@ -19,6 +19,8 @@ from pydantic import SecretStr
 
 from kalshi_daemon.assembly import Endpoints, House, Plan, build_house
 from kalshi_daemon.clock import Clock, SystemClock
+from kalshi_daemon.digest.keeper import DigestKeeper
+from kalshi_daemon.digest.making import Source
 from kalshi_daemon.errors import AuthFailed, ConfigurationError, DaemonError, ExitCode, FeedAuthFailed, VenueUnreachable
 from kalshi_daemon.kalshi.auth import load_signer
 from kalshi_daemon.kalshi.transport import open_session
@@ -51,6 +53,8 @@ class RunOptions:
     show_progress: bool
     """Draw a table on the terminal; the JSON lines then go to the file only."""
     environ: Mapping[str, str]
+    write_digest: bool = False
+    """Write the day's digest after each session and at the stop."""
 
 
 class _Stop(Exception):  # noqa: N818 - not an error: how the working group is told to end
@@ -126,6 +130,7 @@ class Life:
         self._beat_ns = Nanos(0)
         self.house: House | None = None
         """Its parts, once they are built."""
+        self._digest: DigestKeeper | None = None
         self.on_time: asyncio.Event | None = None
         """Set once the clock shows the exchange's time; None: it always does. Nothing is asked before: a request signed
         by a clock that still stands where it was built is refused like a wrong key.
@@ -154,6 +159,10 @@ class Life:
         )
         house = build_house(self._settings, plan, self._clock, where, http, self.state)
         self.house = house
+        if self._options.write_digest:
+            whole_account = self._settings.orders.scope == "account"
+            source = Source(self._settings.mode_dir, self._settings.mode.value, whole_account)
+            self._digest = DigestKeeper(source, self._clock, house.sessions)
         log.info(
             "daemon.starting",
             armed=plan.armed,
@@ -221,6 +230,8 @@ class Life:
             group.create_task(work, name=name)
         if house.learning.gaps is not None:
             group.create_task(house.learning.gaps.run(), name="gap_fill")
+        if self._digest is not None:
+            group.create_task(self._digest.run(), name="digest")
         if self._options.show_progress:
             from kalshi_daemon.operations.progress import on_terminal  # noqa: PLC0415 - rich, only for people
 
@@ -272,6 +283,8 @@ class Life:
                 await house.artifacts.drain()
         except TimeoutError:
             log.warning("shutdown.files_not_written", waited_s=FILES_WITHIN_S)
+        if self._digest is not None:
+            await self._digest.at_stop()
         if self._options.show_progress:
             self.sink.show()
         log.info("session.summary", **summary, stop_reason=self.stop.reason)

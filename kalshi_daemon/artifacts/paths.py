@@ -60,6 +60,14 @@ class ArtifactPaths:
         """What the report is rendered from, kept so that a restart continues the day's report."""
         return self.root / "data" / "proc" / "reports" / safe_name(series_ticker) / f"{day}.json"
 
+    def digest_page(self, day: str) -> Path:
+        """The digest of a day for people."""
+        return self.root / "reports" / f"{day}-digest.md"
+
+    def digest(self, day: str) -> Path:
+        """The same for programs."""
+        return self.root / "reports" / "_artifacts" / f"digest_{day}.json"
+
     @property
     def pilot_session(self) -> Path:
         """The last session's summary."""

@@ -37,6 +37,7 @@ COMMANDS: Final = (
     Command("windows", "print the windows of any span of days, with all edges"),
     Command("orders", "orders of a day, from the journal"),
     Command("ledger", "fills, settlements and positions with their profit, from the journal; CSV export"),
+    Command("digest", "a trading day: money, fills with markouts, quoting, forecast, service"),
     Command("resting", "ask the exchange what rests"),
     Command("cancel-all", "cancel everything at the exchange and verify that nothing rests"),
     Command("kill", "engage the kill switch: no new orders, everything resting is cancelled"),

@@ -46,6 +46,7 @@ def run(args: argparse.Namespace) -> int:
         force_gate_pass=args.force_gate_pass,
         show_progress=settings.mode is Mode.SIM and sys.stdout.isatty() and not wants_json(args),
         environ=os.environ,
+        write_digest=True,
     )
     import uvloop  # noqa: PLC0415 - after the settings: a bad one need not wait for it
 

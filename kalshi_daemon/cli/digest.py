@@ -1,0 +1,66 @@
+"""`kalshi-daemon digest`: a trading day at a glance, from what the daemon wrote. Nobody is asked."""
+
+import argparse
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+from kalshi_daemon.cli.common import Subparsers, a_date, load, wants_json
+from kalshi_daemon.cli.output import Column, Table, show
+from kalshi_daemon.clock import SystemClock
+from kalshi_daemon.digest.digest import Digest
+from kalshi_daemon.digest.document import document
+from kalshi_daemon.digest.making import Source, digest_of
+from kalshi_daemon.digest.sections import column_names, markdown, sections
+from kalshi_daemon.errors import ExitCode
+from kalshi_daemon.operations.durable import write_whole
+from kalshi_daemon.settings import Mode
+from kalshi_daemon.settings_loader import Credentials
+from kalshi_daemon.windows.eastern import eastern_day
+
+TODAY = "today"
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "digest",
+        help="a trading day: money, fills with markouts, quoting, forecast, service",
+        description="Sums up a New York day from journal, manifests, recorded index values and log; it can be read "
+        "while a daemon runs. Edges are dollars per contract before fees, + is good. Exit code 4: no journal, or "
+        "nothing of that day.",
+    )
+    parser.add_argument(
+        "--date",
+        type=_a_day,
+        metavar="D",
+        help="YYYY-MM-DD or `today`, New York (default: the last day with anything in the journal)",
+    )
+    parser.add_argument("--skip-slo", action="store_true", help="leave the service part out: the log is not read")
+    parser.add_argument("--out", type=Path, metavar="FILE.md", help="also write it as Markdown (replaces the file)")
+
+
+def run(args: argparse.Namespace) -> int:
+    settings = load(args, Credentials.NONE).settings
+    source = Source(settings.mode_dir, settings.mode.value, settings.orders.scope == "account")
+    now = None if settings.mode is Mode.SIM else SystemClock().now_ns()  # simulated sessions have dates of their own
+    day = args.date
+    if day == TODAY:
+        day = None if now is None else eastern_day(now)
+    made = digest_of(source, day, now, _go_on, with_service=not args.skip_slo)
+    if args.out is not None:
+        write_whole(args.out, markdown(made).encode(), "Markdown")
+    show(args, document(made) if wants_json(args) else None, *_tables(made))
+    return ExitCode.OK
+
+
+def _a_day(text: str) -> date | str:
+    return TODAY if text == TODAY else a_date(text)
+
+
+def _go_on() -> None:
+    """Nobody waits: a person has Ctrl-C."""
+
+
+def _tables(made: Digest) -> Iterator[Table]:
+    for one in sections(made):
+        yield Table([Column(name, right=right) for name, right in column_names(one)], one.rows, one.title, one.notes)

@@ -1,0 +1,191 @@
+"""What a day earned and what was at stake: by series, window and profile, open positions, budgets, fixings. Pure.
+
+Profit belongs to the day its market settled, after the fees of all its fills; fees, fills and contracts of the day to
+the day they happened (as `kalshi-daemon ledger` counts). By profile, a market closed before its fixing by several
+profiles together cannot be divided: it stands under NOT_ONE_PROFILE, so that the parts always add up to the whole.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from kalshi_daemon.digest.fills import settled_value
+from kalshi_daemon.digest.records import FillRecord, Records, Tape
+from kalshi_daemon.digest.scans import BUDGETS, Peak, ScanDay, WindowScans
+from kalshi_daemon.orders.ledger import cash_of_fill, payout
+from kalshi_daemon.orders.statement import MarketLine
+from kalshi_daemon.units import CONTRACT, DOLLAR, Count, Dollars, Nanos, parse_level
+
+NOT_ONE_PROFILE: Final = "(not of one profile)"
+NO_PROFILE: Final = "(unknown order)"
+
+
+@dataclass(slots=True)
+class Part:
+    """One series, window or profile of the day."""
+
+    name: str
+    profit: int = 0
+    """Of the markets settled on the day, in 1/10 000 dollar."""
+    fees: int = 0
+    fills: int = 0
+    contracts: int = 0
+    markets: set[str] = field(default_factory=set)
+    """Settled ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLine:
+    """A position that is not settled. `worth` at our last fair of the day; None when no scan looked at the market."""
+
+    market: MarketLine
+    fair: float | None
+    fair_ns: Nanos | None
+
+    @property
+    def profit(self) -> float | None:
+        """What it would bring at that fair, in dollars; its fills' fees are in it."""
+        if self.fair is None:
+            return None
+        return self.market.cash / DOLLAR + self.fair * self.market.count / CONTRACT
+
+
+@dataclass(frozen=True, slots=True)
+class Fixing:
+    """One fixing of the day that has passed. `index` is the last value of our own feed at it, not the exchange's."""
+
+    window: WindowScans
+    index: float | None
+    yes: int
+    no: int
+    disagree: tuple[str, ...]
+    """Settled markets of ours whose result is not what that value says."""
+    paid: Dollars
+    profit: Dollars
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """The money of a day."""
+
+    profit: Dollars
+    week_profit: Dollars
+    fees: Dollars
+    by_series: tuple[Part, ...]
+    by_window: tuple[Part, ...]
+    by_profile: tuple[Part, ...]
+    open: tuple[OpenLine, ...]
+    peaks: tuple[Peak, ...]
+    fixings: tuple[Fixing, ...]
+
+    @property
+    def open_profit(self) -> float | None:
+        """At our fairs; None when one of the open positions has none."""
+        known = [line.profit for line in self.open]
+        return None if None in known else sum(one for one in known if one is not None)
+
+
+def money(records: Records, scans: ScanDay) -> Money:
+    """All of it. `scans` must have been told of the markets held before its fold."""
+    statement = records.journal.statement
+    return Money(
+        profit=statement.profit,
+        week_profit=records.journal.week_profit,
+        fees=statement.fees,
+        by_series=_parts(records, lambda line: line.series_ticker, lambda one: one.booked.series_ticker),
+        by_window=_parts(records, lambda line: line.event_ticker, lambda one: one.booked.event_ticker),
+        by_profile=_by_profile(records),
+        open=tuple(_open(line, scans) for line in statement.positions),
+        peaks=tuple(scans.peaks[name] for name in BUDGETS if name in scans.peaks),
+        fixings=tuple(
+            _fixing(window, records, scans)
+            for window in sorted(scans.windows.values(), key=lambda one: (one.target_ns, one.event))
+            if window.target_ns <= records.now_ns
+        ),
+    )
+
+
+def _parts(
+    records: Records, of_market: Callable[[MarketLine], str], of_fill: Callable[[FillRecord], str]
+) -> tuple[Part, ...]:
+    parts: dict[str, Part] = {}
+    for line in records.journal.statement.settled:
+        part = _part(parts, of_market(line))
+        part.profit += line.profit or 0
+        part.markets.add(line.market_ticker)
+    _add_fills(parts, _of_day(records), of_fill)
+    return tuple(parts[name] for name in sorted(parts))
+
+
+def _by_profile(records: Records) -> tuple[Part, ...]:
+    parts: dict[str, Part] = {}
+    cash: defaultdict[tuple[str, str], int] = defaultdict(int)
+    count: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for one in records.journal.fills:
+        fill, key = one.booked.fill, (one.booked.fill.market_ticker, one.profile or NO_PROFILE)
+        cash[key] += cash_of_fill(fill)
+        count[key] += fill.side.sign * fill.count
+    for line in records.journal.statement.settled:
+        left = line.profit or 0
+        for ticker, profile in sorted(key for key in cash if key[0] == line.market_ticker):
+            paid = payout(line.result or "", Count(count[ticker, profile]))
+            if paid is None:
+                continue
+            part = _part(parts, profile)
+            part.profit += cash[ticker, profile] + paid
+            part.markets.add(ticker)
+            left -= cash[ticker, profile] + paid
+        if left:
+            part = _part(parts, NOT_ONE_PROFILE)
+            part.profit += left
+            part.markets.add(line.market_ticker)
+    _add_fills(parts, _of_day(records), lambda one: one.profile or NO_PROFILE)
+    return tuple(parts[name] for name in sorted(parts))
+
+
+def _part(parts: dict[str, Part], name: str) -> Part:
+    return parts.setdefault(name, Part(name))
+
+
+def _of_day(records: Records) -> list[FillRecord]:
+    return [one for one in records.journal.fills if records.start_ns <= one.booked.fill.event_ns < records.end_ns]
+
+
+def _add_fills(parts: dict[str, Part], fills: Iterable[FillRecord], name: Callable[[FillRecord], str]) -> None:
+    for one in fills:
+        part = _part(parts, name(one))
+        part.fills += 1
+        part.contracts += one.booked.fill.count
+        part.fees += one.booked.fill.fee
+
+
+def _open(line: MarketLine, scans: ScanDay) -> OpenLine:
+    fairs = scans.fairs.get(line.market_ticker)
+    return OpenLine(line, fairs[-1].fair, fairs[-1].at_ns) if fairs else OpenLine(line, None, None)
+
+
+def _fixing(window: WindowScans, records: Records, scans: ScanDay) -> Fixing:
+    tape: Tape | None = records.tapes.get(window.index)
+    value = None if tape is None else tape.at(window.target_ns)
+    lines = [line for line in records.journal.statement.settled if line.event_ticker == window.event]
+    paid = {line.market_ticker: settled_value(records.journal.results.get(line.market_ticker)) for line in lines}
+    return Fixing(
+        window=window,
+        index=value,
+        yes=sum(one == 1.0 for one in paid.values()),
+        no=sum(one == 0.0 for one in paid.values()),
+        disagree=() if value is None else tuple(sorted(_disagreeing(paid, value, scans))),
+        paid=Dollars(sum(line.paid or 0 for line in lines)),
+        profit=Dollars(sum(line.profit or 0 for line in lines)),
+    )
+
+
+def _disagreeing(paid: dict[str, float | None], value: float, scans: ScanDay) -> Iterable[str]:
+    """Markets whose result is not what the value says; one that no manifest describes says nothing."""
+    level = parse_level(round(value, 2))
+    for ticker, one in paid.items():
+        pays = scans.pays.get(ticker)
+        described = pays is not None and not (pays.lowest is None and pays.highest is None)
+        if one is not None and pays is not None and described and pays.holds(level) != (one == 1.0):
+            yield ticker

@@ -1,0 +1,265 @@
+"""What the daemon wrote about a day, read back: journal and archives, manifests, index values, monitors, the log.
+
+Everything but the journal may be missing, cut or damaged: what cannot be read is named in a note and left out. Memory
+is bounded by the day's orders, fills and ticks; manifests and log lines are folded one at a time. Blocking; `go_on` is
+called between two files and every LINES_A_BREATH lines, and may raise to give up.
+"""
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Sequence
+from datetime import date, time, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import orjson
+
+from kalshi_daemon.artifacts.files import read_object
+from kalshi_daemon.artifacts.paths import MANIFEST, ArtifactPaths, is_day, scan_order
+from kalshi_daemon.clock import iso_utc
+from kalshi_daemon.digest.records import FillRecord, JournalDay, Json, OrderRecord, Tape, order_record
+from kalshi_daemon.digest.scans import ScanDay
+from kalshi_daemon.digest.service import EVENTS, RATE_LIMITED, ServiceLog
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.order import Order
+from kalshi_daemon.errors import StateCorrupt
+from kalshi_daemon.index_feed.recorder import folder_of
+from kalshi_daemon.orders.journal import ROWS_MOST, Journal
+from kalshi_daemon.orders.journal_archive import archives
+from kalshi_daemon.orders.ledger import BookedFill, week_start
+from kalshi_daemon.orders.statement import Span, make_statement
+from kalshi_daemon.units import Nanos
+from kalshi_daemon.windows.eastern import eastern_day, eastern_ns
+
+GoOn = Callable[[], None]
+LINES_A_BREATH: Final = 2_000
+LINE_BYTES_MOST: Final = 1_000_000
+_HEAD: Final = re.compile(rb'\{"ts":"([^"]{27})","level":"([a-z]+)","event":"([^"]+)","run_id":"([^"]+)"')
+_RATE_LIMITED: Final = RATE_LIMITED.encode()
+
+
+def bounds(day: date) -> tuple[Nanos, Nanos]:
+    """New York midnights around a day."""
+    return eastern_ns(day, time()), eastern_ns(day + timedelta(days=1), time())
+
+
+def journal_path(root: Path) -> Path:
+    return root / "data" / "proc" / "journal.sqlite3"
+
+
+# --- journal ----------------------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def open_journals(root: Path, notes: list[str]) -> Iterator[list[Journal]]:
+    """The archives that can be read, then the journal itself, which is right where a row is in two of them.
+
+    Raises StateCorrupt when the journal cannot be read, FileNotFoundError when there is none.
+    """
+    path = journal_path(root)
+    if not path.exists():
+        raise FileNotFoundError(path)
+    with contextlib.ExitStack() as stack:
+        found: list[Journal] = []
+        for file in archives(path):
+            try:
+                found.append(stack.enter_context(contextlib.closing(Journal.read(file))))
+            except StateCorrupt as problem:
+                notes.append(f"left out: {problem}")
+        found.append(stack.enter_context(contextlib.closing(Journal.read(path))))
+        yield found
+
+
+def last_day(journals: Sequence[Journal], paths: ArtifactPaths) -> date | None:
+    """The day of the order that changed last; without any, of the last fill, else of the last scan; None: nothing."""
+    changed = [order.updated_ns for journal in journals for order in journal.orders_since(Nanos(0), 1)]
+    if not changed:
+        changed = [one.fill.event_ns for journal in journals for one in journal.fills_since(Nanos(0))[-1:]]
+    if changed:
+        return eastern_day(Nanos(max(changed)))
+    days = sorted(one.name for one in _folders(paths.scans) if is_day(one.name))
+    return date.fromisoformat(days[-1]) if days else None
+
+
+def read_journal(journals: Sequence[Journal], day: date, *, whole_account: bool, go_on: GoOn) -> JournalDay:
+    """The journal's side. `whole_account`: fills of orders that are not ours count too, as they do for the daemon.
+
+    Positions are as of now, but for trades after the day.
+    """
+    start, end = bounds(day)
+    week = week_start(start)
+    orders = _orders(journals, start, end, go_on)
+    known = {one.fill.trade_id: one for journal in journals for one in journal.fills_that_matter(week)}
+    behind = _behind(journals, orders, list(known.values()))
+    fills = [
+        one for one in known.values() if one.fill.event_ns < end and (whole_account or one.fill.order_id in behind)
+    ]
+    held = {one.market_ticker: one for journal in journals for one in journal.inherited(week)} if whole_account else {}
+    results = {ticker: one for journal in journals for ticker, one in journal.results_since(week).items()}
+    profile_of = {order_id: order.profile for order_id, order in behind.items()}
+    statement = make_statement(fills, held.values(), results, profile_of, Span(day, day))
+    of_week = make_statement(fills, held.values(), results, profile_of, Span(eastern_day(week), day))
+    return JournalDay(
+        statement=statement,
+        week_profit=of_week.profit,
+        fills=tuple(_fill(one, behind.get(one.fill.order_id)) for one in fills),
+        results=results,
+        orders=tuple(orders.values()),
+    )
+
+
+def _orders(journals: Sequence[Journal], start: Nanos, end: Nanos, go_on: GoOn) -> dict[str, OrderRecord]:
+    """By client id: those made on the day. An order never changes before it is made."""
+    found: dict[str, OrderRecord] = {}
+    for journal in journals:
+        for order in journal.orders_since(start, ROWS_MOST):
+            if start <= order.created_ns < end:
+                found[order.client_order_id] = order_record(order, journal.history(order.client_order_id))
+                if len(found) % LINES_A_BREATH == 0:
+                    go_on()
+    return found
+
+
+def _behind(
+    journals: Sequence[Journal], orders: dict[str, OrderRecord], fills: Sequence[BookedFill]
+) -> dict[str, Order]:
+    """Exchange order id -> the order behind a fill; those of other days are looked up one by one."""
+    known = {one.order.order_id: one.order for one in orders.values()}
+    found: dict[str, Order] = {}
+    for order_id in {one.fill.order_id for one in fills}:
+        lookups = (journal.order_of(order_id) for journal in reversed(journals))
+        order = known.get(order_id) or next((one for one in lookups if one is not None), None)
+        if order is not None:
+            found[order_id] = order
+    return found
+
+
+def _fill(booked: BookedFill, order: Order | None) -> FillRecord:
+    """An adopted order has no decision of ours behind it: its fair is 0."""
+    fair = order.fair if order is not None and 0.0 < order.fair < 1.0 else None
+    return FillRecord(booked, "" if order is None else order.profile, fair)
+
+
+# --- manifests, index values, monitors --------------------------------------------------------------------------------
+
+
+def fold_manifests(paths: ArtifactPaths, day: date, scans: ScanDay, go_on: GoOn) -> None:
+    """Every manifest of the day, in order of its folder's name, then `finish`."""
+    folder = paths.scans / day.isoformat()
+    found = [one for one in _folders(folder) if scan_order(one.name) is not None]
+    for scan in sorted(found, key=lambda one: scan_order(one.name) or ("", 0)):
+        for series in _folders(scan):
+            go_on()
+            try:
+                scans.add(read_object(series / MANIFEST))
+            except FileNotFoundError:
+                continue  # a crash leaves an empty folder
+            except (StateCorrupt, OSError):
+                scans.unreadable += 1
+    scans.finish()
+
+
+def read_tapes(root: Path, day: date, notes: list[str], go_on: GoOn) -> dict[Index, Tape]:
+    """The ticks of the day by index, in order of their stamps; an index without any is left out."""
+    start, end = bounds(day)
+    folder = folder_of(root / "data" / "raw", start)
+    parts: dict[Index, list[tuple[Any, Any, Any]]] = {}
+    unreadable = 0
+    for path in sorted(folder.glob("*.parquet")):
+        go_on()
+        index = next((one for one in Index if f"_{one.value}" in path.stem), None)
+        if index is None:
+            continue
+        try:
+            parts.setdefault(index, []).append(_ticks(path))
+        except (OSError, ValueError, KeyError, TypeError):  # pyarrow's own errors are ValueErrors or KeyErrors
+            unreadable += 1
+    if unreadable:
+        notes.append(f"{folder}: {unreadable} files of index values cannot be read")
+    return {index: tape for index, found in parts.items() if len((tape := _tape(found, start, end)).at_ns)}
+
+
+def _ticks(path: Path) -> tuple[Any, Any, Any]:
+    import pyarrow.compute as pc  # noqa: PLC0415 - 90 ms and 40 MB that only readers need
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    table = pq.ParquetFile(path).read(columns=["kind", "event_ns", "recv_ns", "value"])
+    ticks = table.filter(pc.equal(pc.cast(table["kind"], "string"), "tick"))
+    return ticks["event_ns"].to_numpy(), ticks["recv_ns"].to_numpy(), ticks["value"].to_numpy()
+
+
+def _tape(parts: list[tuple[Any, Any, Any]], start: Nanos, end: Nanos) -> Tape:
+    at, received, value = (np.concatenate([part[column] for part in parts]) for column in range(3))
+    chosen = np.flatnonzero((at >= start) & (at < end))
+    order = chosen[np.argsort(at[chosen], kind="stable")]
+    return Tape(at[order].astype(np.int64), value[order].astype(np.float64), (received - at)[order].astype(np.int64))
+
+
+def read_forecast(paths: ArtifactPaths, day: date) -> Json | None:
+    """The monitors' figures: of `go_no_go.json` if of the day, else of the digest made on the day, else None."""
+    start, end = (iso_utc(one) for one in bounds(day))
+    with contextlib.suppress(OSError, StateCorrupt, AttributeError, TypeError):
+        record = read_object(paths.go_no_go)["record"] if paths.go_no_go.exists() else {}
+        found = {name: one for name, one in record.items() if start <= str(one.get("asked_at", "")) < end}
+        if found:
+            return found
+    with contextlib.suppress(OSError, StateCorrupt, KeyError, TypeError):
+        kept = read_object(paths.digest(day.isoformat()))["forecast"]["readings"]
+        return kept if isinstance(kept, dict) else None
+    return None
+
+
+# --- the log ----------------------------------------------------------------------------------------------------------
+
+
+def fold_log(root: Path, day: date, log: ServiceLog, notes: list[str], go_on: GoOn) -> None:
+    """Every line of the day, of the rotated file and of the current one, line by line."""
+    start, end = (iso_utc(one).encode() for one in bounds(day))
+    current = root / "logs" / "kalshi_daemon.jsonl"
+    first = b""
+    read = 0
+    for path in (current.with_name(current.name + ".1"), current):
+        try:
+            with path.open("rb") as file:
+                while raw := file.readline(LINE_BYTES_MOST):
+                    read += 1
+                    if read % LINES_A_BREATH == 0:
+                        go_on()
+                    first = first or raw[7:34]
+                    if not raw.startswith(b'{"ts":"') or start <= raw[7:34] < end:
+                        _fold_line(raw, log)
+        except FileNotFoundError:
+            continue
+        except OSError as problem:
+            notes.append(f"{path}: {problem.strerror}")
+    if not read:
+        notes.append("no log: the service part has the journal's figures only")
+    elif first > start and (root / "logs" / (current.name + ".1")).exists():
+        notes.append(f"the log begins at {first.decode(errors='replace')}: the service part says nothing about before")
+
+
+def _fold_line(raw: bytes, log: ServiceLog) -> None:
+    """Only what is counted is decoded whole; of other lines when, what and which run is enough."""
+    head = _HEAD.match(raw)
+    if head is not None and raw.endswith(b"}\n"):
+        ts, level, event, run_id = (part.decode(errors="replace") for part in head.groups())
+        if level not in {"warning", "error"} and event not in EVENTS and _RATE_LIMITED not in raw:
+            log.add({"ts": ts, "level": level, "event": event, "run_id": run_id})
+            return
+    try:
+        line = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        log.unreadable += 1
+        return
+    if isinstance(line, dict):
+        log.add(line)
+    else:
+        log.unreadable += 1
+
+
+def _folders(path: Path) -> list[Path]:
+    try:
+        return sorted(one for one in path.iterdir() if one.is_dir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []

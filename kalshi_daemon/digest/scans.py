@@ -1,0 +1,211 @@
+"""What the manifests of a day say, folded one by one: windows, guards, budgets, and our fairs of chosen markets. Pure.
+
+A guard counts as closed from a scan it refused until the next scan of the same profile and window, or the end of
+quoting there: the scans are when it was asked, so the time closed is known to a scan's interval.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from typing import Any, Final
+
+from kalshi_daemon.digest.records import Fair, Interval, Json, Pays, covered
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.errors import MalformedData
+from kalshi_daemon.units import Level, Nanos, parse_level
+
+SCANS_MOST: Final = 50_000
+"""Manifests folded into one digest: ten times a live day."""
+BUDGETS: Final = ("daily_loss", "weekly_loss", "pal", "joint_tail")
+RECORD_GUARDS: Final = ("forecast_record", "market_record", "calibration")
+_SQRT_TAU: Final = math.sqrt(2.0 * math.pi)
+_MICROSECONDS: Final = 1_000_000
+
+
+@dataclass(slots=True)
+class WindowScans:
+    """One window as its scans saw it."""
+
+    event: str
+    series: str
+    index: Index
+    opens_ns: Nanos
+    new_until_ns: Nanos
+    target_ns: Nanos
+    scans: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    proposed: int = 0
+    accepted: int = 0
+
+
+@dataclass(slots=True)
+class GuardCount:
+    """How often a guard refused, and what it measured last."""
+
+    scans: int = 0
+    quotes: int = 0
+    forced: int = 0
+    last: str = ""
+    closed: list[Interval] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Peak:
+    """The most a budget was used, as its guard measured it, in dollars."""
+
+    guard: str
+    measured: float
+    limit: float
+    at_ns: Nanos
+    note: str
+
+
+class ScanDay:
+    """The fold. `wanted`: markets whose fairs are kept. Not thread-safe; one digest makes one."""
+
+    def __init__(self, wanted: Collection[str] = ()) -> None:
+        self.windows: dict[str, WindowScans] = {}
+        self.guards: dict[str, GuardCount] = {}
+        self.fairs: dict[str, list[Fair]] = {ticker: [] for ticker in wanted}
+        self.pays: dict[str, Pays] = {}
+        self.peaks: dict[str, Peak] = {}
+        self.looks: Counter[str] = Counter()
+        self.plans: dict[str, Nanos] = {}
+        """plan_id -> when the scan began."""
+        self.unreadable = 0
+        self.dropped = 0
+        self._refused: dict[tuple[str, str], list[tuple[Nanos, tuple[str, ...]]]] = {}
+
+    @property
+    def scans(self) -> int:
+        return len(self.plans)
+
+    def add(self, manifest: Json) -> None:
+        """Fold one manifest in. One that is not ours is counted as unreadable, and nothing of it."""
+        if len(self.plans) >= SCANS_MOST:
+            self.dropped += 1
+            return
+        try:
+            self._add(manifest)
+        except (KeyError, TypeError, ValueError, AttributeError, MalformedData):
+            self.unreadable += 1
+
+    def finish(self) -> None:
+        """After the last manifest: sort, and turn refusals into the intervals a guard was closed."""
+        for fairs in self.fairs.values():
+            fairs.sort(key=lambda one: one.at_ns)
+        for (event, _profile), refusals in self._refused.items():
+            end = self.windows[event].new_until_ns
+            refusals.sort()
+            for (at, guards), (until, _next) in pairwise([*refusals, (end, ())]):
+                for guard in guards:
+                    self.guards[guard].closed.append((at, until))
+
+    def closed_ns(self, guard: str, within: Interval) -> int:
+        """For how long of a span the guard kept at least one window shut."""
+        found = self.guards.get(guard)
+        return 0 if found is None else covered(found.closed, within)
+
+    def _add(self, manifest: Json) -> None:
+        at, window = parse_utc(manifest["generated_at"]), self._window(manifest)
+        profile, verdicts = str(manifest["profile"]["name"]), manifest["verdicts"]
+        level, sigma = float(manifest["inputs"]["level"]), float(manifest["inputs"]["sigma"])
+        looks = [self._look(row, at, level, sigma) for row in manifest["looks"]]
+        quotes = [(bool(quote["accepted"]), quote["verdicts"]) for quote in manifest["quotes"]]
+        # From here on nothing can fail: a manifest counts whole or not at all.
+        self.plans[str(manifest["plan_id"])] = at
+        for ticker, outcome, pays, fair in looks:
+            self.looks[outcome] += 1
+            if ticker in self.fairs:
+                self.pays.setdefault(ticker, pays)
+                if fair is not None:
+                    self.fairs[ticker].append(fair)
+        window.scans += 1
+        window.outcomes[str(manifest.get("outcome", ""))] += 1
+        window.proposed += len(quotes)
+        window.accepted += sum(accepted for accepted, _verdicts in quotes)
+        self._refused.setdefault((window.event, profile), []).append((at, self._judge(verdicts, at, "scans")))
+        for _accepted, judged in quotes:
+            self._judge(judged, at, "quotes")
+
+    def _window(self, manifest: Json) -> WindowScans:
+        event = str(manifest["window"]["event_ticker"])
+        found = self.windows.get(event)
+        if found is None:
+            opens, until, target = (parse_utc(manifest["window"][name]) for name in ("opens", "new_until", "target"))
+            index = Index(manifest["inputs"]["index"])
+            found = self.windows[event] = WindowScans(event, str(manifest["series"]), index, opens, until, target)
+        return found
+
+    def _look(self, row: Json, at: Nanos, level: float, sigma: float) -> tuple[str, str, Pays, Fair | None]:
+        pays = Pays(_level(row.get("pays_from")), _level(row.get("pays_to")))
+        fair = row["fair"]
+        look = None if fair is None else Fair(at, float(fair), level, delta(pays, level, sigma))
+        return str(row["market"]), str(row["outcome"]), pays, look
+
+    def _judge(self, verdicts: list[Json], at: Nanos, what: str) -> tuple[str, ...]:
+        """Count refusals, keep the peaks of the budgets; returns the guards that closed."""
+        closed: list[str] = []
+        for verdict in verdicts:
+            name = str(verdict["guard"])
+            if name in BUDGETS and (what == "scans" or verdict["passed"]):
+                self._peak(name, verdict, at)  # what a refused quote would have used was not used
+            if verdict["passed"]:
+                continue
+            count = self.guards.setdefault(name, GuardCount())
+            if verdict["forced"]:
+                count.forced += 1
+                continue
+            setattr(count, what, getattr(count, what) + 1)
+            count.last = str(verdict.get("note") or "") or _phrase(verdict)
+            closed.append(name)
+        return tuple(closed)
+
+    def _peak(self, name: str, verdict: Json, at: Nanos) -> None:
+        measured, limit = verdict.get("measured"), verdict.get("limit")
+        if not isinstance(measured, int | float) or not isinstance(limit, int | float):
+            return
+        before = self.peaks.get(name)
+        if before is None or measured > before.measured:
+            self.peaks[name] = Peak(name, float(measured), float(limit), at, str(verdict.get("note") or ""))
+
+
+def delta(pays: Pays, level: float, sigma: float) -> float | None:
+    """Change of P(YES) per index point, of a normal law with the forecast's own level and scale.
+
+    level: points. sigma: of ln(P_T / P_t), so the law's standard deviation is level x sigma points. None when it is not
+    known what pays, or the law has no width.
+    """
+    width = level * sigma
+    if (pays.lowest is None and pays.highest is None) or not width > 0.0 or not math.isfinite(width):
+        return None
+    return _density(pays.lowest, level, width) - _density(pays.highest, level, width)
+
+
+def _density(edge: Level | None, level: float, width: float) -> float:
+    """Of the law at one end of the interval, per point; 0 for an open end."""
+    if edge is None:
+        return 0.0
+    z = (edge / 10_000 - level) / width
+    return math.exp(-0.5 * z * z) / (_SQRT_TAU * width)
+
+
+def parse_utc(text: str) -> Nanos:
+    """An RFC 3339 stamp of ours, exact to the microsecond. Raises ValueError."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text}: no time zone")
+    whole = round(at.replace(microsecond=0).timestamp())
+    return Nanos((whole * _MICROSECONDS + at.microsecond) * 1_000)
+
+
+def _level(text: Any) -> Level | None:  # noqa: ANN401 - whatever the file holds
+    return None if text is None else parse_level(text)
+
+
+def _phrase(verdict: Json) -> str:
+    measured = "no data" if verdict.get("measured") is None else str(verdict["measured"])
+    return f"{measured} against {verdict.get('limit')} {verdict.get('unit') or ''}".strip()
