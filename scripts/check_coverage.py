@@ -16,7 +16,7 @@ PURE = (
     "artifacts/", "settings.py", "settings_loader.py", "settings_rules.py", "index_feed/protocol.py",
     "index_feed/skew.py", "kalshi/fields.py", "kalshi/messages.py", "kalshi/rest_codec.py", "kalshi/ws_codec.py",
     "kalshi/sequence.py", "kalshi/auth.py", "kalshi/rate_limit.py", "kalshi/refusals.py", "kalshi/stream_session.py",
-    "kalshi/server_time.py", "trader_inputs.py",
+    "kalshi/server_time.py", "trader_inputs.py", "digest/",
 )  # fmt: skip
 
 

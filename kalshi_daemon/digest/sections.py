@@ -194,14 +194,14 @@ def _forecast(readings: Mapping[str, Any] | None, quoting: Quoting) -> list[Sect
 
 def _service(service: Service) -> list[Section]:
     log = service.log
-    early = "-" if log.early_ms is None else f"{log.early_ms[0]} ms, {log.early_ms[1]}"
+    early = "" if log.early_ms is None else f", the tightest {log.early_ms[0]} ms early ({log.early_ms[1]})"
     waits = [one.took_ns for one in service.unknown if one.took_ns is not None]
     stuck = len(service.unknown) - len(waits)
     known = f", longest {max(waits) // MILLISECOND} ms" if waits else ""
     rows = [
         ("up", _span(service.up_ns)),
         ("restarts", str(max(0, len(log.runs) - 1))),
-        ("cutoffs verified", f"{log.cutoffs_verified}, the tightest {early} before its time"),
+        ("cutoffs verified", f"{log.cutoffs_verified}{early}"),
         ("cutoffs UNVERIFIED", ", ".join(log.cutoffs_unverified) or "0"),
         ("stops UNVERIFIED", str(log.stops_unverified)),
         ("unknown outcomes", f"{len(service.unknown)}{known}" + (f", {stuck} NEVER RESOLVED" if stuck else "")),

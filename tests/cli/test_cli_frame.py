@@ -57,10 +57,10 @@ def failing_with(error: BaseException):
 def test_commands_keep_their_names():
     names = [command.name for command in COMMANDS]
     assert " ".join(names) == (
-        "run simulate-exchange config windows orders ledger resting cancel-all kill unkill reset-group why "
+        "run simulate-exchange config windows orders ledger digest resting cancel-all kill unkill reset-group why "
         "calibration-report backfill score calibrate"
     )
-    assert COMMANDS[7].module == "kalshi_daemon.cli.cancel_all"
+    assert COMMANDS[8].module == "kalshi_daemon.cli.cancel_all"
 
 
 def test_every_exit_code_is_documented():

@@ -1,6 +1,8 @@
 """Money by series, window and profile; open positions; budgets; fixings."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kalshi_daemon.digest.money import NO_PROFILE, NOT_ONE_PROFILE, money
 from kalshi_daemon.digest.scans import ScanDay
@@ -93,3 +95,26 @@ def test_a_fixing_to_come_is_not_shown_and_one_without_a_value_disagrees_with_no
     records = records_of(((fill("A", M1, at(10, 10)), "wide", 0.45),), results={M1: WON})
     [fixing] = money(records, scans).fixings
     assert (fixing.index, fixing.disagree) == (None, ())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    trades=st.lists(
+        st.tuples(
+            st.sampled_from((M1, M2, M3)), st.sampled_from(Side), st.integers(1, 99), st.integers(1, 3),
+            st.sampled_from(("wide", "size", "")), st.integers(0, 200),
+        ),
+        max_size=12,
+    ),
+    results=st.fixed_dictionaries({}, optional=dict.fromkeys((M1, M2, M3), st.sampled_from(("yes", "no", "flat")))),
+)  # fmt: skip
+def test_every_way_to_divide_the_days_profit_adds_up_to_it(trades, results):
+    fills = tuple(
+        (fill(str(at_), market, at(10, 1, at_), side=side, price=cents * 100, count=count, fee=fee), profile, 0.5)
+        for at_, (market, side, cents, count, profile, fee) in enumerate(trades)
+    )
+    found = money(records_of(fills, results={m: Result(said, at(11, 2)) for m, said in results.items()}), ScanDay())
+    for division in (found.by_series, found.by_window, found.by_profile):
+        assert sum(part.profit for part in division) == found.profit
+        assert sum(part.fees for part in division) == found.fees
+        assert sum(part.fills for part in division) == len(trades)

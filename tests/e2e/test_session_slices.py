@@ -1,5 +1,6 @@
 """Minutes of a session from end to end: quotes, fills, a cutoff, a settlement, and both sides' books."""
 
+import json
 import os
 from collections import defaultdict
 from decimal import Decimal
@@ -85,10 +86,47 @@ def net_contracts(fills: list[dict[str, Any]]) -> dict[str, Decimal]:
     return {ticker: count for ticker, count in held.items() if count}
 
 
+def digest_agrees(processes: Processes, daemon: Daemon, summary: dict[str, Any], truth: dict[str, Any]) -> None:
+    """The digest of the day says the same as the summary and as the exchange, asked for and as the daemon wrote it."""
+    asked = processes.command("digest", "--json", "--state-dir", "same")
+    assert asked.returncode == 0, asked.stderr
+    found = json.loads(asked.stdout)
+    assert found["date"] == "2026-11-23"
+    assert found["fills"]["count"] == summary["fills"] == len(truth["fills"]) > 0
+    assert found["fills"]["contracts"] == summary["contracts"] == truth["contracts"]
+    assert found["fills"]["fees_dollars"] == summary["fees_dollars"]
+    assert float(found["fills"]["fees_dollars"]) == float(truth["fees_dollars"])
+    assert found["money"]["profit_dollars"] == summary["pnl_dollars"]
+    assert float(found["money"]["profit_dollars"]) == float(truth["pnl_dollars"])
+    assert found["quoting"]["orders_placed"] == summary["orders_placed"] == truth["orders_total"]
+    assert found["quoting"]["orders_cancelled"] == summary["orders_cancelled"]
+    assert (found["quoting"]["windows_scanned"], found["quoting"]["scans"]) == (
+        summary["windows_scanned"], summary["scans"],
+    )  # fmt: skip
+    for parts in ("by_series", "by_window", "by_profile"):
+        total = sum(Decimal(part["profit_dollars"]) for part in found["money"][parts])
+        assert total == Decimal(summary["pnl_dollars"]), parts
+    held = {line["market"]: Decimal(line["count"]) for line in found["money"]["open"]}
+    assert held == {ticker: count for ticker, count in net_contracts(truth["fills"]).items() if "H1500" not in ticker}
+    assert found["fills"]["maker_share"] == 1.0
+    assert found["fills"]["expected_edge"]["missing"] == 0
+    assert all(fixing["disagree"] == [] for fixing in found["money"]["fixings"])
+    assert found["service"]["cutoffs_verified"] == len(daemon.events("window.cutoff_verified"))
+    assert found["service"]["runs"][0]["stop_reason"] == summary["stop_reason"]
+    assert found["notes"] == []
+    written = daemon.event("digest.written")
+    own = json.loads((processes.folder / "same/sim/reports/_artifacts/digest_2026-11-23.json").read_bytes())
+    assert own["money"] == found["money"], "what the daemon wrote at its stop says the same"
+    # Its markouts end at the moment of the stop, those of the command at the last instant that was recorded.
+    for name in ("count", "contracts", "fees_dollars", "maker_share", "expected_edge", "realised_edge"):
+        assert own["fills"][name] == found["fills"][name], name
+    assert (processes.folder / written["page"]).read_text().startswith("# Digest of Monday 2026-11-23")
+
+
 def test_an_hour_ends_on_an_exchange_in_a_process_of_its_own(processes):
     # Two programs share no order of events: which orders fill differs from run to run (10 to 17 fills in this half
     # hour), so what must be paid is worked out from the fills.
-    sim, daemon = beside(processes, "--from", "14:31", "--until", "15:03")
+    sim, daemon = beside(processes, "--from", "14:31", "--until", "15:03", state="same")
     summary = summary_of(daemon)
     truth = agree(sim, summary)
     assert truth["fills"], "half an hour of quoting trades"
@@ -97,6 +135,7 @@ def test_an_hour_ends_on_an_exchange_in_a_process_of_its_own(processes):
     assert paid == {ticker: count for ticker, count in held.items() if "H1500" in ticker}
     verified = {line["window"] for line in daemon.events("window.cutoff_verified")}
     assert verified == {"KXINXU-26NOV23H1500", "KXNASDAQ100U-26NOV23H1500"}
+    digest_agrees(processes, daemon, summary, truth)
 
 
 def test_a_daemon_started_after_the_sessions_end_still_knows_its_books(processes):
