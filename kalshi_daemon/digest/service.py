@@ -49,24 +49,21 @@ class Link:
     """One of the two streams we hold."""
 
     opened: int = 0
-    opened_by: set[str] = field(default_factory=set)
+    reconnects: int = 0
+    """Openings that were not the first of their process."""
     ends: Counter[str] = field(default_factory=Counter)
     down: list[Interval] = field(default_factory=list)
     _since: dict[str, Nanos] = field(default_factory=dict)
-
-    @property
-    def reconnects(self) -> int:
-        return self.opened - len(self.opened_by)
 
     @property
     def down_ns(self) -> int:
         """From each reported end to the next opening in the same run."""
         return sum(until - since for since, until in self.down)
 
-    def open(self, run_id: str, at: Nanos) -> None:
+    def open(self, run_id: str, at: Nanos, number: object) -> None:
+        """`number`: which opening of its process it is, as logged. A process may be older than the day."""
         self.opened += 1
-        if len(self.opened_by) < RUNS_MOST:
-            self.opened_by.add(run_id)
+        self.reconnects += number != 1
         since = self._since.pop(run_id, None)
         if since is not None and len(self.down) < RUNS_MOST:
             self.down.append((since, at))
@@ -127,7 +124,7 @@ class ServiceLog:
         link = self.feed if event.startswith("feed.") else self.stream
         match event:
             case "feed.session_opened" | "kalshi_stream.session_opened":
-                link.open(run_id, at)
+                link.open(run_id, at, line.get("session", line.get("connection")))
             case "feed.session_ended" | "feed.evicted" | "kalshi_stream.session_ended":
                 link.end(run_id, at, str(line.get("cause", event)))
             case "scan.done":

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from kalshi_daemon.digest import scans as scanning
 from kalshi_daemon.digest.quoting import quoting
 from kalshi_daemon.digest.records import covered, order_record
 from kalshi_daemon.digest.scans import ScanDay
@@ -113,3 +114,22 @@ def test_an_unknown_outcome_that_stayed_is_not_zero_long():
 def test_covered_time():
     assert covered([(0, 10), (5, 20), (30, 40), (40, 40), (90, 80)], (2, 35)) == 18 + 5
     assert covered([], (0, 10)) == 0
+
+
+def test_manifests_beyond_the_bound_are_counted_and_no_longer_folded(monkeypatch):
+    monkeypatch.setattr(scanning, "SCANS_MOST", 1)
+    scans = scans_of(manifest(at(10), look(M1, 0.5)), manifest(at(10, 3), look(M1, 0.5)))
+    assert (scans.scans, scans.dropped, scans.looks) == (1, 1, {"no_edge": 1})
+
+
+def test_a_manifest_counts_whole_or_not_at_all():
+    naive = manifest(at(10), look(M1, 0.5)) | {"generated_at": "2026-11-23T10:00:00"}
+    strange = manifest(at(10), look(M1, 0.5, low="high"))
+    scans = scans_of(naive, strange)
+    assert (scans.scans, scans.unreadable, scans.looks, scans.fairs[M1]) == (0, 2, {}, [])
+
+
+def test_the_peak_of_a_budget_is_its_first_highest():
+    budgets = [(verdict("pal", measured=value, limit=9.0),) for value in (3.0, 7.0, 7.0, 5.0)]
+    scans = scans_of(*(manifest(at(10, at_), verdicts=one) for at_, one in enumerate(budgets)))
+    assert (scans.peaks["pal"].measured, scans.peaks["pal"].at_ns) == (7.0, at(10, 1))

@@ -11,6 +11,7 @@ import pytest
 from kalshi_daemon.artifacts.files import encode, write_whole
 from kalshi_daemon.clock import ManualClock, iso_utc
 from kalshi_daemon.digest import keeper as keeping
+from kalshi_daemon.digest import reading
 from kalshi_daemon.digest.document import document
 from kalshi_daemon.digest.keeper import DigestKeeper
 from kalshi_daemon.digest.making import NoSuchDay, Source, digest_of, write_digest
@@ -230,6 +231,28 @@ def test_outside_text_cannot_break_the_page(root):
     page = markdown(made(root))
     assert "S\\|X" in page
     assert "a b" in page
+
+
+def test_the_reader_asks_whether_to_go_on(root, monkeypatch):
+    """Between manifests, files of values, orders and lines."""
+    monkeypatch.setattr(reading, "LINES_A_BREATH", 1)
+    asked = []
+    digest_of(source(root), None, NOW, lambda: asked.append(1), with_service=True)
+    assert len(asked) == 2 + 2 + 1 + 4
+
+
+def test_a_log_that_cannot_be_opened_is_a_note(root):
+    log = root / "logs" / "kalshi_daemon.jsonl"
+    log.unlink()
+    log.mkdir()
+    found = document(made(root))
+    assert found["notes"][0] == f"{log}: Is a directory"
+
+
+def test_open_positions_with_a_fair_are_worth_something(root):
+    write_manifest(root, manifest(at(10, 30), look(M2, 0.55), plan_id="r1-3"), "103000")
+    overview = {row[0]: row[1] for row in sections(made(root))[0].rows}
+    assert overview["open positions at our fairs"] == "0.1500 in 1 markets"
 
 
 # --- the daemon's own -------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
+from kalshi_daemon.digest import service as folding
 from kalshi_daemon.digest.records import OrderRecord, order_record
 from kalshi_daemon.digest.scans import ScanDay
 from kalshi_daemon.digest.service import ServiceLog, delay, service
@@ -47,6 +48,7 @@ def test_reconnects_are_not_first_connects_and_time_down_is_between_end_and_open
         log_line(at(11), "feed.session_opened", session=1, run_id="r2"),
     )
     assert (log.feed.opened, log.feed.reconnects, log.feed.down_ns) == (3, 1, 5 * SECOND)
+    assert folded(log_line(at(10), "kalshi_stream.session_opened", connection=4)).stream.reconnects == 1, "older run"
     assert dict(log.feed.ends) == {"1006": 1, "no answer": 1}
     assert (log.stream.opened, log.stream.reconnects, log.stream.down_ns) == (1, 0, 0)
 
@@ -119,3 +121,29 @@ def test_unknown_outcomes_longest_first_and_unresolved_before_all():
     records = records_of(orders=(lost("a", 2), lost("b", None), lost("c", 9)))
     found = service(records, ScanDay(), ServiceLog(ScanDay())).unknown
     assert [one.client_order_id for one in found] == ["kd-b", "kd-c", "kd-a"]
+
+
+def test_the_lag_of_the_stream_counts_only_while_it_is_up():
+    log = folded(
+        log_line(at(10), "venue.streams", up=True, lag_most_ms=600),
+        log_line(at(10, 1), "venue.streams", up=False, lag_most_ms=90_000),
+        log_line(at(10, 2), "venue.streams", up=True),
+        log_line(at(10, 57), "window.cutoff_verified", window="W"),
+    )
+    found = service(records_of(), ScanDay(), log)
+    assert (found.stream_lag_ms.n, found.stream_lag_ms.most) == (1, 600)
+    assert (log.cutoffs_verified, log.early_ms) == (1, None)
+
+
+def test_a_log_full_of_runs_and_causes_stays_bounded(monkeypatch):
+    monkeypatch.setattr(folding, "RUNS_MOST", 2)
+    monkeypatch.setattr(folding, "NAMES_MOST", 2)
+    lines = [log_line(at(10, 0, n), "feed.session_ended", "warning", run_id=f"r{n}", cause=f"c{n}") for n in range(5)]
+    lines += [log_line(at(11, 0, n), "feed.session_opened", run_id=f"r{n}", session=2) for n in range(5)]
+    lines += [log_line(at(12, 0, n), "feed.session_ended", "warning", run_id="r0", cause="c0") for n in range(2)]
+    lines += [log_line(at(13), "feed.session_opened", run_id="r0", session=3)]
+    log = folded(*lines, log_line(at(14), "daemon.ready", run_id="r4"))
+    assert set(log.runs) == {"r0", "r1"}
+    assert log.feed.ends == {"c0": 3, "c1": 1, "(others)": 3}
+    assert (len(log.feed.down), log.feed.reconnects) == (2, 6)
+    assert log.levels == {"feed.session_ended": 7}
