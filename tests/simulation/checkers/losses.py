@@ -58,12 +58,22 @@ def worst_loss(stage: Stage) -> int:
         market = markets[ticker]
         # The hourly ladder and the ranges of 16:00 settle on one and the same value.
         exposed[market.spec.index, market.spec.settles_ns].append(market)
-    return lost + sum(_fixing_loss(stage, together) for together in exposed.values())
+    known = fixed_values(markets.values())
+    return lost + sum(_fixing_loss(stage, together, known.get(fixing)) for fixing, together in exposed.items())
 
 
-def _fixing_loss(stage: Stage, markets: list[SimMarket]) -> int:
+def fixed_values(markets: Iterable[SimMarket]) -> dict[tuple[Index, Nanos], Level]:
+    """What is fixed already: the ladders of one fixing are paid one after the other, and nothing is open between."""
+    return {
+        (market.spec.index, market.spec.settles_ns): market.settlement_value
+        for market in markets
+        if market.settlement_value is not None
+    }
+
+
+def _fixing_loss(stage: Stage, markets: list[SimMarket], fixed: Level | None) -> int:
     edges = {edge for market in markets for edge in (market.spec.floor, market.spec.cap) if edge is not None}
-    values = sorted({Level(edge + step) for edge in edges for step in (-1, 0, 1)})
+    values = sorted({Level(edge + step) for edge in edges for step in (-1, 0, 1)}) if fixed is None else [fixed]
     return max(0, *(-sum(_profit(stage, market, value) + _ROUNDING for market in markets) for value in values))
 
 
