@@ -11,6 +11,7 @@ from kalshi_daemon.research.live_figures import Evidence, LiveFigures, LiveRow, 
 from kalshi_daemon.research.report_charts import (
     Picture,
     curve_picture,
+    horizons_axis,
     maps_picture,
     pit_picture,
     reliability_picture,
@@ -22,6 +23,8 @@ from kalshi_daemon.research.svg import Axis, Chart, padded
 
 _Z95: Final = 1.96
 _LABELS_MOST: Final = 10
+_COVERAGE_FROM: Final = 30
+"""Forecasts of a horizon; of fewer a share of 90 % says nothing."""
 _WIDE: Final = 1140.0
 _LABEL_WIDTH: Final = 110.0
 _TARGETS: Final = ((HOURLY, "c1", "full hours", 0.96), (CLOSE, "c2", "close", 1.04))
@@ -31,12 +34,11 @@ def live_pictures(figures: LiveFigures) -> tuple[Picture, ...]:
     market, learnt = figures.market, figures.learnt
     return (
         _evidence(figures),
-        _periods(figures, "crps"),
-        _periods(figures, "log"),
+        *((_periods(figures, "crps"), _periods(figures, "log")) if len(figures.periods) > 1 else ()),
         _by_horizon(figures.rows, "crps"),
         _by_horizon(figures.rows, "log"),
         spreads_picture(figures.spreads),
-        _coverage(figures.rows),
+        *((_coverage(figures.rows),) if max(row.n for row in figures.rows) >= _COVERAGE_FROM else ()),
         *(pit_picture(horizon, counts) for horizon, counts in figures.pits.items()),
         *((reliability_picture(figures.reliability),) if figures.reliability else ()),
         *((_market_reliability(market), _market_gains(market)) if market is not None else ()),
@@ -131,7 +133,7 @@ def _by_horizon(rows: Sequence[LiveRow], which: str) -> Picture:
         if which == "crps"
         else ("Log gain by horizon over the plain Gaussian", "nats per forecast, above 0 is better")
     )
-    chart = Chart(title, _horizons(rows), Axis(*padded([*edges, even]), label))
+    chart = Chart(title, horizons_axis(rows), Axis(*padded([*edges, even]), label))
     chart.level(even)
     for target, style, name, shift in _TARGETS:
         own = [row for row in rows if row.target == target]
@@ -149,7 +151,7 @@ def _coverage(rows: Sequence[LiveRow]) -> Picture:
     low = min([row.cover90 for row in own] + [90.0 - 1.2 * error(row, 0.9) for row in own])
     chart = Chart(
         "Coverage of the central 90 and 99 %, full hours",
-        _horizons(own),
+        horizons_axis(own),
         Axis(max(0.0, low - 2.0), 101.0, "per cent of fixings inside"),
     )
     for nominal, style, shift in ((0.9, "c1", 0.97), (0.99, "c2", 1.03)):
@@ -185,8 +187,3 @@ def _market_gains(market: MarketFigures) -> Picture:
     return Picture(
         chart.text(), "A market that knows a little more, down to -0.02, is expected and paid for by the edge."
     )
-
-
-def _horizons(rows: Sequence[LiveRow]) -> Axis:
-    marks = tuple((float(h), f"{h}") for h in sorted({row.horizon_min for row in rows} - {45}))
-    return Axis(1.7, 430.0 if max(row.horizon_min for row in rows) > 60 else 68.0, "minutes to the fixing", True, marks)  # noqa: PLR2004 - an hour

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import Final
+from typing import Final, Protocol
 
 from kalshi_daemon.research.report_figures import PIT_BINS, BucketMap, FanDay, Figures, ProbabilityBin, Spread
 from kalshi_daemon.research.score import CLOSE, HOURLY, ScoreRow
@@ -13,6 +13,7 @@ _Z95: Final = 1.96
 _HOURS: Final = tuple((30.0 + 60.0 * n, f"{10 + n}:00") for n in range(7))
 _SESSION_MIN: Final = 390.0
 _MONTH_LABELS_MOST: Final = 12
+_UNMARKED_MIN: Final = 45
 _NARROW: Final = 376.0
 """Three in a row of the page."""
 
@@ -62,7 +63,7 @@ def curve_picture(
 def spreads_picture(spreads: Iterable[Spread]) -> Picture:
     known = tuple(spreads)
     values = [value for one in known for value in (one.forecast_bp, one.realised_bp + _Z95 * one.realised_se_bp)]
-    x = Axis(1.7, 430.0, "minutes to the fixing", logarithmic=True, ticks=_minutes_of(known))
+    x = horizons_axis(known)
     low = min(min(one.forecast_bp, one.realised_bp) for one in known)
     top = max(values) * 1.25
     marks = tuple((float(v), f"{v}") for v in (1, 2, 5, 10, 20, 50, 100, 200, 500))
@@ -70,6 +71,8 @@ def spreads_picture(spreads: Iterable[Spread]) -> Picture:
     chart = Chart("Sigma by minutes to the fixing", x, y)
     for target, style, name in ((HOURLY, "c1", "hours"), (CLOSE, "c2", "close")):
         own = sorted((one for one in known if one.target == target), key=lambda one: one.horizon_min)
+        if not own:
+            continue
         chart.line([(one.horizon_min, one.forecast_bp) for one in own], style, f"{name}: forecast")
         errors = [_Z95 * one.realised_se_bp for one in own]
         chart.points([(one.horizon_min, one.realised_bp) for one in own], style, "realised", errors)
@@ -113,7 +116,7 @@ def _by_horizon(rows: tuple[ScoreRow, ...], which: str) -> Picture:
     # A close is forecast once a day: its intervals may leave the frame rather than flatten everything else.
     widths = [(figure(row), 1.0 if row.target == HOURLY else 0.25) for row in rows]
     edges = [value + sign * share * _Z95 * error for (value, error), share in widths for sign in (-1, 1)]
-    x = Axis(1.7, 430.0, "minutes to the fixing", logarithmic=True, ticks=_minutes_of(rows))
+    x = horizons_axis(rows)
     title, label = (
         ("CRPS by horizon: ratio to the tuned EWMA", "ratio, below 1 is better")
         if which == "crps"
@@ -200,9 +203,18 @@ def _fan(fan: FanDay) -> Picture:
     )
 
 
-def _minutes_of(rows: Iterable[Spread | ScoreRow]) -> tuple[tuple[float, str], ...]:
-    """Horizons as marks; 45 leaves its word to its neighbours, which it would touch."""
-    return tuple((float(h), f"{h}") for h in sorted({row.horizon_min for row in rows} - {45}))
+class Horizon(Protocol):
+    """What has a horizon."""
+
+    @property
+    def horizon_min(self) -> int: ...
+
+
+def horizons_axis(rows: Sequence[Horizon]) -> Axis:
+    """Minutes to the fixing from 2 to the longest; 45 leaves its word to its neighbours, which it would touch."""
+    found = sorted({row.horizon_min for row in rows})
+    marks = tuple((float(h), f"{h}") for h in found if h != _UNMARKED_MIN)
+    return Axis(1.7, 1.2 * found[-1], "minutes to the fixing", logarithmic=True, ticks=marks)
 
 
 def _centres(maps: Iterable[object]) -> tuple[float, ...]:
