@@ -44,7 +44,7 @@ COMMANDS: Final = (
     Command("unkill", "release the kill switch"),
     Command("reset-group", "let a profile quote again whose order group was triggered"),
     Command("why", "the last decision for a market, guard by guard"),
-    Command("calibration-report", "write the forecast's quality on bars as one page of figures and pictures"),
+    Command("calibration-report", "write the forecast's quality as one page of figures and pictures, on bars or live"),
     Command("backfill", "fetch minute bars of past sessions from the vendor into parquet files"),
     Command("score", "score the model on bars, walk-forward, against two baselines"),
     Command("calibrate", "fit the model's constants anew, judged on days it has not seen"),
