@@ -323,7 +323,7 @@ class Trader:
             profile=plan.profile.name,
             window=plan.window.event_ticker,
             trigger=plan.trigger,
-            level=round(plan.forecast_level, 2),
+            index_level=round(plan.forecast_level, 2),
             sigma_bp=round(plan.forecast_sigma * 1e4, 2),
             looked=len(plan.looks),
             proposed=len(plan.quotes),

@@ -1,6 +1,6 @@
 """The picture of the moment that a scan or a look at resting quotes starts from: state in, ladder's inputs out."""
 
-from kalshi_daemon.domain.contract import Market
+from kalshi_daemon.domain.contract import Market, MarketStatus
 from kalshi_daemon.domain.forecast import Forecast
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Profile, QuotePlan
@@ -81,6 +81,9 @@ def edge_lost(
     found = [(order, "not_listed") for order, market in known if market is None]
     probabilities = forecast.probabilities(tuple(market.contract for _order, market in listed))
     for (order, market), probability in zip(listed, probabilities, strict=True):
+        if market.status is not MarketStatus.ACTIVE:
+            found.append((order, "market_inactive"))  # halted, or not understood: nothing new is quoted there either
+            continue
         book = state.venue.books.get(order.market_ticker)
         if book is None or not book.synced or book.doubt:
             found.append((order, "doubtful_book" if book is not None and book.synced else "stale_book"))

@@ -136,8 +136,9 @@ def test_frames_that_say_nothing_are_survived(processes, sim):
         scans = len(daemon.events("scan.done"))
         daemon.until(lambda: len(daemon.events("scan.done")) >= scans + 6 or None, "goes on looking")
         assert daemon.running
-        levels = [line["level"] for line in daemon.events("scan.done")[-4:] if "level" in line]
+        levels = {line["window"].split("-")[0]: line["index_level"] for line in daemon.events("scan.done")[-4:]}
         assert levels
+        assert all(4_000 < level < 40_000 for level in levels.values()), "no value of the nonsense was taken"
         assert daemon.stop() == 0
     assert daemon.events("feed.frame_malformed")
     assert not daemon.events("daemon.task_died")

@@ -231,6 +231,8 @@ def told(said: Counter[tuple[str, str]]) -> list[str]:
     for (event, subject), times in said.items():
         if subject and event == "orders.cancel_refused":
             lines.append("cancel came too late: asked how it ended")
+        elif subject and event == "quote.edge_lost":
+            lines.append(f"{times} quotes pulled from markets that are not active")
         elif event in _SAYS:
             lines.append(_SAYS[event].format(n=times))
         elif event == "orders.resolved":

@@ -32,7 +32,8 @@ _SAID_IN_PASSING = {"venue.streams", "windows.phase", "guard.opened", "orders.ac
 _TOO_LATE = "too late"
 """A cancel of what had been filled or cancelled before it came: nothing odd."""
 _EDGE_LOST = "quote.edge_lost"
-_BAD_BOOK = {"stale_book", "doubtful_book"}
+_TOLD = {"stale_book": "", "doubtful_book": "", "market_inactive": "inactive"}
+"""Why a resting quote went, of what a fault can do to it, and what the line is about then."""
 
 
 @dataclass(slots=True)
@@ -85,7 +86,7 @@ class SafetyWatch(Onlooker):
 
     def heard(self, stage: Stage, event: str, fields: Mapping[str, Any]) -> None:
         self._note_hit(stage)
-        if event in _SAID_IN_PASSING or (event == _EDGE_LOST and fields["why"] not in _BAD_BOOK):
+        if event in _SAID_IN_PASSING or (event == _EDGE_LOST and fields["why"] not in _TOLD):
             return
         if self._on(stage):
             self.said[event, _subject(event, fields)] += 1
@@ -234,6 +235,8 @@ def _subject(event: str, fields: Mapping[str, Any]) -> str:
             return str(fields["now"])
         case "fill.booked":
             return str(fields["source"])
+        case "quote.edge_lost":
+            return _TOLD[fields["why"]]
         case "orders.cancel_refused":
             return _TOO_LATE if "not_found" in str(fields["cause"]) else ""
         case _:

@@ -28,6 +28,7 @@ def test_the_page_has_a_line_for_every_kind_of_fault_and_death():
         ("`feed_duplicate`", " index values dropped"),
         ("`feed_reorder`", " index values dropped"),
         ("`market_withheld`", "quotes pulled from stale or doubtful books"),
+        ("`market_halt`", "quotes pulled from markets that are not active"),
     ],
 )
 def test_the_page_shows_that_the_detector_acted(line, shows):

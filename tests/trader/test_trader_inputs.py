@@ -1,5 +1,8 @@
+from dataclasses import replace
+
 import pytest
 
+from kalshi_daemon.domain.contract import MarketStatus
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.settings import Settings
 from kalshi_daemon.trader_inputs import edge_lost, markets_of, plan_of
@@ -22,6 +25,14 @@ def test_a_quote_whose_market_is_no_longer_listed_cannot_stay(rig):
     order = guard_rig.order_of()
     del rig.state.venue.markets[order.market_ticker]
     assert lost(rig, order) == ["not_listed"]
+
+
+def test_a_quote_in_a_halted_market_cannot_stay(rig):
+    order = guard_rig.order_of()
+    market = rig.state.venue.markets[order.market_ticker]
+    assert "market_inactive" not in lost(rig, order)
+    rig.state.venue.markets[order.market_ticker] = replace(market, status=MarketStatus.INACTIVE)
+    assert lost(rig, order) == ["market_inactive"]
 
 
 def test_a_quote_whose_book_is_lost_cannot_stay(rig):
