@@ -64,7 +64,7 @@ class Prover:
         self._open_cash = Dollars(0)
 
     async def begin(self) -> None:
-        """Remember cash and ledger of the start, if nothing rests: resting orders hold balance back.
+        """Remember cash and ledger of the start, if nothing rests: resting orders hold balance back, a stranger's too.
 
         Positions of an earlier life may have been paid while nobody looked. Their payment is in the cash already and
         would be expected once more when it is booked: cash counts only when a look at the settlements right after it
@@ -76,8 +76,10 @@ class Prover:
             ledger = self._books.ledger
             held = any(position.count for position in ledger.open_positions())
             try:
-                if held:
-                    await self._reconciler.read_balance()
+                if strangers := await self._resting():
+                    log.warning("books.start_unknown", problem=f"the exchange lists {strangers} resting")
+                    return
+                await self._reconciler.read_balance()
                 balance, before = self._desk.state.balance, ledger.exchange_cash()
                 if held:
                     await self._settler.read(Nanos(self._books.started_ns - KEPT))
@@ -121,8 +123,9 @@ class Prover:
         unsettled = books.unsettled()
         settled = {p.market_ticker for p in positions} - set(unsettled)
         findings += compare_positions(unsettled, positions, {t for t in settled if books.ledger.result(t) is not None})
+        strangers = await self._resting()
         await self._reconciler.read_balance()
-        cash_findings, exchange_pnl = self._compare_cash()
+        cash_findings, exchange_pnl = ([], None) if strangers else self._compare_cash()
         findings += cash_findings
         disputes = disagreements(findings)
         missing = self._unlisted()
@@ -133,6 +136,10 @@ class Prover:
             + ("" if exchange_pnl is None else f", by the exchange's cash {format_dollars(exchange_pnl)}")
         )
         return BooksCheck(equal=not texts, detail=detail, pnl=pnl, exchange_pnl=exchange_pnl)
+
+    async def _resting(self) -> int:
+        """How many orders the exchange lists on the account. Raises what the API raises."""
+        return len(await self._api.orders(status="resting"))
 
     async def _fills(self, since: Nanos) -> list[Finding]:
         """Every fill of the session on both sides, one by one: price, count and fee."""

@@ -174,6 +174,28 @@ async def test_cash_of_a_start_whose_settlements_cannot_be_read_is_not_compared(
     again.journal.close()
 
 
+async def test_cash_of_a_start_beside_a_strangers_order_is_not_compared(rig):
+    # A paused exchange takes no cancels: what the stranger's order holds back comes free in the middle of the session.
+    by_hand = rig.venue.put_foreign(ticker(), price=100)
+    rig.venue.closed.add(ticker())
+    async with rig.running():
+        assert rig.venue.resting(), "it outlived the start"
+        rig.venue.end(rig.venue.orders_by_id[by_hand])
+        check = await proven(rig)
+    assert check.equal, check.detail
+    assert check.exchange_pnl is None
+
+
+async def test_cash_is_not_compared_while_an_order_rests_that_is_not_ours(tmp_path, clock, venue):
+    rig = Rig(tmp_path, clock, venue, OrderSettings(scope="own"))
+    async with rig.running():
+        venue.put_foreign(ticker(), price=100)
+        check = await proven(rig)
+    assert check.equal, check.detail
+    assert check.exchange_pnl is None
+    rig.journal.close()
+
+
 # --- proof ------------------------------------------------------------------------------------------------------------
 
 
