@@ -152,4 +152,12 @@ MUTANTS = (
         "            return self.memo.of(state).with_quotes((quote,), state.venue.markets)",
         _CHAIN,
     ),
+    Mutant(
+        "halted_market_keeps_quotes",
+        "a quote in a market that may not be quoted is pulled",
+        "trader_inputs.py",
+        "        if market.status is not MarketStatus.ACTIVE:",
+        "        if market is None:",
+        ("trader/test_trader_inputs.py",),
+    ),
 )
