@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from kalshi_daemon import daemon, session_end
+from kalshi_daemon.digest import keeper
 from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.errors import (
@@ -173,9 +174,14 @@ def test_the_stop_ladder_ends_before_systemd_does():
     timeout_s = int(re.search(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)[1])  # type: ignore[index] # it is there
     longest = next(m for m in type(SETTINGS.orders).model_fields["stop_deadline_s"].metadata if hasattr(m, "le")).le
     rows = section("The way down")
-    bounds = [SETTINGS.orders.stop_deadline_s, session_end._ASK_WITHIN_S, daemon.FILES_WITHIN_S]
+    bounds = [
+        SETTINGS.orders.stop_deadline_s,
+        session_end._ASK_WITHIN_S,
+        daemon.FILES_WITHIN_S,
+        keeper.AT_STOP_WITHIN_S,
+    ]
     assert f"{sum(bounds):g} s of {timeout_s} s" in rows
-    assert f"{longest:g} s" in rows
+    assert f"{longest:g} s, it is {longest + sum(bounds[1:]):g} s" in rows
     assert longest + sum(bounds[1:]) < timeout_s
     for bound in (*bounds, session_end._ASK_WITHIN_UNVERIFIED_S, cancelling.SWEEP_LEAST / SECOND):
         assert f"{bound:g} s" in rows
