@@ -115,7 +115,8 @@ def play(
     while daemon.running:
         pause(_LOOK_S)
         now = max(now, min(sim.now_ns(), end_ns))
-        if held := rss_mb(daemon.pid):
+        # Hours of quoting are judged: what a stop reads and writes once, the digest above all, grows no more.
+        if now < end_ns and (held := rss_mb(daemon.pid)):
             result.samples.append(Sample((now - began) / _NS_PER_HOUR, held))
         result.journal_mb = max(result.journal_mb, journal_mb(folder))
         if calm_at and now >= calm_at:
