@@ -6,26 +6,36 @@
 
 Whoever reads takes the last line of a key: what is made again after missed minutes came replaces what was made without
 them, as it does in the model.
+
+Versions: 1 has no quantiles in its forecasts; it is still read. 2 is written.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import isfinite, sqrt
 from typing import Any, Final
 
+import numpy as np
 import orjson
 
 from kalshi_daemon.calibration.plain import mapping, number, whole
+from kalshi_daemon.calibration.predictive import PredictiveLaw
 from kalshi_daemon.calibration.recalibration import BUCKET_CENTRES_MIN, BUCKETS
 from kalshi_daemon.calibration.resolving import Resolved
 from kalshi_daemon.calibration.watch import PROBABILITY_BINS
 from kalshi_daemon.domain.forecast import Reading
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.units import Nanos
+from kalshi_daemon.units import Nanos, from_s
 
-VERSION: Final = 1
+VERSION: Final = 2
+_WITHOUT_QUANTILES: Final = 1
+BANDS: Final = (0.005, 0.05, 0.25, 0.5, 0.75, 0.95, 0.995)
+"""Probabilities of a row's quantiles: the median, and the edges of the central 50, 90 and 99 %. Part of the version."""
 _DIGITS: Final = 6
 """Of probabilities in the lists."""
+_CENTS: Final = 2
+"""Digits of levels in the lists: settlement values have no more."""
 FORECAST, FIXING, MARKET = "forecast", "fixing", "market"
 
 
@@ -57,6 +67,13 @@ class ForecastRow:
     square: float
     bins: tuple[tuple[int, float, float], ...]
     """(tenth, mean probability said, share that settled so) of the strikes around the level."""
+    quantiles: tuple[float, ...]
+    """Of the published law at BANDS, points; empty in a line that was written before they were kept."""
+
+    @property
+    def made_ns(self) -> Nanos:
+        """When it was made."""
+        return made_ns(self.target_ns, self.bucket)
 
     @property
     def horizon_min(self) -> float:
@@ -116,6 +133,17 @@ def forecast_row(
     for strike in one.scored.strikes:
         tenths.setdefault(min(PROBABILITY_BINS - 1, int(strike[0] * PROBABILITY_BINS)), []).append(strike)
     bins = ((n, sum(p for p, _ in part) / len(part), sum(y for _, y in part) / len(part)) for n, part in tenths.items())
+    taken = one.taken
+    law = PredictiveLaw(
+        index,
+        made_ns(target_ns, taken.bucket),
+        target_ns,
+        taken.level,
+        one.sigma,
+        taken.correction.standard_error(),
+        taken.model.residual,
+        taken.correction.pit_map,
+    )
     return ForecastRow(
         index,
         session,
@@ -133,7 +161,13 @@ def forecast_row(
         one.scored.pit,
         one.scored.square,
         tuple(bins),
+        tuple(round(level, _CENTS) for level in law.quantiles(_BANDS).tolist()),
     )
+
+
+def made_ns(target_ns: Nanos, bucket: int) -> Nanos:
+    """When a forecast of a bucket for this fixing is made."""
+    return Nanos(target_ns - from_s(60.0 * BUCKET_CENTRES_MIN[bucket]))
 
 
 def to_line(row: Row) -> bytes:
@@ -144,6 +178,7 @@ def to_line(row: Row) -> bytes:
             document |= {"kind": FORECAST, "close": row.close, "bucket": row.bucket, "live": row.live}
             document |= {name: getattr(row, name) for name in _NUMBERS}
             document["bins"] = [[n, round(said, _DIGITS), round(came, _DIGITS)] for n, said, came in row.bins]
+            document["quantiles"] = list(row.quantiles)
         case FixingRow():
             document |= {"kind": FIXING, "live": row.live, "evidence": row.evidence, "alarmed": row.alarmed}
             document["readings"] = _readings_plain(row.readings)
@@ -158,12 +193,12 @@ def to_line(row: Row) -> bytes:
 
 
 def from_line(line: bytes) -> Row:
-    """The row of a line. Raises ValueError for anything that is none of this version."""
+    """The row of a line. Raises ValueError for anything that is none of the versions that are read."""
     try:
         found = mapping(orjson.loads(line), "a row")
     except orjson.JSONDecodeError:
         raise ValueError("not a line of JSON") from None
-    if found.get("v") != VERSION:
+    if found.get("v") not in {VERSION, _WITHOUT_QUANTILES}:
         raise ValueError(f"version {str(found.get('v'))[:20]} instead of {VERSION}")
     try:
         return _READERS[str(found["kind"])](found)
@@ -173,6 +208,7 @@ def from_line(line: bytes) -> Row:
 
 _NUMBERS: Final = ("level", "fixing", "sigma", "spread", "crps", "rival_crps", "log_gain", "pit", "square")
 _POSITIVE: Final = ("level", "fixing", "sigma", "spread", "rival_crps")
+_BANDS: Final = np.array(BANDS)
 
 
 def _named(found: Mapping[str, Any]) -> tuple[Index, str, Nanos]:
@@ -191,8 +227,23 @@ def _forecast(found: Mapping[str, Any]) -> ForecastRow:
         raise ValueError(f"a strike in none of {PROBABILITY_BINS} bins")
     index, session, at = _named(found)
     return ForecastRow(
-        index, session, at, close=bool(found["close"]), bucket=bucket, live=bool(found["live"]), bins=bins, **figures
+        index,
+        session,
+        at,
+        close=bool(found["close"]),
+        bucket=bucket,
+        live=bool(found["live"]),
+        bins=bins,
+        quantiles=() if found["v"] == _WITHOUT_QUANTILES else _quantiles(found["quantiles"]),
+        **figures,
     )
+
+
+def _quantiles(found: Sequence[Any]) -> tuple[float, ...]:
+    levels = tuple(number(one, "quantiles") for one in found)
+    if len(levels) != len(BANDS) or levels[0] <= 0.0 or any(low > high for low, high in pairwise(levels)):
+        raise ValueError(f"{len(BANDS)} positive quantiles in order are wanted")
+    return levels
 
 
 def _fixing(found: Mapping[str, Any]) -> FixingRow:
@@ -234,4 +285,4 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Row]]] = {
 
 def sound(row: ForecastRow) -> bool:
     """Whether it can be written: a score that is no finite number teaches nothing and would not be read back."""
-    return all(isfinite(getattr(row, name)) for name in _NUMBERS)
+    return all(isfinite(value) for value in (*(getattr(row, name) for name in _NUMBERS), *row.quantiles))

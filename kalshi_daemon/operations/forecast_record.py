@@ -19,7 +19,6 @@ from typing import Final
 import structlog
 
 from kalshi_daemon.calibration.market_record import MarketRecord, Pending, Settled
-from kalshi_daemon.calibration.recalibration import BUCKET_CENTRES_MIN
 from kalshi_daemon.calibration.record_rows import (
     FixingRow,
     ForecastRow,
@@ -27,15 +26,15 @@ from kalshi_daemon.calibration.record_rows import (
     Row,
     forecast_row,
     from_line,
+    made_ns,
     sound,
     to_line,
 )
 from kalshi_daemon.calibration.resolving import Resolved
-from kalshi_daemon.calibration.today import Taken
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.units import Nanos, from_s
+from kalshi_daemon.units import Nanos
 
 FOLDER: Final = "record"
 DAYS_MOST: Final = 400
@@ -97,7 +96,7 @@ class ForecastRecord:
         close = target_ns == session.close_ns
         all_live = True
         for one in resolved:
-            live = not made_again(_made_ns(one.taken, target_ns))
+            live = not made_again(made_ns(target_ns, one.taken.bucket))
             all_live &= live
             row = forecast_row(model.index, session.day, target_ns, one, close=close, live=live)
             if sound(row):
@@ -119,10 +118,6 @@ class ForecastRecord:
             return
         self._waiting.setdefault(day, []).append(line)
         self._count += 1
-
-
-def _made_ns(taken: Taken, target_ns: Nanos) -> Nanos:
-    return Nanos(target_ns - from_s(60.0 * BUCKET_CENTRES_MIN[taken.bucket]))
 
 
 # On disk

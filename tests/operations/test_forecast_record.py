@@ -6,13 +6,14 @@ from datetime import date
 from math import log
 from typing import Any
 
+import numpy as np
 import pytest
 import structlog
 
 from kalshi_daemon.calibration.agenda import fixings
 from kalshi_daemon.calibration.healing import Healing
 from kalshi_daemon.calibration.market_record import MarketRecord, Pair, Pending
-from kalshi_daemon.calibration.record_rows import FixingRow, ForecastRow, MarketRow, from_line, sound, to_line
+from kalshi_daemon.calibration.record_rows import BANDS, FixingRow, ForecastRow, MarketRow, from_line, sound, to_line
 from kalshi_daemon.calibration.watch import GROUP_OF, ForecastWatch, Scored
 from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.forecast import Reading
@@ -23,7 +24,7 @@ from kalshi_daemon.operations.forecast_record import FOLDER, ForecastRecord, app
 from kalshi_daemon.settings import CalibrationSettings
 from kalshi_daemon.units import MINUTE, Nanos
 from kalshi_daemon.windows.sessions import SessionTable
-from tests.calibration.support import at, feed, model, session, walk
+from tests.calibration.support import at, feed, known, model, session, walk
 from tests.calibration.test_healing import SECONDS as MONDAY
 from tests.calibration.test_healing import between, minutes
 
@@ -80,6 +81,7 @@ def row(number: int = 0, **changes) -> ForecastRow:
         "pit": 0.61,
         "square": 0.4,
         "bins": ((4, 0.45, 0.5), (9, 0.97, 1.0)),
+        "quantiles": (6_765.2, 6_778.0, 6_791.11, 6_800.25, 6_809.0, 6_822.5, 6_836.0),
     }
     return ForecastRow(**(figures | changes))
 
@@ -140,7 +142,12 @@ def test_a_row_comes_back_as_it_was():
 @pytest.mark.parametrize(
     "change",
     [
-        {"v": 2},
+        {"v": 3},
+        {"quantiles": []},
+        {"quantiles": [6_800.0] * 6},
+        {"quantiles": [6_800.0] * 6 + [6_799.0]},
+        {"quantiles": [0.0] + [6_800.0] * 6},
+        {"quantiles": None},
         {"kind": "other"},
         {"pit": 1.5},
         {"sigma": 0.0},
@@ -162,6 +169,28 @@ def test_a_line_that_is_none_of_ours_is_refused(change):
             from_line(broken)
 
 
+def test_a_line_of_the_first_version_is_read_without_its_quantiles():
+    document = json.loads(to_line(row())) | {"v": 1}
+    del document["quantiles"]
+    assert from_line(json.dumps(document).encode()) == row(quantiles=())
+    with pytest.raises(ValueError, match="quantiles"):
+        from_line(json.dumps(document | {"v": 2}).encode())
+
+
+def test_the_quantiles_are_those_of_the_law_that_was_published(rig):
+    """At the mark of 30 minutes before 11:00, asked for at that instant."""
+    ticks = walk(100, step_s=10)
+    before = [one for one in ticks if one.event_ns <= at(60)]
+    rig.live(before)
+    law = known(rig.model.forecast(at(60), at(90)))
+    rig.live(ticks[len(before) :])
+    rig.store.save()
+    (kept,) = (one for one in rig.kept().forecasts if (one.target_ns, one.bucket) == (at(90), 4))
+    assert kept.made_ns == at(60)
+    assert kept.quantiles == pytest.approx(law.quantiles(np.array(BANDS)), abs=0.00501)
+    assert law.cdf(np.array(kept.quantiles)) == pytest.approx(BANDS, abs=0.001)
+
+
 def test_forecasts_without_a_number_are_left_out(tmp_path):
     record = ForecastRecord(tmp_path)
     one = model(*DAYS, settings=CalibrationSettings())
@@ -171,6 +200,7 @@ def test_forecasts_without_a_number_are_left_out(tmp_path):
     assert {json.loads(line)["kind"] for line in taken[MONDAY_DATE]} == {"forecast", "fixing"}
     assert not record.take(), "handed over once"
     assert not sound(row(log_gain=float("-inf")))
+    assert not sound(row(quantiles=(*row().quantiles[:-1], float("inf"))))
 
 
 def test_the_last_line_of_a_key_stands_and_torn_ones_are_counted(tmp_path):
