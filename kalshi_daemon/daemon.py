@@ -41,6 +41,8 @@ log = structlog.get_logger()
 
 FILES_WITHIN_S: Final = 5.0
 """Real time allowed for the last files; the batch a disk has taken by then is waited for."""
+ANSWER_WITHIN: Final = SECOND
+"""How long a stop waits for the answer to a create before it lets it go. Cancelling begins after that."""
 _HEARTBEAT_EVERY: Final = Nanos(5 * SECOND)
 
 
@@ -194,6 +196,7 @@ class Life:
                 if end_ns is not None:
                     group.create_task(self._end_at(end_ns), name="session_end")
                 await self.stop.wait()
+                await self._hear_out(house)
                 raise _Stop  # noqa: TRY301 - ends the group: every task is cancelled
         except* _Stop:
             pass
@@ -205,6 +208,11 @@ class Life:
                 self.stop.ask(f"task died: {type(failure).__name__}")
             _say_failure(failure)
         return failure
+
+    async def _hear_out(self, house: House) -> None:
+        """Give a create on the wire the time of an answer: let go it is unknown, and that may take ten seconds."""
+        if not await house.orders.answered(Nanos(self._clock.now_ns() + ANSWER_WITHIN)):
+            log.warning("stop.create_unanswered", waited_ms=ANSWER_WITHIN // MILLISECOND)
 
     async def _start(self, house: House, group: asyncio.TaskGroup) -> None:
         """Reconcile before READY; nothing is quoted earlier."""

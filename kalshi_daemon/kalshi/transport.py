@@ -46,6 +46,8 @@ READ_BACKOFF: Final = Nanos(200 * MILLISECOND)
 _CONNECT_SHARE: Final = 0.6
 """Part of the deadline for getting a connection. Less than 1, so that a deadline that passes later means "left"."""
 _TIMEOUT_LEAST_S: Final = 0.001
+_STILL_WANTED_EVERY: Final = Nanos(100 * MILLISECOND)
+"""How often a write that waits for tokens looks whether it is still wanted."""
 _OK: Final = 200
 _MULTIPLE_CHOICES: Final = 300
 
@@ -162,14 +164,12 @@ class Transport:
     async def write(self, request: Request, *, items: int = 1, still_wanted: Gate | None = None) -> Answer:
         """One write, sent at most once. Returns a 2xx answer whose body the caller must still find trustworthy.
 
-        `still_wanted` is asked after the wait for tokens and before the first byte: a latch that closed meanwhile
-        stops the request (VenueUnreachable: nothing left).
+        `still_wanted` is asked during the wait for tokens and right before the first byte: a latch that closed
+        meanwhile stops the request at once (VenueUnreachable: nothing left).
         """
         self._need_signer(request)
         lane, cost = request.endpoint.lane, self.limiter.cost(request.endpoint, items)
-        await self._admit(request.name, lane, cost, from_ms(self._settings.write_timeout_ms))
-        if still_wanted is not None and not still_wanted():
-            raise VenueUnreachable(request.name, "not sent: stopped while waiting for its turn")
+        await self._admit(request.name, lane, cost, from_ms(self._settings.write_timeout_ms), still_wanted)
         try:
             answer = await self._exchange(request, self._settings.write_timeout_ms / 1_000)
         except _NothingLeft as problem:
@@ -214,16 +214,25 @@ class Transport:
             self.limiter.accepted(lane)
         return None if _OK <= answer.status < _MULTIPLE_CHOICES else refusals.parse_refusal(answer.body)
 
-    async def _admit(self, operation: str, lane: Lane, cost: int, wait_most: Nanos) -> None:
-        """Wait for tokens, first come first served per lane; RateLimited when they do not come within `wait_most`."""
+    async def _admit(
+        self, operation: str, lane: Lane, cost: int, wait_most: Nanos, still_wanted: Gate | None = None
+    ) -> None:
+        """Wait for tokens, first come first served per lane; RateLimited when they do not come within `wait_most`.
+
+        VenueUnreachable as soon as it is not wanted any more.
+        """
         give_up = self._clock.mono_ns() + wait_most
         async with self._turns[lane]:
-            while not self.limiter.take(lane, cost, self._clock.mono_ns()):
+            while True:
+                if still_wanted is not None and not still_wanted():
+                    raise VenueUnreachable(operation, "not sent: stopped while waiting for its turn")
                 now = self._clock.mono_ns()
+                if self.limiter.take(lane, cost, now):
+                    return
                 wait = self.limiter.wait_ns(lane, cost, now)
                 if now + wait > give_up:
                     raise RateLimited(operation, cost)
-                await self._clock.sleep(wait)
+                await self._clock.sleep(wait if still_wanted is None else min(wait, _STILL_WANTED_EVERY))
 
     async def _exchange(self, request: Request, timeout_s: float) -> Answer:
         """Send, receive, measure. Raises _NothingLeft or _NoAnswer."""

@@ -217,6 +217,14 @@ class OrderManager:
         """
         return await self._placer.place(quotes)
 
+    async def answered(self, deadline_ns: Nanos) -> bool:
+        """Wait until every create has its answer; False: the deadline came first. To be asked with the latch closed."""
+        try:
+            await within(self._clock, deadline_ns, self._placer.answered())
+        except DeadlinePassed:
+            return False
+        return True
+
     async def cancel(self, client_order_ids: Iterable[str], reason: str) -> None:
         """Cancel and go on trying until the exchange says they are gone. Strangers and ended orders are skipped."""
         await self._canceller.cancel(client_order_ids, reason)

@@ -96,6 +96,11 @@ class Placer:
                     await self._send(orders)
         return tuple(self._desk.state.orders[name] for name in names if name in self._desk.state.orders)
 
+    async def answered(self) -> None:
+        """Until no create is on the wire or waits for its turn. Returns at once when none does."""
+        async with self._lock:
+            pass
+
     def _expiry(self, quote: Quote, now: Nanos) -> Nanos:
         """The earlier of the window's cutoff and the end of the lease, on the wire's grid of whole seconds."""
         latest = min(quote.window.gone_by_ns, now + from_s(self._settings.lease_s))

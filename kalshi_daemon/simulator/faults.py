@@ -23,6 +23,8 @@ class Manner(StrEnum):
     """The connection is closed without an answer."""
     HANG = "hang"
     """No answer until the client gives up, at most `hang_s` of real time."""
+    LATE = "late"
+    """Everything as asked, but only after `hang_s` of real time; nothing if the client has given up by then."""
     GARBAGE = "garbage"
     """The right status and a body that is no JSON."""
     CUT = "cut"

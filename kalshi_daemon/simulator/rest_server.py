@@ -154,17 +154,24 @@ class RestServer:
                 return self._respond(route.operation, Answer(answer.status, without(answer.body, injected.lacks)))
             case Manner.CUT:
                 return await self._cut(route, request, answer or self._envelope(injected.refusal()))
-            case Manner.HANG:
-                waited = 0.0
-                while waited < injected.hang_s and not self._closing and request.transport is not None:
-                    await asyncio.sleep(_HANG_STEP_S)
-                    waited += _HANG_STEP_S
+            case Manner.HANG | Manner.LATE:
+                await self._hold_back(route, request, injected.hang_s)
+                if injected.manner is Manner.LATE and request.transport is not None:
+                    return self._respond(route.operation, answer or self._answer(route, request, await request.read()))
             case Manner.DROP | Manner.LACK:
                 pass
         self.requests[f"{route.operation} dropped"] += 1
         if request.transport is not None:
             request.transport.abort()
         return self._respond(route.operation, self._envelope(_INTERNAL))
+
+    async def _hold_back(self, route: Route, request: web.Request, most_s: float) -> None:
+        """Until `most_s` of real time have passed, or nobody waits any more."""
+        self.requests[f"{route.operation} held back"] += 1
+        waited = 0.0
+        while waited < most_s and not self._closing and request.transport is not None:
+            await asyncio.sleep(_HANG_STEP_S)
+            waited += _HANG_STEP_S
 
     async def _cut(self, route: Route, request: web.Request, answer: Answer) -> web.StreamResponse:
         self.requests[f"{route.operation} cut"] += 1

@@ -78,6 +78,18 @@ def test_sigterm_with_200_resting_orders_ends_verified_within_5_seconds(processe
     assert daemon.events("shutdown.cancel_all.verified")
 
 
+def test_a_create_on_the_wire_is_heard_out_before_its_task_is_ended(processes, sim):
+    """Let go it would be unknown, and the exchange's lists are believed about such a one only after ten seconds."""
+    daemon = quoting(processes, sim)
+    sim.faults(inject={"operation": "batch_create", "manner": "late", "hang_s": 0.6})
+    sim.until_truth(lambda truth: truth["requests"].get("batch_create held back"), "a create that is held back")
+    assert daemon.stop(signal.SIGTERM) == 0
+    assert not daemon.events("orders.unknown")
+    assert not daemon.events("stop.create_unanswered")
+    assert daemon.events("shutdown.cancel_all.verified")[0]["took_ms"] < 5_000
+    assert sim.resting() == []
+
+
 def test_sigint_is_the_same_and_further_signals_do_not_skip_the_cancelling(processes, sim):
     daemon = quoting(processes, sim)
     # The first list takes half a second, so that the second and third signal fall into the cancelling.

@@ -447,7 +447,9 @@ async def test_creates_that_were_stopped_while_waiting_for_tokens_are_not_sent()
             sending = group.create_task(stub.client.create_orders(orders(8)))
             await until(lambda: bool(clock._sleepers._heap))
             allowed[0] = False
-            clock.advance(Nanos(SECOND))
+            clock.advance(Nanos(100 * MILLISECOND))  # long before there are tokens
+            async with asyncio.timeout(2):
+                await asyncio.wait((sending,))
         kinds = [type(r) for r in sending.result()]
         assert kinds == [CreateAck] * 6 + [VenueUnreachable] * 2
         assert len(stub.seen) == 1

@@ -130,8 +130,8 @@ MUTANTS = (
         "latch_not_asked_on_the_wire",
         "a create that waited for tokens asks the latch again before it leaves",
         "kalshi/transport.py",
-        "        if still_wanted is not None and not still_wanted():",
-        "        if still_wanted is not None and not still_wanted:",
+        "                if still_wanted is not None and not still_wanted():",
+        "                if still_wanted is not None and not still_wanted:",
         _CLIENT,
     ),
     Mutant(

@@ -218,6 +218,7 @@ async def trading(rig: Rig) -> None:
         venue.settle(ticker(7010), "no")
         await rig.pass_time(2, step_ms=500)
         await manager.place([quote(7020, where=OTHER_WINDOW)])
+        assert await drive(rig.clock, manager.answered(Nanos(rig.clock.now_ns() + _DEADLINE)))
     await drive(rig.clock, manager.cancel_all("SIGTERM", Nanos(rig.clock.now_ns() + _DEADLINE)))
     await drive(rig.clock, manager.books_equal())
 

@@ -139,6 +139,28 @@ async def test_a_create_on_the_wire_keeps_the_stop_from_being_verified(rig):
     assert rig.venue.resting() == []
 
 
+async def test_a_stop_can_wait_for_the_answer_to_a_create_but_no_longer_than_it_wants(rig):
+    landing = asyncio.Event()
+    honest = rig.venue.create_orders
+
+    async def slow(orders):
+        await landing.wait()
+        return await honest(orders)
+
+    rig.venue.create_orders = slow
+    assert await rig.manager.answered(rig.clock.now_ns()), "nothing is on the wire"
+    async with asyncio.TaskGroup() as group:
+        placing = group.create_task(rig.manager.place([quote()]))
+        await spin()
+        assert not await drive(rig.clock, rig.manager.answered(Nanos(rig.clock.now_ns() + SECOND)))
+        waiting = group.create_task(rig.manager.answered(Nanos(rig.clock.now_ns() + SECOND)))
+        await spin()
+        landing.set()
+    assert waiting.result()
+    assert placing.done()
+    assert rig.only().status is Status.RESTING
+
+
 async def test_an_unknown_create_is_resolved_or_outlived_before_zero_is_said(rig):
     rig.venue.listener = None
     rig.venue.script["create"].append("applied_lost")

@@ -176,6 +176,7 @@ def test_the_stop_ladder_ends_before_systemd_does():
     rows = section("The way down")
     bounds = [
         SETTINGS.orders.stop_deadline_s,
+        daemon.ANSWER_WITHIN / SECOND,
         session_end._ASK_WITHIN_S,
         daemon.FILES_WITHIN_S,
         keeper.AT_STOP_WITHIN_S,
