@@ -4,38 +4,13 @@ import argparse
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from kalshi_daemon.cli.common import Subparsers, UsageError, a_date
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.errors import ExitCode
 
-if TYPE_CHECKING:
-    from kalshi_daemon.research.score import ScoreRow
-
-_COLUMNS: Final = (
-    Column("target", style="bold"),
-    Column("min", right=True, style="bold"),
-    *(
-        Column(heading, right=True)
-        for heading in (
-            "n",
-            "CRPS bp",
-            "/ flat",
-            "/ EWMA",
-            "+-",
-            "log gain",
-            "+-",
-            "t CRPS",
-            "t log",
-            "PIT KS",
-            "90 %",
-            "99 %",
-            "rms",
-        )
-    ),
-)
 _NOTES: Final = (
     "/ flat, / EWMA: CRPS ratio to the 60-day Gaussian and to the tuned EWMA x session curve; below 1 is better.",
     "log gain: nats per forecast over the EWMA baseline. Errors and t are clustered by day. rms: of x / sigma.",
@@ -82,6 +57,7 @@ def run(args: argparse.Namespace) -> int:
     from kalshi_daemon.calibration.constants_file import SHIPPED, read_constants  # noqa: PLC0415
     from kalshi_daemon.research.bars import read_sample  # noqa: PLC0415 - numpy and pyarrow: `--help` need not pay
     from kalshi_daemon.research.cold import cold_against_full  # noqa: PLC0415
+    from kalshi_daemon.research.report_page import HEADINGS, cells_of  # noqa: PLC0415
     from kalshi_daemon.research.score import score  # noqa: PLC0415
     from kalshi_daemon.research.selection import selection_of  # noqa: PLC0415
 
@@ -116,25 +92,10 @@ def run(args: argparse.Namespace) -> int:
         f"+- {row.crps_ratio_full_se:.4f} (n {row.n})"
         for row in against
     )
-    show(args, data, Table(_COLUMNS, tuple(_cells(row) for row in found.rows), notes=(*_NOTES, together, used, *lost)))
+    names = [*(name for name, _hint in HEADINGS), "rms"]
+    columns = [
+        Column(name, right=at > 0, style="bold" if name in {"target", "min"} else "") for at, name in enumerate(names)
+    ]
+    cells = [(*cells_of(row), f"{row.residual_rms:.3f}") for row in found.rows]
+    show(args, data, Table(columns, cells, notes=(*_NOTES, together, used, *lost)))
     return ExitCode.OK
-
-
-def _cells(row: "ScoreRow") -> tuple[str, ...]:
-    return (
-        row.target,
-        f"{row.horizon_min}",
-        f"{row.n}",
-        f"{row.crps_bp:.2f}",
-        f"{row.crps_ratio_flat:.4f}",
-        f"{row.crps_ratio_ewma:.4f}",
-        f"{row.crps_ratio_ewma_se:.4f}",
-        f"{row.log_gain_ewma:+.4f}",
-        f"{row.log_gain_ewma_se:.4f}",
-        f"{row.dm_t_crps:+.1f}",
-        f"{row.dm_t_log:+.1f}",
-        f"{row.pit_ks:.4f}",
-        f"{row.cover90:.1f}",
-        f"{row.cover99:.1f}",
-        f"{row.residual_rms:.3f}",
-    )

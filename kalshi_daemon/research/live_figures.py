@@ -21,24 +21,26 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.operations.forecast_record import Kept
 from kalshi_daemon.research import metrics
 from kalshi_daemon.research.report_figures import (
+    BP,
     PIT_HORIZONS,
     BucketMap,
     Month,
     ProbabilityBin,
     Spread,
     maps_of,
+    pit_counts,
+    probability_bin,
+    spread_of,
 )
 from kalshi_daemon.research.score import CLOSE, HOURLY
 from kalshi_daemon.units import Nanos
 
-_BP: Final = 1e4
 _HOURLY_MOST_MIN: Final = 60.0
 _SESSIONS_TO_CLUSTER: Final = 5
 DAYS_MOST: Final = 90
 """Of a span shown day by day; a longer one goes by months."""
 _BINS_FROM: Final = ((200, 20), (60, 10), (10, 5))
 """(Forecasts from which on, bins of the PIT)."""
-_COVER90, _COVER99 = 0.9, 0.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,7 @@ def live_figures(index: Index, kept: Kept, learnt: Learnt | None) -> LiveFigures
     hourly = [row for row in rows if row.horizon_min <= _HOURLY_MOST_MIN]
     places = {at: place for place, at in enumerate(sorted({row.target_ns for row in kept.fixings}))}
     by_month = len(sessions) > DAYS_MOST
+    period_of = _period_of(by_month=by_month)
     return LiveFigures(
         index=index.value,
         first=sessions[0],
@@ -183,7 +186,7 @@ def live_figures(index: Index, kept: Kept, learnt: Learnt | None) -> LiveFigures
         pits=_pits(by_key),
         reliability=_reliability(rows),
         by_month=by_month,
-        periods=_periods(hourly, _period_of(by_month=by_month)),
+        periods=_periods(hourly, period_of),
         days=_days(kept.fixings, places),
         evidence=tuple(Evidence(places[row.target_ns], row.evidence, row.alarmed) for row in kept.fixings),
         market_evidence=_market_evidence(kept.markets, places),
@@ -192,7 +195,7 @@ def live_figures(index: Index, kept: Kept, learnt: Learnt | None) -> LiveFigures
             *(kept.markets[-1].readings if kept.markets else ()),
         ),
         alarms=(*alarms_of(kept.fixings), *alarms_of(kept.markets)),
-        market=_market(kept.markets, _period_of(by_month=by_month)),
+        market=_market(kept.markets, period_of),
         learnt=learnt,
     )
 
@@ -225,23 +228,20 @@ def _row(key: tuple[str, int], rows: Sequence[ForecastRow]) -> LiveRow:
     return LiveRow(
         *key,
         len(rows),
-        _BP * float(crps.mean()),
+        BP * float(crps.mean()),
         *metrics.ratio_error(crps, rival, clusters),
         *metrics.clustered_mean(gain, clusters),
         metrics.ks_distance(pit),
         1.36 / sqrt(len(rows)),
-        100.0 * metrics.coverage(pit, _COVER90),
-        100.0 * metrics.coverage(pit, _COVER99),
+        100.0 * metrics.coverage(pit, 0.9),
+        100.0 * metrics.coverage(pit, 0.99),
         sqrt(float(square.mean())),
     )
 
 
 def _spread(key: tuple[str, int], rows: Sequence[ForecastRow]) -> Spread:
     squares = metrics.pooled([log(row.fixing / row.level) ** 2 for row in rows])
-    mean, error = metrics.clustered_mean(squares, clusters_of(rows))
-    rms = sqrt(mean)
-    forecast = sqrt(float(np.mean([row.spread**2 for row in rows])))
-    return Spread(*key, len(rows), _BP * forecast, _BP * rms, _BP * error / (2.0 * rms) if rms > 0.0 else 0.0)
+    return spread_of(key, squares, [row.spread**2 for row in rows], clusters_of(rows))
 
 
 def _pits(by_key: Mapping[tuple[str, int], Sequence[ForecastRow]]) -> dict[int, tuple[int, ...]]:
@@ -250,8 +250,7 @@ def _pits(by_key: Mapping[tuple[str, int], Sequence[ForecastRow]]) -> dict[int, 
         rows = by_key.get((HOURLY, horizon), ())
         bins = pit_bins(len(rows))
         if bins:
-            places = [min(bins - 1, int(row.pit * bins)) for row in rows]
-            found[horizon] = tuple(np.bincount(places, minlength=bins).tolist())
+            found[horizon] = pit_counts([row.pit for row in rows], bins)
     return found
 
 
@@ -266,14 +265,8 @@ def _reliability(rows: Sequence[ForecastRow]) -> tuple[ProbabilityBin, ...]:
 def _probability_bins[Row: ForecastRow | MarketRow](
     parts: Sequence[Sequence[tuple[float, float, Row]]],
 ) -> tuple[ProbabilityBin, ...]:
-    found = []
-    for part in parts:
-        if part:
-            mean, error = metrics.clustered_mean(
-                metrics.pooled([came for _, came, _ in part]), clusters_of([row for _, _, row in part])
-            )
-            found.append(ProbabilityBin(float(np.mean([said for said, _, _ in part])), mean, error, len(part)))
-    return tuple(found)
+    columns = (zip(*part, strict=True) for part in parts if part)
+    return tuple(probability_bin(said, came, clusters_of(rows)) for said, came, rows in columns)
 
 
 def _period_of(*, by_month: bool) -> Callable[[str], str]:

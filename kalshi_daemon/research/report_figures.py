@@ -32,7 +32,7 @@ FAN_FROM_MIN: Final = 5
 _CURVE_BUCKET_MIN: Final = 5
 _NOMINAL: Final = {Index.SPX: 6_850.0, Index.NDX: 25_200.0}
 """Level at which a stand-in's strikes are as far apart, relatively, as the index's own."""
-_BP: Final = 1e4
+BP: Final = 1e4
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +156,8 @@ class _Strikes:
             self.days[place].append(day.session.open_ns)
 
     def bins(self) -> tuple[ProbabilityBin, ...]:
-        found = []
-        for said, came, days in zip(self.said, self.came, self.days, strict=True):
-            if said:
-                mean, error = metrics.clustered_mean(np.array(came), np.array(days))
-                found.append(ProbabilityBin(float(np.mean(said)), mean, error, len(said)))
-        return tuple(found)
+        columns = zip(self.said, self.came, self.days, strict=True)
+        return tuple(probability_bin(said, came, np.array(days)) for said, came, days in columns if said)
 
 
 def figures_of(sample: Sample, first: date, last: date, *, fan_day: date | None = None) -> Figures:
@@ -192,8 +188,11 @@ def figures_of(sample: Sample, first: date, last: date, *, fan_day: date | None 
         shipped_curve=tuple(model.constants.diurnal.tolist()),
         curve=tuple(model.base.tolist()),
         realised_curve=_realised_curve(days),
-        spreads=tuple(_spread(key, records[key], strikes.variance[key]) for key in known),
-        pits={h: _pit_counts(records[HOURLY, h]) for h in PIT_HORIZONS if (HOURLY, h) in known},
+        spreads=tuple(
+            spread_of(key, np.square(records[key].x), strikes.variance[key], np.array(records[key].row))
+            for key in known
+        ),
+        pits={h: pit_counts(records[HOURLY, h].pit, PIT_BINS) for h in PIT_HORIZONS if (HOURLY, h) in known},
         reliability=strikes.bins(),
         months=_months(sample, {key: records[key] for key in known if key[0] == HOURLY}, rivals),
         maps=maps_of(model.hour_layer),
@@ -201,22 +200,29 @@ def figures_of(sample: Sample, first: date, last: date, *, fan_day: date | None 
     )
 
 
-def _spread(key: Key, record: Record, variance: Sequence[float]) -> Spread:
-    squares = np.square(metrics.pooled(record.x))
-    mean, error = metrics.clustered_mean(squares, np.array(record.row, dtype=np.int64))
+def spread_of(key: Key, squares: metrics.Floats, variance: Sequence[float], clusters: metrics.Counts) -> Spread:
+    """squares: of the moves' logs; variance: as forecast for each; clusters: what moves together. All of one length."""
+    mean, error = metrics.clustered_mean(squares, clusters)
     rms = sqrt(mean)
     return Spread(
         *key,
         n=len(squares),
-        forecast_bp=_BP * sqrt(float(np.mean(variance))),
-        realised_bp=_BP * rms,
-        realised_se_bp=_BP * error / (2.0 * rms) if rms > 0.0 else 0.0,
+        forecast_bp=BP * sqrt(float(np.mean(variance))),
+        realised_bp=BP * rms,
+        realised_se_bp=BP * error / (2.0 * rms) if rms > 0.0 else 0.0,
     )
 
 
-def _pit_counts(record: Record) -> tuple[int, ...]:
-    places = np.minimum((metrics.pooled(record.pit) * PIT_BINS).astype(np.int64), PIT_BINS - 1)
-    return tuple(np.bincount(places, minlength=PIT_BINS).tolist())
+def pit_counts(pits: Sequence[float], bins: int) -> tuple[int, ...]:
+    """A histogram over 0..1; exactly 1 belongs to the last bin."""
+    places = np.minimum((metrics.pooled(pits) * bins).astype(np.int64), bins - 1)
+    return tuple(np.bincount(places, minlength=bins).tolist())
+
+
+def probability_bin(said: Sequence[float], came: Sequence[float], clusters: metrics.Counts) -> ProbabilityBin:
+    """One dot of a reliability chart: a probability said and a share that came for each of a cluster's members."""
+    mean, error = metrics.clustered_mean(metrics.pooled(came), clusters)
+    return ProbabilityBin(float(np.mean(said)), mean, error, len(said))
 
 
 def _months(sample: Sample, records: Mapping[Key, Record], rivals: Rivals) -> tuple[Month, ...]:

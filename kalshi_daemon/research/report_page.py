@@ -35,7 +35,7 @@ th { font-weight: 600; color: var(--soft); } td:first-child, th:first-child { te
 tr.alert td { color: var(--c2); font-weight: 600; }
 .band { fill: var(--band); } .band2 { fill: var(--band2); }
 """
-_HEADINGS: Final = (
+HEADINGS: Final = (
     ("target", ""),
     ("min", "minutes to the fixing"),
     ("n", "forecasts"),
@@ -62,7 +62,7 @@ def page_of(figures: Figures, *, plots: bool = True) -> str:
         f'<p class="soft">{figures.first} to {figures.last}, {figures.days} sessions, '
         f"bars of {figures.bar_seconds} s of {instrument}. "
         "Walk-forward: every forecast was made before any later bar was seen.</p>"
-        f"<h2>Scores</h2>{table_of(_HEADINGS, map(cells_of, figures.rows))}"
+        f"<h2>Scores</h2>{table_of(HEADINGS, map(cells_of, figures.rows))}"
         + (f"<h2>Pictures</h2>{charts_of(pictures(figures))}" if plots else ""),
     )
 
@@ -98,7 +98,7 @@ def table_of(headings: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]])
 
 
 def cells_of(row: ScoreRow) -> tuple[str, ...]:
-    """A row as text, in the order of the headings."""
+    """A row as text, in the order of HEADINGS."""
     return (
         row.target,
         f"{row.horizon_min}",
