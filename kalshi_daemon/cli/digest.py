@@ -11,7 +11,7 @@ from kalshi_daemon.clock import SystemClock
 from kalshi_daemon.digest.digest import Digest
 from kalshi_daemon.digest.document import document
 from kalshi_daemon.digest.making import Source, digest_of
-from kalshi_daemon.digest.sections import column_names, markdown, sections
+from kalshi_daemon.digest.sections import markdown, sections
 from kalshi_daemon.errors import ExitCode
 from kalshi_daemon.operations.durable import write_whole
 from kalshi_daemon.settings import Mode
@@ -63,4 +63,4 @@ def _go_on() -> None:
 
 def _tables(made: Digest) -> Iterator[Table]:
     for one in sections(made):
-        yield Table([Column(name, right=right) for name, right in column_names(one)], one.rows, one.title, one.notes)
+        yield Table([Column(name, right=right) for name, right in one.columns], one.rows, one.title, one.notes)

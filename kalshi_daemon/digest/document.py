@@ -3,7 +3,6 @@
 What is not known is null, never 0.
 """
 
-from collections.abc import Iterable
 from typing import Final
 
 from kalshi_daemon.clock import iso_utc
@@ -11,7 +10,7 @@ from kalshi_daemon.digest.digest import Digest
 from kalshi_daemon.digest.fills import FillLine, FillSums, Mean
 from kalshi_daemon.digest.money import Fixing, Money, OpenLine, Part
 from kalshi_daemon.digest.quoting import Quoting, Refusal, WindowQuoting
-from kalshi_daemon.digest.records import Json
+from kalshi_daemon.digest.records import Json, ranked
 from kalshi_daemon.digest.service import Delay, Link, Service
 from kalshi_daemon.units import (
     MILLISECOND,
@@ -122,8 +121,8 @@ def _fills(fills: FillSums) -> Json:
             for one in fills.markouts
         ],
         "realised_edge": _mean(fills.realised),
-        "worst": [fill_json(line) for line in fills.worst],
-        "lines": [fill_json(line) for line in fills.lines],
+        "worst": [_fill(line) for line in fills.worst],
+        "lines": [_fill(line) for line in fills.lines],
     }
 
 
@@ -136,8 +135,7 @@ def _mean(mean: Mean) -> Json:
     }
 
 
-def fill_json(line: FillLine) -> Json:
-    """One fill with its edges, in dollars per contract."""
+def _fill(line: FillLine) -> Json:
     booked, fill = line.record.booked, line.record.booked.fill
     return {
         "at": iso_utc(fill.event_ns),
@@ -168,7 +166,7 @@ def _quoting(quoting: Quoting) -> Json:
         "orders_placed": quoting.placed,
         "orders_not_placed": dict(quoting.not_placed),
         "orders_by_status": dict(quoting.ends),
-        "orders_cancelled": quoting.ends.get("canceled", 0),
+        "orders_cancelled": quoting.cancelled,
         "cancelled_by_reason": dict(quoting.cancelled_why),
         "contracts_placed": format_count(quoting.placed_contracts),
         "contracts_filled": format_count(quoting.filled_contracts),
@@ -221,7 +219,7 @@ def _service(service: Service) -> Json:
             }
             for run in log.runs.values()
         ],
-        "restarts": max(0, len(log.runs) - 1),
+        "restarts": service.restarts,
         "up_s": service.up_ns // SECOND,
         "feed": _link(log.feed),
         "stream": _link(log.stream),
@@ -252,7 +250,7 @@ def _service(service: Service) -> Json:
             for one in service.unknown[:20]
         ],
         "rate_limited": log.rate_limited,
-        "warnings_and_errors": dict(_ranked(log.levels.items())),
+        "warnings_and_errors": ranked(log.levels),
         "log_lines": log.lines,
         "log_unreadable": log.unreadable,
     }
@@ -263,7 +261,7 @@ def _link(link: Link) -> Json:
         "sessions": link.opened,
         "reconnects": link.reconnects,
         "down_s": round(link.down_ns / SECOND, 3),
-        "ends": dict(_ranked(link.ends.items())),
+        "ends": ranked(link.ends),
     }
 
 
@@ -274,10 +272,6 @@ def delay_ms(delay: Delay, unit: int = MILLISECOND) -> Json:
         return None if value is None else round(value / unit, 3)
 
     return {"n": delay.n, "p50": say(delay.p50), "p99": say(delay.p99), "most": say(delay.most)}
-
-
-def _ranked(pairs: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
-    return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
 
 
 def _round(value: float | None, digits: int = 6) -> float | None:

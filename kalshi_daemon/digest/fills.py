@@ -98,8 +98,7 @@ class FillSums:
 
 def fill_sums(records: Records, scans: ScanDay) -> FillSums:
     """Everything about the fills of the day. `scans` must have been told of their markets before its fold."""
-    today = [one for one in records.journal.fills if records.start_ns <= one.booked.fill.event_ns < records.end_ns]
-    today.sort(key=lambda one: (one.booked.fill.event_ns, one.booked.fill.trade_id))
+    today = sorted(records.fills_of_day, key=lambda one: (one.booked.fill.event_ns, one.booked.fill.trade_id))
     lines = tuple(_line(one, records, scans) for one in today)
     return FillSums(
         count=len(lines),

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kalshi_daemon.digest.fills import settled_value
-from kalshi_daemon.digest.records import FillRecord, Records, Tape
+from kalshi_daemon.digest.records import FillRecord, Records
 from kalshi_daemon.digest.scans import BUDGETS, Peak, ScanDay, WindowScans
 from kalshi_daemon.orders.ledger import cash_of_fill, payout
 from kalshi_daemon.orders.statement import MarketLine
@@ -37,7 +37,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class OpenLine:
-    """A position that is not settled. `worth` at our last fair of the day; None when no scan looked at the market."""
+    """A position that is not settled. `fair`: our last one of the day; None when no scan looked at the market."""
 
     market: MarketLine
     fair: float | None
@@ -114,7 +114,7 @@ def _parts(
         part = _part(parts, of_market(line))
         part.profit += line.profit or 0
         part.markets.add(line.market_ticker)
-    _add_fills(parts, _of_day(records), of_fill)
+    _add_fills(parts, records.fills_of_day, of_fill)
     return tuple(parts[name] for name in sorted(parts))
 
 
@@ -140,16 +140,12 @@ def _by_profile(records: Records) -> tuple[Part, ...]:
             part = _part(parts, NOT_ONE_PROFILE)
             part.profit += left
             part.markets.add(line.market_ticker)
-    _add_fills(parts, _of_day(records), lambda one: one.profile or NO_PROFILE)
+    _add_fills(parts, records.fills_of_day, lambda one: one.profile or NO_PROFILE)
     return tuple(parts[name] for name in sorted(parts))
 
 
 def _part(parts: dict[str, Part], name: str) -> Part:
     return parts.setdefault(name, Part(name))
-
-
-def _of_day(records: Records) -> list[FillRecord]:
-    return [one for one in records.journal.fills if records.start_ns <= one.booked.fill.event_ns < records.end_ns]
 
 
 def _add_fills(parts: dict[str, Part], fills: Iterable[FillRecord], name: Callable[[FillRecord], str]) -> None:
@@ -166,7 +162,7 @@ def _open(line: MarketLine, scans: ScanDay) -> OpenLine:
 
 
 def _fixing(window: WindowScans, records: Records, scans: ScanDay) -> Fixing:
-    tape: Tape | None = records.tapes.get(window.index)
+    tape = records.tapes.get(window.index)
     value = None if tape is None else tape.at(window.target_ns)
     lines = [line for line in records.journal.statement.settled if line.event_ticker == window.event]
     paid = {line.market_ticker: settled_value(records.journal.results.get(line.market_ticker)) for line in lines}

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from kalshi_daemon.digest.records import Interval, OrderRecord, Records, covered
+from kalshi_daemon.digest.records import Interval, OrderRecord, Records, covered, ranked
 from kalshi_daemon.digest.scans import RECORD_GUARDS, GuardCount, ScanDay, WindowScans
 from kalshi_daemon.domain.order import Status
 from kalshi_daemon.units import Count, Nanos
@@ -55,6 +55,11 @@ class Quoting:
     """Most refusing first."""
 
     @property
+    def cancelled(self) -> int:
+        """Placed orders that are cancelled now."""
+        return self.ends.get(Status.CANCELED.value, 0)
+
+    @property
     def fill_ratio(self) -> float | None:
         """Contracts traded of contracts placed."""
         return self.filled_contracts / self.placed_contracts if self.placed_contracts else None
@@ -77,9 +82,9 @@ def quoting(records: Records, scans: ScanDay) -> Quoting:
     return Quoting(
         scans=scans.scans,
         placed=len(placed),
-        not_placed=_ranked(Counter(one.order.reason or "refused" for one in refused)),
-        ends=_ranked(Counter(one.order.status.value for one in placed)),
-        cancelled_why=_ranked(Counter(order.reason or "no reason" for order in ended)),
+        not_placed=ranked(Counter(one.order.reason or "refused" for one in refused)),
+        ends=ranked(Counter(one.order.status.value for one in placed)),
+        cancelled_why=ranked(Counter(order.reason or "no reason" for order in ended)),
         placed_contracts=Count(sum(one.order.count for one in placed)),
         filled_contracts=Count(sum(one.order.filled for one in placed)),
         filled_orders=sum(one.order.filled > 0 for one in placed),
@@ -105,7 +110,3 @@ def _rested(one: OrderRecord, now: Nanos) -> Interval:
     if one.rested_ns is None:
         return (0, 0)
     return (one.rested_ns, min(one.order.expires_ns, now) if one.ended_ns is None else one.ended_ns)
-
-
-def _ranked(counts: Counter[str]) -> dict[str, int]:
-    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))

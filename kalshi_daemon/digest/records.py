@@ -4,7 +4,7 @@ Money is in 1/10 000 dollar, counts in 1/100 contract, prices on the YES scale, 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
 
@@ -25,6 +25,8 @@ History = Sequence[tuple[Nanos, str, str, Mapping[str, Any]]]
 
 VALUE_AGE_MOST: Final = Nanos(5 * SECOND)
 """An index value older than this is not the value of a moment."""
+_SEEN: Final = frozenset({Status.RESTING.value, Status.FILLED.value})
+_LIVE: Final = frozenset(status.value for status in Status if status.live)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +129,13 @@ class Records:
     tapes: Mapping[Index, Tape]
     forecast: Json | None
     """The monitors of the day, as `go_no_go.json` had them: index -> figure -> reading. None: not recorded."""
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
     """What could not be read."""
+
+    @property
+    def fills_of_day(self) -> list[FillRecord]:
+        """Without the earlier ones behind its markets."""
+        return [one for one in self.journal.fills if self.start_ns <= one.booked.fill.event_ns < self.end_ns]
 
 
 def order_record(order: Order, history: History) -> OrderRecord:
@@ -172,5 +179,6 @@ def covered(intervals: Sequence[Interval], within: Interval) -> int:
     return total
 
 
-_SEEN: Final = frozenset({Status.RESTING.value, Status.FILLED.value})
-_LIVE: Final = frozenset(status.value for status in Status if status.live)
+def ranked(counts: Mapping[str, int]) -> dict[str, int]:
+    """Most first, then by name."""
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))

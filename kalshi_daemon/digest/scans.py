@@ -8,13 +8,13 @@ import math
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import pairwise
 from typing import Any, Final
 
 from kalshi_daemon.digest.records import Fair, Interval, Json, Pays, covered
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.errors import MalformedData
+from kalshi_daemon.kalshi.fields import timestamp
 from kalshi_daemon.units import Level, Nanos, parse_level
 
 SCANS_MOST: Final = 50_000
@@ -22,7 +22,6 @@ SCANS_MOST: Final = 50_000
 BUDGETS: Final = ("daily_loss", "weekly_loss", "pal", "joint_tail")
 RECORD_GUARDS: Final = ("forecast_record", "market_record", "calibration")
 _SQRT_TAU: Final = math.sqrt(2.0 * math.pi)
-_MICROSECONDS: Final = 1_000_000
 
 
 @dataclass(slots=True)
@@ -36,7 +35,6 @@ class WindowScans:
     new_until_ns: Nanos
     target_ns: Nanos
     scans: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
     proposed: int = 0
     accepted: int = 0
 
@@ -110,10 +108,10 @@ class ScanDay:
         return 0 if found is None else covered(found.closed, within)
 
     def _add(self, manifest: Json) -> None:
-        at, window = parse_utc(manifest["generated_at"]), self._window(manifest)
+        at, window = timestamp(manifest["generated_at"], "generated_at"), self._window(manifest)
         profile, verdicts = str(manifest["profile"]["name"]), manifest["verdicts"]
         level, sigma = float(manifest["inputs"]["level"]), float(manifest["inputs"]["sigma"])
-        looks = [self._look(row, at, level, sigma) for row in manifest["looks"]]
+        looks = [_look(row, at, level, sigma) for row in manifest["looks"]]
         quotes = [(bool(quote["accepted"]), quote["verdicts"]) for quote in manifest["quotes"]]
         # From here on nothing can fail: a manifest counts whole or not at all.
         self.plans[str(manifest["plan_id"])] = at
@@ -124,34 +122,29 @@ class ScanDay:
                 if fair is not None:
                     self.fairs[ticker].append(fair)
         window.scans += 1
-        window.outcomes[str(manifest.get("outcome", ""))] += 1
         window.proposed += len(quotes)
         window.accepted += sum(accepted for accepted, _verdicts in quotes)
-        self._refused.setdefault((window.event, profile), []).append((at, self._judge(verdicts, at, "scans")))
+        self._refused.setdefault((window.event, profile), []).append((at, self._judge(verdicts, at)))
         for _accepted, judged in quotes:
-            self._judge(judged, at, "quotes")
+            self._judge(judged, at, of_quote=True)
 
     def _window(self, manifest: Json) -> WindowScans:
         event = str(manifest["window"]["event_ticker"])
         found = self.windows.get(event)
         if found is None:
-            opens, until, target = (parse_utc(manifest["window"][name]) for name in ("opens", "new_until", "target"))
+            opens, until, target = (
+                timestamp(manifest["window"][name], name) for name in ("opens", "new_until", "target")
+            )
             index = Index(manifest["inputs"]["index"])
             found = self.windows[event] = WindowScans(event, str(manifest["series"]), index, opens, until, target)
         return found
 
-    def _look(self, row: Json, at: Nanos, level: float, sigma: float) -> tuple[str, str, Pays, Fair | None]:
-        pays = Pays(_level(row.get("pays_from")), _level(row.get("pays_to")))
-        fair = row["fair"]
-        look = None if fair is None else Fair(at, float(fair), level, delta(pays, level, sigma))
-        return str(row["market"]), str(row["outcome"]), pays, look
-
-    def _judge(self, verdicts: list[Json], at: Nanos, what: str) -> tuple[str, ...]:
+    def _judge(self, verdicts: list[Json], at: Nanos, *, of_quote: bool = False) -> tuple[str, ...]:
         """Count refusals, keep the peaks of the budgets; returns the guards that closed."""
         closed: list[str] = []
         for verdict in verdicts:
             name = str(verdict["guard"])
-            if name in BUDGETS and (what == "scans" or verdict["passed"]):
+            if name in BUDGETS and (not of_quote or verdict["passed"]):
                 self._peak(name, verdict, at)  # what a refused quote would have used was not used
             if verdict["passed"]:
                 continue
@@ -159,7 +152,8 @@ class ScanDay:
             if verdict["forced"]:
                 count.forced += 1
                 continue
-            setattr(count, what, getattr(count, what) + 1)
+            count.quotes += of_quote
+            count.scans += not of_quote
             count.last = str(verdict.get("note") or "") or _phrase(verdict)
             closed.append(name)
         return tuple(closed)
@@ -171,6 +165,13 @@ class ScanDay:
         before = self.peaks.get(name)
         if before is None or measured > before.measured:
             self.peaks[name] = Peak(name, float(measured), float(limit), at, str(verdict.get("note") or ""))
+
+
+def _look(row: Json, at: Nanos, level: float, sigma: float) -> tuple[str, str, Pays, Fair | None]:
+    pays = Pays(_level(row.get("pays_from")), _level(row.get("pays_to")))
+    fair = row["fair"]
+    look = None if fair is None else Fair(at, float(fair), level, delta(pays, level, sigma))
+    return str(row["market"]), str(row["outcome"]), pays, look
 
 
 def delta(pays: Pays, level: float, sigma: float) -> float | None:
@@ -191,15 +192,6 @@ def _density(edge: Level | None, level: float, width: float) -> float:
         return 0.0
     z = (edge / 10_000 - level) / width
     return math.exp(-0.5 * z * z) / (_SQRT_TAU * width)
-
-
-def parse_utc(text: str) -> Nanos:
-    """An RFC 3339 stamp of ours, exact to the microsecond. Raises ValueError."""
-    at = datetime.fromisoformat(text)
-    if at.tzinfo is None:
-        raise ValueError(f"{text}: no time zone")
-    whole = round(at.replace(microsecond=0).timestamp())
-    return Nanos((whole * _MICROSECONDS + at.microsecond) * 1_000)
 
 
 def _level(text: Any) -> Level | None:  # noqa: ANN401 - whatever the file holds

@@ -1,6 +1,6 @@
 """The digest for people: titled tables of text cells, and the same as Markdown. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -26,6 +26,13 @@ class Section:
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
 
+    @property
+    def columns(self) -> tuple[tuple[str, bool], ...]:
+        """(heading, aligns right) of each."""
+        return tuple(
+            (name.removeprefix("-"), at > 0 and not name.startswith("-")) for at, name in enumerate(self.headings)
+        )
+
 
 def sections(digest: Digest) -> tuple[Section, ...]:
     """All tables in reading order; those without rows are left out, but for the overview."""
@@ -40,9 +47,8 @@ def markdown(digest: Digest) -> str:
     """One file for a reader or a renderer; outside text cannot break a table."""
     lines = [f"# Digest of {digest.records.day:%A} {digest.records.day}, mode {digest.records.mode}", ""]
     for one in sections(digest):
-        lines += [f"## {one.title}", "", f"| {' | '.join(_head(name) for name in one.headings)} |"]
-        aligned = ("---" if at == 0 or name.startswith("-") else "---:" for at, name in enumerate(one.headings))
-        lines += [f"|{'|'.join(aligned)}|"]
+        lines += [f"## {one.title}", "", f"| {' | '.join(name or ' ' for name, _right in one.columns)} |"]
+        lines += [f"|{'|'.join('---:' if right else '---' for _name, right in one.columns)}|"]
         lines += [f"| {' | '.join(_cell(cell) for cell in row)} |" for row in one.rows]
         lines += ["", *(line for note in one.notes for line in (_cell(note), ""))]
     return "\n".join(lines).rstrip() + "\n"
@@ -61,7 +67,7 @@ def _overview(digest: Digest) -> Section:
         ("expected edge at the decision", _mean(fills.expected)),
         ("edge at settlement", _mean(fills.realised)),
         ("windows, scans", f"{len(quoting.windows)}, {quoting.scans}"),
-        ("orders placed, cancelled", f"{quoting.placed}, {quoting.ends.get('canceled', 0)}"),
+        ("orders placed, cancelled", f"{quoting.placed}, {quoting.cancelled}"),
         ("contracts filled of placed", "-" if quoting.fill_ratio is None else f"{quoting.fill_ratio:.1%}"),
     ]
     made = f"made {eastern_clock(records.now_ns)} New York; edges are dollars per contract before fees, + is good"
@@ -200,7 +206,7 @@ def _service(service: Service) -> list[Section]:
     known = f", longest {max(waits) // MILLISECOND} ms" if waits else ""
     rows = [
         ("up", _span(service.up_ns)),
-        ("restarts", str(max(0, len(log.runs) - 1))),
+        ("restarts", str(service.restarts)),
         ("cutoffs verified", f"{log.cutoffs_verified}{early}"),
         ("cutoffs UNVERIFIED", ", ".join(log.cutoffs_unverified) or "0"),
         ("stops UNVERIFIED", str(log.stops_unverified)),
@@ -255,14 +261,5 @@ def _span(ns: int) -> str:
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
 
 
-def _head(name: str) -> str:
-    return name.removeprefix("-") or " "
-
-
 def _cell(text: str) -> str:
     return "".join(char if char.isprintable() else " " for char in text).replace("|", "\\|")
-
-
-def column_names(section: Section) -> Sequence[tuple[str, bool]]:
-    """(heading, aligns right) of each column."""
-    return [(name.removeprefix("-"), at > 0 and not name.startswith("-")) for at, name in enumerate(section.headings)]

@@ -14,8 +14,10 @@ from typing import Final
 import numpy as np
 
 from kalshi_daemon.digest.records import Interval, Json, Records, Tape, Unknown
-from kalshi_daemon.digest.scans import ScanDay, parse_utc
+from kalshi_daemon.digest.scans import ScanDay
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.errors import MalformedData
+from kalshi_daemon.kalshi.fields import timestamp
 from kalshi_daemon.units import MINUTE, Nanos
 
 RUNS_MOST: Final = 1_000
@@ -98,8 +100,8 @@ class ServiceLog:
     def add(self, line: Json) -> None:
         """Fold one line in; one without the fields of ours is counted as unreadable."""
         try:
-            at, event, run_id = parse_utc(line["ts"]), str(line["event"]), str(line["run_id"])
-        except (KeyError, ValueError, TypeError):
+            at, event, run_id = timestamp(line["ts"], "ts"), str(line["event"]), str(line["run_id"])
+        except (KeyError, MalformedData):
             self.unreadable += 1
             return
         self.lines += 1
@@ -199,6 +201,10 @@ class Service:
     ticks: tuple[TickFigures, ...]
     unknown: tuple[Unknown, ...]
     """Longest first, unresolved ones before all."""
+
+    @property
+    def restarts(self) -> int:
+        return max(0, len(self.log.runs) - 1)
 
 
 def service(records: Records, scans: ScanDay, log: ServiceLog) -> Service:
