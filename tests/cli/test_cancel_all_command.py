@@ -1,10 +1,8 @@
 import io
 import json
-import os
 import time
 
 import pytest
-import structlog
 
 from kalshi_daemon.cli.clearing import Clearing, Fate
 from kalshi_daemon.cli.main import main
@@ -17,15 +15,6 @@ from kalshi_daemon.operations.lock import InstanceLock
 from kalshi_daemon.simulator.faults import Injection, Manner
 from kalshi_daemon.units import MILLISECOND, SECOND, Count, Nanos, Price, lots
 from tests.support.exchange_thread import KEY_ID, exchange_thread
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("KALSHI_DAEMON_")]:
-        monkeypatch.delenv(name)
-    yield tmp_path
-    structlog.reset_defaults()
 
 
 @pytest.fixture

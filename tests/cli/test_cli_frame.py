@@ -3,7 +3,6 @@
 import argparse
 import importlib
 import json
-import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,16 +20,6 @@ from kalshi_daemon.errors import (
     VenueUnreachable,
 )
 from kalshi_daemon.settings_loader import Credentials
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """No config.toml of the repository, no variables of the developer."""
-    monkeypatch.chdir(tmp_path)
-    for name in list(os.environ):
-        if name.startswith("KALSHI_DAEMON_") or name == "CREDENTIALS_DIRECTORY":
-            monkeypatch.delenv(name)
-    return tmp_path
 
 
 @pytest.fixture

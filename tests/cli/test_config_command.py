@@ -1,15 +1,6 @@
 import json
 
-import pytest
-
 from kalshi_daemon.cli.main import main
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("KALSHI_DAEMON_CONFIG", raising=False)
-    return tmp_path
 
 
 def test_config_prints_every_setting_with_its_origin(elsewhere, capsys, monkeypatch):

@@ -1,6 +1,5 @@
 import contextlib
 import json
-import os
 
 import pytest
 
@@ -9,14 +8,6 @@ from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.orders.ledger import Result
 from kalshi_daemon.units import Nanos
 from tests.digest.digest_rig import EVENT, M1, at, fill, log_line, look, manifest, order, write_manifest
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("KALSHI_DAEMON_")]:
-        monkeypatch.delenv(name)
-    return tmp_path
 
 
 @pytest.fixture

@@ -1,16 +1,7 @@
 import json
 
-import pytest
-
 from kalshi_daemon.cli.main import main
 from kalshi_daemon.operations.kill_switch import kill_switch_path, read_kill_switch
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("KALSHI_DAEMON_CONFIG", raising=False)
-    return tmp_path
 
 
 def test_kill_and_unkill_work_while_the_daemon_is_down(elsewhere, capsys):

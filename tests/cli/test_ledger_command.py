@@ -1,7 +1,6 @@
 import contextlib
 import csv
 import json
-import os
 from datetime import date, time
 
 import pytest
@@ -18,14 +17,6 @@ from kalshi_daemon.windows.eastern import eastern_ns
 MONDAY, TUESDAY = date(2026, 11, 23), date(2026, 11, 24)
 EVENT = "KXINXU-26NOV23H1000"
 MARKETS = [f"{EVENT}-T{6800 + 5 * n}" for n in range(3)]
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("KALSHI_DAEMON_")]:
-        monkeypatch.delenv(name)
-    return tmp_path
 
 
 def at(day, hour, minute=0):

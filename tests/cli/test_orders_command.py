@@ -1,6 +1,5 @@
 import contextlib
 import json
-import os
 from datetime import date, time
 from typing import Any
 
@@ -19,14 +18,6 @@ MONDAY, TUESDAY = date(2026, 11, 23), date(2026, 11, 24)
 EVENT = "KXINXU-26NOV23H1000"
 TICKER = f"{EVENT}-T6849.9999"
 OTHER = "KXNASDAQ100U-26NOV23H1000-T25199.99"
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("KALSHI_DAEMON_")]:
-        monkeypatch.delenv(name)
-    return tmp_path
 
 
 @contextlib.contextmanager

@@ -1,7 +1,6 @@
 import asyncio
 import contextlib
 import json
-import os
 import threading
 
 import pytest
@@ -15,14 +14,6 @@ from kalshi_daemon.state import GroupHalt
 from kalshi_daemon.units import Nanos
 
 HALT = GroupHalt(Nanos(1_795_449_600 * 10**9), "order group g-1 triggered at the exchange")
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("KALSHI_DAEMON_")]:
-        monkeypatch.delenv(name)
-    return tmp_path
 
 
 @pytest.fixture

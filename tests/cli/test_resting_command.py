@@ -5,22 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import structlog
 
 from kalshi_daemon.cli.main import main
 from kalshi_daemon.simulator.faults import Injection, Manner
 from tests.support.exchange_thread import KEY_ID, exchange_thread
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("KALSHI_DAEMON_")]:
-        monkeypatch.delenv(name)
-    yield tmp_path
-    structlog.reset_defaults()
 
 
 @pytest.fixture

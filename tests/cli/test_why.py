@@ -5,21 +5,12 @@ import os
 import subprocess
 import sys
 
-import pytest
-
 from kalshi_daemon.artifacts.files import encode, write_whole
 from kalshi_daemon.artifacts.manifest import build_manifest
 from kalshi_daemon.artifacts.paths import MANIFEST, ArtifactPaths
 from kalshi_daemon.cli.main import main
 from kalshi_daemon.units import Price
 from tests.guardrails.guard_rig import DAY, NOW, TICKER, chain_of, healthy, plan_of, quote_of
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("KALSHI_DAEMON_CONFIG", raising=False)
-    return tmp_path
 
 
 def leave_manifest(root, plan=None, **state_changes):
