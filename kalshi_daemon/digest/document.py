@@ -24,6 +24,7 @@ from kalshi_daemon.units import (
 )
 
 SCHEMA: Final = 1
+_UNKNOWN_SHOWN: Final = 20
 
 
 def document(digest: Digest) -> Json:
@@ -247,7 +248,7 @@ def _service(service: Service) -> Json:
                 "since": iso_utc(one.since_ns),
                 "unknown_ms": None if one.took_ns is None else one.took_ns // MILLISECOND,
             }
-            for one in service.unknown[:20]
+            for one in service.unknown[:_UNKNOWN_SHOWN]
         ],
         "rate_limited": log.rate_limited,
         "warnings_and_errors": ranked(log.levels),

@@ -217,9 +217,10 @@ def fold_log(root: Path, day: date, log: ServiceLog, notes: list[str], go_on: Go
     """Every line of the day, of the rotated file and of the current one, line by line."""
     start, end = (iso_utc(one).encode() for one in bounds(day))
     current = root / "logs" / "kalshi_daemon.jsonl"
+    rotated = current.with_name(current.name + ".1")
     first = b""
     read = 0
-    for path in (current.with_name(current.name + ".1"), current):
+    for path in (rotated, current):
         try:
             with path.open("rb") as file:
                 while raw := file.readline(LINE_BYTES_MOST):
@@ -235,7 +236,7 @@ def fold_log(root: Path, day: date, log: ServiceLog, notes: list[str], go_on: Go
             notes.append(f"{path}: {problem.strerror}")
     if not read:
         notes.append("no log: the service part has the journal's figures only")
-    elif first > start and (root / "logs" / (current.name + ".1")).exists():
+    elif first > start and rotated.exists():
         notes.append(f"the log begins at {first.decode(errors='replace')}: the service part says nothing about before")
 
 

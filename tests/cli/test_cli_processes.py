@@ -12,11 +12,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def cli(*argv: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("KALSHI_DAEMON_")}
     return subprocess.run(
         [sys.executable, "-m", "kalshi_daemon", *argv],
         cwd=cwd,
-        env=clean | {"PYTHONPATH": str(REPOSITORY)} | env,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)} | env,
         capture_output=True,
         text=True,
         timeout=60,
@@ -63,11 +62,10 @@ def test_help_is_quick_and_imports_nothing_heavy(tmp_path):
 
 
 def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path):
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("KALSHI_DAEMON_")}
     with subprocess.Popen(
         [sys.executable, "-m", "kalshi_daemon", "windows", "--from", "2024-01-01", "--to", "2026-12-31"],
         cwd=tmp_path,
-        env=clean | {"PYTHONPATH": str(REPOSITORY)},
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -137,8 +137,7 @@ def test_an_answer_that_is_no_listing_is_an_error_not_an_empty_table(demo, capsy
 
 @pytest.mark.e2e
 def test_against_a_real_simulator_process_in_its_own_time(tmp_path, elsewhere):
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("KALSHI_DAEMON_")}
-    env = clean | {"PYTHONPATH": str(REPOSITORY)}
+    env = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     program = [sys.executable, "-m", "kalshi_daemon"]
     with subprocess.Popen(
         [*program, "simulate-exchange", "--speed", "50", "--stop-with-parent"],

@@ -1,7 +1,6 @@
 """`kalshi-daemon why TICKER` on what a session left behind."""
 
 import json
-import os
 import subprocess
 import sys
 
@@ -84,13 +83,11 @@ def test_a_missing_ticker_is_a_usage_error(capsys):
 
 
 def test_defect_17_the_real_command_says_what_is_wrong_and_leaves_with_its_code(elsewhere):
-    environ = {key: value for key, value in os.environ.items() if not key.startswith("KALSHI_DAEMON")}
     code = "import sys; from kalshi_daemon.cli.main import main; sys.exit(main(sys.argv[1:]))"
     for arguments, expected in ((["why", "KXINXU-x"], 4), (["why", TICKER, "--target-hour", "12"], 2)):
         done = subprocess.run(
             [sys.executable, "-c", code, *arguments],
             cwd=elsewhere,
-            env=environ,
             capture_output=True,
             text=True,
             check=False,
