@@ -2,7 +2,6 @@
 
 import argparse
 from dataclasses import asdict
-from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -59,10 +58,10 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--out", metavar="PATH", type=Path, help="the page, needed with --data unless --skip-plots; live: its folder"
     )
+    parser.add_argument("--day", metavar="D", type=a_date, help="day of the fan chart (default: the last of the span)")
     parser.add_argument("--skip-plots", action="store_true", help="figures only")
     bars = parser.add_argument_group("on bars")
     bars.add_argument("--data", metavar="PATH", type=Path, help="a bar file, or a folder of them")
-    bars.add_argument("--day", metavar="D", type=a_date, help="day of the fan chart (default: the last of the span)")
     live = parser.add_argument_group("from the live record")
     live.add_argument("--live", action="store_true", help="what the daemon of this mode and state directory recorded")
 
@@ -107,14 +106,17 @@ def _data(figures: "Figures", out: Path | None) -> dict[str, object]:
 def _live(args: argparse.Namespace) -> int:
     from kalshi_daemon.research.live_page import HEADINGS, live_page_of, row_cells, span_of, verdict_of  # noqa: PLC0415
 
-    if args.data is not None or args.day is not None:
-        raise UsageError("--live reads the daemon's own record: --data and --day belong to reports on bars", _COMMAND)
+    if args.data is not None:
+        raise UsageError("--live reads the daemon's own record: --data belongs to reports on bars", _COMMAND)
     settings = load(args, Credentials.NONE).settings
     wanted = tuple(Index) if args.index is None else (args.index,)
-    found = {index: _figures(settings, index, args.first, args.last) for index in wanted}
+    found = {index: _figures(settings, index, args) for index in wanted}
     known = {index: figures for index, figures in found.items() if figures is not None}
+    which = " and ".join(index.value for index in wanted)
     if not known:
-        raise NoRecord(_folder(settings), " and ".join(index.value for index in wanted))
+        raise NoRecord(_folder(settings), which)
+    if args.day is not None and not any(figures.day.forecasts for figures in known.values()):
+        raise NoRecord(_folder(settings), f"{which} for {args.day}")
     out = args.out or settings.mode_dir / "reports" / "calibration"
     pages, tables = {}, []
     for index, figures in known.items():
@@ -137,17 +139,21 @@ def _folder(settings: "Settings") -> Path:
     return settings.mode_dir / MEMORY / FOLDER
 
 
-def _figures(settings: "Settings", index: Index, first: date | None, last: date | None) -> "LiveFigures | None":
+def _figures(settings: "Settings", index: Index, args: argparse.Namespace) -> "LiveFigures | None":
     """Raises ConfigurationError when the record is there and the disk does not give it."""
     from kalshi_daemon.operations.forecast_record import read_record  # noqa: PLC0415
+    from kalshi_daemon.research.fan_days import recorded_day  # noqa: PLC0415
     from kalshi_daemon.research.live_figures import live_figures  # noqa: PLC0415
 
     folder = _folder(settings)
     try:
-        kept = read_record(folder, index, first, last)
+        kept = read_record(folder, index, args.first, args.last)
+        # A day beside the span may be asked for, as on bars.
+        of_day = () if args.day is None else read_record(folder, index, args.day, args.day).forecasts
     except OSError as problem:
         raise ConfigurationError(str(problem.filename or folder), f"cannot be read: {problem.strerror}") from None
-    return live_figures(index, kept, _learnt(settings, folder.parent / f"{index.value}.json"))
+    day = None if args.day is None else recorded_day(args.day, of_day)
+    return live_figures(index, kept, _learnt(settings, folder.parent / f"{index.value}.json"), day)
 
 
 def _learnt(settings: "Settings", path: Path) -> "Learnt | None":

@@ -7,9 +7,14 @@ from typing import Final
 import numpy as np
 
 from kalshi_daemon.calibration.monitor import THRESHOLD
+from kalshi_daemon.research.fan_charts import recorded_pictures
 from kalshi_daemon.research.live_figures import Evidence, LiveFigures, LiveRow, MarketFigures
+from kalshi_daemon.research.picture import NARROW, WIDE, Z95, Picture
 from kalshi_daemon.research.report_charts import (
-    Picture,
+    CRPS,
+    LOG_GAIN,
+    Dot,
+    by_horizon_pictures,
     curve_picture,
     horizons_axis,
     maps_picture,
@@ -17,17 +22,16 @@ from kalshi_daemon.research.report_charts import (
     reliability_picture,
     scales_picture,
     spreads_picture,
+    unit_axis,
 )
-from kalshi_daemon.research.score import CLOSE, HOURLY
+from kalshi_daemon.research.score import HOURLY
 from kalshi_daemon.research.svg import Axis, Chart, padded
 
-_Z95: Final = 1.96
 _LABELS_MOST: Final = 10
 _COVERAGE_FROM: Final = 30
 """Forecasts of a horizon; of fewer a share of 90 % says nothing."""
-_WIDE: Final = 1140.0
 _LABEL_WIDTH: Final = 110.0
-_TARGETS: Final = ((HOURLY, "c1", "full hours", 0.96), (CLOSE, "c2", "close", 1.04))
+_GAUSSIAN: Final = "The dashed line is the Gaussian itself, made of one volatility at the same instant."
 
 
 def live_pictures(figures: LiveFigures) -> tuple[Picture, ...]:
@@ -35,8 +39,8 @@ def live_pictures(figures: LiveFigures) -> tuple[Picture, ...]:
     return (
         _evidence(figures),
         *((_periods(figures, "crps"), _periods(figures, "log")) if len(figures.periods) > 1 else ()),
-        _by_horizon(figures.rows, "crps"),
-        _by_horizon(figures.rows, "log"),
+        *by_horizon_pictures(_dots(figures.rows, "crps"), CRPS, "the plain Gaussian", _GAUSSIAN),
+        *by_horizon_pictures(_dots(figures.rows, "log"), LOG_GAIN, "the plain Gaussian", _GAUSSIAN),
         spreads_picture(figures.spreads),
         *((_coverage(figures.rows),) if max(row.n for row in figures.rows) >= _COVERAGE_FROM else ()),
         *(pit_picture(horizon, counts) for horizon, counts in figures.pits.items()),
@@ -44,6 +48,7 @@ def live_pictures(figures: LiveFigures) -> tuple[Picture, ...]:
         *((_market_reliability(market), _market_gains(market)) if market is not None else ()),
         *((curve_picture(learnt.shipped_curve, learnt.curve, ()),) if learnt is not None else ()),
         *((maps_picture(learnt.maps), scales_picture(learnt.maps)) if learnt is not None and learnt.maps else ()),
+        *recorded_pictures(figures.day),
     )
 
 
@@ -57,7 +62,7 @@ def _evidence(figures: LiveFigures) -> Picture:
     every = -(-len(figures.days) // _LABELS_MOST)
     marks = tuple((float(place), day) for n, (place, day) in enumerate(figures.days) if n % every == 0)
     x = Axis(-0.5, most + 0.5, "fixing by fixing", ticks=marks)
-    chart = Chart("Evidence against the forecasts", x, Axis(low, high, "e-value", True, ticks), _WIDE, 320.0)
+    chart = Chart("Evidence against the forecasts", x, Axis(low, high, "e-value", True, ticks), WIDE, 320.0)
     chart.line([(-0.5, THRESHOLD), (most + 0.5, THRESHOLD)], "c4", "alarm", dashed=True)
     for series, style, name in (
         (figures.evidence, "c1", "against the model's law"),
@@ -99,20 +104,20 @@ def _periods(figures: LiveFigures, which: str) -> Picture:
         [(float(n), value) for n, (_, value, _) in enumerate(found)],
         "c1",
         "all horizons up to 55 minutes, 95 %",
-        [_Z95 * error for _, _, error in found],
+        [Z95 * error for _, _, error in found],
     )
     return Picture(chart.text(), f"A {every} far on the wrong side by more than its bar deserves a look.")
 
 
 def _row_of_dots(
-    title: str, label: str, found: Sequence[tuple[str, float, float]], even: float, unit: str, width: float = _WIDE
+    title: str, label: str, found: Sequence[tuple[str, float, float]], even: float, unit: str, width: float = WIDE
 ) -> Chart:
     """An empty chart with a place for each (name, value, error), and its dashed line."""
     # One wild day must not flatten the others: the frame holds every dot, but of the longest bars only as much as four
     # in five have.
     values = [value for _, value, _ in found] + [even]
-    reach = float(np.quantile([_Z95 * error for _, _, error in found], 0.8))
-    edges = [value + sign * min(_Z95 * error, reach) for _, value, error in found for sign in (-1, 1)]
+    reach = float(np.quantile([Z95 * error for _, _, error in found], 0.8))
+    edges = [value + sign * min(Z95 * error, reach) for _, value, error in found for sign in (-1, 1)]
     every = -(-len(found) // max(1, int(width / _LABEL_WIDTH)))
     marks = tuple((float(n), name) for n, (name, _, _) in enumerate(found) if n % every == 0)
     x = Axis(-0.5, len(found) - 0.5, unit, ticks=marks)
@@ -121,37 +126,21 @@ def _row_of_dots(
     return chart
 
 
-def _by_horizon(rows: Sequence[LiveRow], which: str) -> Picture:
-    def figure(row: LiveRow) -> tuple[float, float]:
-        return (row.crps_ratio, row.crps_ratio_se) if which == "crps" else (row.log_gain, row.log_gain_se)
-
-    even = 1.0 if which == "crps" else 0.0
-    widths = [(figure(row), 1.0 if row.target == HOURLY else 0.25) for row in rows]
-    edges = [value + sign * share * _Z95 * error for (value, error), share in widths for sign in (-1, 1)]
-    title, label = (
-        ("CRPS by horizon: ratio to the plain Gaussian", "ratio, below 1 is better")
-        if which == "crps"
-        else ("Log gain by horizon over the plain Gaussian", "nats per forecast, above 0 is better")
-    )
-    chart = Chart(title, horizons_axis(rows), Axis(*padded([*edges, even]), label))
-    chart.level(even)
-    for target, style, name, shift in _TARGETS:
-        own = [row for row in rows if row.target == target]
-        if own:
-            places = [(row.horizon_min * shift, figure(row)[0]) for row in own]
-            chart.points(places, style, f"{name}, 95 %", [_Z95 * figure(row)[1] for row in own])
-    return Picture(chart.text(), "The dashed line is the Gaussian itself, made of one volatility at the same instant.")
+def _dots(rows: Sequence[LiveRow], which: str) -> list[Dot]:
+    if which == "crps":
+        return [(row.target, row.horizon_min, row.crps_ratio, row.crps_ratio_se) for row in rows]
+    return [(row.target, row.horizon_min, row.log_gain, row.log_gain_se) for row in rows]
 
 
 def _coverage(rows: Sequence[LiveRow]) -> Picture:
     def error(row: LiveRow, nominal: float) -> float:
-        return _Z95 * 100.0 * sqrt(nominal * (1.0 - nominal) / row.n)
+        return Z95 * 100.0 * sqrt(nominal * (1.0 - nominal) / row.n)
 
     own = [row for row in rows if row.target == HOURLY] or list(rows)
     low = min([row.cover90 for row in own] + [90.0 - 1.2 * error(row, 0.9) for row in own])
     chart = Chart(
         "Coverage of the central 90 and 99 %, full hours",
-        horizons_axis(own),
+        horizons_axis(row.horizon_min for row in own),
         Axis(max(0.0, low - 2.0), 101.0, "per cent of fixings inside"),
     )
     for nominal, style, shift in ((0.9, "c1", 0.97), (0.99, "c2", 1.03)):
@@ -165,11 +154,11 @@ def _coverage(rows: Sequence[LiveRow]) -> Picture:
 
 
 def _market_reliability(market: MarketFigures) -> Picture:
-    unit = Axis(0.0, 1.0, "probability said"), Axis(0.0, 1.0, "share that settled YES")
-    chart = Chart("Ours and the market's mids", *unit, width=376.0, height=380.0)
+    axes = unit_axis("probability said"), unit_axis("share that settled YES")
+    chart = Chart("Ours and the market's mids", *axes, width=NARROW, height=380.0)
     chart.line([(0.0, 0.0), (1.0, 1.0)], "muted", "perfect", dashed=True)
     for bins, style, name in ((market.ours, "c1", "ours, 95 %"), (market.mids, "c2", "mids")):
-        chart.points([(one.said, one.came) for one in bins], style, name, [_Z95 * one.came_se for one in bins])
+        chart.points([(one.said, one.came) for one in bins], style, name, [Z95 * one.came_se for one in bins])
     return Picture(chart.text(), "Contracts with a two-sided book, at the same instants. Dots belong on the diagonal.")
 
 
@@ -182,7 +171,7 @@ def _market_gains(market: MarketFigures) -> Picture:
         [(float(n), value) for n, (_, value, _) in enumerate(found)],
         "c1",
         "mean of an event's contracts, 95 %",
-        [_Z95 * error for _, _, error in found],
+        [Z95 * error for _, _, error in found],
     )
     return Picture(
         chart.text(), "A market that knows a little more, down to -0.02, is expected and paid for by the edge."

@@ -7,6 +7,7 @@ there are fewer than five sessions.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from math import inf, log, sqrt
 from typing import Final
 
@@ -20,6 +21,7 @@ from kalshi_daemon.domain.forecast import Reading, Standing
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.operations.forecast_record import Kept
 from kalshi_daemon.research import metrics
+from kalshi_daemon.research.fan_days import RecordedDay, recorded_day
 from kalshi_daemon.research.report_figures import (
     BP,
     PIT_HORIZONS,
@@ -153,10 +155,12 @@ class LiveFigures:
     alarms: tuple[Alarm, ...]
     market: MarketFigures | None
     learnt: Learnt | None
+    day: RecordedDay
+    """Of the fan chart."""
 
 
-def live_figures(index: Index, kept: Kept, learnt: Learnt | None) -> LiveFigures | None:
-    """Every figure of a record; None when no forecast is in it."""
+def live_figures(index: Index, kept: Kept, learnt: Learnt | None, day: RecordedDay | None = None) -> LiveFigures | None:
+    """Every figure of a record; None when no forecast is in it. day: of the fan chart, the last one if not given."""
     rows = kept.forecasts
     if not rows:
         return None
@@ -197,6 +201,7 @@ def live_figures(index: Index, kept: Kept, learnt: Learnt | None) -> LiveFigures
         alarms=(*alarms_of(kept.fixings), *alarms_of(kept.markets)),
         market=_market(kept.markets, period_of),
         learnt=learnt,
+        day=recorded_day(date.fromisoformat(sessions[-1]), rows) if day is None else day,
     )
 
 

@@ -3,7 +3,9 @@
 from html import escape
 from typing import Final
 
+from kalshi_daemon.calibration.market_record import SPANS_MIN
 from kalshi_daemon.domain.forecast import Reading, Standing
+from kalshi_daemon.research.fan_charts import what_is_missing
 from kalshi_daemon.research.live_charts import live_pictures
 from kalshi_daemon.research.live_figures import Alarm, Gains, LiveFigures, LiveRow
 from kalshi_daemon.research.report_page import charts_of, document_of, name_of, table_of
@@ -20,7 +22,7 @@ HEADINGS: Final = (
     ("log gain", "nats per forecast over the plain Gaussian; above 0 is better"),
     ("+-", "standard error"),
     ("PIT KS", "distance of the PIT from uniform"),
-    ("95 %", "what 95 % of right models of so many forecasts stay below"),
+    ("KS 95 %", "what 95 % of right models of so many forecasts stay below"),
     ("90 %", "of fixings inside the central 90 %"),
     ("99 %", "of fixings inside the central 99 %"),
     ("rms z", "moves against sigma, capped at three; 1 is right"),
@@ -45,7 +47,7 @@ _ALARMS: Final = (
     ("limits", ""),
 )
 _MARKET: Final = (
-    ("minutes before", "early 60-40, middle 30-20, late 15-8"),
+    ("minutes before", "of the fixing; the first look in each span counts"),
     ("n", "events"),
     ("log gain", "nats per event over the mids; above 0 is better"),
     ("+-", "standard error"),
@@ -66,7 +68,7 @@ def live_page_of(figures: LiveFigures, *, plots: bool = True) -> str:
         '<p class="soft">Errors are clustered by session, by fixing while there are fewer than five sessions. '
         "One forecast per fixing and horizon.</p>"
         f"<h2>Against the market</h2>{_market(figures)}"
-        + (f"<h2>Pictures</h2>{charts_of(live_pictures(figures))}" if plots else "")
+        + (f"<h2>Pictures</h2>{_without_a_day(figures)}{charts_of(live_pictures(figures))}" if plots else "")
         + f"<h2>Monitors after the last fixing</h2>{table_of(_MONITORS, map(reading_cells, figures.readings))}"
         + f'<p class="soft">{escape(_learnt(figures))}</p>'
     )
@@ -125,7 +127,8 @@ def _alarm_cells(one: Alarm) -> tuple[str, ...]:
 
 def _gain_cells(one: Gains) -> tuple[str, ...]:
     gains = (f"{one.log_gain:+.4f}", _error(one.log_gain_se), f"{one.brier_gain:+.4f}", _error(one.brier_gain_se))
-    return one.name, f"{one.n}", *gains
+    least, most = SPANS_MIN[one.name]
+    return f"{one.name}, {most:.0f} to {least:.0f}", f"{one.n}", *gains
 
 
 def _alarms(figures: LiveFigures) -> str:
@@ -138,6 +141,10 @@ def _market(figures: LiveFigures) -> str:
     if figures.market is None:
         return "<p>No event with a two-sided book has had its results yet.</p>"
     return table_of(_MARKET, map(_gain_cells, figures.market.spans))
+
+
+def _without_a_day(figures: LiveFigures) -> str:
+    return "" if figures.day.path else f"<p>{escape(what_is_missing(figures.day))}</p>"
 
 
 def _learnt(figures: LiveFigures) -> str:

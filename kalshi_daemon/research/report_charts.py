@@ -3,27 +3,18 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from typing import Final, Protocol
+from typing import Final
 
-from kalshi_daemon.research.report_figures import PIT_BINS, BucketMap, FanDay, Figures, ProbabilityBin, Spread
+from kalshi_daemon.research.fan_charts import fan_picture
+from kalshi_daemon.research.picture import HOURS, NARROW, SESSION_MIN, WIDE, Z95, Picture
+from kalshi_daemon.research.report_figures import PIT_BINS, BucketMap, Figures, ProbabilityBin, Spread
 from kalshi_daemon.research.score import CLOSE, HOURLY, ScoreRow
 from kalshi_daemon.research.svg import Axis, Chart, padded
 
-_Z95: Final = 1.96
-_HOURS: Final = tuple((30.0 + 60.0 * n, f"{10 + n}:00") for n in range(7))
-_SESSION_MIN: Final = 390.0
 _MONTH_LABELS_MOST: Final = 12
 _UNMARKED_MIN: Final = 45
-_NARROW: Final = 376.0
-"""Three in a row of the page."""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A chart, and in a sentence what it should look like when all is well."""
-
-    svg: str
-    note: str
+_CLUSTERED: Final = "Errors are clustered by day. The dashed line is the baseline itself."
+_TARGETS: Final = ((HOURLY, "c1", "full hours"), (CLOSE, "c2", "close"))
 
 
 def pictures(figures: Figures) -> tuple[Picture, ...]:
@@ -32,28 +23,29 @@ def pictures(figures: Figures) -> tuple[Picture, ...]:
         spreads_picture(figures.spreads),
         *(pit_picture(horizon, counts) for horizon, counts in figures.pits.items()),
         reliability_picture(figures.reliability),
-        _by_horizon(figures.rows, "crps"),
-        _by_horizon(figures.rows, "log"),
+        *by_horizon_pictures(_points(figures.rows, "crps"), CRPS, "the tuned EWMA", _CLUSTERED),
+        *by_horizon_pictures(_points(figures.rows, "log"), LOG_GAIN, "the tuned EWMA", _CLUSTERED),
         _by_month(figures, "crps"),
         _by_month(figures, "log"),
         maps_picture(figures.maps),
         scales_picture(figures.maps),
-        _fan(figures.fan),
+        fan_picture(figures.fan),
     )
 
 
 def curve_picture(
     shipped: Sequence[float], adapted: Sequence[float], realised: Sequence[tuple[float, float]]
 ) -> Picture:
-    x = Axis(0.0, _SESSION_MIN, "New York time", ticks=_HOURS)
+    x = Axis(0.0, SESSION_MIN, "New York time", ticks=HOURS)
     top = max([value for _, value in realised] + list(adapted[5:])) * 1.08
     chart = Chart("Session curve: variance of a minute, mean 1", x, Axis(0.0, top, "times the session's mean"))
-    if realised:
-        chart.points(realised, "c2", "realised, 5 minutes")
     chart.line([(n + 0.5, value) for n, value in enumerate(shipped)], "muted", "shipped", dashed=True)
     chart.line([(n + 0.5, value) for n, value in enumerate(adapted)], "c1", "adapted by the last day")
+    if realised:
+        chart.points(realised, "c2", "realised, 5 minutes")
     if not realised:
-        return Picture(chart.text(), "What the days of this record have bent of the shipped curve.")
+        most = max(abs(new / old - 1.0) for new, old in zip(adapted, shipped, strict=True))
+        return Picture(chart.text(), f"The days of this record have changed a minute of it by {most:.0%} at most.")
     return Picture(
         chart.text(),
         "Dots should scatter around the line. The first minutes may leave the frame; releases stand out at 10:00.",
@@ -62,20 +54,20 @@ def curve_picture(
 
 def spreads_picture(spreads: Iterable[Spread]) -> Picture:
     known = tuple(spreads)
-    values = [value for one in known for value in (one.forecast_bp, one.realised_bp + _Z95 * one.realised_se_bp)]
-    x = horizons_axis(known)
+    values = [value for one in known for value in (one.forecast_bp, one.realised_bp + Z95 * one.realised_se_bp)]
+    x = horizons_axis(one.horizon_min for one in known)
     low = min(min(one.forecast_bp, one.realised_bp) for one in known)
     top = max(values) * 1.25
-    marks = tuple((float(v), f"{v}") for v in (1, 2, 5, 10, 20, 50, 100, 200, 500))
+    marks = tuple((float(v), f"{v}") for v in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500))
     y = Axis(low * 0.8, top, "root mean square move, basis points", logarithmic=True, ticks=marks)
     chart = Chart("Sigma by minutes to the fixing", x, y)
     for target, style, name in ((HOURLY, "c1", "hours"), (CLOSE, "c2", "close")):
         own = sorted((one for one in known if one.target == target), key=lambda one: one.horizon_min)
         if not own:
             continue
-        chart.line([(one.horizon_min, one.forecast_bp) for one in own], style, f"{name}: forecast")
-        errors = [_Z95 * one.realised_se_bp for one in own]
-        chart.points([(one.horizon_min, one.realised_bp) for one in own], style, "realised", errors)
+        chart.line([(one.horizon_min, one.forecast_bp) for one in own], style, f"{name} forecast")
+        errors = [Z95 * one.realised_se_bp for one in own]
+        chart.points([(one.horizon_min, one.realised_bp) for one in own], style, f"{name} realised", errors)
     return Picture(
         chart.text(), "Dots on their lines: moves came as large as they were forecast. Bars are 95 % intervals."
     )
@@ -84,11 +76,11 @@ def spreads_picture(spreads: Iterable[Spread]) -> Picture:
 def pit_picture(horizon: int, counts: tuple[int, ...]) -> Picture:
     n, bins = sum(counts), len(counts)
     share = 1.0 / bins
-    half = _Z95 * sqrt(share * (1.0 - share) / n) / share
+    half = Z95 * sqrt(share * (1.0 - share) / n) / share
     heights = [bins * count / n for count in counts]
     y = Axis(0.0, max(1.3, *heights) * 1.12, "density", ticks=())
     x = Axis(0.0, 1.0, "probability that was given to less than what came")
-    chart = Chart(f"PIT, {horizon} minutes to full hours (n = {n})", x, y, width=_NARROW, height=280.0)
+    chart = Chart(f"PIT, {horizon} minutes to full hours (n = {n})", x, y, width=NARROW, height=280.0)
     chart.bars([(k * share, (k + 1) * share, value) for k, value in enumerate(heights)], "pale")
     chart.level(1.0)
     chart.line([(0.0, 1.0 - half), (1.0, 1.0 - half)], "c2", "95 % of the bins of a right law lie between")
@@ -97,38 +89,58 @@ def pit_picture(horizon: int, counts: tuple[int, ...]) -> Picture:
 
 
 def reliability_picture(bins: Sequence[ProbabilityBin]) -> Picture:
-    unit = Axis(0.0, 1.0, "probability said"), Axis(0.0, 1.0, "share that settled at or above")
-    chart = Chart("Reliability of strike probabilities", *unit, width=_NARROW, height=380.0)
+    axes = unit_axis("probability said"), unit_axis("share that settled at or above")
+    chart = Chart("Reliability of strike probabilities", *axes, width=NARROW, height=380.0)
     chart.line([(0.0, 0.0), (1.0, 1.0)], "muted", "perfect", dashed=True)
-    chart.points([(one.said, one.came) for one in bins], "c1", "ten bins, 95 %", [_Z95 * one.came_se for one in bins])
+    chart.points([(one.said, one.came) for one in bins], "c1", "ten bins, 95 %", [Z95 * one.came_se for one in bins])
     return Picture(
         chart.text(), "Strikes as listed, five or ten points apart, all horizons. Dots belong on the diagonal."
     )
 
 
-def _by_horizon(rows: tuple[ScoreRow, ...], which: str) -> Picture:
-    def figure(row: ScoreRow) -> tuple[float, float]:
-        if which == "crps":
-            return row.crps_ratio_ewma, row.crps_ratio_ewma_se
-        return row.log_gain_ewma, row.log_gain_ewma_se
+type Dot = tuple[str, int, float, float]
+"""(target, minutes to the fixing, value, its standard error)."""
 
-    even = 1.0 if which == "crps" else 0.0
-    # A close is forecast once a day: its intervals may leave the frame rather than flatten everything else.
-    widths = [(figure(row), 1.0 if row.target == HOURLY else 0.25) for row in rows]
-    edges = [value + sign * share * _Z95 * error for (value, error), share in widths for sign in (-1, 1)]
-    x = horizons_axis(rows)
-    title, label = (
-        ("CRPS by horizon: ratio to the tuned EWMA", "ratio, below 1 is better")
-        if which == "crps"
-        else ("Log gain by horizon over the tuned EWMA", "nats per forecast, above 0 is better")
-    )
-    chart = Chart(title, x, Axis(*padded([*edges, even]), label))
-    chart.level(even)
-    for target, style, name, shift in ((HOURLY, "c1", "full hours", 0.96), (CLOSE, "c2", "close", 1.04)):
-        own = [row for row in rows if row.target == target]
-        places = [(row.horizon_min * shift, figure(row)[0]) for row in own]
-        chart.points(places, style, f"{name}, 95 %", [_Z95 * figure(row)[1] for row in own])
-    return Picture(chart.text(), "Errors are clustered by day. The dashed line is the baseline itself.")
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """What is shown by horizon."""
+
+    title: str
+    label: str
+    even: float
+    """What a rival no better and no worse gives."""
+
+
+CRPS: Final = Measure("CRPS by horizon, {target}: ratio to {rival}", "ratio, below 1 is better", 1.0)
+LOG_GAIN: Final = Measure("Log gain by horizon, {target}: over {rival}", "nats per forecast, above 0 is better", 0.0)
+
+
+def by_horizon_pictures(dots: Sequence[Dot], what: Measure, rival: str, note: str) -> tuple[Picture, ...]:
+    """Full hours and closes apart: a close is forecast once a day, its errors would flatten what the hours say.
+
+    A value without an error, of one day or fixing alone, is left to the table.
+    """
+    found = []
+    for target, style, name in _TARGETS:
+        own = [(horizon, value, error) for one, horizon, value, error in dots if one == target and error > 0.0]
+        if not own:
+            continue
+        edges = [value + sign * Z95 * error for _, value, error in own for sign in (-1, 1)]
+        x = horizons_axis([horizon for horizon, _, _ in own])
+        y = Axis(*padded([*edges, what.even]), what.label)
+        chart = Chart(what.title.format(target=name, rival=rival), x, y)
+        chart.level(what.even)
+        errors = [Z95 * error for _, _, error in own]
+        chart.points([(float(horizon), value) for horizon, value, _ in own], style, f"{name}, 95 %", errors)
+        found.append(Picture(chart.text(), note))
+    return tuple(found)
+
+
+def _points(rows: Iterable[ScoreRow], which: str) -> list[Dot]:
+    if which == "crps":
+        return [(row.target, row.horizon_min, row.crps_ratio_ewma, row.crps_ratio_ewma_se) for row in rows]
+    return [(row.target, row.horizon_min, row.log_gain_ewma, row.log_gain_ewma_se) for row in rows]
 
 
 def _by_month(figures: Figures, which: str) -> Picture:
@@ -136,7 +148,7 @@ def _by_month(figures: Figures, which: str) -> Picture:
     crps = which == "crps"
     found = [(one.crps_ratio, one.crps_ratio_se) if crps else (one.log_gain, one.log_gain_se) for one in months]
     even = 1.0 if crps else 0.0
-    edges = [value + sign * _Z95 * error for value, error in found for sign in (-1, 1)]
+    edges = [value + sign * Z95 * error for value, error in found for sign in (-1, 1)]
     every = -(-len(months) // _MONTH_LABELS_MOST)
     marks = tuple((float(n), one.month) for n, one in enumerate(months) if n % every == 0)
     x = Axis(-0.5, len(months) - 0.5, "month", ticks=marks)
@@ -144,10 +156,10 @@ def _by_month(figures: Figures, which: str) -> Picture:
         "CRPS by month: ratio to the tuned EWMA, hourly" if crps else "Log gain by month over the tuned EWMA, hourly"
     )
     label = "ratio, below 1 is better" if crps else "nats per forecast, above 0 is better"
-    chart = Chart(title, x, Axis(*padded([*edges, even]), label), width=1140.0, height=300.0)
+    chart = Chart(title, x, Axis(*padded([*edges, even]), label), width=WIDE, height=300.0)
     chart.level(even)
     places = [(float(n), value) for n, (value, _) in enumerate(found)]
-    chart.points(places, "c1", "all horizons up to 55 minutes, 95 %", [_Z95 * error for _, error in found])
+    chart.points(places, "c1", "all horizons up to 55 minutes, 95 %", [Z95 * error for _, error in found])
     return Picture(chart.text(), "A month far on the wrong side by more than its bar deserves a look.")
 
 
@@ -171,51 +183,20 @@ def maps_picture(maps: Sequence[BucketMap]) -> Picture:
 
 def scales_picture(maps: Sequence[BucketMap]) -> Picture:
     low, high = padded([*(one.scale for one in maps), 0.95, 1.05])
-    x = Axis(
-        1.7, 430.0, "minutes to the fixing", logarithmic=True, ticks=tuple((m, f"{m:.0f}") for m in _centres(maps))
-    )
+    x = horizons_axis(round(one.horizon_min) for one in maps)
     chart = Chart("Online scale at the end", x, Axis(low, high, "c, a factor on sigma"))
     chart.level(1.0)
     chart.points([(one.horizon_min, one.scale) for one in maps], "c1", "full hours")
     return Picture(chart.text(), "Above 1: the moves that were resolved were larger than the frozen model said.")
 
 
-def _fan(fan: FanDay) -> Picture:
-    levels = [level for _, level in fan.path] + [
-        level for one in fan.fans for _, levels in one.steps for level in levels
-    ]
-    low, high = padded(levels, 0.04)
-    x = Axis(0.0, max(minute for minute, _ in fan.path), "New York time", ticks=_HOURS)
-    chart = Chart(
-        f"Fans of {fan.day}: what each hour was given", x, Axis(low, high, "points"), width=1140.0, height=440.0
-    )
-    for number, one in enumerate(fan.fans):
-        outer = [(minute, levels[0], levels[-1]) for minute, levels in one.steps]
-        inner = [(minute, levels[1], levels[-2]) for minute, levels in one.steps]
-        chart.area(outer, "band", "5-95 %" if number == 0 else "")
-        chart.area(inner, "band2", "25-75 %" if number == 0 else "")
-        chart.line(
-            [(minute, levels[2]) for minute, levels in one.steps], "muted", "median" if not number else "", dashed=True
-        )
-    chart.line(fan.path, "c1", "the index")
-    return Picture(
-        chart.text(), "Each fan was made at its left end with nothing later known. One end in ten lies outside."
-    )
+def unit_axis(label: str) -> Axis:
+    """From 0 to 1, with room for the dots that stand on either."""
+    return Axis(-0.02, 1.02, label)
 
 
-class Horizon(Protocol):
-    """What has a horizon."""
-
-    @property
-    def horizon_min(self) -> int: ...
-
-
-def horizons_axis(rows: Sequence[Horizon]) -> Axis:
+def horizons_axis(horizons: Iterable[int]) -> Axis:
     """Minutes to the fixing from 2 to the longest; 45 leaves its word to its neighbours, which it would touch."""
-    found = sorted({row.horizon_min for row in rows})
+    found = sorted(set(horizons))
     marks = tuple((float(h), f"{h}") for h in found if h != _UNMARKED_MIN)
     return Axis(1.7, 1.2 * found[-1], "minutes to the fixing", logarithmic=True, ticks=marks)
-
-
-def _centres(maps: Iterable[object]) -> tuple[float, ...]:
-    return tuple(m for m in (2.0, 5.0, 10.0, 15.0, 30.0, 55.0, 120.0, 240.0, 360.0) if maps)

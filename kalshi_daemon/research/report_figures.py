@@ -19,12 +19,12 @@ from kalshi_daemon.research import metrics
 from kalshi_daemon.research import score as harness
 from kalshi_daemon.research.bars import Day, Sample
 from kalshi_daemon.research.baselines import Rivals, rivals_of
+from kalshi_daemon.research.fan_days import FAN_PROBABILITIES, Fan, FanDay
 from kalshi_daemon.research.score import HOURLY, Key, Mark, Record, ScoreRow
 from kalshi_daemon.units import MINUTE, SECOND, Nanos
 
 PIT_BINS: Final = 20
 PIT_HORIZONS: Final = (55, 30, 10, 2)
-FAN_PROBABILITIES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
 FAN_STEP_MIN: Final = 2
 FAN_LENGTH_MIN: Final = 60
 FAN_FROM_MIN: Final = 5
@@ -81,25 +81,6 @@ class BucketMap:
     """Forecasts behind it."""
     knots: tuple[float, ...]
     """W at 0, 0.05 .. 1."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fan:
-    """Forecasts of one instant for the hour after it."""
-
-    start_min: float
-    """After the open."""
-    steps: tuple[tuple[float, tuple[float, ...]], ...]
-    """(minute, levels at FAN_PROBABILITIES)."""
-
-
-@dataclass(frozen=True, slots=True)
-class FanDay:
-    """One session's path, minutes after the open against points, and the fans made along it."""
-
-    day: str
-    path: tuple[tuple[float, float], ...]
-    fans: tuple[Fan, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,11 +291,12 @@ def fans_along(model: RollingCalibration, day: Day) -> FanDay:
         steps = fans[mark.start] or [(_minutes(mark.start, day), (law.level,) * len(FAN_PROBABILITIES))]
         levels = tuple(law.quantiles(np.array(FAN_PROBABILITIES)).tolist())
         fans[mark.start] = [*steps, (_minutes(mark.end, day), levels)]
-    path = [(_minutes(slot, day), float(price)) for slot, price in enumerate(day.prices()) if np.isfinite(price)]
+    path = {_minutes(slot, day): float(price) for slot, price in enumerate(day.prices()) if np.isfinite(price)}
+    ends = ((steps, steps[-1][0]) for _, steps in sorted(fans.items()))
     return FanDay(
         day.session.day,
-        tuple(path),
-        tuple(Fan(_minutes(start, day), tuple(steps)) for start, steps in sorted(fans.items())),
+        tuple(path.items()),
+        tuple(Fan(tuple(steps), (end, path[end]) if end in path else None) for steps, end in ends),
     )
 
 

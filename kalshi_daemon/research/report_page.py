@@ -4,16 +4,18 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
-from kalshi_daemon.research.report_charts import Picture, pictures
+from kalshi_daemon.research.picture import Picture
+from kalshi_daemon.research.report_charts import pictures
 from kalshi_daemon.research.report_figures import Figures
 from kalshi_daemon.research.score import ScoreRow
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1d2330; --soft: #667085; --page: #ffffff; --card: #ffffff; --rule: #e4e7ec;
-  --c1: #1f6fb2; --c2: #d9730d; --c3: #2a8f5b; --c4: #9a4fb5; --band: #1f6fb226; --band2: #1f6fb24d; }
+  --c1: #1f6fb2; --c2: #d9730d; --c3: #2a8f5b; --c4: #9a4fb5;
+  --band0: #1f6fb21a; --band: #1f6fb22e; --band2: #1f6fb24d; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --soft: #98a2b3; --page: #12151c; --card: #191d26;
   --rule: #2c3340; --c1: #6cb1ee; --c2: #f2a65a; --c3: #6fcf9a; --c4: #cf96e6;
-  --band: #6cb1ee2e; --band2: #6cb1ee59; } }
+  --band0: #6cb1ee1f; --band: #6cb1ee33; --band2: #6cb1ee59; } }
 body { margin: 0; padding: 24px; background: var(--page); color: var(--ink); font: 14px/1.45 system-ui, sans-serif; }
 main { max-width: 1200px; margin: 0 auto; }
 h1 { font-size: 22px; margin: 0 0 4px; } h2 { font-size: 16px; margin: 28px 0 10px; } p { margin: 4px 0; }
@@ -29,11 +31,12 @@ th { font-weight: 600; color: var(--soft); } td:first-child, th:first-child { te
 .axis { font-size: 12px; fill: var(--soft); } .grid { stroke: var(--rule); } .frame { fill: none; stroke: var(--soft); }
 .line { fill: none; stroke-width: 1.8; } .thin { stroke-width: 1.2; }
 .line.c1 { stroke: var(--c1); } .line.c2 { stroke: var(--c2); } .line.c3 { stroke: var(--c3); }
+.line.faint { stroke: var(--c1); stroke-width: 1; opacity: 0.45; }
 .line.c4 { stroke: var(--c4); } .line.muted { stroke: var(--soft); stroke-width: 1.3; }
 .fill.c1 { fill: var(--c1); } .fill.c2 { fill: var(--c2); } .fill.c3 { fill: var(--c3); } .fill.c4 { fill: var(--c4); }
 .fill.pale { fill: var(--c1); opacity: 0.45; }
 tr.alert td { color: var(--c2); font-weight: 600; }
-.band { fill: var(--band); } .band2 { fill: var(--band2); }
+.band0 { fill: var(--band0); } .band { fill: var(--band); } .band2 { fill: var(--band2); }
 """
 HEADINGS: Final = (
     ("target", ""),

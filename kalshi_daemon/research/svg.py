@@ -94,14 +94,16 @@ class Chart:
             self._drawn.append(f'<polyline class="line {style}" points="{shape}"{dash}/>')
         self._note(label, style, "dash" if dashed else "line")
 
-    def area(self, points: Sequence[tuple[float, float, float]], style: str, label: str = "") -> None:
-        """Between (x, low) and (x, high)."""
+    def area(
+        self, points: Sequence[tuple[float, float, float]], style: str, label: str = "", over: Sequence[str] = ()
+    ) -> None:
+        """Between (x, low) and (x, high). over: styles of the areas it lies on, whose colours shine through."""
         known = [one for one in points if all(isfinite(value) for value in one)]
         if known:
             edge = [(x, high) for x, _, high in known] + [(x, low) for x, low, _ in reversed(known)]
             shape = " ".join(f"{self._x(x):.1f},{self._y(y):.1f}" for x, y in edge)
             self._drawn.append(f'<polygon class="{style}" points="{shape}"/>')
-        self._note(label, style, "box")
+        self._note(label, " ".join((*over, style)), "box")
 
     def bars(self, bars: Sequence[tuple[float, float, float]], style: str, label: str = "") -> None:
         """(from, to, height) each, standing on zero or on the lower end of the axis."""
@@ -206,8 +208,9 @@ def _swatch(kind: str, style: str, at: float) -> str:
     if kind == "dot":
         return f'<circle class="fill {style}" cx="{at + 9:.0f}" cy="36" r="3.2"/>'
     if kind == "box":
-        fill = "" if style.startswith("band") else "fill "
-        return f'<rect class="{fill}{style}" x="{at + 2:.0f}" y="31" width="14" height="10"/>'
+        layers = ((one, "" if one.startswith("band") else "fill ") for one in style.split())
+        place = f'x="{at + 2:.0f}" y="31" width="14" height="10"'
+        return "".join(f'<rect class="{fill}{one}" {place}/>' for one, fill in layers)
     dash = ' stroke-dasharray="5 4"' if kind == "dash" else ""
     return f'<line class="line {style}" x1="{at:.0f}" x2="{at + 18:.0f}" y1="36" y2="36"{dash}/>'
 

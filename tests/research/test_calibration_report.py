@@ -12,8 +12,9 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.errors import ConfigurationError, ExitCode
 from kalshi_daemon.research import score as harness
 from kalshi_daemon.research.bars import read_sample
+from kalshi_daemon.research.fan_days import FAN_PROBABILITIES
 from kalshi_daemon.research.report_charts import pictures
-from kalshi_daemon.research.report_figures import FAN_PROBABILITIES, PIT_BINS, figures_of
+from kalshi_daemon.research.report_figures import PIT_BINS, figures_of
 from kalshi_daemon.research.report_page import cells_of, page_of
 from tests.research.synthetic import write_days
 
@@ -88,6 +89,7 @@ def test_fans_are_made_at_their_start_and_hold_the_path_as_often_as_they_say(fig
         widths = [after[-1] - after[0] for _, after in one.steps]
         assert 0.0 == widths[0] < widths[1] < 0.8 * widths[-1], "wider the further ahead"
         assert one.steps[-1][0] - start in {25.0, 60.0}
+        assert one.fixing == (one.steps[-1][0], path[one.steps[-1][0]])
 
 
 def test_a_fan_needs_its_session(sample):
@@ -122,7 +124,7 @@ def test_the_page_stands_alone_and_is_well_formed(figures):
     assert links.loading == []
     assert "<script" not in page
     assert "@import" not in page
-    assert page.count("<svg ") == len(pictures(figures)) == 13
+    assert page.count("<svg ") == len(pictures(figures)) == 15
     assert all(cell in page for row in figures.rows for cell in cells_of(row))
     assert "nan" not in page.lower().replace("finance", "")
     assert "prefers-color-scheme: dark" in page

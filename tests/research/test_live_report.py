@@ -160,7 +160,7 @@ def test_the_page_stands_alone_and_is_well_formed(figures):
     links.feed(page)
     assert (links.open, links.loading) == ([], [])
     assert "<script" not in page
-    assert page.count("<svg ") == len(live_pictures(figures)) == 14
+    assert page.count("<svg ") == len(live_pictures(figures)) == 18
     assert all(cell in page for row in figures.rows for cell in row_cells(row))
     assert all(escape(cell) in page for one in figures.readings for cell in reading_cells(one))
     assert "nan" not in page.lower()
@@ -237,7 +237,10 @@ def test_a_memory_that_cannot_be_read_costs_its_pictures_only(state, tmp_path, c
         (["--index", "NDX"], ExitCode.REFUSED, "no forecast of NDX has come due"),
         (["--from", "2025-12-01"], ExitCode.REFUSED, "no forecast of SPX and NDX"),
         (["--from", "2025-12-02", "--to", "2025-12-01"], ExitCode.USAGE, "not a span of days"),
-        (["--data", "x"], ExitCode.USAGE, "belong to reports on bars"),
+        (["--data", "x"], ExitCode.USAGE, "belongs to reports on bars"),
+        (["--day", "2025-11-22"], ExitCode.REFUSED, "no forecast of SPX and NDX for 2025-11-22 has come due"),
+        (["--index", "SPX", "--day", "2025-12-01"], ExitCode.REFUSED, "no forecast of SPX for 2025-12-01"),
+        (["--day", "yesterday"], ExitCode.USAGE, "--day"),
         (["--out", "/proc/none"], ExitCode.CONFIG, "cannot be written"),
     ],
 )
