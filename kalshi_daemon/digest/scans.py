@@ -5,7 +5,6 @@ quoting there: the scans are when it was asked, so the time closed is known to a
 """
 
 import math
-from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -61,6 +60,17 @@ class Peak:
     note: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """One guard's answer as the manifest has it. `use`: of a budget that was measured."""
+
+    guard: str
+    passed: bool
+    forced: bool
+    because: str
+    use: Peak | None
+
+
 class ScanDay:
     """The fold. `wanted`: markets whose fairs are kept. Not thread-safe; one digest makes one."""
 
@@ -70,7 +80,6 @@ class ScanDay:
         self.fairs: dict[str, list[Fair]] = {ticker: [] for ticker in wanted}
         self.pays: dict[str, Pays] = {}
         self.peaks: dict[str, Peak] = {}
-        self.looks: Counter[str] = Counter()
         self.plans: dict[str, Nanos] = {}
         """plan_id -> when the scan began."""
         self.unreadable = 0
@@ -109,14 +118,15 @@ class ScanDay:
 
     def _add(self, manifest: Json) -> None:
         at, window = timestamp(manifest["generated_at"], "generated_at"), self._window(manifest)
-        profile, verdicts = str(manifest["profile"]["name"]), manifest["verdicts"]
+        profile, verdicts = str(manifest["profile"]["name"]), _verdicts(manifest["verdicts"], at)
         level, sigma = float(manifest["inputs"]["level"]), float(manifest["inputs"]["sigma"])
         looks = [_look(row, at, level, sigma) for row in manifest["looks"]]
-        quotes = [(bool(quote["accepted"]), quote["verdicts"]) for quote in manifest["quotes"]]
+        quotes = [(bool(quote["accepted"]), _verdicts(quote["verdicts"], at)) for quote in manifest["quotes"]]
+        plan_id = str(manifest["plan_id"])
         # From here on nothing can fail: a manifest counts whole or not at all.
-        self.plans[str(manifest["plan_id"])] = at
-        for ticker, outcome, pays, fair in looks:
-            self.looks[outcome] += 1
+        self.plans[plan_id] = at
+        self.windows[window.event] = window
+        for ticker, pays, fair in looks:
             if ticker in self.fairs:
                 self.pays.setdefault(ticker, pays)
                 if fair is not None:
@@ -124,11 +134,12 @@ class ScanDay:
         window.scans += 1
         window.proposed += len(quotes)
         window.accepted += sum(accepted for accepted, _verdicts in quotes)
-        self._refused.setdefault((window.event, profile), []).append((at, self._judge(verdicts, at)))
+        self._refused.setdefault((window.event, profile), []).append((at, self._judge(verdicts)))
         for _accepted, judged in quotes:
-            self._judge(judged, at, of_quote=True)
+            self._judge(judged, of_quote=True)
 
     def _window(self, manifest: Json) -> WindowScans:
+        """The window of the manifest as known so far; a new one is not yet among `windows`."""
         event = str(manifest["window"]["event_ticker"])
         found = self.windows.get(event)
         if found is None:
@@ -136,42 +147,52 @@ class ScanDay:
                 timestamp(manifest["window"][name], name) for name in ("opens", "new_until", "target")
             )
             index = Index(manifest["inputs"]["index"])
-            found = self.windows[event] = WindowScans(event, str(manifest["series"]), index, opens, until, target)
+            found = WindowScans(event, str(manifest["series"]), index, opens, until, target)
         return found
 
-    def _judge(self, verdicts: list[Json], at: Nanos, *, of_quote: bool = False) -> tuple[str, ...]:
+    def _judge(self, verdicts: list[_Verdict], *, of_quote: bool = False) -> tuple[str, ...]:
         """Count refusals, keep the peaks of the budgets; returns the guards that closed."""
         closed: list[str] = []
         for verdict in verdicts:
-            name = str(verdict["guard"])
-            if name in BUDGETS and (not of_quote or verdict["passed"]):
-                self._peak(name, verdict, at)  # what a refused quote would have used was not used
-            if verdict["passed"]:
+            if verdict.use is not None and (not of_quote or verdict.passed):
+                self._peak(verdict.use)  # what a refused quote would have used was not used
+            if verdict.passed:
                 continue
-            count = self.guards.setdefault(name, GuardCount())
-            if verdict["forced"]:
+            count = self.guards.setdefault(verdict.guard, GuardCount())
+            if verdict.forced:
                 count.forced += 1
                 continue
             count.quotes += of_quote
             count.scans += not of_quote
-            count.last = str(verdict.get("note") or "") or _phrase(verdict)
-            closed.append(name)
+            count.last = verdict.because
+            closed.append(verdict.guard)
         return tuple(closed)
 
-    def _peak(self, name: str, verdict: Json, at: Nanos) -> None:
-        measured, limit = verdict.get("measured"), verdict.get("limit")
-        if not isinstance(measured, int | float) or not isinstance(limit, int | float):
-            return
-        before = self.peaks.get(name)
-        if before is None or measured > before.measured:
-            self.peaks[name] = Peak(name, float(measured), float(limit), at, str(verdict.get("note") or ""))
+    def _peak(self, use: Peak) -> None:
+        before = self.peaks.get(use.guard)
+        if before is None or use.measured > before.measured:
+            self.peaks[use.guard] = use
 
 
-def _look(row: Json, at: Nanos, level: float, sigma: float) -> tuple[str, str, Pays, Fair | None]:
+def _verdicts(rows: list[Json], at: Nanos) -> list[_Verdict]:
+    return [_verdict(row, at) for row in rows]
+
+
+def _verdict(row: Json, at: Nanos) -> _Verdict:
+    """What a verdict says; `forced` is asked only of one that did not pass."""
+    guard, passed, note = str(row["guard"]), bool(row["passed"]), str(row.get("note") or "")
+    measured, limit = row.get("measured"), row.get("limit")
+    use = None
+    if guard in BUDGETS and isinstance(measured, int | float) and isinstance(limit, int | float):
+        use = Peak(guard, float(measured), float(limit), at, note)
+    return _Verdict(guard, passed, not passed and bool(row["forced"]), note or _phrase(row), use)
+
+
+def _look(row: Json, at: Nanos, level: float, sigma: float) -> tuple[str, Pays, Fair | None]:
     pays = Pays(_level(row.get("pays_from")), _level(row.get("pays_to")))
     fair = row["fair"]
     look = None if fair is None else Fair(at, float(fair), level, delta(pays, level, sigma))
-    return str(row["market"]), str(row["outcome"]), pays, look
+    return str(row["market"]), pays, look
 
 
 def delta(pays: Pays, level: float, sigma: float) -> float | None:

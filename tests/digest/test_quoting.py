@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from kalshi_daemon.digest import scans as scanning
 from kalshi_daemon.digest.quoting import quoting
 from kalshi_daemon.digest.records import covered, order_record
@@ -119,14 +121,41 @@ def test_covered_time():
 def test_manifests_beyond_the_bound_are_counted_and_no_longer_folded(monkeypatch):
     monkeypatch.setattr(scanning, "SCANS_MOST", 1)
     scans = scans_of(manifest(at(10), look(M1, 0.5)), manifest(at(10, 3), look(M1, 0.5)))
-    assert (scans.scans, scans.dropped, scans.looks) == (1, 1, {"no_edge": 1})
+    assert (scans.scans, scans.dropped, [one.at_ns for one in scans.fairs[M1]]) == (1, 1, [at(10)])
 
 
-def test_a_manifest_counts_whole_or_not_at_all():
-    naive = manifest(at(10), look(M1, 0.5)) | {"generated_at": "2026-11-23T10:00:00"}
-    strange = manifest(at(10), look(M1, 0.5, low="high"))
-    scans = scans_of(naive, strange)
-    assert (scans.scans, scans.unreadable, scans.looks, scans.fairs[M1]) == (0, 2, {}, [])
+def _without(found: dict, name: str) -> dict:
+    return {key: value for key, value in found.items() if key != name}
+
+
+_REFUSAL = verdict("pal", passed=False)
+_QUOTE = {"market": M1, "accepted": False, "verdicts": [_REFUSAL]}
+_UNREADABLE = {
+    "no time zone": {"generated_at": "2026-11-23T10:00:00"},
+    "a strike in words": {"looks": [look(M1, 0.5, low="high")]},
+    "no profile": {"profile": {}},
+    "a verdict without its answer": {"verdicts": [_REFUSAL, _without(_REFUSAL, "passed")]},
+    "a verdict without a name": {"verdicts": [_REFUSAL, _without(_REFUSAL, "guard")]},
+    "a refusal that does not say whether it was forced": {"verdicts": [_REFUSAL, _without(_REFUSAL, "forced")]},
+    "a verdict that is a word": {"verdicts": [_REFUSAL, "closed"]},
+    "a quote's verdict without its answer": {"quotes": [_QUOTE, _QUOTE | {"verdicts": [{"guard": "pal"}]}]},
+    "a quote that does not say whether it was accepted": {"quotes": [_QUOTE, _without(_QUOTE, "accepted")]},
+    "an index nobody knows": {"inputs": {"index": "DAX", "level": 6_815.0, "sigma": 0.001}},
+    "no level": {"inputs": {"index": "SPX", "sigma": 0.001}},
+}
+
+
+@pytest.mark.parametrize("damage", _UNREADABLE.values(), ids=_UNREADABLE)
+def test_a_manifest_counts_whole_or_not_at_all(damage):
+    whole = manifest(at(10), look(M1, 0.5), verdicts=(_REFUSAL,), quotes=(_QUOTE,))
+    broken = whole | damage
+    scans = scans_of(broken)
+    assert (scans.scans, scans.unreadable, scans.fairs[M1], scans.pays) == (0, 1, [], {})
+    assert (scans.windows, scans.guards, scans.peaks) == ({}, {}, {})
+    alone, after = scans_of(whole), scans_of(broken, whole)
+    assert after.unreadable == 1
+    for name in ("plans", "windows", "guards", "fairs", "pays", "peaks"):
+        assert getattr(after, name) == getattr(alone, name), name
 
 
 def test_the_peak_of_a_budget_is_its_first_highest():
