@@ -71,6 +71,7 @@ def build_learning(
         models,
         sessions,
         sessions_most=chosen.memory_sessions_most,
+        slow_days_most=chosen.memory_slow_days_most,
         save_every=from_s(chosen.memory_save_s),
     )
     memory.recall()

@@ -112,6 +112,8 @@ class CalibrationSettings(Section):
     """How often what was learnt is written down, besides at every close and at the stop."""
     memory_sessions_most: int = Field(3, ge=0, le=10)
     """Closes that may have passed unseen since what was learnt was written down; beyond them the start is cold."""
+    memory_slow_days_most: int = Field(120, ge=0, le=400)
+    """Days for which a cold start still takes over session curve and online corrections, which age in months."""
     warm_up_sessions: int = Field(5, ge=0, le=10)
     """Past sessions a cold start asks the vendor's history for."""
     half_day_widening: float = Field(1.0, ge=1.0)

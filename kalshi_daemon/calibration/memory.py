@@ -17,7 +17,7 @@ import numpy as np
 import orjson
 
 from kalshi_daemon.calibration.agenda import agenda_of
-from kalshi_daemon.calibration.constants import SESSION_MINUTES, ModelConstants
+from kalshi_daemon.calibration.constants import SESSION_MINUTES, Floats, ModelConstants
 from kalshi_daemon.calibration.density import family_of
 from kalshi_daemon.calibration.monitor import JumpMonitor
 from kalshi_daemon.calibration.path import SessionPath
@@ -72,17 +72,13 @@ def restore(model: RollingCalibration, document: Mapping[str, Any]) -> None:
     variance = from_plain(model.variance, where["variance"])
     ratio, long_ratio = from_plain(model.ratio, where["ratio"]), from_plain(model.long_ratio, where["long_ratio"])
     daily, monitor = from_plain(model.daily, where["daily"]), from_plain(model.monitor, where["monitor"])
-    layers = {name: _layer(getattr(model, name), where[name]) for name in _LAYERS}
+    layers, base = _slow_parts(model, where)
     watch = ForecastWatch.restored(mapping(where["watch"], "watch"))
     if min(variance.num.min(), variance.den.min(), variance.floor) <= 0.0:
         raise ValueError("variance states must be positive")
     sums = (to_plain(ratio), to_plain(long_ratio), to_plain(daily), to_plain(monitor))
     if min(value for part in sums for value in _numbers(part)) < 0.0:
         raise ValueError("faded sums of squares must not be negative")
-    base = np.array([number(value, "base") for value in _items(where["base"], "base", SESSION_MINUTES)])
-    if base.min() <= 0.0 or abs(float(base.mean()) - 1.0) > _CURVE_TOLERANCE:
-        raise ValueError("the session curve must be positive with mean 1")
-    base.flags.writeable = model.base.flags.writeable
     last_seen = where["last_seen_ns"]
     last_seen_ns = None if last_seen is None else Nanos(whole(last_seen, "last_seen_ns"))
     misprints = whole(where["misprints"], "misprints")
@@ -98,6 +94,17 @@ def restore(model: RollingCalibration, document: Mapping[str, Any]) -> None:
     model.hour_layer, model.close_layer = layers["hour_layer"], layers["close_layer"]
     model.monitor, model.watch, model.base, model.closing = monitor, watch, base, closing
     model.resume(today, last_seen_ns, misprints)
+
+
+def restore_slow_parts(model: RollingCalibration, document: Mapping[str, Any]) -> None:
+    """Take over what ages in months, the session curve and the online corrections, and nothing that ages in days.
+
+    For a model that has seen nothing yet. Raises ValueError and changes nothing when the document is not sound.
+    """
+    where = mapping(document, "the document")
+    _check_names(where, model)
+    layers, base = _slow_parts(model, where)
+    model.hour_layer, model.close_layer, model.base = layers["hour_layer"], layers["close_layer"], base
 
 
 def curve_and_layer(document: Mapping[str, Any]) -> tuple[Nanos, list[float], Recalibration]:
@@ -261,6 +268,16 @@ def _check_names(document: Mapping[str, Any], model: RollingCalibration) -> None
         raise ValueError("it was learnt with other constants")
     if missing := set(remember(model)) - set(document):
         raise ValueError(f"not in it: {', '.join(sorted(missing))}")
+
+
+def _slow_parts(model: RollingCalibration, where: Mapping[str, Any]) -> tuple[dict[str, Recalibration], Floats]:
+    """The online layers and the session curve."""
+    layers = {name: _layer(getattr(model, name), where[name]) for name in _LAYERS}
+    base = np.array([number(value, "base") for value in _items(where["base"], "base", SESSION_MINUTES)])
+    if base.min() <= 0.0 or abs(float(base.mean()) - 1.0) > _CURVE_TOLERANCE:
+        raise ValueError("the session curve must be positive with mean 1")
+    base.flags.writeable = model.base.flags.writeable
+    return layers, base
 
 
 def _layer(like: Recalibration, found: object) -> Recalibration:

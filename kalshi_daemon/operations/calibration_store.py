@@ -6,6 +6,7 @@ The record of resolved forecasts (`forecast_record`) lies beside them and is wri
 Written on a timer, shortly after every close and at the stop; read once, before anything is quoted. A file that cannot
 be used (damaged, of another version, index or fit, from the future, too old) means a cold start: one warning says why,
 and the file is put aside under its name plus `.refused-<UTC time>`, at most ASIDE_MOST per index, the oldest go first.
+One that is merely too old to go on from still gives what ages in months: the session curve and the online corrections.
 """
 
 import asyncio
@@ -19,7 +20,15 @@ import structlog
 
 from kalshi_daemon.calibration.joint import Correlation
 from kalshi_daemon.calibration.market_record import MarketRecord
-from kalshi_daemon.calibration.memory import BYTES_MOST, Document, decoded, encoded, remember, restore
+from kalshi_daemon.calibration.memory import (
+    BYTES_MOST,
+    Document,
+    decoded,
+    encoded,
+    remember,
+    restore,
+    restore_slow_parts,
+)
 from kalshi_daemon.calibration.plain import mapping, whole
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.clock import Clock, iso_utc
@@ -27,7 +36,7 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.errors import ConfigurationError
 from kalshi_daemon.operations.durable import write_whole
 from kalshi_daemon.operations.forecast_record import ForecastRecord, Lines, append
-from kalshi_daemon.units import SECOND, Nanos
+from kalshi_daemon.units import DAY, SECOND, Nanos
 from kalshi_daemon.windows.sessions import SessionTable
 
 FOLDER: Final = "calibration"
@@ -53,10 +62,15 @@ class Recollection:
     """Why it was not restored; "" when it was."""
     sessions_missed: int = 0
     """Closes between its last price and now."""
+    slow_ns: Nanos | None = None
+    """When the curve and the corrections of a cold start were saved; None: the constants' own."""
 
     @property
     def said(self) -> str:
-        return f"cold: {self.cold}" if self.restored_ns is None else f"restored from {iso_utc(self.restored_ns)}"
+        if self.restored_ns is not None:
+            return f"restored from {iso_utc(self.restored_ns)}"
+        kept = "" if self.slow_ns is None else f"; session curve and corrections of {iso_utc(self.slow_ns)}"
+        return f"cold: {self.cold}{kept}"
 
 
 class CalibrationStore:
@@ -70,6 +84,7 @@ class CalibrationStore:
         sessions: SessionTable,
         *,
         sessions_most: int,
+        slow_days_most: int,
         save_every: Nanos,
     ) -> None:
         self._folder = mode_dir / FOLDER
@@ -77,6 +92,7 @@ class CalibrationStore:
         self._models = models
         self._sessions = sessions
         self._sessions_most = sessions_most
+        self._slow_most = Nanos(slow_days_most * DAY)
         self._save_every = save_every
         self.record = ForecastRecord(self._folder)
         self.made_again: Callable[[Index, Nanos], bool] = lambda _index, _at_ns: False
@@ -124,7 +140,10 @@ class CalibrationStore:
             document = decoded(content)
             saved_ns = Nanos(whole(document.get("saved_ns"), "saved_ns"))
             learnt = mapping(document.get("model"), "model")
-            missed = self._missed(Nanos(whole(learnt.get("last_seen_ns"), "last_seen_ns")))
+            last_seen_ns = Nanos(whole(learnt.get("last_seen_ns"), "last_seen_ns"))
+            missed = self._missed(last_seen_ns)
+            if missed > self._sessions_most:
+                return self._slow_parts(index, model, learnt, saved_ns, last_seen_ns)
             record = MarketRecord.restored(mapping(document.get("market"), "market"))
             together = mapping(document["correlation"], "correlation") if "correlation" in document else None
             correlation = None if together is None else Correlation.restored(together)
@@ -136,19 +155,29 @@ class CalibrationStore:
         return Recollection(saved_ns, sessions_missed=missed)
 
     def _missed(self, last_seen_ns: Nanos) -> int:
-        """Closes since the last price. Raises ValueError when they are too many to go on from there, or less than 0."""
+        """Closes since the last price, one more than are allowed when the calendar does not reach back to it.
+
+        Raises ValueError when it is to come.
+        """
         now = self._clock.now_ns()
         if last_seen_ns > now + AHEAD_MOST:
             raise ValueError(f"its last price is of {iso_utc(last_seen_ns)}, which is to come")
         if not self._sessions.covers(last_seen_ns):
-            raise ValueError(f"too old: its last price is of {iso_utc(last_seen_ns)}")
+            return self._sessions_most + 1
         seen_to = last_seen_ns + CLOSE_SEEN_WITHIN
-        missed = sum(seen_to < session.close_ns <= now for session in self._sessions.sessions)
-        if missed > self._sessions_most:
-            raise ValueError(
-                f"too old: {missed} sessions have closed since its last price, {self._sessions_most} allowed"
-            )
-        return missed
+        return sum(seen_to < session.close_ns <= now for session in self._sessions.sessions)
+
+    def _slow_parts(
+        self, index: Index, model: RollingCalibration, learnt: Mapping[str, Any], saved_ns: Nanos, last_seen_ns: Nanos
+    ) -> Recollection:
+        """A memory too old to go on from. Raises ValueError when it is too old, or not sound enough, for anything."""
+        seen = iso_utc(last_seen_ns)
+        why = f"too old: its last price is of {seen}, and more than {self._sessions_most} sessions have closed since"
+        if self._clock.now_ns() - last_seen_ns > self._slow_most:
+            raise ValueError(f"{why}, and more than {self._slow_most // DAY} days have passed")
+        restore_slow_parts(model, learnt)
+        log.warning("calibration.COLD_START", index=index.value, why=why, kept="session curve, online corrections")
+        return Recollection(None, why, slow_ns=saved_ns)
 
     def _refuse(self, index: Index, why: str) -> Recollection:
         path = self.path(index)
@@ -174,6 +203,7 @@ class CalibrationStore:
                 index.value: {
                     "restored_from": None if one.restored_ns is None else iso_utc(one.restored_ns),
                     "cold": one.cold or None,
+                    "slow_parts_from": None if one.slow_ns is None else iso_utc(one.slow_ns),
                     "sessions_missed": one.sessions_missed,
                 }
                 for index, one in found.items()

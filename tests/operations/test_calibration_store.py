@@ -5,7 +5,7 @@ import asyncio
 import pytest
 import structlog
 
-from kalshi_daemon.calibration.memory import remember
+from kalshi_daemon.calibration.memory import decoded, encoded, remember
 from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.operations.calibration_store import AFTER_CLOSE, ASIDE_MOST, CalibrationStore
@@ -27,7 +27,13 @@ class Rig:
         self.clock = ManualClock(now)
         self.model = spx_model(*WEEK, settings=CalibrationSettings())
         self.store = CalibrationStore(
-            folder, self.clock, {Index.SPX: self.model}, TABLE, sessions_most=most, save_every=SAVE_EVERY
+            folder,
+            self.clock,
+            {Index.SPX: self.model},
+            TABLE,
+            sessions_most=most,
+            slow_days_most=30,
+            save_every=SAVE_EVERY,
         )
 
     @property
@@ -74,6 +80,7 @@ def test_a_restart_takes_over_bit_for_bit(tmp_path, lines):
     assert monitor["metrics"]["SPX"] == {
         "restored_from": "2025-11-24T16:30:00.000000Z",
         "cold": None,
+        "slow_parts_from": None,
         "sessions_missed": 0,
     }
     assert not warnings(lines)
@@ -109,11 +116,47 @@ def test_a_whole_day_seen_to_its_end_is_not_missed_over_night(tmp_path, minutes)
     assert again.found.sessions_missed == 0
 
 
+@pytest.mark.parametrize("now", [at(391, 4), Nanos(at(390, 1) + 29 * DAY)], ids=["days", "weeks"])
+def test_what_ages_in_months_outlives_a_memory_that_is_too_old_to_go_on_from(tmp_path, lines, now):
+    first = Rig(tmp_path, at(395, 1))
+    feed(first.model, walk(390, step_s=20))
+    feed(first.model, walk(390, step_s=20, day=1, seed=2))
+    first.store.save()
+    assert first.model.hour_layer.scale_weight.sum() > 0.0
+    again = Rig(tmp_path, now)
+    fresh = remember(again.model)
+    again.store.recall()
+    learnt, found = remember(first.model), remember(again.model)
+    slow = {"base", "hour_layer", "close_layer"}
+    assert {name for name in found if found[name] != fresh[name]} == slow
+    assert all(found[name] == learnt[name] for name in slow)
+    (warning,) = warnings(lines)
+    assert "too old" in warning["why"]
+    assert warning["kept"] == "session curve, online corrections"
+    assert again.found.restored_ns is None
+    assert "corrections of 2025-11-25" in again.found.said
+    assert first.store.path(Index.SPX).exists(), "the next save takes its place"
+
+
+def test_a_memory_too_old_and_not_sound_is_put_aside(tmp_path, lines):
+    first = kept(tmp_path)
+    path = first.store.path(Index.SPX)
+    document = decoded(path.read_bytes())
+    document["model"]["base"][0] = -1.0
+    path.write_bytes(encoded(document))
+    again = Rig(tmp_path, at(1, 4))
+    cold = remember(again.model)
+    again.store.recall()
+    assert remember(again.model) == cold
+    assert not path.exists()
+    (warning,) = warnings(lines)
+    assert "positive" in warning["why"]
+
+
 @pytest.mark.parametrize(
     ("now", "why"),
     [
-        (at(391, 2), "too old: 3 sessions have closed"),
-        (at(1, 4), "too old: 4 sessions"),
+        (Nanos(at(120) + 31 * DAY), "more than 30 days have passed"),
         (Nanos(at(120) - 2 * HOUR), "to come"),
     ],
 )
@@ -163,7 +206,9 @@ def test_the_memory_of_the_other_index_is_refused(tmp_path, lines):
     path.rename(path.with_name("NDX.json"))
     other = spx_model(*WEEK, settings=CalibrationSettings())
     other.index = Index.NDX
-    store = CalibrationStore(tmp_path, rig.clock, {Index.NDX: other}, TABLE, sessions_most=2, save_every=Nanos(MINUTE))
+    store = CalibrationStore(
+        tmp_path, rig.clock, {Index.NDX: other}, TABLE, sessions_most=2, slow_days_most=30, save_every=Nanos(MINUTE)
+    )
     store.recall()
     assert "it is about SPX, not NDX" in warnings(lines)[0]["why"]
 

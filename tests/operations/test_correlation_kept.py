@@ -15,7 +15,9 @@ def store(folder):
     for one, index in zip(models.values(), Index, strict=True):
         one.index = index
     table = SessionTable([session()], start_ns=MONDAY_OPEN, end_ns=Nanos(session().close_ns + MINUTE))
-    return CalibrationStore(folder, ManualClock(at(40)), models, table, sessions_most=3, save_every=MINUTE), models
+    return CalibrationStore(
+        folder, ManualClock(at(40)), models, table, sessions_most=3, slow_days_most=30, save_every=MINUTE
+    ), models
 
 
 def taught(correlation: Correlation) -> Correlation:

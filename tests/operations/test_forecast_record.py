@@ -40,7 +40,13 @@ class Rig:
         self.clock = ManualClock(at(0))
         self.model = model(*DAYS, settings=CalibrationSettings())
         self.store = CalibrationStore(
-            folder, self.clock, {Index.SPX: self.model}, TABLE, sessions_most=2, save_every=Nanos(10 * MINUTE)
+            folder,
+            self.clock,
+            {Index.SPX: self.model},
+            TABLE,
+            sessions_most=2,
+            slow_days_most=30,
+            save_every=Nanos(10 * MINUTE),
         )
         self.folder = self.store.record.folder
 

@@ -40,7 +40,13 @@ def state(tmp_path_factory):
     clock = ManualClock(at(392, 4))
     table = SessionTable(DAYS, start_ns=at(-570), end_ns=at(2_000, 4))
     store = CalibrationStore(
-        folder / "live", clock, {Index.SPX: watched}, table, sessions_most=3, save_every=Nanos(MINUTE)
+        folder / "live",
+        clock,
+        {Index.SPX: watched},
+        table,
+        sessions_most=3,
+        slow_days_most=30,
+        save_every=Nanos(MINUTE),
     )
     for day in range(5):
         feed(watched, [*walk(390, step_s=15, day=day, seed=day), *walk(1, step_s=15, start=390.2, day=day)])
