@@ -17,6 +17,8 @@ _NOTES: Final = (
 )
 DAYS: Final = ("regular", "half", "fomc", "fomc-minutes", "cpi", "nfp", "claims")
 """`research.selection.NAMES`; listed here too so that `--help` imports nothing heavy (a test compares)."""
+COLD: Final = ("all", "levels")
+"""`research.score.Cold`, for the same reason."""
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -48,8 +50,12 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "--cold",
-        action="store_true",
-        help="start anew every morning, with today's bars alone; scored from 09:45 on against full history too",
+        nargs="?",
+        choices=COLD,
+        const=COLD[0],
+        help="start anew every morning, and be compared with full history from 09:45 on too: all, with nothing but the "
+        "constants and the day's bars (what --cold alone means); levels, with the session curve and the online "
+        "corrections as learnt before",
     )
 
 
@@ -58,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from kalshi_daemon.research.bars import read_sample  # noqa: PLC0415 - numpy and pyarrow: `--help` need not pay
     from kalshi_daemon.research.cold import cold_against_full  # noqa: PLC0415
     from kalshi_daemon.research.report_page import HEADINGS, cells_of  # noqa: PLC0415
-    from kalshi_daemon.research.score import score  # noqa: PLC0415
+    from kalshi_daemon.research.score import Cold, score  # noqa: PLC0415
     from kalshi_daemon.research.selection import selection_of  # noqa: PLC0415
 
     first: date = args.first
@@ -67,8 +73,9 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--from {first} --to {last} is not a span of days", "kalshi-daemon score")
     sample = read_sample(args.data, args.index)
     constants = [SHIPPED] if args.constants is None else [read_constants(path) for path in args.constants]
-    found = score(sample, first, last, constants=constants, cold=args.cold, selection=selection_of(args.days))
-    against = cold_against_full(sample, first, last, constants=constants) if args.cold else ()
+    cold = None if args.cold is None else Cold(args.cold)
+    found = score(sample, first, last, constants=constants, cold=cold, selection=selection_of(args.days))
+    against = () if cold is None else cold_against_full(sample, first, last, cold=cold, constants=constants)
     data = {
         "data": args.data,
         "index": args.index,

@@ -1,7 +1,7 @@
 """Sessions of bars, from one file or a folder of the shared format, as plain arrays per day.
 
-A folder is read whole (every `*.parquet` below it whose name speaks for the index). Bars of two files at the same
-instant are refused: two instruments mixed into one series would score neither. Bars outside a session, the print at
+A folder is read whole (every `*.parquet` below it whose name speaks for the index). Different bars at the same instant
+are refused: two instruments mixed into one series would score neither. Bars outside a session, the print at
 16:00 included, are left out: the close of the last bar is the level at the close.
 """
 
@@ -14,10 +14,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from kalshi_daemon.clock import iso_utc
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.errors import ConfigurationError
-from kalshi_daemon.simulator.bar_files import Bars, index_of, read_bars
+from kalshi_daemon.simulator.bar_files import PRICES, Bars, index_of, names_index, read_bars
 from kalshi_daemon.units import SECOND, Nanos
 from kalshi_daemon.windows.eastern import eastern_day
 from kalshi_daemon.windows.sessions import load_sessions
@@ -99,8 +100,12 @@ class Sample:
 
 
 def read_sample(path: Path, index: Index) -> Sample:
-    """All bars of `index` at `path`. Raises ConfigurationError naming the file: unreadable, mixed, or nothing there."""
-    found = [read_bars(file) for file in _files(path, index)]
+    """All bars of `index` at `path`. Raises ConfigurationError naming the file: unreadable, mixed, or nothing there.
+
+    A file whose name speaks for no index is taken for a stand-in of this one; of a folder only when all are such files.
+    The same bar in two files, as where a longer file was dropped beside a shorter one, counts once.
+    """
+    found = [read_bars(file, unnamed=index) for file in _files(path, index)]
     lengths = {bars.bar_seconds for bars in found}
     if len(lengths) > 1:
         raise ConfigurationError(str(path), f"bars of {sorted(lengths)} s side by side", "one length at a time")
@@ -125,20 +130,15 @@ def read_sample(path: Path, index: Index) -> Sample:
 
 def _files(path: Path, index: Index) -> Sequence[Path]:
     if not path.is_dir():
-        if index_of(path)[0] is not index:
+        if names_index(path) and index_of(path)[0] is not index:
             raise ConfigurationError(str(path), f"its name does not speak for {index}")
         return (path,)
-    files = [file for file in sorted(path.rglob("*.parquet")) if _speaks_for(file, index)]
+    every = sorted(path.rglob("*.parquet"))
+    named = [file for file in every if names_index(file)]
+    files = [file for file in named if index_of(file)[0] is index] if named else every
     if not files:
         raise ConfigurationError(str(path), f"no bar file of {index} in this folder")
     return files
-
-
-def _speaks_for(file: Path, index: Index) -> bool:
-    try:
-        return index_of(file)[0] is index
-    except ConfigurationError:
-        return False
 
 
 def _is_cash(file: Path) -> bool:
@@ -147,14 +147,16 @@ def _is_cash(file: Path) -> bool:
 
 def _joined(path: Path, found: Sequence[Bars]) -> tuple[Counts, tuple[Floats, Floats, Floats, Floats]]:
     starts = np.concatenate([bars.start_s for bars in found])
+    prices = np.stack([np.concatenate([getattr(bars, name) for bars in found]) for name in PRICES])
     order = np.argsort(starts, kind="stable")
-    starts = starts[order]
-    if np.any(np.diff(starts) == 0):
+    starts, prices = starts[order], prices[:, order]
+    again = np.concatenate(([False], np.diff(starts) == 0))
+    differ = np.flatnonzero(again[1:] & np.any(prices[:, 1:] != prices[:, :-1], axis=0))
+    if len(differ):
         names = ", ".join(bars.path.name for bars in found[:4])
-        raise ConfigurationError(str(path), f"two bars with the same start in {names}", "one instrument at a time")
-
-    def column(name: str) -> Floats:
-        joined: Floats = np.concatenate([getattr(bars, name) for bars in found])[order]
-        return joined
-
-    return starts, (column("open"), column("high"), column("low"), column("close"))
+        when = iso_utc(Nanos(int(starts[differ[0]]) * SECOND))
+        raise ConfigurationError(
+            str(path), f"two different bars that start at {when} in {names}", "one instrument at a time"
+        )
+    opens, highs, lows, closes = prices[:, ~again]
+    return starts[~again], (opens, highs, lows, closes)

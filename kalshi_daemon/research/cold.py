@@ -11,7 +11,7 @@ from kalshi_daemon.calibration.constants import ModelConstants
 from kalshi_daemon.calibration.constants_file import SHIPPED
 from kalshi_daemon.research import metrics
 from kalshi_daemon.research.bars import Sample
-from kalshi_daemon.research.score import Record, keys, walks
+from kalshi_daemon.research.score import Cold, Record, keys, walks
 from kalshi_daemon.units import MINUTE, SECOND, Nanos
 
 COLD_LEAST: Final = Nanos(15 * MINUTE)
@@ -32,16 +32,21 @@ class ColdRow:
 
 
 def cold_against_full(
-    sample: Sample, first: date, last: date, *, constants: ModelConstants | Sequence[ModelConstants] = SHIPPED
+    sample: Sample,
+    first: date,
+    last: date,
+    *,
+    cold: Cold = Cold.ALL,
+    constants: ModelConstants | Sequence[ModelConstants] = SHIPPED,
 ) -> tuple[ColdRow, ...]:
-    """What a start without memory costs, from a quarter of an hour after the bell on.
+    """What a start without memory, or with the slow parts of one, costs from a quarter of an hour after the bell on.
 
     Both walks have the same constants. Raises ConfigurationError as `stretches` does.
     """
-    cold, full = (walks(sample, first, last, constants=constants, cold=one) for one in (True, False))
+    anew, full = (walks(sample, first, last, constants=constants, cold=one) for one in (cold, None))
     rows = []
-    for key in (key for key in keys() if key in cold):
-        ours, theirs = (_late_crps(found[key], sample.bar_seconds) for found in (cold, full))
+    for key in (key for key in keys() if key in anew):
+        ours, theirs = (_late_crps(found[key], sample.bar_seconds) for found in (anew, full))
         both = sorted(ours.keys() & theirs.keys())
         if not both:
             continue

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
+from enum import StrEnum
 from math import log
 from typing import Final
 
@@ -16,6 +17,7 @@ import numpy as np
 
 from kalshi_daemon.calibration.constants import ModelConstants
 from kalshi_daemon.calibration.constants_file import SHIPPED
+from kalshi_daemon.calibration.memory import remember, restore_slow_parts
 from kalshi_daemon.calibration.predictive import PredictiveLaw
 from kalshi_daemon.calibration.recalibration import BUCKETS, CASH_SCALE_PRIOR
 from kalshi_daemon.calibration.updater import RollingCalibration
@@ -46,6 +48,16 @@ _PERCENT: Final = 100.0
 _BASIS_POINT: Final = 1e-4
 
 type Key = tuple[str, int]
+
+
+class Cold(StrEnum):
+    """What a model lacks that starts anew every morning."""
+
+    ALL = "all"
+    """Everything but the constants: as after the loss of its memory."""
+    LEVELS = "levels"
+    """What it knew of the last days: the states hold today's prices alone. Session curve and online corrections, which
+    age in months, are as learnt before: a memory too old to go on from, and what model.md section 4 calls cold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +148,13 @@ def score(
     *,
     settings: CalibrationSettings | None = None,
     constants: ModelConstants | Sequence[ModelConstants] = SHIPPED,
-    cold: bool = False,
+    cold: Cold | None = None,
     selection: Selection = REGULAR_DAYS,
 ) -> Scores:
     """A row per target and horizon with forecasts from `first` to `last`, both included.
 
-    `constants`: several are used one after the other (`stretches`). `cold`: the model starts anew every morning, with
-    nothing but the day's own bars. Raises ConfigurationError when there is nothing to score.
+    `constants`: several are used one after the other (`stretches`). `cold`: the model starts anew every morning.
+    Raises ConfigurationError when there is nothing to score.
     """
     records = walks(sample, first, last, settings=settings, constants=constants, cold=cold, selection=selection)
     rivals = rivals_of([day for day in sample.days if day.session.day <= last.isoformat()])
@@ -178,7 +190,7 @@ def walks(
     *,
     constants: ModelConstants | Sequence[ModelConstants],
     settings: CalibrationSettings | None = None,
-    cold: bool = False,
+    cold: Cold | None = None,
     selection: Selection = REGULAR_DAYS,
 ) -> Mapping[Key, Record]:
     """`walk` over every stretch of `stretches`, each warmed up by the sessions before it, as one set of records."""
@@ -228,7 +240,7 @@ def walk(
     *,
     settings: CalibrationSettings | None = None,
     constants: ModelConstants = SHIPPED,
-    cold: bool = False,
+    cold: Cold | None = None,
     selection: Selection = REGULAR_DAYS,
     model: RollingCalibration | None = None,
     seen: Callable[[Day, Mark, PredictiveLaw], None] = _unseen,
@@ -241,16 +253,21 @@ def walk(
     begin = next((row for row, name in enumerate(names) if name >= first.isoformat()), len(names))
     records: dict[Key, Record] = defaultdict(Record)
     model = model_of(sample, settings, constants) if model is None else model
-    for row in range(begin if cold else max(0, begin - WARM_UP_SESSIONS), len(names)):
+    for row in range(begin if cold is Cold.ALL else max(0, begin - WARM_UP_SESSIONS), len(names)):
         day = sample.days[row]
         if names[row] > last.isoformat():
             break
-        if cold:
-            model = model_of(sample, settings, constants)
         marks = marks_of(day, selection) if row >= begin and selection.wanted(day.session) else ()
-        for mark, law in forecasts(model, day, marks):
+        speaker = model
+        if cold is not None and marks:
+            speaker = model_of(sample, settings, constants)
+            if cold is Cold.LEVELS:
+                restore_slow_parts(speaker, remember(model))
+        for mark, law in forecasts(speaker, day, marks):
             _keep(records[mark.key], row, mark, law, day)
             seen(day, mark, law)
+        if speaker is not model and cold is Cold.LEVELS:
+            forecasts(model, day, ())  # it goes on learning
     return records
 
 

@@ -16,6 +16,7 @@ A future or an ETF is a stand-in: its returns are right, its level is near enoug
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,15 +79,27 @@ class Bars:
 
 def index_of(path: Path) -> tuple[Index, float]:
     """The index a file name speaks for and the factor to its level. Raises ConfigurationError."""
-    for word in re.split(r"[^A-Z]+", path.stem.upper()):
+    for word in _words(path):
         if word in WORDS:
             return WORDS[word]
     raise ConfigurationError(str(path), "the file name names no index", f"one of {', '.join(WORDS)}")
 
 
-def read_bars(path: Path) -> Bars:
-    """Every bar of a file. Raises ConfigurationError naming the file: missing, truncated, wrong columns, bad bars."""
-    index, factor = index_of(path)
+def _words(path: Path) -> Sequence[str]:
+    return re.split(r"[^A-Z]+", path.stem.upper())
+
+
+def names_index(path: Path) -> bool:
+    """Whether the file's name speaks for any index."""
+    return any(word in WORDS for word in _words(path))
+
+
+def read_bars(path: Path, *, unnamed: Index | None = None) -> Bars:
+    """Every bar of a file. Raises ConfigurationError naming the file: missing, truncated, wrong columns, bad bars.
+
+    unnamed: what a file is taken for whose name speaks for no index, at its own level; None: it is refused.
+    """
+    index, factor = index_of(path) if unnamed is None or names_index(path) else (unnamed, 1.0)
     table = _read_table(path)
     names = set(table.column_names)
     if {"timestamp", *PRICES} <= names:

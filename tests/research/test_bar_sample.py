@@ -77,7 +77,7 @@ def test_several_files_are_one_series(tmp_path):
 @pytest.mark.parametrize(
     ("files", "problem"),
     [
-        ({"ES_a": {}, "SPY_b": {"seed": 2}}, "two bars with the same start"),
+        ({"ES_a": {}, "SPY_b": {"seed": 2}}, "two different bars that start at 2024-11-27T14:30"),
         ({"ES_a": {}, "I_SPX_b": {"seed": 2}}, "the index and a stand-in side by side"),
         ({"ES_a": {}, "ES_b": {"seconds": 300}}, "bars of"),
     ],
@@ -87,6 +87,26 @@ def test_instruments_are_not_mixed(tmp_path, files, problem):
         write_days(tmp_path / f"{name}.parquet", date(2024, 11, 27), date(2024, 11, 27), **options)
     with pytest.raises(ConfigurationError, match=problem):
         read_sample(tmp_path, Index.SPX)
+
+
+def test_a_longer_file_may_lie_beside_a_shorter_one(tmp_path):
+    write_days(tmp_path / "ES_2024H2.parquet", date(2024, 11, 26), date(2024, 11, 26))
+    once = read_sample(tmp_path, Index.SPX)
+    write_days(tmp_path / "ES_2024.parquet", date(2024, 11, 26), date(2024, 11, 26))
+    twice = read_sample(tmp_path, Index.SPX)
+    assert len(twice.days) == 1
+    assert np.array_equal(twice.days[0].start_s, once.days[0].start_s)
+    assert np.array_equal(twice.days[0].close, once.days[0].close)
+
+
+def test_a_file_that_names_no_index_is_a_stand_in_of_the_one_asked_for(tmp_path):
+    path = write_days(tmp_path / "later-bars.parquet", date(2024, 11, 27), date(2024, 11, 27))
+    for source in (path, tmp_path):
+        sample = read_sample(source, Index.NDX)
+        assert len(sample.days) == 1
+        assert not sample.cash
+    write_days(tmp_path / "NQ_a.parquet", date(2024, 11, 26), date(2024, 11, 26))
+    assert read_sample(tmp_path, Index.NDX).files == ("NQ_a.parquet",), "beside a named one it is a stranger"
 
 
 def test_a_file_of_the_other_index_is_refused(tmp_path):

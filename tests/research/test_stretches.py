@@ -83,7 +83,7 @@ def test_a_cold_start_is_compared_forecast_by_forecast_after_the_first_quarter_o
     assert rows["hour", 15].n == 7 * days
     assert rows["close", 120].n == days
     assert COLD_LEAST == 15 * MINUTE
-    cold, full = (harness.walk(sample, FIRST, LAST, cold=one) for one in (True, False))
+    cold, full = (harness.walk(sample, FIRST, LAST, cold=one) for one in (harness.Cold.ALL, None))
     ratio = sum(cold["close", 120].crps) / sum(full["close", 120].crps)
     assert rows["close", 120].crps_ratio_full == pytest.approx(ratio)
     assert rows["close", 120].crps_ratio_full_se > 0.0

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from kalshi_daemon.calibration.constants_file import SHIPPED
+from kalshi_daemon.calibration.memory import remember, restore_slow_parts
 from kalshi_daemon.cli.main import main
+from kalshi_daemon.cli.score import COLD
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.errors import ConfigurationError, ExitCode
 from kalshi_daemon.research import score as harness
@@ -96,10 +98,30 @@ def test_marks_need_a_price_at_both_ends(sample):
 
 
 def test_cold_starts_every_morning(sample):
-    records = harness.walk(sample, date(2024, 5, 30), LAST, cold=True)
+    records = harness.walk(sample, date(2024, 5, 30), LAST, cold=harness.Cold.ALL)
     fresh = harness.walk(Sample(sample.index, sample.days[-1:], cash=False, bar_seconds=60), LAST, LAST)
     key = ("close", 120)
     assert records[key].sigma[-1] == fresh[key].sigma[0]
+
+
+def test_cold_levels_keep_what_was_learnt_slowly_and_nothing_else(sample):
+    """With layers and curve of the evening before, and the day's prices: by hand, through the daemon's own memory."""
+    records = harness.walk(sample, LAST, LAST, cold=harness.Cold.LEVELS)
+    learnt, anew = harness.model_of(sample), harness.model_of(sample)
+    for day in sample.days[:-1]:
+        harness.forecasts(learnt, day, ())
+    restore_slow_parts(anew, remember(learnt))
+    assert anew.hour_layer.scale_weight.sum() > 0.0
+    last = sample.days[-1]
+    laws = {mark.key: law for mark, law in harness.forecasts(anew, last, harness.marks_of(last))}
+    assert records["close", 120].sigma == [laws["close", 120].sigma]
+    everything = harness.walk(sample, LAST, LAST, cold=harness.Cold.ALL)
+    assert records["close", 120].pit != everything["close", 120].pit
+    assert records["close", 120].sigma != harness.walk(sample, LAST, LAST)["close", 120].sigma
+
+
+def test_the_kinds_of_cold_are_those_of_the_command():
+    assert tuple(harness.Cold) == COLD
 
 
 def test_cash_leaves_out_the_first_minute(tmp_path):
@@ -144,8 +166,8 @@ def test_the_command_prints_rows(folder, capsys):
 @pytest.mark.parametrize(
     ("change", "code", "problem"),
     [
-        ({"--data": "nowhere.parquet"}, ExitCode.CONFIG, "names no index"),
-        ({"--data": "ES_nowhere.parquet"}, ExitCode.CONFIG, "no such file"),
+        ({"--data": "nowhere.parquet"}, ExitCode.CONFIG, "no such file"),
+        ({"--data": "NQ_nowhere.parquet"}, ExitCode.CONFIG, "does not speak for SPX"),
         ({"--index": "NDX"}, ExitCode.CONFIG, "no bar file of NDX"),
         ({"--from": "2024-06-01"}, ExitCode.USAGE, "not a span of days"),
         ({"--index": "DAX"}, ExitCode.USAGE, "DAX"),
