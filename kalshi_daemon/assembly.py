@@ -27,7 +27,7 @@ from kalshi_daemon.learning import Learning, build_learning
 from kalshi_daemon.operations.group_reset import GroupResetWatch
 from kalshi_daemon.operations.kill_switch import KillSwitchWatch, kill_switch_path
 from kalshi_daemon.orders.ids import ClientOrderIds
-from kalshi_daemon.orders.journal import Journal
+from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.orders.manager import OrderManager
 from kalshi_daemon.settings import PROFILE_NAMES, ProfileSettings, Settings
 from kalshi_daemon.state import ClockSkew, DaemonState
@@ -226,7 +226,7 @@ class _Builder:
     def _orders(self, rest: KalshiRest, artifacts: ArtifactWriter) -> tuple[Journal, OrderManager]:
         settings = self._settings
         journal = Journal.open(
-            settings.mode_dir / "data" / "proc" / "journal.sqlite3",
+            journal_path(settings.mode_dir),
             self._clock.now_ns(),
             synchronous=settings.orders.journal_synchronous,
         )

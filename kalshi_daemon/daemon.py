@@ -10,7 +10,6 @@ import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
@@ -26,7 +25,7 @@ from kalshi_daemon.kalshi.auth import load_signer
 from kalshi_daemon.kalshi.transport import open_session
 from kalshi_daemon.operations.healthcheck import HEARTBEAT_NAME
 from kalshi_daemon.operations.lock import InstanceLock
-from kalshi_daemon.operations.logging import LineSink, configure
+from kalshi_daemon.operations.logging import LineSink, configure, log_path
 from kalshi_daemon.operations.notify import Notifier
 from kalshi_daemon.orders.cancelling import StopResult
 from kalshi_daemon.session_end import summarise
@@ -356,7 +355,7 @@ def _endpoints(settings: Settings, environ: Mapping[str, str]) -> Endpoints:
 
 
 def _open_log(settings: Settings, options: RunOptions, clock: Clock, run_id: str) -> LineSink:
-    path: Path | None = settings.mode_dir / "logs" / "kalshi_daemon.jsonl" if settings.log.file else None
+    path = log_path(settings.mode_dir) if settings.log.file else None
     return configure(
         clock,
         level=settings.log.level,

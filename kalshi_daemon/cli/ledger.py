@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, load
-from kalshi_daemon.cli.orders import NoJournal
+from kalshi_daemon.cli.orders import existing_journal
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.clock import iso_utc
 from kalshi_daemon.errors import ExitCode
@@ -58,9 +58,7 @@ def run(args: argparse.Namespace) -> int:
     settings = load(args, Credentials.NONE).settings
     if args.first is not None and args.last is not None and args.last < args.first:
         raise UsageError(f"--to {args.last} is before --from {args.first}", "kalshi-daemon ledger")
-    path = settings.mode_dir / "data" / "proc" / "journal.sqlite3"
-    if not path.exists():
-        raise NoJournal(str(path))
+    path = existing_journal(settings.mode_dir)
     with contextlib.ExitStack() as stack:
         files = [*archives(path), path]
         journals = [stack.enter_context(contextlib.closing(Journal.read(file))) for file in files]

@@ -5,7 +5,7 @@ import contextlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, time, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,11 +14,11 @@ from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.clock import SystemClock, iso_utc
 from kalshi_daemon.domain.order import Fill, Order
 from kalshi_daemon.errors import DaemonError, ExitCode
-from kalshi_daemon.orders.journal import ROWS_MOST, Journal
+from kalshi_daemon.orders.journal import ROWS_MOST, Journal, journal_path
 from kalshi_daemon.settings import Mode, Settings
 from kalshi_daemon.settings_loader import Credentials
 from kalshi_daemon.units import MINUTE, Count, Dollars, Nanos, format_count, format_dollars, format_price
-from kalshi_daemon.windows.eastern import eastern_clock, eastern_day, eastern_ns
+from kalshi_daemon.windows.eastern import eastern_clock, eastern_day, eastern_midnights
 
 _COLUMNS: Final = (
     Column("placed (ET)"),
@@ -77,13 +77,19 @@ def run(args: argparse.Namespace) -> int:
     settings = load(args, Credentials.NONE).settings
     if args.market is not None and not args.market.strip():
         raise UsageError("--market is empty", "kalshi-daemon orders")
-    path = settings.mode_dir / "data" / "proc" / "journal.sqlite3"
-    if not path.exists():
-        raise NoJournal(str(path))
+    path = existing_journal(settings.mode_dir)
     with contextlib.closing(Journal.read(path)) as journal:
         found = _find(journal, settings, args.day, args.market, live=args.live)
     show(args, _data(settings, path, found), _table(settings, found))
     return ExitCode.OK
+
+
+def existing_journal(mode_dir: Path) -> Path:
+    """Where the journal of a mode is. Raises NoJournal."""
+    path = journal_path(mode_dir)
+    if not path.exists():
+        raise NoJournal(str(path))
+    return path
 
 
 def _find(journal: Journal, settings: Settings, day: date | None, market: str | None, *, live: bool) -> _Found:
@@ -91,8 +97,7 @@ def _find(journal: Journal, settings: Settings, day: date | None, market: str | 
         day = _default_day(journal, settings)
     orders = journal.live_orders() if live else []
     if day is not None:
-        start = eastern_ns(day, time())
-        end = eastern_ns(day + timedelta(days=1), time())
+        start, end = eastern_midnights(day)
         # An order never changes before it is made, so the orders of a day are among those that changed since.
         candidates = orders if live else journal.orders_since(start, ROWS_MOST)
         orders = [order for order in candidates if start <= order.created_ns < end]

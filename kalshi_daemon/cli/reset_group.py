@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from kalshi_daemon.cli.common import Subparsers, load
-from kalshi_daemon.cli.orders import NoJournal
+from kalshi_daemon.cli.orders import existing_journal
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.cli.venue import running_daemon
 from kalshi_daemon.clock import SystemClock, iso_utc
@@ -58,9 +58,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = load(args, Credentials.NONE).settings
-    journal = settings.mode_dir / "data" / "proc" / "journal.sqlite3"
-    if not journal.exists():
-        raise NoJournal(str(journal))
+    journal = existing_journal(settings.mode_dir)
     halt = _halt(journal, args.profile)
     outcome = Outcome.NOT_HALTED
     if halt is not None:

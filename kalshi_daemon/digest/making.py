@@ -11,10 +11,8 @@ from kalshi_daemon.digest.digest import Digest, make_digest
 from kalshi_daemon.digest.document import document
 from kalshi_daemon.digest.reading import (
     GoOn,
-    bounds,
     fold_log,
     fold_manifests,
-    journal_path,
     last_day,
     open_journals,
     read_forecast,
@@ -27,7 +25,9 @@ from kalshi_daemon.digest.sections import markdown
 from kalshi_daemon.digest.service import ServiceLog
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.errors import DaemonError, ExitCode
+from kalshi_daemon.orders.journal import journal_path
 from kalshi_daemon.units import Nanos
+from kalshi_daemon.windows.eastern import eastern_midnights
 
 
 class NoSuchDay(DaemonError):  # noqa: N818 - errors are nouns: the tree's rule
@@ -94,7 +94,7 @@ def digest_of(
         fold_log(source.root, found, log, notes, go_on)
     if scans.unreadable or scans.dropped:
         notes.append(f"{scans.unreadable} manifests cannot be read, {scans.dropped} were too many")
-    start, end = bounds(found)
+    start, end = eastern_midnights(found)
     records = Records(
         day=found,
         start_ns=start,

@@ -8,7 +8,7 @@ called between two files and every LINES_A_BREATH lines, and may raise to give u
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, time, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,27 +25,19 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.errors import StateCorrupt
 from kalshi_daemon.index_feed.recorder import folder_of
-from kalshi_daemon.orders.journal import ROWS_MOST, Journal
+from kalshi_daemon.operations.logging import log_path, rotated_path
+from kalshi_daemon.orders.journal import ROWS_MOST, Journal, journal_path
 from kalshi_daemon.orders.journal_archive import archives
 from kalshi_daemon.orders.ledger import BookedFill, week_start
 from kalshi_daemon.orders.statement import Span, make_statement
 from kalshi_daemon.units import Nanos
-from kalshi_daemon.windows.eastern import eastern_day, eastern_ns
+from kalshi_daemon.windows.eastern import eastern_day, eastern_midnights
 
 GoOn = Callable[[], None]
 LINES_A_BREATH: Final = 2_000
 LINE_BYTES_MOST: Final = 1_000_000
 _HEAD: Final = re.compile(rb'\{"ts":"([^"]{27})","level":"([a-z]+)","event":"([^"]+)","run_id":"([^"]+)"')
 _RATE_LIMITED: Final = RATE_LIMITED.encode()
-
-
-def bounds(day: date) -> tuple[Nanos, Nanos]:
-    """New York midnights around a day."""
-    return eastern_ns(day, time()), eastern_ns(day + timedelta(days=1), time())
-
-
-def journal_path(root: Path) -> Path:
-    return root / "data" / "proc" / "journal.sqlite3"
 
 
 # --- journal ----------------------------------------------------------------------------------------------------------
@@ -87,7 +79,7 @@ def read_journal(journals: Sequence[Journal], day: date, *, whole_account: bool,
 
     Positions are as of now, but for trades after the day.
     """
-    start, end = bounds(day)
+    start, end = eastern_midnights(day)
     week = week_start(start)
     orders = _orders(journals, start, end, go_on)
     known = {one.fill.trade_id: one for journal in journals for one in journal.fills_that_matter(week)}
@@ -162,7 +154,7 @@ def fold_manifests(paths: ArtifactPaths, day: date, scans: ScanDay, go_on: GoOn)
 
 def read_tapes(root: Path, day: date, notes: list[str], go_on: GoOn) -> dict[Index, Tape]:
     """The ticks of the day by index, in order of their stamps; an index without any is left out."""
-    start, end = bounds(day)
+    start, end = eastern_midnights(day)
     folder = folder_of(root / "data" / "raw", start)
     parts: dict[Index, list[tuple[Any, Any, Any]]] = {}
     unreadable = 0
@@ -198,7 +190,7 @@ def _tape(parts: list[tuple[Any, Any, Any]], start: Nanos, end: Nanos) -> Tape:
 
 def read_forecast(paths: ArtifactPaths, day: date) -> Json | None:
     """The monitors' figures: of `go_no_go.json` if of the day, else of the digest made on the day, else None."""
-    start, end = (iso_utc(one) for one in bounds(day))
+    start, end = (iso_utc(one) for one in eastern_midnights(day))
     with contextlib.suppress(OSError, StateCorrupt, AttributeError, TypeError):
         record = read_object(paths.go_no_go)["record"] if paths.go_no_go.exists() else {}
         found = {name: one for name, one in record.items() if start <= str(one.get("asked_at", "")) < end}
@@ -215,9 +207,9 @@ def read_forecast(paths: ArtifactPaths, day: date) -> Json | None:
 
 def fold_log(root: Path, day: date, log: ServiceLog, notes: list[str], go_on: GoOn) -> None:
     """Every line of the day, of the rotated file and of the current one, line by line."""
-    start, end = (iso_utc(one).encode() for one in bounds(day))
-    current = root / "logs" / "kalshi_daemon.jsonl"
-    rotated = current.with_name(current.name + ".1")
+    start, end = (iso_utc(one).encode() for one in eastern_midnights(day))
+    current = log_path(root)
+    rotated = rotated_path(current)
     first = b""
     read = 0
     for path in (rotated, current):

@@ -20,8 +20,18 @@ _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _LIBRARY_LEVEL: Final = logging.WARNING
 
 
+def log_path(mode_dir: Path) -> Path:
+    """The log file of a mode."""
+    return mode_dir / "logs" / "kalshi_daemon.jsonl"
+
+
+def rotated_path(path: Path) -> Path:
+    """Where the log file goes when it is full."""
+    return path.with_name(f"{path.name}.1")
+
+
 class LineSink:
-    """Where lines go. The file is rotated to `<name>.1` at its size limit, so at most two files are kept."""
+    """Where lines go. The file is rotated to `rotated_path` at its size limit, so at most two files are kept."""
 
     def __init__(self, *, stdout: bool, path: Path | None, bytes_most: int) -> None:
         self._stdout = sys.stdout.buffer if stdout else None
@@ -65,7 +75,7 @@ class LineSink:
     def _rotate(self) -> None:
         assert self._path is not None
         self.close()
-        self._path.replace(self._path.with_name(self._path.name + ".1"))
+        self._path.replace(rotated_path(self._path))
         self._open()
 
 

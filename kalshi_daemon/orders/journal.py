@@ -36,6 +36,11 @@ _LIVE: Final = tuple(status.value for status in Status if status.live)
 _ADVICE: Final = "move the file (and its -wal and -shm) away and restart: the exchange's own lists are then read afresh"
 
 
+def journal_path(mode_dir: Path) -> Path:
+    """The journal of a mode."""
+    return mode_dir / "data" / "proc" / "journal.sqlite3"
+
+
 class Journal:
     """One open journal. Not for several writers: the instance lock keeps other daemons out; readers are welcome."""
 

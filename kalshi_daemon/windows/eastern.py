@@ -18,6 +18,11 @@ def eastern_ns(day: date, at: time) -> Nanos:
     return Nanos((since.days * 86_400 + since.seconds) * SECOND + since.microseconds * 1_000)
 
 
+def eastern_midnights(day: date) -> tuple[Nanos, Nanos]:
+    """A New York day as instants: its midnight, included, and the next one, not included."""
+    return eastern_ns(day, time()), eastern_ns(day + timedelta(days=1), time())
+
+
 def eastern(ns: Nanos) -> datetime:
     """The New York wall time of an instant, to the microsecond below."""
     return (_EPOCH + timedelta(microseconds=ns // 1_000)).astimezone(NEW_YORK)

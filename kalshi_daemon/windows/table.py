@@ -13,7 +13,7 @@ from kalshi_daemon.domain.index import SERIES, Cadence, Series
 from kalshi_daemon.domain.window import Session, Window
 from kalshi_daemon.settings import ProfilesSettings, WindowSettings
 from kalshi_daemon.units import Nanos, from_s
-from kalshi_daemon.windows.eastern import eastern, eastern_ns, event_stamp
+from kalshi_daemon.windows.eastern import eastern, eastern_midnights, eastern_ns, event_stamp
 
 FIRST_FIXING = time(10, 0)
 """The first hourly fixing (kalshi.md section 7: H1000..H1600, H1000..H1300 on half days)."""
@@ -86,7 +86,7 @@ def listings(
     if not windows:
         return {}
     day = date.fromisoformat(windows[0].session)
-    first, last = eastern_ns(day, time(0)), eastern_ns(day + timedelta(days=1), time(0))
+    first, last = eastern_midnights(day)
     readable: dict[str, tuple[Market, ...]] = {}
     latest: dict[str, Nanos] = {}
     for event_ticker, tickers in events.items():

@@ -4,7 +4,8 @@ import json
 import pytest
 
 from kalshi_daemon.cli.main import main
-from kalshi_daemon.orders.journal import Journal
+from kalshi_daemon.operations.logging import log_path
+from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.orders.ledger import Result
 from kalshi_daemon.units import Nanos
 from tests.digest.digest_rig import EVENT, M1, at, fill, log_line, look, manifest, order, write_manifest
@@ -13,13 +14,14 @@ from tests.digest.digest_rig import EVENT, M1, at, fill, log_line, look, manifes
 @pytest.fixture
 def day(elsewhere):
     root = elsewhere / "state" / "sim"
-    with contextlib.closing(Journal.open(root / "data" / "proc" / "journal.sqlite3", Nanos(0))) as journal:
+    with contextlib.closing(Journal.open(journal_path(root), Nanos(0))) as journal:
         journal.record_intents([order("A")])
         journal.add_fill(fill("A", M1, at(10, 12), count=2, fee=50), Nanos(1))
         journal.add_result(M1, EVENT, Result("no", at(11, 2)), Nanos(1))
     write_manifest(root, manifest(at(10, 9), look(M1, 0.45)), "100900")
-    (root / "logs").mkdir()
-    (root / "logs" / "kalshi_daemon.jsonl").write_bytes(log_line(at(9, 30), "daemon.ready"))
+    log = log_path(root)
+    log.parent.mkdir()
+    log.write_bytes(log_line(at(9, 30), "daemon.ready"))
     return root
 
 

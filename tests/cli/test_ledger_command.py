@@ -9,7 +9,7 @@ from kalshi_daemon.cli.ledger import CSV_COLUMNS
 from kalshi_daemon.cli.main import main
 from kalshi_daemon.domain.order import Fill, Order, Settlement, Status
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.orders.journal import Journal
+from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.orders.ledger import BookedFill, Inherited, Result
 from kalshi_daemon.units import Count, Dollars, Nanos, Price, lots
 from kalshi_daemon.windows.eastern import eastern_ns
@@ -40,7 +40,7 @@ def booked(seq, market, when, price=4_200):
 @pytest.fixture
 def book(elsewhere):
     """Bought in three markets on Monday: one won on Monday, one lost on Tuesday, one is open. And a stranger's fill."""
-    path = elsewhere / "state" / "sim" / "data" / "proc" / "journal.sqlite3"
+    path = journal_path(elsewhere / "state" / "sim")
     with contextlib.closing(Journal.open(path, Nanos(0))) as found:
         found.record_intents([order(seq, market) for seq, market in enumerate(MARKETS)])
         for seq, market in enumerate(MARKETS):
@@ -109,7 +109,7 @@ def test_scope_own_leaves_strangers_out_and_account_counts_them(book, capsys, mo
 
 def test_no_journal_is_4_a_wrong_span_2_and_a_csv_that_cannot_be_written_78(elsewhere, capsys):
     assert main(["ledger"]) == 4
-    path = elsewhere / "state" / "sim" / "data" / "proc" / "journal.sqlite3"
+    path = journal_path(elsewhere / "state" / "sim")
     Journal.open(path, Nanos(0)).close()
     assert main(["ledger", "--from", "2026-11-24", "--to", "2026-11-23"]) == 2
     (elsewhere / "taken").touch()

@@ -9,7 +9,7 @@ from kalshi_daemon.cli.main import main
 from kalshi_daemon.clock import SystemClock
 from kalshi_daemon.domain.order import Fill, Order, Status
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.orders.journal import Journal
+from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.orders.ledger import BookedFill
 from kalshi_daemon.units import MINUTE, SECOND, Count, Dollars, Nanos, Price, lots
 from kalshi_daemon.windows.eastern import eastern_day, eastern_ns
@@ -22,7 +22,7 @@ OTHER = "KXNASDAQ100U-26NOV23H1000-T25199.99"
 
 @contextlib.contextmanager
 def journal(folder, mode="sim"):
-    path = folder / "state" / mode / "data" / "proc" / "journal.sqlite3"
+    path = journal_path(folder / "state" / mode)
     with contextlib.closing(Journal.open(path, Nanos(0))) as found:
         yield found
 
@@ -172,9 +172,9 @@ def test_no_journal_is_4_and_makes_none(elsewhere, capsys):
 
 
 def test_a_journal_that_cannot_be_read_is_one_line(elsewhere, capsys):
-    folder = elsewhere / "state" / "sim" / "data" / "proc"
-    folder.mkdir(parents=True)
-    (folder / "journal.sqlite3").write_bytes(b"not a database" * 100)
+    path = journal_path(elsewhere / "state" / "sim")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"not a database" * 100)
     assert main(["orders"]) == 1
     said = capsys.readouterr()
     assert "journal cannot be read" in said.err

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from kalshi_daemon.cli import reset_group
 from kalshi_daemon.cli.main import main
 from kalshi_daemon.operations.group_reset import GroupResetWatch, ask, read_wish, request_path
-from kalshi_daemon.orders.journal import Journal
+from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.state import GroupHalt
 from kalshi_daemon.units import Nanos
 
@@ -18,7 +18,7 @@ HALT = GroupHalt(Nanos(1_795_449_600 * 10**9), "order group g-1 triggered at the
 
 @pytest.fixture
 def book(elsewhere):
-    path = elsewhere / "state" / "sim" / "data" / "proc" / "journal.sqlite3"
+    path = journal_path(elsewhere / "state" / "sim")
     with contextlib.closing(Journal.open(path, Nanos(0))) as found:
         yield found
 
@@ -82,7 +82,7 @@ def test_a_running_daemon_that_resets_is_waited_for(book, wish, capsys, daemon, 
     book.halt("wide", HALT)
 
     def ends():
-        with contextlib.closing(Journal.open(elsewhere / "state/sim/data/proc/journal.sqlite3", Nanos(0))) as other:
+        with contextlib.closing(Journal.open(journal_path(elsewhere / "state" / "sim"), Nanos(0))) as other:
             other.end_halt("wide")
 
     daemon(when_there(wish, ends))

@@ -15,14 +15,14 @@ from kalshi_daemon.digest import reading
 from kalshi_daemon.digest.document import document
 from kalshi_daemon.digest.keeper import DigestKeeper
 from kalshi_daemon.digest.making import NoSuchDay, Source, digest_of, write_digest
-from kalshi_daemon.digest.reading import journal_path
 from kalshi_daemon.digest.sections import markdown, sections
 from kalshi_daemon.domain.index import Channel, Index, Tick
 from kalshi_daemon.domain.order import Status
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.errors import StateCorrupt
 from kalshi_daemon.index_feed.recorder import Columns, write_files
-from kalshi_daemon.orders.journal import Journal
+from kalshi_daemon.operations.logging import log_path, rotated_path
+from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.orders.journal_archive import archive_folder
 from kalshi_daemon.orders.ledger import Result
 from kalshi_daemon.units import DAY, HOUR, MINUTE, SECOND, Nanos
@@ -69,7 +69,7 @@ def root(tmp_path):
     columns = Columns()
     columns.add_tick(Tick(Index.SPX, Channel.VALUE, 6_821.0, at(10, 59, 59), at(10, 59, 59.5)))
     write_files(tmp_path / "data" / "raw", at(11), {Index.SPX: columns})
-    log = tmp_path / "logs" / "kalshi_daemon.jsonl"
+    log = log_path(tmp_path)
     log.parent.mkdir()
     log.write_bytes(
         log_line(Nanos(at(10) - DAY), "daemon.ready", run_id="yesterday")
@@ -112,7 +112,7 @@ def test_a_whole_day(root):
 
 
 def test_without_the_service_part_no_log_is_read(root):
-    (root / "logs" / "kalshi_daemon.jsonl").unlink()
+    log_path(root).unlink()
     found = made(root, with_service=False)
     assert found.service is None
     assert found.records.notes == ()
@@ -120,7 +120,7 @@ def test_without_the_service_part_no_log_is_read(root):
 
 
 def test_what_is_cut_damaged_or_missing_is_said_and_left_out(root):
-    log = root / "logs" / "kalshi_daemon.jsonl"
+    log = log_path(root)
     log.write_bytes(log.read_bytes() + b"not json\n" + b'["a list"]\n' + log_line(at(11), "scan.done")[:-20])
     write_manifest(root, {"schema": 1, "looks": 3}, "103000")
     write_manifest(root, manifest(at(10, 31)), "103100").write_bytes(b'{"schema": 1, "pla')
@@ -151,9 +151,9 @@ def test_a_day_with_nothing_but_the_journal(root):
 
 
 def test_a_log_that_was_rotated_in_the_day_says_where_it_begins(root):
-    log = root / "logs" / "kalshi_daemon.jsonl"
-    log.replace(log.with_name("kalshi_daemon.jsonl.1"))
-    log.with_name("kalshi_daemon.jsonl.1").write_bytes(log_line(at(12), "daemon.ready"))
+    log = log_path(root)
+    log.replace(rotated_path(log))
+    rotated_path(log).write_bytes(log_line(at(12), "daemon.ready"))
     log.write_bytes(log_line(at(13), "stop.asked", reason="SIGTERM"))
     found = document(made(root))
     assert found["notes"] == [
@@ -242,7 +242,7 @@ def test_the_reader_asks_whether_to_go_on(root, monkeypatch):
 
 
 def test_a_log_that_cannot_be_opened_is_a_note(root):
-    log = root / "logs" / "kalshi_daemon.jsonl"
+    log = log_path(root)
     log.unlink()
     log.mkdir()
     found = document(made(root))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from kalshi_daemon.orders.journal import journal_path
 from tests.e2e.quick import QUICK
 from tests.support.processes import Simulator
 
@@ -69,7 +70,7 @@ def test_demo_reconciles_then_is_ready_quotes_and_stops_clean(processes, sim):
     assert daemon.summary["verified"] is True
     assert daemon.summary["books_equal"] is True
     assert sorted(each.name for each in (processes.folder / "both").iterdir()) == ["demo"], "state is kept per mode"
-    assert (processes.folder / "both" / "demo" / "data" / "proc" / "journal.sqlite3").exists()
+    assert journal_path(processes.folder / "both" / "demo").exists()
 
 
 def test_live_without_arming_plans_and_never_sends_even_with_strangers_on_the_account(processes, sim):

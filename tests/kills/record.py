@@ -12,10 +12,9 @@ from urllib.parse import quote
 
 from kalshi_daemon.domain.order import Status
 from kalshi_daemon.orders.ids import is_ours
+from kalshi_daemon.orders.journal import journal_path
 from tests.support.processes import Json, Simulator
 
-JOURNAL = Path("sim") / "data" / "proc" / "journal.sqlite3"
-"""Below the state directory."""
 Trade = tuple[str, str, int, int]
 """Order id, side, price in 1/10 000 dollar, count in 1/100 contract."""
 _PAGE = 200
@@ -71,7 +70,7 @@ class Book:
 
 def read_journal(state_dir: Path) -> Book:
     """The journal as the dead left it. Read from a copy: opening the original would bring its write-ahead log home."""
-    source = state_dir / JOURNAL
+    source = journal_path(state_dir / "sim")
     with tempfile.TemporaryDirectory() as folder:
         for path in source.parent.glob(f"{source.name}*"):
             if not path.name.endswith("-shm"):

@@ -10,7 +10,7 @@ from kalshi_daemon.domain.order import Fill, Order, Settlement, Status
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.errors import StateCorrupt
 from kalshi_daemon.orders import journal as journals
-from kalshi_daemon.orders.journal import Journal
+from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.orders.journal_schema import MIGRATIONS
 from kalshi_daemon.orders.ledger import FLAT, BookedFill, Inherited, Result
 from kalshi_daemon.units import DAY, Count, Dollars, Nanos, Price
@@ -46,7 +46,7 @@ def booked(trade="t1", count=100, at=NOW, market=f"{EVENT}-T6799.9999", order_id
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "sim" / "data" / "proc" / "journal.sqlite3"
+    return journal_path(tmp_path / "sim")
 
 
 @pytest.fixture

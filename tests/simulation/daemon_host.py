@@ -22,11 +22,11 @@ from kalshi_daemon.errors import DaemonError, ExitCode
 from kalshi_daemon.kalshi.transport import open_session
 from kalshi_daemon.operations.kill_switch import engage, kill_switch_path
 from kalshi_daemon.operations.logging import LineSink
+from kalshi_daemon.orders.journal import journal_path
 from kalshi_daemon.settings import Settings
 from tests.simulation.virtual_time import LoopClock
 
 HOST = "daemon"
-_JOURNAL = Path("data") / "proc"
 _RESTART_S = 2.0
 """systemd's RestartSec for a life that ended by itself."""
 
@@ -58,6 +58,8 @@ class DaemonHost:
     ) -> None:
         self._loop = loop
         self._folder = folder
+        self._copy = folder / "copy" / journal_path(folder).name
+        """The journal of the last life, to look into."""
         self._settings_in = settings_in
         self._where = where
         self._clock = clock
@@ -127,7 +129,7 @@ class DaemonHost:
         self.lives += 1
         folder = self._folder / str(self.lives)
         if self.lives > 1:
-            shutil.copytree(self._folder / "disk", folder / "sim" / _JOURNAL)
+            shutil.copytree(self._folder / "disk", journal_path(folder / "sim").parent)
         else:
             (folder / "sim").mkdir(parents=True)
         settings = self._settings = self._settings_in(folder)
@@ -219,7 +221,7 @@ class DaemonHost:
 
     def fills_on_disk(self) -> dict[str, tuple[str, str, int, int, int]]:
         """Trade id -> (order id, side, price, count, fee), as the last life left the journal."""
-        connection = sqlite3.connect(self._folder / "copy" / "journal.sqlite3")
+        connection = sqlite3.connect(self._copy)
         try:
             rows = connection.execute("SELECT trade_id, order_id, side, price, count, fee FROM fills").fetchall()
         finally:
@@ -228,15 +230,14 @@ class DaemonHost:
 
     def _keep_disk(self) -> None:
         assert self._settings is not None, "there was a life"
-        source = self._settings.mode_dir / _JOURNAL
-        disk, copy = self._folder / "disk", self._folder / "copy"
-        for target in (disk, copy):
+        journal = journal_path(self._settings.mode_dir)
+        for target in (self._folder / "disk", self._copy.parent):
             shutil.rmtree(target, ignore_errors=True)
             target.mkdir(parents=True)
-            for path in source.glob("journal.sqlite3*"):
+            for path in journal.parent.glob(f"{journal.name}*"):
                 if not path.name.endswith("-shm"):
                     shutil.copyfile(path, target / path.name)
-        self._on_disk = _live_ids(copy / "journal.sqlite3")
+        self._on_disk = _live_ids(self._copy)
 
 
 def _live_ids(path: Path) -> frozenset[str]:

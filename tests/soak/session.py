@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kalshi_daemon.orders.journal import journal_path
 from tests.support.processes import Daemon, Processes, Simulator, pause
 
 _MB = 1024 * 1024
@@ -94,9 +95,9 @@ def rss_mb(pid: int) -> float:
     return pages * 4096 / _MB
 
 
-def journal_mb(folder: Path) -> float:
-    """The journal with its write-ahead log, archives not counted."""
-    return sum(path.stat().st_size for path in folder.glob("journal.sqlite3*")) / _MB
+def journal_mb(journal: Path) -> float:
+    """Size of a journal with its write-ahead log, archives not counted."""
+    return sum(path.stat().st_size for path in journal.parent.glob(f"{journal.name}*")) / _MB
 
 
 def play(
@@ -107,7 +108,7 @@ def play(
     sim = processes.simulator(*span, "--speed", str(speed), "--seed", str(seed), "--hold", "60").wait_ready()
     env = {"KALSHI_DAEMON_ORDERS__ARCHIVE_AFTER_DAYS": "1"}
     daemon = processes.daemon("--connect", sim.admin_url, state="state", env=env).wait_ready()
-    folder = processes.folder / "state" / "sim" / "data" / "proc"
+    journal = journal_path(processes.folder / "state" / "sim")
     began = now = sim.now_ns()
     end_ns = int(sim.ready["end_ns"])
     result = SessionResult(0.0, [], {}, -1, 0, 0, 0.0)
@@ -118,7 +119,7 @@ def play(
         # Hours of quoting are judged: what a stop reads and writes once, the digest above all, grows no more.
         if now < end_ns and (held := rss_mb(daemon.pid)):
             result.samples.append(Sample((now - began) / _NS_PER_HOUR, held))
-        result.journal_mb = max(result.journal_mb, journal_mb(folder))
+        result.journal_mb = max(result.journal_mb, journal_mb(journal))
         if calm_at and now >= calm_at:
             _calm(sim)
             calm_at = 0
