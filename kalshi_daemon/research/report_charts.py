@@ -61,13 +61,14 @@ def spreads_picture(spreads: Iterable[Spread]) -> Picture:
     marks = tuple((float(v), f"{v}") for v in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500))
     y = Axis(low * 0.8, top, "root mean square move, basis points", logarithmic=True, ticks=marks)
     chart = Chart("Sigma by minutes to the fixing", x, y)
-    for target, style, name in ((HOURLY, "c1", "hours"), (CLOSE, "c2", "close")):
+    # Dots of the two stand a little apart, so that one's bar does not hide the other's.
+    for target, style, name, shift in ((HOURLY, "c1", "hours", 0.97), (CLOSE, "c2", "close", 1.03)):
         own = sorted((one for one in known if one.target == target), key=lambda one: one.horizon_min)
         if not own:
             continue
         chart.line([(one.horizon_min, one.forecast_bp) for one in own], style, f"{name} forecast")
         errors = [Z95 * one.realised_se_bp for one in own]
-        chart.points([(one.horizon_min, one.realised_bp) for one in own], style, f"{name} realised", errors)
+        chart.points([(shift * one.horizon_min, one.realised_bp) for one in own], style, f"{name} realised", errors)
     return Picture(
         chart.text(), "Dots on their lines: moves came as large as they were forecast. Bars are 95 % intervals."
     )
@@ -78,7 +79,7 @@ def pit_picture(horizon: int, counts: tuple[int, ...]) -> Picture:
     share = 1.0 / bins
     half = Z95 * sqrt(share * (1.0 - share) / n) / share
     heights = [bins * count / n for count in counts]
-    y = Axis(0.0, max(1.3, *heights) * 1.12, "density", ticks=())
+    y = Axis(0.0, max(1.3, 1.0 + half, *heights) * 1.12, "density", ticks=())
     x = Axis(0.0, 1.0, "probability that was given to less than what came")
     chart = Chart(f"PIT, {horizon} minutes to full hours (n = {n})", x, y, width=NARROW, height=280.0)
     chart.bars([(k * share, (k + 1) * share, value) for k, value in enumerate(heights)], "pale")

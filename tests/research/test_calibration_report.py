@@ -3,6 +3,7 @@
 import json
 from datetime import date
 from html.parser import HTMLParser
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ from kalshi_daemon.errors import ConfigurationError, ExitCode
 from kalshi_daemon.research import score as harness
 from kalshi_daemon.research.bars import read_sample
 from kalshi_daemon.research.fan_days import FAN_PROBABILITIES
-from kalshi_daemon.research.report_charts import pictures
+from kalshi_daemon.research.report_charts import LOG_GAIN, by_horizon_pictures, pictures, pit_picture
 from kalshi_daemon.research.report_figures import PIT_BINS, figures_of
 from kalshi_daemon.research.report_page import cells_of, page_of
+from kalshi_daemon.research.svg import BOTTOM, TOP
 from tests.research.synthetic import write_days
 
 FIRST, LAST = date(2024, 4, 15), date(2024, 5, 31)
@@ -128,6 +130,29 @@ def test_the_page_stands_alone_and_is_well_formed(figures):
     assert all(cell in page for row in figures.rows for cell in cells_of(row))
     assert "nan" not in page.lower().replace("finance", "")
     assert "prefers-color-scheme: dark" in page
+
+
+@pytest.mark.parametrize("counts", [(2, 2, 2, 2, 2), (0, 0, 10, 0, 0), (90,) * 20])
+def test_the_band_of_a_histogram_is_inside_its_frame_however_few_there_are(counts):
+    root = ET.fromstring(pit_picture(55, counts).svg)
+    frame = TOP, float(root.get("height", "0")) - BOTTOM
+    lines = [one.get("points", "").split() for one in root.iter("{http://www.w3.org/2000/svg}polyline")]
+    heights = [float(point.split(",")[1]) for ends in lines for point in ends]
+    assert len(lines) == 3
+    upper = min(heights)
+    assert frame[0] < upper < frame[1]
+
+
+def test_closes_do_not_stand_in_the_picture_of_the_hours():
+    """A close of 0.4 +- 0.3 nat beside hours of 0.03; and a value without an error is no dot."""
+    dots = [("hour", 55, 0.03, 0.01), ("hour", 2, 0.02, 0.0), ("close", 120, 0.4, 0.3)]
+    hours, close = by_horizon_pictures(dots, LOG_GAIN, "the rival", "note")
+    assert hours.svg.count("<circle") == 2, "one dot and the legend's"
+    assert "full hours" in hours.svg
+    assert close.svg.count("<circle") == 2
+    assert ">0.04<" in hours.svg, "the axis is the hours' own"
+    assert ">0.5<" in close.svg
+    assert by_horizon_pictures([("close", 120, 0.4, 0.0)], LOG_GAIN, "the rival", "note") == ()
 
 
 def test_a_page_without_pictures_keeps_the_table(figures):
