@@ -84,7 +84,7 @@ def _history_host(feed_url: str) -> str:
 
 
 def check_rules(
-    settings: Settings, origins: Origins, *, kalshi: bool, feed: bool, credentials_dir: Path | None = None
+    settings: Settings, origins: Origins, *, kalshi: bool, feed: bool, credentials_dir: Path | None
 ) -> None:
     """Raise ConfigurationError for the first broken rule.
 

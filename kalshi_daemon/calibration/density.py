@@ -232,9 +232,9 @@ def _mixed(near: Shape, far: Shape, weight: float) -> Shape:
 
 
 @cache
-def family_of(figures: ResidualFigures, horizons_min: tuple[float, ...] = HORIZONS_MIN) -> LawFamily:
-    """The laws of these figures, tabulated at horizons in minutes, ascending."""
-    return LawFamily(tuple(log(h) for h in horizons_min), tuple(law_of(shape_at(h, figures)) for h in horizons_min))
+def family_of(figures: ResidualFigures) -> LawFamily:
+    """The laws of these figures, tabulated at HORIZONS_MIN."""
+    return LawFamily(tuple(log(h) for h in HORIZONS_MIN), tuple(law_of(shape_at(h, figures)) for h in HORIZONS_MIN))
 
 
 RESIDUALS: Final = family_of(SHIPPED.residual)

@@ -8,7 +8,7 @@ brought it, to the resolution of a minute bar.
 
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from kalshi_daemon.calibration.joint import Correlation
@@ -22,8 +22,6 @@ EVENTS_MOST: Final = 5_000
 """Prices and bars kept while a gap is open: more than half an hour of V, A and AM. Beyond it the gap stays."""
 HOLE_LEAST: Final = Nanos(5 * SECOND)
 """A pause shorter than this between two live prices is no hole: no bar is looked for."""
-
-
 SPANS_MOST: Final = 32
 """Healed gaps that are remembered; more than a day has."""
 FOREVER: Final = Nanos(2**63 - 1)
@@ -156,12 +154,12 @@ class CorrelationHealing:
     def __init__(self, correlation: Correlation, models: tuple[RollingCalibration, RollingCalibration]) -> None:
         self._correlation = correlation
         self._models = models
-        self._before: dict[str, float] | None = None
+        self._before: Correlation | None = None
 
     def arm(self) -> None:
         """From here on prices may have been missed. Armed already: the older gap stays open too."""
         if self._before is None:
-            self._before = self._correlation.snapshot()
+            self._before = replace(self._correlation)
 
     def drop(self) -> None:
         self._before = None
@@ -170,8 +168,7 @@ class CorrelationHealing:
         """One of the models was: follow both anew from before the gap."""
         if self._before is None:
             return
-        for name, value in self._before.items():
-            setattr(self._correlation, name, value)
+        self._correlation.go_back(self._before)
         one, other = self._models
         self._correlation.follow(one.today, other.today)
 

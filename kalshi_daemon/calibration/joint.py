@@ -94,6 +94,11 @@ class Correlation:
         """The two correlations a risk figure must survive: the learnt one, floored, and the stressed one."""
         return max(FLOOR, self.value), STRESS
 
+    def go_back(self, to: "Correlation") -> None:
+        """Be as `to` is; whoever holds this one sees it, and `to` stays apart."""
+        for name in self.__slots__:
+            setattr(self, name, getattr(to, name))
+
     def snapshot(self) -> dict[str, float]:
         """What `restored` takes back."""
         return {name: getattr(self, name) for name in self.__slots__}

@@ -139,13 +139,12 @@ def stepped(steps: Steps, minutes: int) -> Floats:
     return found
 
 
-def adapted(
-    base: Floats, day_squares: Floats, eta: float = ADAPTATION_PER_DAY, own: float = OWN_ADAPTATION_PER_DAY
-) -> Floats:
+def adapted(base: Floats, day_squares: Floats) -> Floats:
     """The regular curve after one more full day: what model.md 4.1 does to s, done to the day's ratio to s.
 
-    day_squares: squared minute returns of the day, shape (390,), events already divided out; 0 <= own <= eta.
-    With q = min(x, 30) / s and q5 its mean over five minutes, s <- s (1 + eta (q5 - 1) + own (q - q5)), mean kept at 1.
+    day_squares: squared minute returns of the day, shape (390,), events already divided out.
+    With q = min(x, 30) / s and q5 its mean over five minutes, s <- s (1 + eta (q5 - 1) + own (q - q5)), mean kept at 1;
+    eta and own are ADAPTATION_PER_DAY and OWN_ADAPTATION_PER_DAY.
     Smoothing the ratio leaves a standing peak where it is (10:00, 15:50, the last minute); smoothing the day itself
     washes it into its neighbours within months. A day without variance teaches nothing.
     """
@@ -154,5 +153,5 @@ def adapted(
         return base
     ratio = np.minimum(day_squares / mean, DAY_SHAPE_MOST) / base
     smooth = np.convolve(np.pad(ratio, 2, mode="edge"), np.full(5, 0.2), mode="valid")
-    moved: Floats = base * (1.0 + eta * (smooth - 1.0) + own * (ratio - smooth))
+    moved: Floats = base * (1.0 + ADAPTATION_PER_DAY * (smooth - 1.0) + OWN_ADAPTATION_PER_DAY * (ratio - smooth))
     return moved * (SESSION_MINUTES / float(moved.sum()))

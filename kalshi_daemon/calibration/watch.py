@@ -82,7 +82,7 @@ def scored(
     residual: ResidualLaw,
     pit_map: PitMap,
     rival_sigma: float,
-    ladder: Sequence[float] = (),
+    ladder: Sequence[float],
 ) -> Scored:
     """Score the published law W(R(x / sigma)) and its rival N(0, rival_sigma^2) at the move that came.
 

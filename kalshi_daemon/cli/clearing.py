@@ -57,7 +57,7 @@ class Clearing:
     """
 
     def __init__(
-        self, api: VenueOrders, clock: Clock, *, scope: Scope, deadline_ns: Nanos, count_from_ns: Nanos = Nanos(0)
+        self, api: VenueOrders, clock: Clock, *, scope: Scope, deadline_ns: Nanos, count_from_ns: Nanos
     ) -> None:
         self._api = api
         self._clock = clock

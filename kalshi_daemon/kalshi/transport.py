@@ -43,6 +43,7 @@ BODY_BYTES_MOST: Final = 32 * 1024 * 1024
 """A longer answer is not read to its end: malformed."""
 READ_ATTEMPTS: Final = 3
 READ_BACKOFF: Final = Nanos(200 * MILLISECOND)
+_CONNECTIONS_MOST: Final = 16
 _CONNECT_SHARE: Final = 0.6
 """Part of the deadline for getting a connection. Less than 1, so that a deadline that passes later means "left"."""
 _TIMEOUT_LEAST_S: Final = 0.001
@@ -99,13 +100,13 @@ class _NoAnswer(Exception):  # noqa: N818 - as above
         self.waited_ms = waited_ms
 
 
-def open_session(connections_most: int = 16) -> aiohttp.ClientSession:
+def open_session() -> aiohttp.ClientSession:
     """A client session tuned for small JSON calls (performance.md 3b): no cookies, no inflating, no proxy from outside.
 
     Must be called inside a running loop; the caller closes it.
     """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=connections_most, keepalive_timeout=30.0, ttl_dns_cache=60),
+        connector=aiohttp.TCPConnector(limit=_CONNECTIONS_MOST, keepalive_timeout=30.0, ttl_dns_cache=60),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         skip_auto_headers=("User-Agent", "Accept-Encoding", "Accept", "Content-Type"),
@@ -125,7 +126,7 @@ class Transport:
         settings: KalshiSettings,
         *,
         session: aiohttp.ClientSession,
-        on_server_time: ServerTimeCallback | None = None,
+        on_server_time: ServerTimeCallback | None,
     ) -> None:
         self._url = URL(base_url.rstrip("/"))
         if self._url.scheme not in ("http", "https") or self._url.raw_path != API_ROOT or self._url.raw_query_string:

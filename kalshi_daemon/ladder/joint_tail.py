@@ -22,7 +22,7 @@ _FAR: Final = 1e9
 """No index settles beyond; a whole number of cents of it fits 64 bits."""
 
 
-def tail_loss(group: Sequence[Profile], laws: Forecasts, rho: float, nodes: ScenarioNodes = NODES) -> Dollars:
+def tail_loss(group: Sequence[Profile], laws: Forecasts, rho: float) -> Dollars:
     """Mean loss over the worst twentieth of outcomes of one instant, >= 0; without a law a profile's worst case."""
     spx, ndx = laws.get(Index.SPX), laws.get(Index.NDX)
     # One law alone: as if the other were its twin, of which nothing is held.
@@ -31,7 +31,7 @@ def tail_loss(group: Sequence[Profile], laws: Forecasts, rho: float, nodes: Scen
     surely = sum(profile.loss for profile in group if profile not in known)
     if one is None or other is None or not known:
         return Dollars(surely)
-    levels = joint_scenarios(one, other, rho, nodes)
+    levels = joint_scenarios(one, other, rho, NODES)
     pnl: Pnl = np.zeros(len(levels), np.int64)
     for profile in known:
         pnl += _pnl(profile, levels[:, 0 if profile.index is Index.SPX else 1])

@@ -132,7 +132,7 @@ class Profile:
         return Dollars(max(0, -min(self.values)))
 
 
-def profiles(holdings: Sequence[Holding], resting: Sequence[Resting] = ()) -> tuple[Profile, ...]:
+def profiles(holdings: Sequence[Holding], resting: Sequence[Resting]) -> tuple[Profile, ...]:
     """One per group of `worst_by_group`; orders count in each cell with the smaller of 0 and their profit if filled."""
     contracts: dict[str, Contract | None] = {}
     steps: defaultdict[str, _Steps] = defaultdict(_Steps)
@@ -165,7 +165,7 @@ def _add(steps: "_Steps", one: Holding | Resting) -> None:
         steps.add(one.contract, inside=min(0, one.pnl_yes), outside=min(0, one.pnl_no))
 
 
-def market_worst_case(market_ticker: str, holdings: Sequence[Holding], resting: Sequence[Resting] = ()) -> Dollars:
+def market_worst_case(market_ticker: str, holdings: Sequence[Holding], resting: Sequence[Resting]) -> Dollars:
     """The most one market alone can lose by settlement, positions and resting orders together: the PAL of a strike."""
     pnl = [0, 0]
     for holding in holdings:

@@ -89,10 +89,9 @@ class Exchange:
         clock_now: Callable[[], Nanos],
         seed: int,
         index_value: IndexValue,
-        listing: Listing | None = None,
+        listing: Listing,
         *,
         rules: Rules = DEFAULT_RULES,
-        listener: ExchangeListener | None = None,
     ) -> None:
         self.rules = rules
         self.accounts: dict[str, Account] = {}
@@ -106,7 +105,7 @@ class Exchange:
         self._id_prefix = f"{self._rng.getrandbits(32):08x}-{self._rng.getrandbits(16):04x}-4000-8000"
         self._ids = 0
         self.agenda = Agenda()
-        self.matcher = Matcher(listener or NobodyListens(), self.new_id, self._on_match)
+        self.matcher = Matcher(NobodyListens(), self.new_id, self._on_match)
         self.groups = GroupDesk(self.matcher, self.new_id)
         self.lifecycle = Lifecycle(
             self.catalogue,
@@ -118,8 +117,7 @@ class Exchange:
             determination_delay_ns=rules.determination_delay_ns,
         )
         self.venue = VenueDesk(self.catalogue, self.accounts, self.matcher, self.agenda, self.enter, self.new_id)
-        if listing is not None:
-            self.list_markets(listing)
+        self.list_markets(listing)
 
     # -- time ---------------------------------------------------------------------------------------------------
 

@@ -87,7 +87,7 @@ def as_published(index: Index, values: Values) -> Values:
     return np.round(values, 2) if index is Index.SPX else values
 
 
-def late_prints(last: float, rng: np.random.Generator, count: int = AFTER_HOURS_S) -> Values:
+def late_prints(last: float, rng: np.random.Generator, count: int) -> Values:
     """`count` prints after the close: the last value repeated, then the official close, then one small correction.
 
     The official close lies OFFICIAL_CLOSE_BP away on average (Gaussian, so sd = 1.25 x mean absolute).

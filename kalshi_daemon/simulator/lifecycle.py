@@ -57,8 +57,8 @@ class Lifecycle:
         agenda: Agenda,
         index_value: IndexValue,
         *,
-        cutoff_before_ns: Nanos = CUTOFF_BEFORE,
-        determination_delay_ns: Nanos = DETERMINATION_DELAY,
+        cutoff_before_ns: Nanos,
+        determination_delay_ns: Nanos,
     ) -> None:
         self._catalogue = catalogue
         self._accounts = accounts

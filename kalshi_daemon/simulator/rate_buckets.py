@@ -73,6 +73,6 @@ class RateBuckets:
         return (self._read if method == "GET" else self._write).take(cost, now_ns)
 
 
-def cost_of(method: str, template: str, items: int = 1) -> int:
+def cost_of(method: str, template: str, items: int) -> int:
     """Tokens of a request by its route; a batch pays for each item and at least for one."""
     return COSTS.get((method, template), DEFAULT_COST) * max(1, items)

@@ -73,7 +73,7 @@ class Call:
     def flag(self, name: str) -> bool:
         return self.text(name).lower() in ("true", "1")
 
-    def limit(self, most: int = PAGE_MOST, default: int = PAGE) -> int:
+    def limit(self, most: int, default: int) -> int:
         """Page size; 0 means the default, beyond the most is a 400."""
         asked = self.whole("limit", default)
         assert asked is not None, "there is a default"

@@ -14,7 +14,7 @@ from aiohttp import web
 from kalshi_daemon.simulator.accounts import Account
 from kalshi_daemon.simulator.exchange import Exchange
 from kalshi_daemon.simulator.faults import ErrorShape, Faults, Injection, Manner, When, without
-from kalshi_daemon.simulator.rate_buckets import TIERS, RateBuckets, Tier, cost_of
+from kalshi_daemon.simulator.rate_buckets import RateBuckets, Tier, cost_of
 from kalshi_daemon.simulator.rest_call import PREFIX, Answer, Call, Refused, Route, ok
 from kalshi_daemon.simulator.rest_market_data import MARKET_DATA_ROUTES
 from kalshi_daemon.simulator.rest_orders import CANCELS, ORDER_ROUTES
@@ -43,7 +43,7 @@ class RestServer:
         auth_now: Callable[[], Nanos],
         *,
         tolerance_ms: int,
-        tier: Tier = TIERS["basic"],
+        tier: Tier,
     ) -> None:
         self.exchange = exchange
         self.keys = keys

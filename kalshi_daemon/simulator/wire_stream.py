@@ -21,7 +21,7 @@ from kalshi_daemon.units import MILLISECOND, PRICE_ONE, SECOND, Count, Nanos, Pr
 Json = dict[str, Any]
 
 
-def envelope(kind: str, sid: int, seq: int | None, msg: bytes, sending_ms: int, command_id: int | None = None) -> bytes:
+def envelope(kind: str, sid: int, seq: int | None, msg: bytes, sending_ms: int, command_id: int | None) -> bytes:
     """A whole frame around an encoded body. `seq` None for channels that are not sequenced."""
     head = f'{{"type":"{kind}","sid":{sid}'
     if command_id:

@@ -224,7 +224,7 @@ def _exchange_index(obj: Json) -> int | None:
     return shard
 
 
-def _present(obj: Json, field: str, where: str = "market") -> Any:  # noqa: ANN401 - a JSON value, judged by the caller
+def _present(obj: Json, field: str, where: str) -> Any:  # noqa: ANN401 - a JSON value, judged by the caller
     value = obj.get(field)
     if value is None:
         raise MissingField(field, where)

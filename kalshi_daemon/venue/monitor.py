@@ -77,8 +77,8 @@ class VenueMonitor:
         settings: Settings,
         *,
         listing_changed: Callable[[], None],
-        repeated: Callable[[], int] = lambda: 0,
-        on_report: Callable[[dict[str, Any]], None] = lambda _document: None,
+        repeated: Callable[[], int],
+        on_report: Callable[[dict[str, Any]], None],
     ) -> None:
         """`listing_changed` is called after every change of listed events, markets or their problems.
 
