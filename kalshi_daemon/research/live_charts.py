@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from math import sqrt
 from typing import Final
 
-import numpy as np
-
 from kalshi_daemon.calibration.monitor import THRESHOLD
 from kalshi_daemon.research.fan_charts import recorded_pictures
 from kalshi_daemon.research.live_figures import Evidence, LiveFigures, LiveRow, MarketFigures
@@ -14,31 +12,35 @@ from kalshi_daemon.research.report_charts import (
     CRPS,
     LOG_GAIN,
     Dot,
+    Measure,
     by_horizon_pictures,
+    by_period_pictures,
     curve_picture,
     horizons_axis,
     maps_picture,
     pit_picture,
     reliability_picture,
+    row_of_dots,
     scales_picture,
     spreads_picture,
     unit_axis,
 )
 from kalshi_daemon.research.score import HOURLY
-from kalshi_daemon.research.svg import Axis, Chart, padded
+from kalshi_daemon.research.svg import Axis, Chart
 
 _LABELS_MOST: Final = 10
 _COVERAGE_FROM: Final = 30
 """Forecasts of a horizon; of fewer a share of 90 % says nothing."""
-_LABEL_WIDTH: Final = 110.0
+_OVER_MIDS: Final = Measure("Log gain", "over", "nats per event, above 0 is better", 0.0)
 _GAUSSIAN: Final = "The dashed line is the Gaussian itself, made of one volatility at the same instant."
 
 
 def live_pictures(figures: LiveFigures) -> tuple[Picture, ...]:
     market, learnt = figures.market, figures.learnt
+    unit = "month" if figures.by_month else "day"
     return (
         _evidence(figures),
-        *((_periods(figures, "crps"), _periods(figures, "log")) if len(figures.periods) > 1 else ()),
+        *(by_period_pictures(figures.periods, unit, "the plain Gaussian") if len(figures.periods) > 1 else ()),
         *by_horizon_pictures(_dots(figures.rows, "crps"), CRPS, "the plain Gaussian", _GAUSSIAN),
         *by_horizon_pictures(_dots(figures.rows, "log"), LOG_GAIN, "the plain Gaussian", _GAUSSIAN),
         spreads_picture(figures.spreads),
@@ -86,46 +88,6 @@ def _path(chart: Chart, series: Sequence[Evidence], style: str, name: str) -> No
         chart.points(alarmed, "c4", "alarmed")
 
 
-def _periods(figures: LiveFigures, which: str) -> Picture:
-    crps = which == "crps"
-    found = [
-        (one.month, one.crps_ratio, one.crps_ratio_se) if crps else (one.month, one.log_gain, one.log_gain_se)
-        for one in figures.periods
-    ]
-    every = "month" if figures.by_month else "day"
-    title = (
-        f"CRPS by {every}: ratio to the plain Gaussian, full hours"
-        if crps
-        else f"Log gain by {every} over the plain Gaussian, full hours"
-    )
-    label = "ratio, below 1 is better" if crps else "nats per forecast, above 0 is better"
-    chart = _row_of_dots(title, label, found, 1.0 if crps else 0.0, every)
-    chart.points(
-        [(float(n), value) for n, (_, value, _) in enumerate(found)],
-        "c1",
-        "all horizons up to 55 minutes, 95 %",
-        [Z95 * error for _, _, error in found],
-    )
-    return Picture(chart.text(), f"A {every} far on the wrong side by more than its bar deserves a look.")
-
-
-def _row_of_dots(
-    title: str, label: str, found: Sequence[tuple[str, float, float]], even: float, unit: str, width: float = WIDE
-) -> Chart:
-    """An empty chart with a place for each (name, value, error), and its dashed line."""
-    # One wild day must not flatten the others: the frame holds every dot, but of the longest bars only as much as four
-    # in five have.
-    values = [value for _, value, _ in found] + [even]
-    reach = float(np.quantile([Z95 * error for _, _, error in found], 0.8))
-    edges = [value + sign * min(Z95 * error, reach) for _, value, error in found for sign in (-1, 1)]
-    every = -(-len(found) // max(1, int(width / _LABEL_WIDTH)))
-    marks = tuple((float(n), name) for n, (name, _, _) in enumerate(found) if n % every == 0)
-    x = Axis(-0.5, len(found) - 0.5, unit, ticks=marks)
-    chart = Chart(title, x, Axis(*padded([*edges, *values]), label), width, 300.0)
-    chart.level(even)
-    return chart
-
-
 def _dots(rows: Sequence[LiveRow], which: str) -> list[Dot]:
     if which == "crps":
         return [(row.target, row.horizon_min, row.crps_ratio, row.crps_ratio_se) for row in rows]
@@ -164,14 +126,13 @@ def _market_reliability(market: MarketFigures) -> Picture:
 
 def _market_gains(market: MarketFigures) -> Picture:
     found = [(one.name, one.log_gain, one.log_gain_se) for one in market.periods]
-    chart = _row_of_dots(
-        "Log gain over the market's mids", "nats per event, above 0 is better", found, 0.0, "all spans together", 560.0
-    )
-    chart.points(
-        [(float(n), value) for n, (_, value, _) in enumerate(found)],
-        "c1",
+    chart = row_of_dots(
+        "Log gain over the market's mids",
+        _OVER_MIDS,
+        found,
+        "all spans together",
         "mean of an event's contracts, 95 %",
-        [Z95 * error for _, _, error in found],
+        560.0,
     )
     return Picture(
         chart.text(), "A market that knows a little more, down to -0.02, is expected and paid for by the edge."

@@ -5,13 +5,17 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Final
 
+import numpy as np
+
 from kalshi_daemon.research.fan_charts import fan_picture
 from kalshi_daemon.research.picture import HOURS, NARROW, SESSION_MIN, WIDE, Z95, Picture
-from kalshi_daemon.research.report_figures import PIT_BINS, BucketMap, Figures, ProbabilityBin, Spread
+from kalshi_daemon.research.report_figures import PIT_BINS, BucketMap, Figures, Month, ProbabilityBin, Spread
 from kalshi_daemon.research.score import CLOSE, HOURLY, ScoreRow
 from kalshi_daemon.research.svg import Axis, Chart, padded
 
-_MONTH_LABELS_MOST: Final = 12
+_LABEL_WIDTH: Final = 95.0
+_LABEL_STEPS: Final = (1, 2, 3, 6, 12)
+"""Every how many dots of a row one has its word: of months, what a year is made of."""
 _UNMARKED_MIN: Final = 45
 _CLUSTERED: Final = "Errors are clustered by day. The dashed line is the baseline itself."
 _TARGETS: Final = ((HOURLY, "c1", "full hours"), (CLOSE, "c2", "close"))
@@ -25,8 +29,7 @@ def pictures(figures: Figures) -> tuple[Picture, ...]:
         reliability_picture(figures.reliability),
         *by_horizon_pictures(_points(figures.rows, "crps"), CRPS, "the tuned EWMA", _CLUSTERED),
         *by_horizon_pictures(_points(figures.rows, "log"), LOG_GAIN, "the tuned EWMA", _CLUSTERED),
-        _by_month(figures, "crps"),
-        _by_month(figures, "log"),
+        *by_period_pictures(figures.months, "month", "the tuned EWMA"),
         maps_picture(figures.maps),
         scales_picture(figures.maps),
         fan_picture(figures.fan),
@@ -105,16 +108,18 @@ type Dot = tuple[str, int, float, float]
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """What is shown by horizon."""
+    """What is shown by horizon, by period or by day."""
 
-    title: str
+    name: str
+    against: str
+    """How it is set against a rival."""
     label: str
     even: float
     """What a rival no better and no worse gives."""
 
 
-CRPS: Final = Measure("CRPS by horizon, {target}: ratio to {rival}", "ratio, below 1 is better", 1.0)
-LOG_GAIN: Final = Measure("Log gain by horizon, {target}: over {rival}", "nats per forecast, above 0 is better", 0.0)
+CRPS: Final = Measure("CRPS", "ratio to", "ratio, below 1 is better", 1.0)
+LOG_GAIN: Final = Measure("Log gain", "over", "nats per forecast, above 0 is better", 0.0)
 
 
 def by_horizon_pictures(dots: Sequence[Dot], what: Measure, rival: str, note: str) -> tuple[Picture, ...]:
@@ -130,7 +135,7 @@ def by_horizon_pictures(dots: Sequence[Dot], what: Measure, rival: str, note: st
         edges = [value + sign * Z95 * error for _, value, error in own for sign in (-1, 1)]
         x = horizons_axis([horizon for horizon, _, _ in own])
         y = Axis(*padded([*edges, what.even]), what.label)
-        chart = Chart(what.title.format(target=name, rival=rival), x, y)
+        chart = Chart(f"{what.name} by horizon, {name}: {what.against} {rival}", x, y)
         chart.level(what.even)
         errors = [Z95 * error for _, _, error in own]
         chart.points([(float(horizon), value) for horizon, value, _ in own], style, f"{name}, 95 %", errors)
@@ -144,24 +149,40 @@ def _points(rows: Iterable[ScoreRow], which: str) -> list[Dot]:
     return [(row.target, row.horizon_min, row.log_gain_ewma, row.log_gain_ewma_se) for row in rows]
 
 
-def _by_month(figures: Figures, which: str) -> Picture:
-    months = figures.months
-    crps = which == "crps"
-    found = [(one.crps_ratio, one.crps_ratio_se) if crps else (one.log_gain, one.log_gain_se) for one in months]
-    even = 1.0 if crps else 0.0
-    edges = [value + sign * Z95 * error for value, error in found for sign in (-1, 1)]
-    every = -(-len(months) // _MONTH_LABELS_MOST)
-    marks = tuple((float(n), one.month) for n, one in enumerate(months) if n % every == 0)
-    x = Axis(-0.5, len(months) - 0.5, "month", ticks=marks)
-    title = (
-        "CRPS by month: ratio to the tuned EWMA, hourly" if crps else "Log gain by month over the tuned EWMA, hourly"
+def by_period_pictures(periods: Sequence[Month], unit: str, rival: str) -> tuple[Picture, Picture]:
+    """Full hours of all horizons together, period by period. unit: day or month."""
+    note = f"A {unit} far on the wrong side by more than its bar deserves a look."
+    name = "all horizons up to 55 minutes, 95 %"
+    crps = [(one.month, one.crps_ratio, one.crps_ratio_se) for one in periods]
+    gains = [(one.month, one.log_gain, one.log_gain_se) for one in periods]
+    first, second = (
+        Picture(
+            row_of_dots(f"{what.name} by {unit}, full hours: {what.against} {rival}", what, found, unit, name).text(),
+            note,
+        )
+        for what, found in ((CRPS, crps), (LOG_GAIN, gains))
     )
-    label = "ratio, below 1 is better" if crps else "nats per forecast, above 0 is better"
-    chart = Chart(title, x, Axis(*padded([*edges, even]), label), width=WIDE, height=300.0)
-    chart.level(even)
-    places = [(float(n), value) for n, (value, _) in enumerate(found)]
-    chart.points(places, "c1", "all horizons up to 55 minutes, 95 %", [Z95 * error for _, error in found])
-    return Picture(chart.text(), "A month far on the wrong side by more than its bar deserves a look.")
+    return first, second
+
+
+def row_of_dots(
+    title: str, what: Measure, found: Sequence[tuple[str, float, float]], unit: str, name: str, width: float = WIDE
+) -> Chart:
+    """One dot for each (word, value, error), and the dashed line they are compared with."""
+    # One wild day must not flatten the others: the frame holds every dot, but of the longest bars only as much as four
+    # in five have.
+    values = [value for _, value, _ in found] + [what.even]
+    reach = float(np.quantile([Z95 * error for _, _, error in found], 0.8))
+    edges = [value + sign * min(Z95 * error, reach) for _, value, error in found for sign in (-1, 1)]
+    most = max(1, int(width / _LABEL_WIDTH))
+    every = next((step for step in _LABEL_STEPS if len(found) <= most * step), -(-len(found) // most))
+    marks = tuple((float(n), word) for n, (word, _, _) in enumerate(found) if n % every == 0)
+    x = Axis(-0.5, len(found) - 0.5, unit, ticks=marks)
+    chart = Chart(title, x, Axis(*padded([*edges, *values]), what.label), width, 300.0)
+    chart.level(what.even)
+    dots = [(float(n), value) for n, (_, value, _) in enumerate(found)]
+    chart.points(dots, "c1", name, [Z95 * error for _, _, error in found])
+    return chart
 
 
 def maps_picture(maps: Sequence[BucketMap]) -> Picture:
