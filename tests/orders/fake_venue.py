@@ -59,6 +59,21 @@ class Resting:
     def remaining(self) -> Count:
         return Count(self.count - self.filled) if self.status == "resting" else Count(0)
 
+    @property
+    def facts(self) -> tuple[str, str, str, str, Side, Price, Count, Count, Count]:
+        """What the exchange's lists and its stream say alike, in the order both events have it."""
+        return (
+            self.order_id,
+            self.client_order_id,
+            self.ticker,
+            self.status,
+            self.side,
+            self.price,
+            self.count,
+            self.filled,
+            self.remaining,
+        )
+
 
 @dataclass
 class Group:
@@ -182,22 +197,7 @@ class FakeVenue:
 
     def tell(self, order: Resting, reason: str = "") -> None:
         now = self.clock.now_ns()
-        self.emit(
-            UserOrder(
-                order.order_id,
-                order.client_order_id,
-                order.ticker,
-                order.status,
-                order.side,
-                order.price,
-                order.count,
-                order.filled,
-                order.remaining,
-                now,
-                now,
-                reason,
-            )
-        )
+        self.emit(UserOrder(*order.facts, now, now, reason))
 
     def _rest(self, name, ticker, side, price, count, expires) -> Resting:
         self._ids += 1
@@ -370,19 +370,7 @@ class FakeVenue:
     # --- reads --------------------------------------------------------------------------------------------------------
 
     def _remote(self, order: Resting) -> RemoteOrder:
-        return RemoteOrder(
-            order.order_id,
-            order.client_order_id,
-            order.ticker,
-            order.status,
-            order.side,
-            order.price,
-            order.count,
-            order.filled,
-            order.remaining,
-            order.expires_ns,
-            0,
-        )
+        return RemoteOrder(*order.facts, order.expires_ns, 0)
 
     async def orders(
         self, *, status: str | None = None, market_ticker: str | None = None, min_ts_ns: Nanos | None = None

@@ -9,20 +9,16 @@ from hypothesis import strategies as st
 from kalshi_daemon import errors
 from kalshi_daemon.errors import (
     AlreadyExists,
-    AuthFailed,
-    InsufficientBalance,
-    MalformedField,
     MarketClosed,
     NotFound,
-    OrderOutcomeUnknown,
     PostOnlyCross,
     RateLimited,
     VenueRejected,
-    VenueUnavailable,
     VenueUnreachable,
 )
 from kalshi_daemon.orders.ambiguity import RULINGS, Ask, Meaning, Operation, reject_reason, rule
 from kalshi_daemon.orders.ids import ClientOrderIds, client_order_id, is_ours, run_part
+from tests.orders.write_outcomes import EVERYTHING, rejected
 
 
 @settings(max_examples=100, deadline=None)
@@ -60,35 +56,16 @@ def test_an_id_we_would_not_recognise_is_never_made(run, seq):
         client_order_id(run, seq)
 
 
-def rejected(kind, code=""):
-    return kind("create", 400, code, "")
-
-
-ANSWERS = [
-    VenueUnreachable("create", "refused"),
-    RateLimited("create", 10),
-    rejected(AlreadyExists, "order_already_exists"),
-    rejected(NotFound, "not_found"),
-    rejected(MarketClosed, "market_inactive"),
-    rejected(PostOnlyCross, "invalid_order"),
-    rejected(InsufficientBalance, "insufficient_balance"),
-    rejected(AuthFailed, "unauthorized"),
-    rejected(VenueRejected, "invalid_price"),
-    OrderOutcomeUnknown("create", "time-out"),
-    VenueUnavailable("create", 503, "body"),
-    MalformedField("order_id", None, "a text"),
-    ConnectionResetError(),
-    RuntimeError("bug"),
-]
+of_everything = pytest.mark.parametrize("answer", EVERYTHING.values(), ids=EVERYTHING)
 
 
 @pytest.mark.parametrize("operation", list(Operation))
-@pytest.mark.parametrize("answer", ANSWERS, ids=lambda a: type(a).__name__)
+@of_everything
 def test_every_answer_to_every_operation_has_a_ruling(operation, answer):
     assert rule(operation, answer) in {ruling for _kind, ruling in RULINGS[operation]}
 
 
-@pytest.mark.parametrize("answer", ANSWERS, ids=lambda a: type(a).__name__)
+@of_everything
 def test_a_create_is_refused_only_by_an_authenticated_no(answer):
     """Pain: a time-out treated as a reject orders twice."""
     meaning = rule(Operation.CREATE, answer).meaning
@@ -101,13 +78,13 @@ def test_a_create_is_refused_only_by_an_authenticated_no(answer):
 
 
 @pytest.mark.parametrize("operation", [Operation.CANCEL, Operation.AMEND])
-@pytest.mark.parametrize("answer", ANSWERS, ids=lambda a: type(a).__name__)
+@of_everything
 def test_only_an_authenticated_404_means_gone(operation, answer):
     """Pain: network errors counted as "order not found" lose live orders."""
     assert (rule(operation, answer).meaning is Meaning.GONE) == isinstance(answer, NotFound)
 
 
-@pytest.mark.parametrize("answer", ANSWERS, ids=lambda a: type(a).__name__)
+@of_everything
 def test_a_create_is_never_sent_again_blindly(answer):
     assert not rule(Operation.CREATE, answer).again
 

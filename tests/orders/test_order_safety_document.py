@@ -10,20 +10,6 @@ from kalshi_daemon import daemon, session_end
 from kalshi_daemon.digest import keeper
 from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.errors import (
-    AlreadyExists,
-    AuthFailed,
-    InsufficientBalance,
-    MalformedField,
-    MarketClosed,
-    NotFound,
-    OrderOutcomeUnknown,
-    PostOnlyCross,
-    RateLimited,
-    VenueRejected,
-    VenueUnavailable,
-    VenueUnreachable,
-)
 from kalshi_daemon.kalshi.rate_limit import Endpoint, RateLimiter
 from kalshi_daemon.orders import cancelling, leases
 from kalshi_daemon.orders.ambiguity import RULINGS, Ask, Meaning, Operation, Ruling, rule
@@ -33,6 +19,7 @@ from kalshi_daemon.state import StreamHealth
 from kalshi_daemon.units import SECOND, Nanos
 from kalshi_daemon.windows.eastern import eastern_ns
 from kalshi_daemon.windows.table import build_windows
+from tests.orders.write_outcomes import OUTCOMES
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = (ROOT / "docs" / "order-safety.md").read_text()
@@ -40,31 +27,6 @@ README = (ROOT / "README.md").read_text()
 SETTINGS = Settings()
 
 
-def _rejected(kind, status, code):
-    return kind("write", status, code, "")
-
-
-OUTCOMES = {
-    "connection refused, no byte left": VenueUnreachable("write", "refused"),
-    "time-out after the bytes left": OrderOutcomeUnknown("write", "time-out"),
-    "connection dropped before or in the middle of the answer": OrderOutcomeUnknown("write", "dropped"),
-    "400 post only cross": _rejected(PostOnlyCross, 400, "invalid_order"),
-    "400 insufficient balance": _rejected(InsufficientBalance, 400, "insufficient_balance"),
-    "400 market closed or paused": _rejected(MarketClosed, 400, "market_inactive"),
-    "any other 4xx": _rejected(VenueRejected, 400, "invalid_price"),
-    "401 or 403": _rejected(AuthFailed, 401, "unauthorized"),
-    "404 in the exchange's own words": _rejected(NotFound, 404, "not_found"),
-    "404 that cannot be read (a proxy's page)": _rejected(VenueRejected, 404, "unreadable"),
-    "409 order_already_exists": _rejected(AlreadyExists, 409, "order_already_exists"),
-    "410 deprecated endpoint": _rejected(VenueRejected, 410, "deprecated_v1_order_endpoint"),
-    "429": RateLimited("write", 10),
-    "5xx, applied or not": OrderOutcomeUnknown("write", "503"),
-    "2xx without an order id": OrderOutcomeUnknown("write", "no order_id"),
-    "2xx about another order": OrderOutcomeUnknown("write", "another order"),
-    "2xx with a malformed body": OrderOutcomeUnknown("write", "malformed"),
-    "anything else": RuntimeError("a bug"),
-}
-"""What can come of a write, as errors of `kalshi.rest` (its own tests hold which answer becomes which)."""
 _STATE = {
     (Operation.CREATE, Meaning.NOT_APPLIED): "rejected (not sent)",
     (Operation.CREATE, Meaning.REFUSED): "rejected",
@@ -113,14 +75,6 @@ def test_every_ruling_of_the_code_is_in_the_table():
     shown = {operation: {id(rule(operation, error)) for error in OUTCOMES.values()} for operation in Operation}
     for operation, rows in RULINGS.items():
         assert {id(ruling) for _kind, ruling in rows} <= shown[operation], operation
-
-
-@pytest.mark.parametrize("operation", list(Operation))
-def test_only_the_exchanges_own_404_says_not_found_and_a_create_is_never_sent_again(operation):
-    for name, error in [*OUTCOMES.items(), ("read", VenueUnavailable("x", 503, "")), ("m", MalformedField("f", 1, ""))]:
-        ruling = rule(operation, error)
-        assert (ruling.meaning is Meaning.GONE) == (isinstance(error, NotFound) and operation is not Operation.CREATE)
-        assert not (operation is Operation.CREATE and ruling.again), name
 
 
 # --- streams that lie
