@@ -15,6 +15,7 @@ from kalshi_daemon.clock import SystemClock, iso_utc
 from kalshi_daemon.domain.order import Fill, Order
 from kalshi_daemon.errors import DaemonError, ExitCode
 from kalshi_daemon.orders.journal import ROWS_MOST, Journal, journal_path
+from kalshi_daemon.orders.telling import order_facts
 from kalshi_daemon.settings import Mode, Settings
 from kalshi_daemon.settings_loader import Credentials
 from kalshi_daemon.units import MINUTE, Count, Dollars, Nanos, format_count, format_dollars, format_price
@@ -176,16 +177,7 @@ def _data(settings: Settings, path: Path, found: _Found) -> dict[str, Any]:
 
 def _order_json(order: Order, fills: Sequence[Fill]) -> dict[str, Any]:
     return {
-        "client_order_id": order.client_order_id,
-        "order_id": order.order_id,
-        "market": order.market_ticker,
-        "event": order.event_ticker,
-        "series": order.series_ticker,
-        "profile": order.profile,
-        "side": order.side.value,
-        "price": format_price(order.price),
-        "count": format_count(order.count),
-        "filled": format_count(order.filled),
+        **order_facts(order),
         "status": order.status.value,
         "live": order.status.live,
         "reason": order.reason,

@@ -27,8 +27,9 @@ from kalshi_daemon.orders.lifecycle import (
     Sent,
     advance,
 )
+from kalshi_daemon.orders.telling import order_facts
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import Count, Nanos, format_count, format_price
+from kalshi_daemon.units import Count, Nanos
 
 log = structlog.get_logger()
 
@@ -265,16 +266,7 @@ class Desk:
         self.audit(
             {
                 "action": action,
-                "client_order_id": order.client_order_id,
-                "order_id": order.order_id,
-                "market": order.market_ticker,
-                "event": order.event_ticker,
-                "series": order.series_ticker,
-                "profile": order.profile,
-                "side": order.side.value,
-                "price": format_price(order.price),
-                "count": format_count(order.count),
-                "filled": format_count(order.filled),
+                **order_facts(order),
                 "probability": order.fair,
                 "expires": iso_utc(order.expires_ns),
                 "reason": order.reason,
