@@ -7,7 +7,6 @@ The file's own metadata says whether the day was over when it was asked for (`fi
 all. A day whose minutes no reader could tell from other bars (fewer than two in a row) is not written.
 """
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import Final
 
 from kalshi_daemon.domain.index import Bar, Index
 from kalshi_daemon.domain.window import Session
+from kalshi_daemon.index_feed.parquet import write_whole
 from kalshi_daemon.units import MICROSECOND, MINUTE
 
 _FINAL: Final = b"final"
@@ -71,7 +71,6 @@ def readable(bars: Sequence[Bar]) -> bool:
 def write_day(path: Path, bars: Sequence[Bar], *, final: bool, missing: int) -> None:
     """Write one day, replacing what was there. `bars` by start, readable. Raises OSError."""
     import pyarrow as pa  # noqa: PLC0415
-    import pyarrow.parquet as pq  # noqa: PLC0415
 
     columns = {
         "timestamp": pa.array([bar.start_ns // MICROSECOND for bar in bars], pa.timestamp("us", tz="UTC")),
@@ -84,13 +83,4 @@ def write_day(path: Path, bars: Sequence[Bar], *, final: bool, missing: int) -> 
         {_FINAL: b"1" if final else b"0", _MISSING: str(missing).encode()}
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        with draft.open("wb") as file:
-            pq.write_table(table, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+    write_whole(path, table, draft=path.with_name(f".{path.name}.draft"))

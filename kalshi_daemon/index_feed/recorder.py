@@ -15,18 +15,18 @@ day they came.
 
 import asyncio
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Never
+from typing import TYPE_CHECKING, Final, Never
 from zoneinfo import ZoneInfo
 
 import structlog
 
 from kalshi_daemon.clock import Clock
-from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
-from kalshi_daemon.errors import StateCorrupt
+from kalshi_daemon.domain.index import Bar, Index, Tick
+from kalshi_daemon.index_feed.parquet import write_whole
 from kalshi_daemon.units import SECOND, Nanos, from_s
 
 if TYPE_CHECKING:
@@ -90,16 +90,6 @@ class Columns:
 
 
 COLUMN_NAMES: Final = ("kind", "channel", "event_ns", "recv_ns", "value", "open", "high", "low", "start_ns")
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """What files hold, in their order."""
-
-    ticks: tuple[Tick, ...]
-    bars: tuple[Bar, ...]
-    missed: tuple[Bar, ...] = ()
-    """Bars the feed did not deliver: the vendor's history gave them later."""
 
 
 class Recorder:
@@ -204,42 +194,6 @@ def write_files(root: Path, at_ns: Nanos, columns: Mapping[Index, Columns]) -> d
     return written
 
 
-def read_folder(folder: Path) -> Recording:
-    """Every parquet file of a folder by name. Raises StateCorrupt naming the file that cannot be read."""
-    parts = [read_file(path) for path in sorted(folder.glob("*.parquet"))]
-    ticks, bars, missed = (_chain(getattr(part, name) for part in parts) for name in ("ticks", "bars", "missed"))
-    return Recording(tuple(ticks), tuple(bars), tuple(missed))
-
-
-def read_file(path: Path) -> Recording:
-    """One file. Raises StateCorrupt naming it when it is truncated, not parquet, or not one of ours."""
-    import pyarrow as pa  # noqa: PLC0415 - 90 ms and 40 MB that only readers need
-    import pyarrow.parquet as pq  # noqa: PLC0415
-
-    try:
-        rows: list[dict[str, Any]] = pq.ParquetFile(path).read().to_pylist()
-        return Recording(
-            tuple(_to_tick(row) for row in rows if row["kind"] == _TICK),
-            tuple(_to_bar(row) for row in rows if row["kind"] == _BAR),
-            tuple(_to_bar(row) for row in rows if row["kind"] == _MISSED),
-        )
-    except (OSError, pa.ArrowException) as wrong:
-        raise StateCorrupt(str(path), f"not a readable parquet file ({_first_line(wrong)})") from None
-    except (KeyError, ValueError, TypeError) as wrong:
-        raise StateCorrupt(str(path), f"not a recording of ours ({_first_line(wrong)})") from None
-
-
-def _to_tick(row: Mapping[str, Any]) -> Tick:
-    stamps = Nanos(row["event_ns"]), Nanos(row["recv_ns"])
-    return Tick(Index(row["index"]), Channel(row["channel"]), float(row["value"]), *stamps)
-
-
-def _to_bar(row: Mapping[str, Any]) -> Bar:
-    first, high, low, last = (float(row[name]) for name in ("open", "high", "low", "value"))
-    start, end, recv = (Nanos(int(row[name])) for name in ("start_ns", "event_ns", "recv_ns"))
-    return Bar(Index(row["index"]), Channel(row["channel"]), first, high, low, last, start, end, recv)
-
-
 def _table(index: Index, rows: Columns) -> "pa.Table":
     import pyarrow as pa  # noqa: PLC0415 - imported by the first flush, in its thread
 
@@ -251,19 +205,8 @@ def _table(index: Index, rows: Columns) -> "pa.Table":
 
 
 def _write_whole(folder: Path, stem: str, table: "pa.Table") -> Path:
-    import pyarrow.parquet as pq  # noqa: PLC0415
-
     path = _free_name(folder, stem)
-    temporary = folder / f".{path.name}.tmp"
-    try:
-        with temporary.open("wb") as file:
-            pq.write_table(table, file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_whole(path, table, draft=folder / f".{path.name}.tmp")
     _sync_folder(folder)
     return path
 
@@ -287,12 +230,3 @@ def _sync_folder(folder: Path) -> None:
 
 def _new_york(at_ns: Nanos) -> datetime:
     return datetime.fromtimestamp(at_ns // SECOND, UTC).astimezone(NEW_YORK)
-
-
-def _first_line(wrong: BaseException) -> str:
-    lines = str(wrong).splitlines()
-    return lines[0] if lines else type(wrong).__name__
-
-
-def _chain[Event](parts: Iterable[tuple[Event, ...]]) -> list[Event]:
-    return [event for part in parts for event in part]
