@@ -1,6 +1,7 @@
 """`kalshi-daemon calibration-report`: the forecast's quality as a page of its own, on bars or from the live record."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,15 +14,9 @@ from kalshi_daemon.settings_loader import Credentials
 
 if TYPE_CHECKING:
     from kalshi_daemon.research.live_figures import Learnt, LiveFigures
-    from kalshi_daemon.research.report_figures import Figures
     from kalshi_daemon.settings import Settings
 
 _COMMAND: Final = "kalshi-daemon calibration-report"
-_COLUMNS: Final = (
-    Column("target", style="bold"),
-    *(Column(heading, right=True) for heading in ("min", "n", "CRPS bp", "/ flat", "/ EWMA", "+-", "log gain", "+-")),
-    *(Column(heading, right=True) for heading in ("t CRPS", "t log", "PIT KS", "90 %", "99 %")),
-)
 
 
 class NoRecord(DaemonError):  # noqa: N818 - errors are nouns: the tree's rule
@@ -62,6 +57,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--skip-plots", action="store_true", help="figures only")
     bars = parser.add_argument_group("on bars")
     bars.add_argument("--data", metavar="PATH", type=Path, help="a bar file, or a folder of them")
+    bars.add_argument("--constants", metavar="FILE", type=Path, help="constants by `calibrate` (default: shipped)")
     live = parser.add_argument_group("from the live record")
     live.add_argument("--live", action="store_true", help="what the daemon of this mode and state directory recorded")
 
@@ -76,9 +72,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _on_bars(args: argparse.Namespace) -> int:
+    from kalshi_daemon.calibration.constants_file import SHIPPED, read_constants  # noqa: PLC0415
     from kalshi_daemon.research.bars import read_sample  # noqa: PLC0415 - numpy and pyarrow: `--help` need not pay
     from kalshi_daemon.research.report_figures import figures_of  # noqa: PLC0415
-    from kalshi_daemon.research.report_page import cells_of, page_of  # noqa: PLC0415
+    from kalshi_daemon.research.report_page import HEADINGS, cells_of, page_of  # noqa: PLC0415
 
     wanted = {"--data": args.data, "--index": args.index, "--from": args.first, "--to": args.last}
     if missing := [name for name, value in wanted.items() if value is None]:
@@ -87,17 +84,16 @@ def _on_bars(args: argparse.Namespace) -> int:
         raise UsageError("--out FILE is needed to write the page, or --skip-plots for figures alone", _COMMAND)
     if args.out is not None:
         _write(args.out, "")  # a place that cannot be written is said before the minutes of work, not after
-    figures = figures_of(read_sample(args.data, args.index), args.first, args.last, fan_day=args.day)
-    notes = []
+    constants = SHIPPED if args.constants is None else read_constants(args.constants)
+    sample = read_sample(args.data, args.index)
+    figures = figures_of(sample, args.first, args.last, constants=constants, fan_day=args.day)
+    notes = [figures.constants]
     if args.out is not None:
         _write(args.out, page_of(figures, plots=not args.skip_plots))
         notes.append(f"page: {args.out}")
-    show(args, _data(figures, args.out), Table(_COLUMNS, tuple(cells_of(row) for row in figures.rows), notes=notes))
+    cells = tuple(cells_of(row) for row in figures.rows)
+    show(args, asdict(figures) | {"page": args.out}, Table(_columns(HEADINGS), cells, notes=notes))
     return ExitCode.OK
-
-
-def _data(figures: "Figures", out: Path | None) -> dict[str, object]:
-    return asdict(figures) | {"page": out}
 
 
 # Live
@@ -106,8 +102,8 @@ def _data(figures: "Figures", out: Path | None) -> dict[str, object]:
 def _live(args: argparse.Namespace) -> int:
     from kalshi_daemon.research.live_page import HEADINGS, live_page_of, row_cells, span_of, verdict_of  # noqa: PLC0415
 
-    if args.data is not None:
-        raise UsageError("--live reads the daemon's own record: --data belongs to reports on bars", _COMMAND)
+    if args.data is not None or args.constants is not None:
+        raise UsageError("--live reads the daemon's own record: --data and --constants belong to bars", _COMMAND)
     settings = load(args, Credentials.NONE).settings
     wanted = tuple(Index) if args.index is None else (args.index,)
     found = {index: _figures(settings, index, args) for index in wanted}
@@ -123,10 +119,9 @@ def _live(args: argparse.Namespace) -> int:
         path = out / f"{index.value}.html"
         _write(path, live_page_of(figures, plots=not args.skip_plots))
         pages[index.value] = asdict(figures) | {"page": path}
-        columns = (Column(HEADINGS[0][0], style="bold"), *(Column(name, right=True) for name, _ in HEADINGS[1:]))
         notes = [verdict_of(figures), f"page: {path}"]
         cells = tuple(row_cells(row) for row in figures.rows)
-        tables.append(Table(columns, cells, title=f"{index.value}: {span_of(figures)}", notes=notes))
+        tables.append(Table(_columns(HEADINGS), cells, title=f"{index.value}: {span_of(figures)}", notes=notes))
     absent = [f"{index.value}: no forecast has come due" for index in wanted if index not in known]
     show(args, pages, *tables, *((Table((), (), notes=absent),) if absent else ()))
     return ExitCode.OK
@@ -171,6 +166,12 @@ def _learnt(settings: "Settings", path: Path) -> "Learnt | None":
     chosen = settings.calibration.constants_file
     constants = SHIPPED if chosen is None else read_judged_constants(chosen)
     return learnt_of(saved_ns, constants.diurnal.tolist(), curve, layer)
+
+
+def _columns(headings: Sequence[tuple[str, str]]) -> tuple[Column, ...]:
+    """headings: word and hint; the first names the row."""
+    names = [name for name, _hint in headings]
+    return (Column(names[0], style="bold"), *(Column(name, right=True) for name in names[1:]))
 
 
 def _write(path: Path, page: str) -> None:

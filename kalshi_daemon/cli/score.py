@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     from kalshi_daemon.research.bars import read_sample  # noqa: PLC0415 - numpy and pyarrow: `--help` need not pay
     from kalshi_daemon.research.cold import cold_against_full  # noqa: PLC0415
     from kalshi_daemon.research.report_page import HEADINGS, cells_of  # noqa: PLC0415
-    from kalshi_daemon.research.score import Cold, score  # noqa: PLC0415
+    from kalshi_daemon.research.score import Cold, score, told  # noqa: PLC0415
     from kalshi_daemon.research.selection import selection_of  # noqa: PLC0415
 
     first: date = args.first
@@ -93,7 +93,6 @@ def run(args: argparse.Namespace) -> int:
         f"all fixings at most an hour ahead: {pooled.n} forecasts on {pooled.days} days, rms of x / sigma "
         f"{pooled.residual_rms:.3f}, coverage {pooled.cover90:.1f} and {pooled.cover99:.1f} %."
     )
-    used = "constants " + "; ".join(f"{one.name}, fitted until {one.fitted_until}" for one in constants)
     lost = tuple(
         f"cold / full history from 09:45, {row.target} {row.horizon_min}: {row.crps_ratio_full:.4f} "
         f"+- {row.crps_ratio_full_se:.4f} (n {row.n})"
@@ -104,5 +103,5 @@ def run(args: argparse.Namespace) -> int:
         Column(name, right=at > 0, style="bold" if name in {"target", "min"} else "") for at, name in enumerate(names)
     ]
     cells = [(*cells_of(row), f"{row.residual_rms:.3f}") for row in found.rows]
-    show(args, data, Table(columns, cells, notes=(*_NOTES, together, used, *lost)))
+    show(args, data, Table(columns, cells, notes=(*_NOTES, together, told(constants, first), *lost)))
     return ExitCode.OK

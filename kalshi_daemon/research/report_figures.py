@@ -9,6 +9,8 @@ from typing import Final
 
 import numpy as np
 
+from kalshi_daemon.calibration.constants import ModelConstants
+from kalshi_daemon.calibration.constants_file import SHIPPED
 from kalshi_daemon.calibration.predictive import PredictiveLaw
 from kalshi_daemon.calibration.recalibration import BUCKET_CENTRES_MIN, Recalibration
 from kalshi_daemon.calibration.updater import RollingCalibration
@@ -93,6 +95,8 @@ class Figures:
     first: str
     last: str
     days: int
+    constants: str
+    """Which, until when they were fitted, and whether they knew the span."""
     rows: tuple[ScoreRow, ...]
     shipped_curve: tuple[float, ...]
     curve: tuple[float, ...]
@@ -141,13 +145,15 @@ class _Strikes:
         return tuple(probability_bin(said, came, np.array(days)) for said, came, days in columns if said)
 
 
-def figures_of(sample: Sample, first: date, last: date, *, fan_day: date | None = None) -> Figures:
+def figures_of(
+    sample: Sample, first: date, last: date, *, constants: ModelConstants = SHIPPED, fan_day: date | None = None
+) -> Figures:
     """Every figure of the sessions from `first` to `last`. Raises ConfigurationError when there is nothing to score.
 
     fan_day: the session of the fan chart, the last one of the span by default.
     """
     fan_row = _row_of(sample, last if fan_day is None else fan_day, chosen=fan_day is not None)
-    model = harness.model_of(sample)
+    model = harness.model_of(sample, constants=constants)
     strikes = _Strikes(sample.index, sample.cash)
     records = harness.walk(sample, first, last, model=model, seen=strikes.take)
     rivals = rivals_of([day for day in sample.days if day.session.day <= last.isoformat()])
@@ -165,6 +171,7 @@ def figures_of(sample: Sample, first: date, last: date, *, fan_day: date | None 
         first=days[0].session.day,
         last=days[-1].session.day,
         days=len(days),
+        constants=harness.told([constants], first),
         rows=tuple(harness.row_of(key, records[key], rivals) for key in known),
         shipped_curve=tuple(model.constants.diurnal.tolist()),
         curve=tuple(model.base.tolist()),
@@ -177,7 +184,7 @@ def figures_of(sample: Sample, first: date, last: date, *, fan_day: date | None 
         reliability=strikes.bins(),
         months=_months(sample, {key: records[key] for key in known if key[0] == HOURLY}, rivals),
         maps=maps_of(model.hour_layer),
-        fan=_fan_day(sample, fan_row),
+        fan=_fan_day(sample, fan_row, constants),
     )
 
 
@@ -264,9 +271,9 @@ def _row_of(sample: Sample, wanted: date, *, chosen: bool) -> int:
     return rows[-1]
 
 
-def _fan_day(sample: Sample, row: int) -> FanDay:
+def _fan_day(sample: Sample, row: int, constants: ModelConstants) -> FanDay:
     """The fans of one session, by a model warmed up on the days before it."""
-    model = harness.model_of(sample)
+    model = harness.model_of(sample, constants=constants)
     for day in sample.days[max(0, row - harness.WARM_UP_SESSIONS) : row]:
         harness.forecasts(model, day, ())
     return fans_along(model, sample.days[row])

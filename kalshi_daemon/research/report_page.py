@@ -64,7 +64,7 @@ def page_of(figures: Figures, *, plots: bool = True) -> str:
         f"<h1>Forecast of the {escape(name_of(figures.index))}</h1>"
         f'<p class="soft">{figures.first} to {figures.last}, {figures.days} sessions, '
         f"bars of {figures.bar_seconds} s of {instrument}. "
-        "Walk-forward: every forecast was made before any later bar was seen.</p>"
+        f"Walk-forward: every forecast was made before any later bar was seen; {escape(figures.constants)}.</p>"
         f"<h2>Scores</h2>{table_of(HEADINGS, map(cells_of, figures.rows))}"
         + (f"<h2>Pictures</h2>{charts_of(pictures(figures))}" if plots else ""),
     )

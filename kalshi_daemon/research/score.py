@@ -168,6 +168,13 @@ def score(
     return Scores(rows, pooled_of(records))
 
 
+def told(constants: Sequence[ModelConstants], first: date) -> str:
+    """Which constants spoke in a span that begins on `first`, and whether they knew its days: then scores flatter."""
+    names = "; ".join(f"{one.name}, fitted until {one.fitted_until}" for one in constants)
+    known = all(one.fitted_until >= first.isoformat() for one in constants)
+    return f"constants {names}" + (": FITTED ON DAYS OF THIS SPAN, so this is no test of them" if known else "")
+
+
 def pooled_of(records: Mapping[Key, Record]) -> Pooled:
     """Over the forecasts for every fixing at most an hour ahead, the close among them."""
     hourly = [record for key, record in records.items() if key[0] == HOURLY]

@@ -1,6 +1,7 @@
 """The report's figures against the records they come from, and the page and command around them."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
 from xml.etree import ElementTree as ET
@@ -8,6 +9,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+from kalshi_daemon.calibration.constants_file import SHIPPED, document_of
 from kalshi_daemon.cli.main import main
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.errors import ConfigurationError, ExitCode
@@ -169,7 +171,27 @@ def test_the_command_writes_the_page_and_prints_the_table(folder, tmp_path, caps
     argv = ["calibration-report", "--data", str(folder), *ARGV, "--out", str(out)]
     assert main(argv) == ExitCode.OK
     assert out.read_text().startswith("<!doctype html>")
-    assert f"page: {out}" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert f"page: {out}" in printed
+    warning = f"{SHIPPED.name}, fitted until {SHIPPED.fitted_until}: FITTED ON DAYS OF THIS SPAN"
+    assert warning in " ".join(printed.split())
+    assert warning in out.read_text()
+
+
+def test_constants_of_ones_own_speak_on_the_page(folder, tmp_path, capsys):
+    """Fitted before the span, and with an effect of their own: another forecast, and no warning."""
+    mine, out = tmp_path / "mine.json", tmp_path / "spx.html"
+    wider = replace(SHIPPED.residual, log_scale=(0.5, 0.0, 0.0))
+    document = document_of(replace(SHIPPED, name="mine", fitted_until="2023-12-29", residual=wider))
+    mine.write_text(json.dumps(document))
+    argv = ["calibration-report", "--data", str(folder), *ARGV, "--json", "--skip-plots"]
+    assert main(argv) == ExitCode.OK
+    shipped = json.loads(capsys.readouterr().out)
+    assert main([*argv, "--constants", str(mine), "--out", str(out)]) == ExitCode.OK
+    found = json.loads(capsys.readouterr().out)
+    assert found["constants"] == "constants mine, fitted until 2023-12-29"
+    assert "mine, fitted until 2023-12-29.</p>" in out.read_text()
+    assert found["rows"][0]["log_gain_ewma"] != shipped["rows"][0]["log_gain_ewma"]
 
 
 def test_skip_plots_gives_figures_alone(folder, capsys):

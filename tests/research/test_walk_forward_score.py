@@ -104,6 +104,16 @@ def test_cold_starts_every_morning(sample):
     assert records[key].sigma[-1] == fresh[key].sigma[0]
 
 
+@pytest.mark.parametrize(
+    ("ends", "known"), [(["2023-12-31"], False), (["2024-04-15"], True), (["2023-12-31", "2024-05-01"], False)]
+)
+def test_constants_that_knew_the_days_are_named_so(ends, known):
+    """Of several each speaks from the day after its last one on; of one alone only what lies behind it is a test."""
+    said = harness.told([replace(SHIPPED, name="mine", fitted_until=end) for end in ends], FIRST)
+    assert all(f"mine, fitted until {end}" in said for end in ends)
+    assert ("no test of them" in said) is known
+
+
 def test_cold_levels_keep_what_was_learnt_slowly_and_nothing_else(sample):
     """With layers and curve of the evening before, and the day's prices: by hand, through the daemon's own memory."""
     records = harness.walk(sample, LAST, LAST, cold=harness.Cold.LEVELS)
