@@ -64,7 +64,7 @@ def build_learning(
 ) -> Learning:
     """Make the models and bring back what they had learnt. Raises ConfigurationError for settings, never for memory."""
     chosen, feed = settings.calibration, settings.index_feed
-    models = _models(settings, sessions, macro)
+    models = models_of(settings, sessions, macro)
     memory = CalibrationStore(
         settings.mode_dir,
         clock,
@@ -98,7 +98,8 @@ def build_learning(
     return Learning(models, memory, healings, history, gaps)
 
 
-def _models(settings: Settings, sessions: SessionTable, macro: MacroCalendar) -> dict[Index, RollingCalibration]:
+def models_of(settings: Settings, sessions: SessionTable, macro: MacroCalendar) -> dict[Index, RollingCalibration]:
+    """New models of both indices, with the constants in use. Raises ConfigurationError."""
     chosen = settings.calibration
     constants = SHIPPED if chosen.constants_file is None else read_judged_constants(chosen.constants_file)
     own = {kind: decaying(event.multiplier, event.decay_min) for kind, event in chosen.events.items()}

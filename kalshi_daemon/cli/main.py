@@ -46,6 +46,7 @@ COMMANDS: Final = (
     Command("why", "the last decision for a market, guard by guard"),
     Command("calibration-report", "write the forecast's quality as one page of figures and pictures, on bars or live"),
     Command("backfill", "fetch minute bars of past sessions from the vendor into parquet files"),
+    Command("learn", "make the forecast's memory from bars, as if the daemon had watched them"),
     Command("score", "score the model on bars, walk-forward, against two baselines"),
     Command("calibrate", "fit the model's constants anew, judged on days it has not seen"),
 )

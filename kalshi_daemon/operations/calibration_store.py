@@ -73,6 +73,21 @@ class Recollection:
         return f"cold: {self.cold}{kept}"
 
 
+def memory_path(mode_dir: Path, index: Index) -> Path:
+    """The file of an index."""
+    return mode_dir / FOLDER / f"{index.value}.json"
+
+
+def document_of(model: RollingCalibration, market: MarketRecord, correlation: Correlation, saved_ns: Nanos) -> Document:
+    """What the file of an index holds."""
+    return {
+        "saved_ns": saved_ns,
+        "model": remember(model),
+        "market": market.snapshot(),
+        "correlation": correlation.snapshot(),
+    }
+
+
 class CalibrationStore:
     """Owns the files. Reads and replaces the state of `models`; `records` are the ones to go on with."""
 
@@ -87,14 +102,14 @@ class CalibrationStore:
         slow_days_most: int,
         save_every: Nanos,
     ) -> None:
-        self._folder = mode_dir / FOLDER
+        self._mode_dir = mode_dir
         self._clock = clock
         self._models = models
         self._sessions = sessions
         self._sessions_most = sessions_most
         self._slow_most = Nanos(slow_days_most * DAY)
         self._save_every = save_every
-        self.record = ForecastRecord(self._folder)
+        self.record = ForecastRecord(mode_dir / FOLDER)
         self.made_again: Callable[[Index, Nanos], bool] = lambda _index, _at_ns: False
         """Whether a forecast of this instant was made after the fact, from minutes that came later."""
         for index, model in models.items():
@@ -108,7 +123,7 @@ class CalibrationStore:
         self._problem = ""
 
     def path(self, index: Index) -> Path:
-        return self._folder / f"{index.value}.json"
+        return memory_path(self._mode_dir, index)
 
     def _heard(self, index: Index, record: MarketRecord) -> MarketRecord:
         self.record.listen_to_market(index, record)
@@ -184,7 +199,7 @@ class CalibrationStore:
         aside = path.with_name(f"{path.name}.refused-{iso_utc(self._clock.now_ns())[:19].replace(':', '')}Z")
         try:
             path.replace(aside)
-            for old in sorted(self._folder.glob(f"{path.name}.refused-*"))[:-ASIDE_MOST]:
+            for old in sorted(path.parent.glob(f"{path.name}.refused-*"))[:-ASIDE_MOST]:
                 old.unlink()
             kept = str(aside)
         except OSError as error:
@@ -245,12 +260,7 @@ class CalibrationStore:
         """
         saved_ns = self._clock.now_ns()
         return {
-            index: {
-                "saved_ns": saved_ns,
-                "model": remember(model),
-                "market": self.records[index].snapshot(),
-                "correlation": self.correlation.snapshot(),
-            }
+            index: document_of(model, self.records[index], self.correlation, saved_ns)
             for index, model in self._models.items()
             if model.position()[0] is not None
         }

@@ -1,0 +1,107 @@
+"""`kalshi-daemon learn`: the memory a daemon would have had it watched these bars, for a start that is not cold."""
+
+import argparse
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from kalshi_daemon.cli.common import Subparsers, UsageError, load
+from kalshi_daemon.cli.output import Column, Table, show
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.errors import ConfigurationError, DaemonError, ExitCode
+
+if TYPE_CHECKING:
+    from kalshi_daemon.research.bars import Sample
+
+SESSIONS: Final = 250
+_SESSIONS_MOST: Final = 2_000
+_COLUMNS: Final = (
+    Column("index", style="bold"),
+    *(Column(heading, right=True) for heading in ("sessions", "first", "last", "own forecasts resolved")),
+)
+
+
+class MemoryThere(DaemonError):  # noqa: N818 - errors are nouns: the tree's rule
+    """A memory would be lost."""
+
+    exit_code = ExitCode.REFUSED
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path))
+        self.path = path
+
+    def __str__(self) -> str:
+        return f"{self.path}: there is a memory already; --replace puts the one of these bars in its place"
+
+
+def add_parser(subparsers: Subparsers) -> None:
+    parser = subparsers.add_parser(
+        "learn",
+        help="make the forecast's memory from bars, as if the daemon had watched them",
+        description="Feeds bars of the indices themselves (`backfill` fetches them) through the models the daemon "
+        "runs, with its settings and constants, and writes what they learnt where the daemon reads it at its start: "
+        "session curve, online corrections, volatility states, record and correlation. For a first start, after a lost "
+        "memory, and after new constants, with which an old memory is not used. The daemon of this mode and state "
+        "directory must not be running. Exit code 4: there is a memory already (see --replace).",
+    )
+    parser.add_argument("--data", metavar="PATH", type=Path, required=True, help="a bar file, or a folder of them")
+    parser.add_argument(
+        "--sessions", metavar="N", type=int, default=SESSIONS, help=f"how many of the last ones ({SESSIONS})"
+    )
+    parser.add_argument("--replace", action="store_true", help="also where there is a memory already")
+
+
+def run(args: argparse.Namespace) -> int:
+    from kalshi_daemon.calibration.market_record import MarketRecord  # noqa: PLC0415 - `--help` need not pay
+    from kalshi_daemon.calibration.memory import encoded  # noqa: PLC0415
+    from kalshi_daemon.clock import SystemClock  # noqa: PLC0415
+    from kalshi_daemon.learning import models_of  # noqa: PLC0415
+    from kalshi_daemon.operations.calibration_store import document_of, memory_path  # noqa: PLC0415
+    from kalshi_daemon.operations.durable import write_whole  # noqa: PLC0415
+    from kalshi_daemon.operations.lock import InstanceLock  # noqa: PLC0415
+    from kalshi_daemon.research.learn import learn, lessons_of, table_of  # noqa: PLC0415
+    from kalshi_daemon.research.releases import research_calendar  # noqa: PLC0415
+    from kalshi_daemon.settings_loader import Credentials  # noqa: PLC0415
+
+    if not 1 <= args.sessions <= _SESSIONS_MOST:
+        raise UsageError(f"--sessions {args.sessions} is not within 1..{_SESSIONS_MOST}", "kalshi-daemon learn")
+    settings = load(args, Credentials.NONE).settings
+    with InstanceLock(settings.mode_dir, os.getpid()):
+        samples = _samples(args.data, args.sessions)
+        paths = {index: memory_path(settings.mode_dir, index) for index in samples}
+        for path in paths.values():
+            if path.exists() and not args.replace:
+                raise MemoryThere(path)
+        models = models_of(settings, table_of(samples), research_calendar())
+        correlation = learn(models, samples)
+        saved_ns = SystemClock().now_ns()
+        for index, path in paths.items():
+            document = document_of(models[index], MarketRecord(), correlation, saved_ns)
+            write_whole(path, encoded(document), "what the model has learnt")
+    found = [lessons_of(models[index], sample) for index, sample in samples.items()]
+    rows = tuple((one.index, f"{one.sessions}", one.first, one.last, f"{one.resolved:.0f}") for one in found)
+    note = (
+        f"A start before {settings.calibration.memory_sessions_most + 1} more sessions have closed goes on from it; a "
+        "later one takes the session curve and the online corrections."
+    )
+    notes = (*map(str, paths.values()), note)
+    show(args, {one.index: asdict(one) for one in found}, Table(_COLUMNS, rows, notes=notes))
+    return ExitCode.OK
+
+
+def _samples(path: Path, sessions: int) -> "dict[Index, Sample]":
+    """The last sessions of each index that has bars there. Raises ConfigurationError: none has, or not its own."""
+    from kalshi_daemon.research.bars import read_sample  # noqa: PLC0415 - numpy and pyarrow: `--help` need not pay
+    from kalshi_daemon.simulator.bar_files import index_of, names_index  # noqa: PLC0415
+
+    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
+    wanted = {index_of(file)[0] for file in files if names_index(file)}
+    if not wanted:
+        raise ConfigurationError(str(path), "no bar file that names an index", "bars of SPX and NDX by `backfill`")
+    found = {index: read_sample(path, index) for index in Index if index in wanted}
+    for sample in found.values():
+        if not sample.cash:
+            names = ", ".join(sample.files[:3])
+            raise ConfigurationError(str(path), f"{names}: not the index itself", "bars of SPX and NDX by `backfill`")
+    return {index: replace(sample, days=sample.days[-sessions:]) for index, sample in found.items()}

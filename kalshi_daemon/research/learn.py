@@ -1,0 +1,63 @@
+"""What the models would know had the daemon watched these bars: its own models, fed session by session."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+from kalshi_daemon.calibration.joint import Correlation
+from kalshi_daemon.calibration.updater import RollingCalibration
+from kalshi_daemon.clock import iso_utc
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.research.bars import Day, Sample
+from kalshi_daemon.research.score import forecasts
+from kalshi_daemon.windows.sessions import SessionTable, load_sessions
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What one index was fed."""
+
+    index: str
+    sessions: int
+    first: str
+    last: str
+    last_price: str
+    resolved: float
+    """Forecasts of its own that the online layers learnt from, faded."""
+
+
+def table_of(samples: Mapping[Index, Sample]) -> SessionTable:
+    """The calendar of all their days."""
+    days = [date.fromisoformat(day.session.day) for sample in samples.values() for day in sample.days]
+    return load_sessions(min(days), max(days))
+
+
+def learn(models: Mapping[Index, RollingCalibration], samples: Mapping[Index, Sample]) -> Correlation:
+    """Feed each sample to its model, which must be new, both indices day by day.
+
+    Returns their correlation, at its prior where there is one index alone.
+    """
+    days: dict[str, dict[Index, Day]] = {}
+    for index, sample in samples.items():
+        for day in sample.days:
+            days.setdefault(day.session.day, {})[index] = day
+    correlation = Correlation()
+    for _, both in sorted(days.items()):
+        for index, day in both.items():
+            forecasts(models[index], day, ())
+        correlation.follow(models[Index.SPX].today, models[Index.NDX].today)
+    return correlation
+
+
+def lessons_of(model: RollingCalibration, sample: Sample) -> Lessons:
+    last_ns, _ = model.position()
+    assert last_ns is not None, "it was fed"
+    layers = (model.hour_layer, model.close_layer)
+    return Lessons(
+        model.index.value,
+        len(sample.days),
+        sample.days[0].session.day,
+        sample.days[-1].session.day,
+        iso_utc(last_ns),
+        sum(float(layer.scale_weight.sum()) for layer in layers),
+    )
