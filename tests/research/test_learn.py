@@ -20,6 +20,7 @@ from kalshi_daemon.research.releases import research_calendar
 from kalshi_daemon.settings import Settings
 from kalshi_daemon.units import HOUR, MINUTE, Nanos
 from kalshi_daemon.windows.sessions import load_sessions
+from tests.calibration.support import known
 from tests.research.synthetic import write_days
 
 FIRST, LAST = date(2026, 11, 9), date(2026, 11, 20)
@@ -40,7 +41,7 @@ def learn(bars, state, *more: str) -> int:
 def started(state, *, days_later: int = 0):
     """What a daemon recalls that starts on the morning after the last bars, or so many days later."""
     sessions = load_sessions(date(2026, 10, 26), date(2027, 1, 15))
-    opens = sessions.session_on("2026-11-23").open_ns
+    opens = known(sessions.session_on("2026-11-23")).open_ns
     models = models_of(Settings(), sessions, research_calendar())
     store = CalibrationStore(
         state / "sim",
@@ -65,7 +66,7 @@ def test_a_daemon_goes_on_from_it_as_if_it_had_watched_the_bars(bars, tmp_path, 
     watched = models_of(Settings(), load_sessions(FIRST, LAST), research_calendar())
     for index, model in watched.items():
         for day in read_sample(bars, index).days:
-            model.on_tick(day.bell(index))
+            model.on_tick(known(day.bell(index)))
             for bar in day.bars(index):
                 model.on_bar(bar)
         assert store.recollections[index].restored_ns is not None
