@@ -52,10 +52,10 @@ class VarianceCoefficients:
     """What turns features into a variance (model.md 4.3)."""
 
     intercept: Quadratic
-    level: Floats
-    """Effect of each feature at a horizon of 15 minutes, shape (12,)."""
-    by_log_horizon: Floats
-    """How each effect changes with ln(h / 15), shape (12,)."""
+    level: tuple[float, ...]
+    """Effect of each feature at a horizon of 15 minutes."""
+    by_log_horizon: tuple[float, ...]
+    """How each effect changes with ln(h / 15)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,8 +132,8 @@ def _constants(document: _Document) -> ModelConstants:
         fitted_until=document.fitted_until,
         variance=VarianceCoefficients(
             document.variance.intercept,
-            _frozen(np.array([level for level, _ in features])),
-            _frozen(np.array([by for _, by in features])),
+            tuple(level for level, _ in features),
+            tuple(by for _, by in features),
         ),
         residual=ResidualFigures(residual.location, residual.log_scale, residual.log_skew, residual.log_freedom),
         diurnal=_frozen(curve * (SESSION_MINUTES / float(curve.sum()))),
@@ -146,7 +146,7 @@ def _constants(document: _Document) -> ModelConstants:
 def document_of(constants: ModelConstants) -> Mapping[str, object]:
     """The JSON document `read_constants` reads back; figures rounded to what the data can tell."""
     variance, residual = constants.variance, constants.residual
-    pairs = zip(FEATURES, variance.level.tolist(), variance.by_log_horizon.tolist(), strict=True)
+    pairs = zip(FEATURES, variance.level, variance.by_log_horizon, strict=True)
     return {
         "format": FORMAT,
         "name": constants.name,

@@ -151,8 +151,8 @@ def fingerprint(constants: ModelConstants) -> str:
     """Names the figures a model was learnt with: equal for equal figures, whatever file they came from."""
     figures: list[Any] = [
         list(constants.variance.intercept),
-        constants.variance.level.tolist(),
-        constants.variance.by_log_horizon.tolist(),
+        list(constants.variance.level),
+        list(constants.variance.by_log_horizon),
         [list(getattr(constants.residual, field.name)) for field in fields(constants.residual)],
         constants.diurnal.tolist(),
         [list(step) for step in constants.half_day],

@@ -272,6 +272,6 @@ def forecast_of(
     """Everything about the variance that does not depend on the target."""
     logs = [log(level) for level in levels]
     found = _features(logs, today)
-    effect = sum(map(mul, coefficients.level.tolist(), found))
-    by_horizon = sum(map(mul, coefficients.by_log_horizon.tolist(), found))
+    effect = sum(map(mul, coefficients.level, found))
+    by_horizon = sum(map(mul, coefficients.by_log_horizon, found))
     return VarianceForecast(_anchor(logs), effect, by_horizon, coefficients.intercept)

@@ -103,10 +103,8 @@ def packed(coefficients: VarianceCoefficients) -> Floats:
 
 def unpacked(values: Floats) -> VarianceCoefficients:
     count = (len(values) - 3) // 2
-    level, by = values[3 : 3 + count].copy(), values[3 + count :].copy()
-    for part in (level, by):
-        part.flags.writeable = False
-    return VarianceCoefficients(_quadratic(values[:3]), level, by)
+    level, by = values[3 : 3 + count].tolist(), values[3 + count :].tolist()
+    return VarianceCoefficients(_quadratic(values[:3]), tuple(level), tuple(by))
 
 
 def variance_fit(

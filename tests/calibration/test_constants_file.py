@@ -29,7 +29,7 @@ def written(tmp_path: Path, document: object) -> Path:
 def test_what_is_written_is_read_back(tmp_path):
     back = read_constants(written(tmp_path, document_of(SHIPPED)))
     assert document_of(back) == document_of(SHIPPED)
-    assert back.variance.level.tolist() == SHIPPED.variance.level.tolist()
+    assert back.variance.level == SHIPPED.variance.level
     assert back.diurnal.mean() == pytest.approx(1.0, abs=1e-12)
 
 
@@ -59,7 +59,7 @@ def test_features_are_found_by_name_not_by_place(tmp_path):
     document = shipped()
     features = document["variance"]["features"]
     document["variance"]["features"] = dict(reversed(features.items()))
-    assert read_constants(written(tmp_path, document)).variance.level.tolist() == [features[n][0] for n in FEATURES]
+    assert read_constants(written(tmp_path, document)).variance.level == tuple(features[n][0] for n in FEATURES)
 
 
 def test_the_figures_cannot_be_changed_in_place():
