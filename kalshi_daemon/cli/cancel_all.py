@@ -10,11 +10,12 @@ from kalshi_daemon.cli.clearing import Cleared, Clearing, Fate
 from kalshi_daemon.cli.common import Subparsers
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.cli.resting import by_place, order_json
-from kalshi_daemon.cli.venue import add_connect_option, open_venue, running_daemon, settings_for_venue
+from kalshi_daemon.cli.venue import add_connect_option, open_venue, settings_for_venue
 from kalshi_daemon.clock import SystemClock
 from kalshi_daemon.errors import DaemonError, ExitCode
 from kalshi_daemon.events import RemoteOrder
 from kalshi_daemon.operations.kill_switch import POLL_S, engage, kill_switch_path, read_kill_switch
+from kalshi_daemon.operations.lock import running_daemon
 from kalshi_daemon.orders.ids import is_ours
 from kalshi_daemon.orders.reconcile import Scope
 from kalshi_daemon.settings import Mode, Settings

@@ -2,6 +2,7 @@
 
 import argparse
 
+from kalshi_daemon.cli.attending import attending
 from kalshi_daemon.cli.common import Subparsers, load
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.clock import SystemClock
@@ -15,7 +16,8 @@ def add_parser(subparsers: Subparsers) -> None:
         "kill",
         help="engage the kill switch: no new orders, everything resting is cancelled",
         description="Writes the kill switch file of the mode. The daemon stops ordering, cancels everything and goes "
-        "on watching; `kalshi-daemon unkill` releases it. To cancel without a running daemon: cancel-all.",
+        "on watching; `kalshi-daemon unkill` releases it. Mode and state directory are those of the settings in force "
+        "here: what is printed says whether a daemon of these runs. To cancel without a running daemon: cancel-all.",
     )
     parser.add_argument("--reason", default="by hand", help="written into the file and the log")
 
@@ -24,9 +26,16 @@ def run(args: argparse.Namespace) -> int:
     settings = load(args, Credentials.NONE).settings
     path = kill_switch_path(settings.mode_dir)
     engage(path, args.reason, SystemClock().now_ns())
-    rows = ((settings.mode.value, "engaged", args.reason, str(path)),)
+    found = attending(settings)  # only now: one that starts meanwhile finds the file
+    rows = ((settings.mode.value, "engaged", args.reason, str(path.absolute())),)
     columns = (Column("mode"), Column("kill switch", style="red"), Column("reason"), Column("file"))
-    show(
-        args, {"mode": settings.mode.value, "engaged": True, "reason": args.reason, "path": path}, Table(columns, rows)
-    )
+    data = {
+        "mode": settings.mode.value,
+        "engaged": True,
+        "reason": args.reason,
+        "path": path.absolute(),
+        "daemon_pid": found.pid,
+        "other_daemons": found.others,
+    }
+    show(args, data, Table(columns, rows, notes=found.notes(absent="the switch holds for the next start")))
     return ExitCode.OK

@@ -2,6 +2,7 @@
 
 import argparse
 
+from kalshi_daemon.cli.attending import attending
 from kalshi_daemon.cli.common import Subparsers, load
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.errors import ExitCode
@@ -21,7 +22,16 @@ def run(args: argparse.Namespace) -> int:
     settings = load(args, Credentials.NONE).settings
     path = kill_switch_path(settings.mode_dir)
     was = release(path)
+    found = attending(settings)
     columns = (Column("mode"), Column("kill switch"), Column("file"))
-    rows = ((settings.mode.value, "released" if was else "was not engaged", str(path)),)
-    show(args, {"mode": settings.mode.value, "engaged": False, "was_engaged": was, "path": path}, Table(columns, rows))
+    rows = ((settings.mode.value, "released" if was else "was not engaged", str(path.absolute())),)
+    data = {
+        "mode": settings.mode.value,
+        "engaged": False,
+        "was_engaged": was,
+        "path": path.absolute(),
+        "daemon_pid": found.pid,
+        "other_daemons": found.others,
+    }
+    show(args, data, Table(columns, rows, notes=found.notes()))
     return ExitCode.OK if was else ExitCode.REFUSED

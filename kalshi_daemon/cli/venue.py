@@ -2,10 +2,8 @@
 
 import argparse
 import contextlib
-import fcntl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -17,7 +15,6 @@ from kalshi_daemon.errors import ConfigurationError
 from kalshi_daemon.kalshi.auth import Signer, load_signer
 from kalshi_daemon.kalshi.rest import KalshiRest
 from kalshi_daemon.kalshi.transport import open_session
-from kalshi_daemon.operations.lock import LOCK_NAME, holder_of
 from kalshi_daemon.settings import Mode, Settings
 from kalshi_daemon.settings_loader import Credentials
 from kalshi_daemon.settings_rules import is_loopback
@@ -96,24 +93,6 @@ async def _simulated(settings: Settings) -> _Access:
     clock = address.clock()
     clock.steer(address.now_ns, Nanos(address.now_ns + DAY))
     return _Access(address.rest_url, load_signer(address.private_key_path, address.key_id), clock)
-
-
-def running_daemon(mode_dir: Path) -> int | None:
-    """The pid of the daemon that holds this mode's lock; None when there is none.
-
-    The lock is tried (shared, for an instant) only where a pid is written: a daemon that ended in order clears it, so
-    this can get in the way of a start only in the same instant after a crash.
-    """
-    path = mode_dir / LOCK_NAME
-    pid = holder_of(path)
-    if pid is None:
-        return None
-    try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return pid  # held, or it cannot be told: then there is one
-    return None
 
 
 def eastern_stamp(ns: Nanos) -> str:

@@ -73,3 +73,21 @@ def holder_of(path: Path) -> int | None:
     except OSError:
         return None
     return int(text) if text.isdigit() else None
+
+
+def running_daemon(mode_dir: Path) -> int | None:
+    """The pid of the daemon that holds this mode's lock; None when there is none.
+
+    The lock is tried (shared, for an instant) only where a pid is written: a daemon that ended in order clears it, so
+    this can get in the way of a start only in the same instant after a crash.
+    """
+    path = mode_dir / LOCK_NAME
+    pid = holder_of(path)
+    if pid is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return pid  # held, or it cannot be told: then there is one
+    return None
