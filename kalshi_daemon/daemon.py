@@ -30,6 +30,7 @@ from kalshi_daemon.operations.notify import Notifier
 from kalshi_daemon.orders.cancelling import StopResult
 from kalshi_daemon.session_end import summarise
 from kalshi_daemon.settings import Mode, Settings
+from kalshi_daemon.simulator.afresh import put_earlier_run_aside
 from kalshi_daemon.simulator.attach import SimAddress, embedded_simulator, join, remember
 from kalshi_daemon.simulator.follow import ClockFollower
 from kalshi_daemon.state import DaemonState
@@ -83,6 +84,8 @@ async def run_daemon(settings: Settings, options: RunOptions) -> ExitCode:
             where = _endpoints(settings, options.environ)
             if address is None:
                 return await run.trade(where, http, end_ns=None)
+            if not settings.sim.connect:
+                put_earlier_run_aside(settings.mode_dir, SystemClock().now_ns())
             async with asyncio.TaskGroup() as group:
                 follower = ClockFollower(f"{address.admin_url}/clock", elastic, busy=run.busy)
                 run.on_time = follower.followed
@@ -219,8 +222,9 @@ class Life:
         house.kill_watch.look()
         if self.on_time is not None:
             await self.on_time.wait()
-        await house.rest.load_limits()
+        # First, because it goes on asking for half a minute: systemd gives up on starts that fail fast.
         await house.orders.start()
+        await house.rest.load_limits()
         for name, work in (
             ("index_feed", house.feed.run()),
             ("recorder", house.recorder.run()),
@@ -281,7 +285,10 @@ class Life:
         """Bring the books up to date, write what is left, print the summary last."""
         house.learning.memory.save()
         summary = await summarise(house, stopped)
-        house.orders.archive()
+        try:
+            house.orders.archive()
+        except DaemonError as problem:  # a journal that cannot be written: the summary and the exit code matter more
+            log.warning("shutdown.not_archived", problem=str(problem))
         house.artifacts.report(self.state)
         house.artifacts.session(summary)
         try:
@@ -294,6 +301,7 @@ class Life:
             await self._digest.at_stop()
         if self._options.show_progress:
             self.sink.show()
+        self.stop.end()
         log.info("session.summary", **summary, stop_reason=self.stop.reason)
         if isinstance(failure, VenueUnreachable) and not self._was_ready and not house.journal.live_orders():
             # Never spoke with the exchange and owns nothing there: what is wrong is the way to it.

@@ -21,6 +21,7 @@ class StopSignal:
         self._latch = latch
         self._clock = clock
         self._asked = asyncio.Event()
+        self._ended = False
 
     @property
     def reason(self) -> str:
@@ -28,6 +29,8 @@ class StopSignal:
 
     def ask(self, reason: str) -> None:
         """Block new orders at once, then wake whoever waits for the stop."""
+        if self._ended:
+            return
         if self._latch.closed:
             log.warning("stop.asked_again", reason=reason, first_reason=self._latch.reason)
             return
@@ -36,6 +39,10 @@ class StopSignal:
         self._latch.closed = True
         log.info("stop.asked", reason=reason)
         self._asked.set()
+
+    def end(self) -> None:
+        """Nothing is said from here on: the next line of the log is its last."""
+        self._ended = True
 
     async def wait(self) -> None:
         await self._asked.wait()

@@ -16,7 +16,7 @@ import structlog
 from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Quote
-from kalshi_daemon.errors import AuthFailed, MalformedData, VenueError, VenueUnreachable
+from kalshi_daemon.errors import AuthFailed, DaemonError, MalformedData, VenueError, VenueUnreachable
 from kalshi_daemon.events import (
     FillEvent,
     MarketLifecycle,
@@ -257,7 +257,10 @@ class OrderManager:
         """
         if not self._loaded:
             return self._prover.not_compared("the journal was not loaded")
-        self._take_waiting()
+        try:
+            self._take_waiting()
+        except DaemonError as problem:  # a journal that cannot be written, above all
+            return self._prover.not_compared(str(problem))
         return await self._prover.books_equal()
 
     # --- the stream ---------------------------------------------------------------------------------------------------

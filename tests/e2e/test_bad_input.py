@@ -53,7 +53,8 @@ def test_an_exchange_out_of_reach_is_69_and_bounded(processes, sim):
         "KALSHI_DAEMON_ORDERS__STOP_DEADLINE_S": "2",
     }
     daemon = processes.shifted_daemon(sim, "--mode", "demo", env=env)
-    code = daemon.wait(60)
+    code = daemon.wait(90)
+    assert daemon.events("orders.start_failed"), "it goes on asking: systemd gives up on what fails fast"
     assert not daemon.events("daemon.ready")
     assert daemon.err == []
     assert code == 69, daemon.tail()

@@ -22,3 +22,15 @@ async def test_the_first_reason_stands_and_the_latch_closes_before_anybody_is_wo
         await stop.wait()
     assert stop.reason == latch.reason == "SIGTERM"
     assert [entry["event"] for entry in logs] == ["stop.asked", "stop.asked_again"]
+
+
+def test_after_the_summary_a_signal_says_nothing_and_changes_nothing():
+    """The last line of the log is the summary, however often somebody presses Ctrl-C."""
+    latch = Latch()
+    stop = StopSignal(latch, ManualClock(START))
+    stop.ask("SIGTERM")
+    stop.end()
+    with capture_logs() as logs:
+        stop.ask("SIGINT")
+    assert logs == []
+    assert latch.reason == "SIGTERM"

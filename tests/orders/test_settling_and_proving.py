@@ -6,6 +6,7 @@ import pytest
 
 from kalshi_daemon.domain.order import Fill, Status
 from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.errors import StateCorrupt
 from kalshi_daemon.events import FillEvent, MarketLifecycle
 from kalshi_daemon.settings import OrderSettings
 from kalshi_daemon.units import MINUTE, SECOND, Count, Dollars, Nanos
@@ -20,6 +21,21 @@ async def trade(rig, strike=6800, side=Side.BID, price=4200, contracts=1, fee=0)
 
 async def proven(rig):
     return await drive(rig.clock, rig.manager.books_equal())
+
+
+async def test_books_that_cannot_be_written_are_not_equal_and_the_stop_goes_on(rig, monkeypatch):
+    """A fill waits, the disk is full: the stop needs its summary and its exit code all the same."""
+    await drive(rig.clock, rig.manager.start())
+    (order,) = await rig.manager.place([quote()])
+
+    def full(*_args, **_kwargs):
+        raise StateCorrupt("journal.sqlite3", "disk is full")
+
+    monkeypatch.setattr(rig.journal, "transaction", full)
+    rig.venue.trade(order.client_order_id, 100)
+    check = await proven(rig)
+    assert not check.equal
+    assert "disk is full" in check.detail
 
 
 async def test_the_stream_settles_at_once_and_the_list_confirms_quietly(rig):
