@@ -3,11 +3,15 @@
 import json
 import os
 from collections import defaultdict
+from contextlib import closing
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kalshi_daemon.orders.journal import Journal
+from kalshi_daemon.units import Nanos
 from tests.e2e.quick import SLICE
 from tests.support.data import data_dir
 from tests.support.processes import Daemon, Processes, Simulator
@@ -71,11 +75,18 @@ def beside(processes: Processes, *span: str, env: dict[str, str] = SLICE, state:
 
 def test_an_hour_ends_on_the_built_in_exchange(processes):
     span = ("--from", "14:51", "--until", "15:03", "--speed", "200", "--seed", "3")
-    daemon = processes.daemon(*span, env=SLICE)
+    daemon = processes.daemon(*span, env=SLICE, state="again")
     summary = summary_of(daemon)
     assert summary["stop_reason"] == "session_end"
     assert summary["fills"] > 0
     assert [line["event"] for line in daemon.lines()].count("session.summary") == 1
+    assert daemon.events("simulator.earlier_run_put_aside") == []
+    # The same day once more in the same place: the exchange is a new one that reuses every id of the first.
+    again = processes.daemon(*span, env=SLICE, state="again")
+    assert summary_of(again)["fills"] > 0
+    aside = Path(again.event("simulator.earlier_run_put_aside")["path"])
+    with closing(Journal.read(aside / "journal.sqlite3")) as journal:
+        assert len(journal.fills_since(Nanos(0))) == summary["fills"], "it is the first run's"
 
 
 def net_contracts(fills: list[dict[str, Any]]) -> dict[str, Decimal]:
