@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 
 from kalshi_daemon.domain.order import Order, Status
+from kalshi_daemon.errors import NotFound
 from kalshi_daemon.kalshi.api import OrderApi
 from kalshi_daemon.orders.ambiguity import Ask, Meaning, Operation, rule
 from kalshi_daemon.orders.asking import Asker
@@ -120,7 +121,9 @@ class Leases:
 
     def _failed(self, name: str, order: Order, expires: Nanos, problem: Exception, changed: list[Order]) -> None:
         ruling = rule(Operation.AMEND, problem)
-        log.warning("orders.renewal_failed", client_order_id=name, market=order.market_ticker, problem=str(problem))
+        # Not found: it has just ended, most likely filled; how is asked, and a lease that is not needed is no trouble.
+        say = log.info if isinstance(problem, NotFound) else log.warning
+        say("orders.renewal_failed", client_order_id=name, market=order.market_ticker, problem=str(problem))
         if ruling.meaning is Meaning.UNKNOWN:
             self._sure_until.setdefault(name, order.expires_ns)
             self._take(name, expires, changed)
