@@ -112,13 +112,18 @@ def bench_priced(prices: list[Tick]) -> dict[str, Compared]:
     }
 
 
+def judged(ratio: float, goal: float) -> str:
+    return f", goal {goal:g}{'' if ratio <= goal else ', MISSED'}"
+
+
 def main() -> None:
     prices = ticks()
     tick = bench_tick(prices)
-    print(f"tick / EWMA update: {tick.ratio:.1f}, goal {TICK_MOST:g} ({tick.one_us:.2f} us, {tick.other_us:.2f} us)")
+    verdict = judged(tick.ratio, TICK_MOST)
+    print(f"tick / EWMA update: {tick.ratio:.1f}{verdict} ({tick.one_us:.2f} us, {tick.other_us:.2f} us)")
     for name, found in bench_priced(prices).items():
-        goal = GOALS.get(name.rpartition("/")[2].strip())
-        wanted = "" if name.startswith("unseen") else f", goal {goal:g}"
+        goal = GOALS[name.rpartition("/")[2].strip()]
+        wanted = "" if name.startswith("unseen") else judged(found.ratio, goal)
         print(f"{STRIKES} strikes, {name}: {found.ratio:.2f}{wanted} ({found.one_us:.1f} us, {found.other_us:.1f} us)")
 
 
