@@ -22,7 +22,7 @@ from kalshi_daemon.research.report_charts import (
     reliability_picture,
     row_of_dots,
     scales_picture,
-    spreads_picture,
+    spreads_pictures,
     unit_axis,
 )
 from kalshi_daemon.research.score import HOURLY
@@ -43,7 +43,7 @@ def live_pictures(figures: LiveFigures) -> tuple[Picture, ...]:
         *(by_period_pictures(figures.periods, unit, "the plain Gaussian") if len(figures.periods) > 1 else ()),
         *by_horizon_pictures(_dots(figures.rows, "crps"), CRPS, "the plain Gaussian", _GAUSSIAN),
         *by_horizon_pictures(_dots(figures.rows, "log"), LOG_GAIN, "the plain Gaussian", _GAUSSIAN),
-        spreads_picture(figures.spreads),
+        *spreads_pictures(figures.spreads),
         *((_coverage(figures.rows),) if max(row.n for row in figures.rows) >= _COVERAGE_FROM else ()),
         *(pit_picture(horizon, counts) for horizon, counts in figures.pits.items()),
         *((reliability_picture(figures.reliability),) if figures.reliability else ()),

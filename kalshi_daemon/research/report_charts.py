@@ -24,7 +24,7 @@ _TARGETS: Final = ((HOURLY, "c1", "full hours"), (CLOSE, "c2", "close"))
 def pictures(figures: Figures) -> tuple[Picture, ...]:
     return (
         curve_picture(figures.shipped_curve, figures.curve, figures.realised_curve),
-        spreads_picture(figures.spreads),
+        *spreads_pictures(figures.spreads),
         *(pit_picture(horizon, counts) for horizon, counts in figures.pits.items()),
         reliability_picture(figures.reliability),
         *by_horizon_pictures(_points(figures.rows, "crps"), CRPS, "the tuned EWMA", _CLUSTERED),
@@ -55,8 +55,11 @@ def curve_picture(
     )
 
 
-def spreads_picture(spreads: Iterable[Spread]) -> Picture:
-    known = tuple(spreads)
+def spreads_pictures(spreads: Iterable[Spread]) -> tuple[Picture, ...]:
+    """One picture. A horizon whose moves were nought, as of one forecast alone they may be, is left to the table."""
+    known = tuple(one for one in spreads if one.realised_bp > 0.0)
+    if not known:
+        return ()
     values = [value for one in known for value in (one.forecast_bp, one.realised_bp + Z95 * one.realised_se_bp)]
     x = horizons_axis(one.horizon_min for one in known)
     low = min(min(one.forecast_bp, one.realised_bp) for one in known)
@@ -72,9 +75,8 @@ def spreads_picture(spreads: Iterable[Spread]) -> Picture:
         chart.line([(one.horizon_min, one.forecast_bp) for one in own], style, f"{name} forecast")
         errors = [Z95 * one.realised_se_bp for one in own]
         chart.points([(shift * one.horizon_min, one.realised_bp) for one in own], style, f"{name} realised", errors)
-    return Picture(
-        chart.text(), "Dots on their lines: moves came as large as they were forecast. Bars are 95 % intervals."
-    )
+    note = "Dots on their lines: moves came as large as they were forecast. Bars are 95 % intervals."
+    return (Picture(chart.text(), note),)
 
 
 def pit_picture(horizon: int, counts: tuple[int, ...]) -> Picture:

@@ -194,6 +194,19 @@ def test_a_handful_of_forecasts_makes_a_page_too(kept):
     assert live_figures(Index.SPX, Kept((), (), (), 0), None) is None
 
 
+def test_a_lone_forecast_whose_fixing_came_where_it_stood_makes_a_page_too(kept):
+    """A move of nought has no place on a logarithmic axis; the table has it."""
+    one = kept.forecasts[0]
+    still = live_figures(Index.SPX, Kept((replace(one, fixing=one.level),), kept.fixings[:1], (), 0), None)
+    assert still is not None
+    assert [spread.realised_bp for spread in still.spreads] == [0.0]
+    assert "Sigma by minutes" not in live_page_of(still)
+    other = next(row for row in kept.forecasts if (row.close, row.horizon_min) != (one.close, one.horizon_min))
+    both = live_figures(Index.SPX, Kept((replace(one, fixing=one.level), other), kept.fixings[:1], (), 0), None)
+    assert both is not None
+    assert "Sigma by minutes" in live_page_of(both)
+
+
 # The command
 
 
