@@ -98,6 +98,14 @@ class Sample:
             raise ConfigurationError(f"until {last}", "no bars so early")
         return replace(self, days=days)
 
+    def between(self, first: date, last: date) -> list[Day]:
+        """The days of a span, both ends included. Raises ConfigurationError when no bar is of any of them."""
+        found = [day for day in self.days if first.isoformat() <= day.session.day <= last.isoformat()]
+        if not found:
+            known = f"the bars are of {self.days[0].session.day} .. {self.days[-1].session.day}"
+            raise ConfigurationError(f"{first} .. {last}", "nothing to score in this span", known)
+        return found
+
 
 def read_sample(path: Path, index: Index) -> Sample:
     """All bars of `index` at `path`. Raises ConfigurationError naming the file: unreadable, mixed, or nothing there.

@@ -152,6 +152,7 @@ def figures_of(
 
     fan_day: the session of the fan chart, the last one of the span by default.
     """
+    days = sample.between(first, last)
     fan_row = _row_of(sample, last if fan_day is None else fan_day, chosen=fan_day is not None)
     model = harness.model_of(sample, constants=constants)
     strikes = _Strikes(sample.index, sample.cash)
@@ -163,7 +164,6 @@ def figures_of(
         raise ConfigurationError(
             f"{first} .. {last}", "nothing to score in this span", "the flat baseline needs 60 whole days before it"
         )
-    days = [day for day in sample.days if first.isoformat() <= day.session.day <= last.isoformat()]
     return Figures(
         index=sample.index.value,
         cash=sample.cash,

@@ -156,6 +156,7 @@ def score(
     `constants`: several are used one after the other (`stretches`). `cold`: the model starts anew every morning.
     Raises ConfigurationError when there is nothing to score.
     """
+    sample.between(first, last)
     records = walks(sample, first, last, settings=settings, constants=constants, cold=cold, selection=selection)
     rivals = rivals_of([day for day in sample.days if day.session.day <= last.isoformat()])
     rows = tuple(

@@ -194,6 +194,9 @@ def test_constants_of_ones_own_speak_on_the_page(folder, tmp_path, capsys):
     assert found["rows"][0]["log_gain_ewma"] != shipped["rows"][0]["log_gain_ewma"]
 
 
+BEFORE = ("--from", "2023-11-20", "--to", "2023-12-20")
+
+
 def test_skip_plots_gives_figures_alone(folder, capsys):
     assert main(["calibration-report", "--data", str(folder), *ARGV, "--skip-plots", "--json"]) == ExitCode.OK
     printed = json.loads(capsys.readouterr().out)
@@ -208,6 +211,7 @@ def test_skip_plots_gives_figures_alone(folder, capsys):
         (["--out", "/proc/none/x.html"], ExitCode.CONFIG, "cannot be written"),
         (["--skip-plots", "--from", "2024-06-03"], ExitCode.USAGE, "not a span of days"),
         (["--skip-plots", "--day", "2024-05-25"], ExitCode.CONFIG, "no session"),
+        (["--skip-plots", *BEFORE], ExitCode.CONFIG, "2023-12-20: nothing to score in this span (the bars are of 2024"),
     ],
 )
 def test_bad_requests_are_one_line(folder, capsys, more, code, problem):

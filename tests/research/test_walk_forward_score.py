@@ -180,6 +180,8 @@ def test_the_command_prints_rows(folder, capsys):
         ({"--data": "NQ_nowhere.parquet"}, ExitCode.CONFIG, "does not speak for SPX"),
         ({"--index": "NDX"}, ExitCode.CONFIG, "no bar file of NDX"),
         ({"--from": "2024-06-01"}, ExitCode.USAGE, "not a span of days"),
+        ({"--from": "2023-11-20", "--to": "2023-12-20"}, ExitCode.CONFIG, "nothing to score in this span"),
+        ({"--from": "2024-11-20", "--to": "2024-12-20"}, ExitCode.CONFIG, "the bars are of 2024-01-"),
         ({"--index": "DAX"}, ExitCode.USAGE, "DAX"),
     ],
 )
