@@ -87,7 +87,7 @@ async def _simulated(settings: Settings) -> _Access:
     The clock then runs freely instead of following: a follower holds time up. Signatures stay good for ten seconds of
     life even if the simulator's time stands still meanwhile, for their tolerance grows with its speed.
     """
-    address = await join(settings.sim.connect.rstrip("/"))
+    address = await join(settings.sim.connect.rstrip("/"), settings.mode_dir)
     if not is_loopback(urlsplit(address.rest_url).hostname or ""):
         raise ConfigurationError("simulator", f"{address.rest_url} is not this machine", "sim talks to loopback only")
     clock = address.clock()

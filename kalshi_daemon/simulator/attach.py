@@ -128,8 +128,11 @@ async def _stop(child: asyncio.subprocess.Process) -> None:
         await child.wait()
 
 
-async def join(admin_url: str) -> SimAddress:
-    """The address of a simulator that is already running. Raises VenueUnreachable, or ConfigurationError."""
+async def join(admin_url: str, mode_dir: Path | None = None) -> SimAddress:
+    """The address of a simulator that is already running. Raises VenueUnreachable, or ConfigurationError.
+
+    mode_dir: where a run may have left this address, to say so when nothing listens there any more.
+    """
     if not admin_url.startswith(_LOOPBACK):
         raise ConfigurationError(
             "sim.connect", f"{admin_url} is not a loopback address", "sim never leaves this machine"
@@ -138,6 +141,11 @@ async def join(admin_url: str) -> SimAddress:
         timeout = aiohttp.ClientTimeout(total=_JOIN_TIMEOUT_S)
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{admin_url}/hello") as answer:
             return SimAddress.from_ready_line(await answer.read())
+    except aiohttp.ClientConnectorError as problem:
+        said = f"nothing listens at {admin_url}"
+        if mode_dir is not None and remembered(mode_dir) == admin_url:
+            said += f"; {mode_dir / _ADDRESS_FILE} is of a run that was killed, and its exchange ended with it"
+        raise VenueUnreachable("join simulator", said) from problem
     except (aiohttp.ClientError, TimeoutError) as problem:
         raise VenueUnreachable("join simulator", f"{admin_url}: {problem!r}") from problem
 

@@ -110,7 +110,21 @@ def test_an_exchange_that_cannot_be_reached_is_69(demo, capsys):
     assert main(["resting"]) == 69
     assert failure(capsys).startswith("orders: exchange not reachable: ")
     assert main(["resting", "--mode", "sim", "--connect", demo.admin_url]) == 69
-    assert failure(capsys).startswith("join simulator: exchange not reachable: ")
+    assert failure(capsys) == f"join simulator: exchange not reachable: nothing listens at {demo.admin_url}\n"
+
+
+@pytest.mark.parametrize("command", ["resting", "cancel-all"])
+def test_the_address_a_killed_run_left_behind_is_named(command, exchange, tmp_path, capsys):
+    left = tmp_path / "sim" / "simulator.json"
+    left.parent.mkdir(exist_ok=True)
+    left.write_text(json.dumps({"admin_url": exchange.admin_url}))
+    assert main(["resting", "--state-dir", str(tmp_path)]) == 0, "while it lives its exchange is asked"
+    capsys.readouterr()
+    exchange.stop()
+    assert main([command, "--state-dir", str(tmp_path)]) == 69
+    line = failure(capsys)
+    assert f"nothing listens at {exchange.admin_url}; {left} is of a run that was killed" in line
+    assert "Client" not in line
 
 
 @pytest.mark.parametrize("command", ["resting", "cancel-all"])
