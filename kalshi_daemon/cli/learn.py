@@ -80,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
             document = document_of(models[index], MarketRecord(), correlation, saved_ns)
             write_whole(path, encoded(document), "what the model has learnt")
     found = [lessons_of(models[index], sample) for index, sample in samples.items()]
-    rows = tuple((one.index, f"{one.sessions}", one.first, one.last, f"{one.resolved:.0f}") for one in found)
+    rows = tuple((one.index, f"{one.sessions}", one.first, one.last, f"{one.resolved_weight:.0f}") for one in found)
     note = (
         f"A start before {settings.calibration.memory_sessions_most + 1} more sessions have closed goes on from it; a "
         "later one takes the session curve and the online corrections."

@@ -22,8 +22,8 @@ class Lessons:
     first: str
     last: str
     last_price: str
-    resolved: float
-    """Forecasts of its own that the online layers learnt from, faded."""
+    resolved_weight: float
+    """Forecasts of its own that the online layers learnt from, the old ones faded; to one decimal."""
 
 
 def table_of(samples: Mapping[Index, Sample]) -> SessionTable:
@@ -59,5 +59,5 @@ def lessons_of(model: RollingCalibration, sample: Sample) -> Lessons:
         sample.days[0].session.day,
         sample.days[-1].session.day,
         iso_utc(last_ns),
-        sum(float(layer.scale_weight.sum()) for layer in layers),
+        round(sum(float(layer.scale_weight.sum()) for layer in layers), 1),
     )

@@ -61,7 +61,8 @@ def test_a_daemon_goes_on_from_it_as_if_it_had_watched_the_bars(bars, tmp_path, 
     printed = json.loads(capsys.readouterr().out)
     assert printed["SPX"]["sessions"] == printed["NDX"]["sessions"] == 10
     assert (printed["SPX"]["first"], printed["SPX"]["last"]) == ("2026-11-09", "2026-11-20")
-    assert printed["SPX"]["resolved"] > 0.0
+    weight = printed["SPX"]["resolved_weight"]
+    assert weight == round(weight, 1) > 0.0
     store, models = started(tmp_path)
     watched = models_of(Settings(), load_sessions(FIRST, LAST), research_calendar())
     for index, model in watched.items():
