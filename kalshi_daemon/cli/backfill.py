@@ -18,11 +18,11 @@ from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.errors import ConfigurationError, ExitCode
+from kalshi_daemon.settings import Mode, Settings
 
 if TYPE_CHECKING:
     from kalshi_daemon.clock import Clock
     from kalshi_daemon.index_feed.backfill import DayResult
-    from kalshi_daemon.settings import Settings
 
 BOTH: Final = "both"
 FOLDER: Final = Path("data") / "bars"
@@ -92,7 +92,9 @@ def run(args: argparse.Namespace) -> int:
     now = clock.now_ns()
     sessions = [session for session in load_sessions(first, last).sessions if session.open_ns < now]
     if not sessions:
-        raise UsageError(f"no session has opened from {first} to {last}", "kalshi-daemon backfill")
+        simulated = " by this machine's clock: the day of simulate-exchange is simulated time"
+        hint = simulated if settings.mode is Mode.SIM else ""
+        raise UsageError(f"no session has opened from {first} to {last}{hint}", "kalshi-daemon backfill")
     root: Path = args.out or settings.mode_dir / FOLDER
     indices = [index for index in Index if args.index in {index.value, BOTH}]
     tallies = {index: Tally() for index in indices}
@@ -117,7 +119,7 @@ def _speak_on_standard_error() -> None:
 
 
 async def _fetch(
-    settings: "Settings",
+    settings: Settings,
     clock: "Clock",
     sessions: Sequence[Session],
     root: Path,

@@ -329,6 +329,15 @@ def test_a_span_without_sessions_is_a_wrong_command_line(command, first, last):
     assert code == ExitCode.USAGE
 
 
+@pytest.mark.parametrize("mode", ["sim", "live"])
+def test_a_day_that_is_simulated_is_no_day_of_the_vendors(command, mode):
+    days = ("--from", "2026-07-04", "--to", "2026-07-05")
+    code, _, err = command(*days, "--mode", mode)
+    assert code == ExitCode.USAGE
+    assert "no session has opened from 2026-07-04 to 2026-07-05" in err
+    assert ("the day of simulate-exchange is simulated time" in err) == (mode == "sim")
+
+
 def test_a_folder_that_cannot_be_written_is_named(command, tmp_path):
     (tmp_path / "bars").write_text("in the way")
     code, _, err = command("--out", str(tmp_path / "bars"))
