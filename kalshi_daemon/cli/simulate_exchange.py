@@ -13,8 +13,8 @@ def add_parser(subparsers: Subparsers) -> None:
         "simulate-exchange",
         help="serve the simulated exchange and index feed on loopback",
         description="Once ready, prints one JSON line with rest_url, ws_url, feed_url, feed_api_key, feed_rest_url, "
-        "admin_url, key_id, private_key_path, session_date, speed, now_ns and end_ns (simulated time, nanoseconds since "
-        "1970 in UTC), then serves until SIGTERM. GET {admin_url}/truth is the exchange's own record. Time runs "
+        "admin_url, key_id, private_key_path, session_date, speed, now_ns and end_ns (simulated time, nanoseconds "
+        "since 1970 in UTC), then serves until SIGTERM. GET {admin_url}/truth is the exchange's own record. Time runs "
         "--speed times faster than life, and waits for daemons that follow it.",
     )
     parser.add_argument("--port", type=_port, default=0, metavar="P", help="REST, websocket and admin (0: any)")
