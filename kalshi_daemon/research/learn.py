@@ -46,6 +46,10 @@ def learn(models: Mapping[Index, RollingCalibration], samples: Mapping[Index, Sa
         for index, day in both.items():
             forecasts(models[index], day, ())
         correlation.follow(models[Index.SPX].today, models[Index.NDX].today)
+    for model in models.values():
+        if model.today is not None:
+            # The last fixing would be scored at the daemon's first price, and stand in the record as the daemon's own.
+            model.today.waiting.clear()
     return correlation
 
 

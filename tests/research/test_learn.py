@@ -70,6 +70,8 @@ def test_a_daemon_goes_on_from_it_as_if_it_had_watched_the_bars(bars, tmp_path, 
             model.on_tick(known(day.bell(index)))
             for bar in day.bars(index):
                 model.on_bar(bar)
+        assert known(model.today).waiting, "for a price after the last fixing"
+        known(model.today).waiting.clear()
         assert store.recollections[index].restored_ns is not None
         assert store.recollections[index].sessions_missed == 0
         assert remember(models[index]) == remember(model)
