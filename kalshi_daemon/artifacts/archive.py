@@ -14,7 +14,7 @@ from kalshi_daemon.artifacts.files import (
     write_whole,
 )
 from kalshi_daemon.artifacts.manifest import build_manifest
-from kalshi_daemon.artifacts.monitors import IndexRecord, MonitorBoard, WindowVerdicts
+from kalshi_daemon.artifacts.monitors import IndexRecord, MonitorBoard, Stop, WindowVerdicts
 from kalshi_daemon.artifacts.paths import MANIFEST, ArtifactPaths, day_of
 from kalshi_daemon.artifacts.report import DayFacts, facts_from_json
 from kalshi_daemon.artifacts.report_markdown import render
@@ -74,7 +74,7 @@ class MonitorJob:
     document: Json
 
 
-Job = MonitorJob | ScanJob | PositionsJob | SessionJob | WindowVerdicts | IndexRecord
+Job = MonitorJob | ScanJob | PositionsJob | SessionJob | WindowVerdicts | IndexRecord | Stop
 
 
 @dataclass(slots=True)
@@ -150,6 +150,10 @@ class Archive:
                 self._board.records[job.index] = job
                 self._board_dirty = True
                 return False
+            case Stop():
+                self._board.note_stop(job)
+                self._board_dirty = True
+                return True
 
     def _judged(self, seen: WindowVerdicts) -> bool:
         self._board_dirty = True
@@ -194,6 +198,9 @@ class Archive:
 
     def _write_board(self, written: Written) -> None:
         go, monitors = self._board.documents(self._now)
+        if not self._board.records:  # a run that never asked, e.g. stopped before it was ready, has nothing better
+            with contextlib.suppress(OSError, StateCorrupt):
+                go["record"] = read_object(self._paths.go_no_go).get("record", {})
         files = {self._paths.go_no_go: go} | {self._paths.monitor(name): one for name, one in monitors.items()}
         fine = [self._put(path, encode(document), written) for path, document in files.items()]
         self._board_dirty = not all(fine)

@@ -4,11 +4,12 @@ A monitor is {name, status, metrics, message, generated_at}: OK when every windo
 had nothing to measure, ALERT otherwise. The record's monitors (`record_*`, docs/monitors.md) carry value, n and limits
 of each index and group; they fail through the guards `forecast_record` and `market_record`. `go` is false while any
 window guard refuses, also one that an override let through: NO-GO stays red beside `quoting: true`, and `forced` names
-what was overridden.
+what was overridden. After the latch has closed no window is judged any more: the board is told of it (`Stop`), and
+what it says from then on is that verdict in every window, beside the last word of the other guards.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from kalshi_daemon.artifacts.manifest import verdict_json
@@ -36,6 +37,14 @@ class WindowVerdicts:
 
 
 @dataclass(frozen=True, slots=True)
+class Stop:
+    """The latch has closed: what its guard says now, of every window."""
+
+    verdict: Verdict
+    at_ns: Nanos
+
+
+@dataclass(frozen=True, slots=True)
 class IndexRecord:
     """What the monitors of one index's forecasts read, and when they were asked."""
 
@@ -50,6 +59,7 @@ class MonitorBoard:
 
     latest: dict[str, WindowVerdicts] = field(default_factory=dict)
     records: dict[Index, IndexRecord] = field(default_factory=dict)
+    stop: Stop | None = None
 
     def note(self, seen: WindowVerdicts) -> bool:
         """Take in a judgement and forget windows past their fixing; True when the go/no-go answer changed."""
@@ -60,22 +70,37 @@ class MonitorBoard:
         }
         return _state_of(self.latest) != before
 
+    def note_stop(self, stop: Stop) -> None:
+        """The last word on every window that has not fixed yet."""
+        self.stop = stop
+        self.latest = {
+            event: replace(one, verdicts=_with(one.verdicts, stop.verdict))
+            for event, one in self.latest.items()
+            if one.window.target_ns > stop.at_ns
+        }
+
     def documents(self, now_ns: Nanos) -> tuple[Json, dict[str, Json]]:
         """The go/no-go object and the monitors by name."""
         at = iso_utc(now_ns)
-        go = go_no_go(self.latest, at) | {"record": record_summary(self.records)}
-        return go, monitors(self.latest, at) | record_monitors(self.records, at)
+        stopped = None if self.stop is None else self.stop.verdict
+        go = go_no_go(self.latest, at, stopped) | {"record": record_summary(self.records)}
+        return go, monitors(self.latest, at, stopped) | record_monitors(self.records, at)
 
 
-def go_no_go(latest: Mapping[str, WindowVerdicts], generated_at: str) -> Json:
-    """{go, quoting, reasons, forced, windows, generated_at}; no window judged yet is NO-GO, not GO."""
+def go_no_go(latest: Mapping[str, WindowVerdicts], generated_at: str, stopped: Verdict | None = None) -> Json:
+    """{go, quoting, reasons, forced, windows, generated_at}; no window judged yet is NO-GO, not GO.
+
+    stopped: the closed latch, which is said first, as "stopped: SIGTERM"; None while the daemon works.
+    """
     refusals = [(event, verdict) for event, one in latest.items() for verdict in one.verdicts if not verdict.passed]
-    reasons = dict.fromkeys(f"{verdict.guard}: {_say(verdict)}" for _event, verdict in refusals)
+    reasons = dict.fromkeys(f"{v.guard}: {_say(v)}" for _event, v in refusals if v is not stopped)
+    if stopped is not None:
+        reasons = {f"stopped: {stopped.note}": None} | reasons
     closed = {event for event, verdict in refusals if not verdict.allows}
     return {
         "go": bool(latest) and not refusals,
         "quoting": any(event not in closed for event in latest),
-        "reasons": list(reasons) if latest else ["no window judged yet"],
+        "reasons": list(reasons) if latest or stopped else ["no window judged yet"],
         "forced": sorted({verdict.guard for _event, verdict in refusals if verdict.forced}),
         "windows": {
             event: {
@@ -90,18 +115,24 @@ def go_no_go(latest: Mapping[str, WindowVerdicts], generated_at: str) -> Json:
     }
 
 
-def monitors(latest: Mapping[str, WindowVerdicts], generated_at: str) -> dict[str, Json]:
-    """One monitor per guard over all windows."""
+def monitors(
+    latest: Mapping[str, WindowVerdicts], generated_at: str, stopped: Verdict | None = None
+) -> dict[str, Json]:
+    """One monitor per guard over all windows; the latch's own is there without any once it has closed."""
     by_guard: dict[str, dict[str, Verdict]] = {}
     for event, one in latest.items():
         for verdict in one.verdicts:
             by_guard.setdefault(verdict.guard, {})[event] = verdict
+    said = {guard: list(verdicts.values()) for guard, verdicts in by_guard.items()}
+    if stopped is not None:
+        by_guard.setdefault(stopped.guard, {})
+        said[stopped.guard] = [stopped]
     return {
         guard: {
             "name": guard,
-            "status": status_of(list(verdicts.values())),
+            "status": status_of(said[guard]),
             "metrics": {event: verdict_json(verdict) for event, verdict in verdicts.items()},
-            "message": "; ".join(dict.fromkeys(_say(v) for v in verdicts.values() if not v.passed)),
+            "message": "; ".join(dict.fromkeys(_say(v) for v in said[guard] if not v.passed)),
             "generated_at": generated_at,
         }
         for guard, verdicts in by_guard.items()
@@ -162,6 +193,13 @@ def status_of(verdicts: Sequence[Verdict]) -> str:
     if not refused:
         return OK if verdicts else NO_DATA
     return ALERT if any(verdict.measured is not None for verdict in refused) else NO_DATA
+
+
+def _with(verdicts: tuple[Verdict, ...], one: Verdict) -> tuple[Verdict, ...]:
+    """The verdicts with this one in its guard's place, or after them."""
+    if all(verdict.guard != one.guard for verdict in verdicts):
+        return (*verdicts, one)
+    return tuple(one if verdict.guard == one.guard else verdict for verdict in verdicts)
 
 
 def _say(verdict: Verdict) -> str:

@@ -30,7 +30,7 @@ from kalshi_daemon.artifacts.archive import (
     SessionJob,
     Written,
 )
-from kalshi_daemon.artifacts.monitors import IndexRecord, WindowVerdicts
+from kalshi_daemon.artifacts.monitors import IndexRecord, Stop, WindowVerdicts
 from kalshi_daemon.artifacts.paths import ArtifactPaths, day_of
 from kalshi_daemon.artifacts.session import build_session
 from kalshi_daemon.clock import Clock, iso_utc
@@ -42,6 +42,7 @@ from kalshi_daemon.domain.verdict import Verdict
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.errors import StateCorrupt
 from kalshi_daemon.guardrails.chain import Judgement
+from kalshi_daemon.guardrails.permission import LatchOpen
 from kalshi_daemon.state import DaemonState, Position
 from kalshi_daemon.units import SECOND, Nanos
 
@@ -129,8 +130,13 @@ class ArtifactWriter:
         self._take(MonitorJob(dict(document)))
 
     def report(self, state: DaemonState) -> None:
-        """The positions of every series now, for the reports: at settlements and at the end."""
+        """The positions of every series now, for the reports, and the closed latch on the monitors: at the end.
+
+        After a stop is asked for nothing is scanned, so no verdict of a window would ever tell of it.
+        """
         now = self._clock.now_ns()
+        if state.latch.closed:
+            self._take(Stop(LatchOpen().judge(state.latch), now))
         by_series: dict[str, list[Position]] = {}
         for position in state.ledger.positions.values():
             by_series.setdefault(position.series_ticker, []).append(_copy(position))

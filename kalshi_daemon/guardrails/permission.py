@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from kalshi_daemon.domain.verdict import Closing, Verdict
 from kalshi_daemon.guardrails.guard import WindowContext, answer, refuse
-from kalshi_daemon.state import DaemonState
+from kalshi_daemon.state import DaemonState, Latch
 from kalshi_daemon.units import Nanos, to_s
 
 
@@ -51,7 +51,10 @@ class LatchOpen:
     pulls: ClassVar[bool] = False
 
     def judge_window(self, state: DaemonState, _context: WindowContext, _now: Nanos) -> Verdict:
-        latch = state.latch
+        return self.judge(state.latch)
+
+    def judge(self, latch: Latch) -> Verdict:
+        """The same of no window in particular."""
         return answer(self, "closed" if latch.closed else "open", "open", passed=not latch.closed, note=latch.reason)
 
 

@@ -13,6 +13,7 @@ from kalshi_daemon.artifacts.manifest import build_manifest, outcome_of
 from kalshi_daemon.artifacts.monitors import (
     IndexRecord,
     MonitorBoard,
+    Stop,
     WindowVerdicts,
     go_no_go,
     record_monitors,
@@ -143,6 +144,36 @@ def test_windows_past_their_fixing_leave_the_board():
     assert board.note(WindowVerdicts(later, verdicts(), WINDOW.target_ns)) is True
     assert list(board.latest) == [later.event_ticker]
     assert board.documents(WINDOW.target_ns)[0]["go"] is True
+
+
+def test_after_a_stop_every_window_is_closed_and_the_stop_is_the_first_reason():
+    board = MonitorBoard()
+    board.note(WindowVerdicts(WINDOW, verdicts(kill_switch=True), NOW))
+    later = replace(window_of(target_ns=Nanos(WINDOW.target_ns + 60 * MINUTE)), event_ticker="KXINXU-26NOV23H1300")
+    board.note(WindowVerdicts(later, verdicts(), NOW))
+    closed = Verdict("latch", passed=False, measured="closed", limit="open", note="SIGTERM")
+    board.note_stop(Stop(closed, NOW))
+    document, monitors = board.documents(NOW)
+    assert (document["go"], document["quoting"]) == (False, False)
+    assert document["reasons"][0] == "stopped: SIGTERM"
+    assert [reason.split(":")[0] for reason in document["reasons"]] == ["stopped", "kill_switch"]
+    assert document["windows"][WINDOW.event_ticker]["refusing"] == ["kill_switch", "latch"]
+    assert document["windows"][later.event_ticker]["refusing"] == ["latch"]
+    assert monitors["latch"]["status"] == "ALERT"
+    assert {event: one["measured"] for event, one in monitors["latch"]["metrics"].items()} == dict.fromkeys(
+        (WINDOW.event_ticker, later.event_ticker), "closed"
+    )
+    board.note_stop(Stop(closed, WINDOW.target_ns))
+    assert set(board.documents(WINDOW.target_ns)[0]["windows"]) == {later.event_ticker}
+
+
+def test_a_stop_before_anything_was_judged_is_said_too():
+    board = MonitorBoard()
+    board.note_stop(Stop(Verdict("latch", passed=False, measured="closed", limit="open", note="session_end"), NOW))
+    document, monitors = board.documents(NOW)
+    assert (document["go"], document["quoting"], document["reasons"]) == (False, False, ["stopped: session_end"])
+    assert (monitors["latch"]["status"], monitors["latch"]["metrics"]) == ("ALERT", {})
+    assert "session_end" in monitors["latch"]["message"]
 
 
 def test_no_data_and_alert_and_the_worse_of_them():

@@ -362,6 +362,37 @@ async def test_a_monitor_the_disk_refuses_is_written_when_it_can_be(tmp_path, pa
     assert paths.report("KXINXU", DAY).exists()
 
 
+async def test_what_is_written_at_the_stop_shows_the_closed_latch(tmp_path, paths):
+    state = healthy()
+    writer = writer_on(tmp_path)
+    writer.manifest(*judged(state=state), ())
+    writer.report(state)
+    await writer.drain()
+    assert (read(paths.go_no_go)["go"], read(paths.monitor("latch"))["status"]) == (True, "OK"), "not stopped yet"
+    state.latch.closed, state.latch.reason = True, "SIGTERM"
+    writer.report(state)
+    await writer.drain()
+    found = read(paths.go_no_go)
+    assert (found["go"], found["quoting"], found["reasons"]) == (False, False, ["stopped: SIGTERM"])
+    assert (read(paths.monitor("latch"))["status"], read(paths.monitor("armed"))["status"]) == ("ALERT", "OK")
+
+
+async def test_a_run_that_judged_nothing_leaves_the_record_of_the_one_before(tmp_path, paths):
+    before = writer_on(tmp_path)
+    before.manifest(*judged(), ())
+    before.record(Index.SPX, (GOOD,))
+    await before.drain()
+    record = read(paths.go_no_go)["record"]
+    state = healthy()
+    state.latch.closed, state.latch.reason = True, "SIGTERM"
+    after = writer_on(tmp_path)
+    after.report(state)
+    await after.drain()
+    found = read(paths.go_no_go)
+    assert (found["go"], found["reasons"], found["record"]) == (False, ["stopped: SIGTERM"], record)
+    assert record["SPX"]
+
+
 # --- session summaries
 
 
