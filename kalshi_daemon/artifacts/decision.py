@@ -33,6 +33,8 @@ class Decision:
     look: Json | None
     quote: Json | None
     verdicts: tuple[Json, ...]
+    client_order_ids: tuple[str, ...] = ()
+    """The order this scan sent; where it kept one, those of the whole window that it kept."""
 
 
 def last_decision(paths: ArtifactPaths, market_ticker: str, profile: str | None = None) -> Decision | None:
@@ -72,6 +74,7 @@ def decide(manifest: Json, market_ticker: str, path: Path) -> Decision | None:
         look=look,
         quote=quote,
         verdicts=(*window, *(quote["verdicts"] if quote else ())),
+        client_order_ids=_orders(manifest, look, quote),
     )
 
 
@@ -104,11 +107,18 @@ def _headline(manifest: Json, look: Json | None, quote: Json | None, window: tup
     return f"not quoted: {outcome}{detail}{tail}"
 
 
+def _orders(manifest: Json, look: Json | None, quote: Json | None) -> tuple[str, ...]:
+    if quote is not None:
+        sent = _find(manifest["orders"], quote["market"]) if quote["accepted"] else None
+        return () if sent is None else (str(sent["client_order_id"]),)
+    return tuple(map(str, manifest["keep"])) if look is not None and look["outcome"] == "kept" else ()
+
+
 def _fate(manifest: Json, quote: Json) -> str:
     sent = _find(manifest["orders"], quote["market"])
     if sent is None:
         return ", accepted by every guard, but no order was sent"
-    return f", order {sent['client_order_id']} {sent['status']}"
+    return f", order {sent['client_order_id']} {sent['status']} at the scan"
 
 
 def _refusers(verdicts: list[Json]) -> str:

@@ -1,15 +1,21 @@
 """`kalshi-daemon why TICKER`: the last decision about a market, guard by guard, with the numbers."""
 
 import argparse
+import contextlib
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from kalshi_daemon.artifacts.decision import Decision, last_decision
 from kalshi_daemon.artifacts.paths import ArtifactPaths
 from kalshi_daemon.cli.common import Subparsers, load
 from kalshi_daemon.cli.output import Column, Table, show
-from kalshi_daemon.errors import DaemonError, ExitCode
+from kalshi_daemon.clock import iso_utc
+from kalshi_daemon.domain.order import Order, Status
+from kalshi_daemon.errors import DaemonError, ExitCode, StateCorrupt
+from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.settings_loader import Credentials
+from kalshi_daemon.units import format_count
 
 
 class NoDecisionError(DaemonError):
@@ -31,7 +37,8 @@ def add_parser(subparsers: Subparsers) -> None:
         "why",
         help="the last decision for a market, guard by guard",
         description="Prints whether the last scan that looked at a market quoted it and why, and every guard with what "
-        "it measured, from the newest manifest. Works while the daemon runs and after. Exit code 4: no such decision.",
+        "it measured, from the newest manifest, and where an order it sent stands now, from the journal. Works while "
+        "the daemon runs and after. Exit code 4: no such decision.",
     )
     parser.add_argument("ticker", metavar="TICKER", help="market ticker, e.g. KXINXU-26NOV23H1200-T7844.9999")
     parser.add_argument("--profile", help="only decisions of this profile (default: the newest of any)")
@@ -43,11 +50,45 @@ def run(args: argparse.Namespace) -> int:
     decision = last_decision(paths, args.ticker.strip().upper(), args.profile)
     if decision is None:
         raise NoDecisionError(args.ticker, str(paths.scans))
-    show(args, asdict(decision), _guards(decision))
+    now, order = _since(settings.mode_dir, decision)
+    data = asdict(decision) | {"order_now": None if order is None else _order_json(order)}
+    show(args, data, _guards(decision, now))
     return ExitCode.OK
 
 
-def _guards(decision: Decision) -> Table:
+def _since(mode_dir: Path, decision: Decision) -> tuple[str, Order | None]:
+    """What became of the order, for the headline, and as the journal has it. Never raises: it is an extra."""
+    path = journal_path(mode_dir)
+    if not decision.client_order_ids or not path.exists():
+        return "", None
+    try:
+        with contextlib.closing(Journal.read(path)) as journal:
+            found = [journal.order(name) for name in decision.client_order_ids]
+    except StateCorrupt as problem:
+        return f"; what became of it is not known: {problem}", None
+    order = next((one for one in found if one is not None and one.market_ticker == decision.market), None)
+    return ("; no longer in the journal", None) if order is None else (_standing(order), order)
+
+
+def _standing(order: Order) -> str:
+    """E.g. `; now canceled (edge_lost), 1.00 of 2.00 filled`."""
+    reason = f" ({order.reason})" if order.reason else ""
+    traded = f", {format_count(order.filled)} of {format_count(order.count)} filled"
+    partly = traded if order.filled and order.status is not Status.FILLED else ""
+    return f"; now {order.status.value}{reason}{partly}"
+
+
+def _order_json(order: Order) -> dict[str, Any]:
+    return {
+        "client_order_id": order.client_order_id,
+        "status": order.status.value,
+        "reason": order.reason,
+        "filled": format_count(order.filled),
+        "updated": iso_utc(order.updated_ns),
+    }
+
+
+def _guards(decision: Decision, now: str) -> Table:
     rows = [
         (
             str(verdict["guard"]),
@@ -67,7 +108,7 @@ def _guards(decision: Decision) -> Table:
         Column("passed"),
         Column("note"),
     )
-    return Table(columns, rows, title=f"{decision.market}: {decision.headline}", notes=_notes(decision))
+    return Table(columns, rows, title=f"{decision.market}: {decision.headline}{now}", notes=_notes(decision))
 
 
 def _notes(decision: Decision) -> tuple[str, ...]:

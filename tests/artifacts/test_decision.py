@@ -52,7 +52,9 @@ def looked_at(outcome: str, detail: str = "") -> Json:
 def test_a_quote_that_was_sent():
     found = explain(manifest_of(orders=(order_of(),)))
     assert found.quoted
-    assert found.headline == (f"quoted: bid 1.00 at 0.4200 (fair 0.5000, ev 0.0800), order kd-r1-{TICKER} resting")
+    said = f"quoted: bid 1.00 at 0.4200 (fair 0.5000, ev 0.0800), order kd-r1-{TICKER} resting at the scan"
+    assert found.headline == said
+    assert found.client_order_ids == (f"kd-r1-{TICKER}",)
     assert len(found.verdicts) == 19 + 13
 
 
