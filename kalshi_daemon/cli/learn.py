@@ -49,7 +49,9 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--sessions", metavar="N", type=int, default=SESSIONS, help=f"how many of the last ones ({SESSIONS})"
     )
-    parser.add_argument("--replace", action="store_true", help="also where there is a memory already")
+    parser.add_argument(
+        "--replace", action="store_true", help="also where there is a memory already, which is put aside"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -57,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
     from kalshi_daemon.calibration.memory import encoded  # noqa: PLC0415
     from kalshi_daemon.clock import SystemClock  # noqa: PLC0415
     from kalshi_daemon.learning import models_of  # noqa: PLC0415
-    from kalshi_daemon.operations.calibration_store import document_of, memory_path  # noqa: PLC0415
+    from kalshi_daemon.operations.calibration_store import document_of, memory_path, put_aside  # noqa: PLC0415
     from kalshi_daemon.operations.durable import write_whole  # noqa: PLC0415
     from kalshi_daemon.operations.lock import InstanceLock  # noqa: PLC0415
     from kalshi_daemon.research.learn import learn, lessons_of, table_of  # noqa: PLC0415
@@ -76,7 +78,13 @@ def run(args: argparse.Namespace) -> int:
         models = models_of(settings, table_of(samples), research_calendar())
         correlation = learn(models, samples)
         saved_ns = SystemClock().now_ns()
+        replaced: dict[Index, Path] = {}
         for index, path in paths.items():
+            if path.exists():
+                try:
+                    replaced[index] = put_aside(path, "replaced", saved_ns)
+                except OSError as error:
+                    raise ConfigurationError(str(path), f"cannot be put aside: {error.strerror}") from error
             document = document_of(models[index], MarketRecord(), correlation, saved_ns)
             write_whole(path, encoded(document), "what the model has learnt")
     found = [lessons_of(models[index], sample) for index, sample in samples.items()]
@@ -85,8 +93,10 @@ def run(args: argparse.Namespace) -> int:
         f"A start before {settings.calibration.memory_sessions_most + 1} more sessions have closed goes on from it; a "
         "later one takes the session curve and the online corrections."
     )
-    notes = (*map(str, paths.values()), note)
-    show(args, {one.index: asdict(one) for one in found}, Table(_COLUMNS, rows, notes=notes))
+    kept = [f"{index.value}: the memory before it is kept as {path}" for index, path in replaced.items()]
+    left = [f"{index.value}: no bars, its memory is as it was" for index in Index if index not in paths]
+    data = {one.index: asdict(one) | {"replaced": replaced.get(Index(one.index))} for one in found}
+    show(args, data, Table(_COLUMNS, rows, notes=(*map(str, paths.values()), *kept, *left, note)))
     return ExitCode.OK
 
 
@@ -95,6 +105,8 @@ def _samples(path: Path, sessions: int) -> "dict[Index, Sample]":
     from kalshi_daemon.research.bars import read_sample  # noqa: PLC0415 - numpy and pyarrow: `--help` need not pay
     from kalshi_daemon.simulator.bar_files import index_of, names_index  # noqa: PLC0415
 
+    if not path.exists():
+        raise ConfigurationError(str(path), "no such file or folder", "bars of SPX and NDX by `backfill`")
     files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
     wanted = {index_of(file)[0] for file in files if names_index(file)}
     if not wanted:

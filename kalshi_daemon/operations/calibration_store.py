@@ -78,6 +78,19 @@ def memory_path(mode_dir: Path, index: Index) -> Path:
     return mode_dir / FOLDER / f"{index.value}.json"
 
 
+def put_aside(path: Path, why: str, now_ns: Nanos) -> Path:
+    """Move a memory out of the way; returns where to: its name plus `.<why>-<UTC time>`.
+
+    At most ASIDE_MOST of one index and `why` stay, the oldest go first. Raises OSError: then it is where it was, or the
+    oldest could not be removed.
+    """
+    aside = path.with_name(f"{path.name}.{why}-{iso_utc(now_ns)[:19].replace(':', '')}Z")
+    path.replace(aside)
+    for old in sorted(path.parent.glob(f"{path.name}.{why}-*"))[:-ASIDE_MOST]:
+        old.unlink()
+    return aside
+
+
 def document_of(model: RollingCalibration, market: MarketRecord, correlation: Correlation, saved_ns: Nanos) -> Document:
     """What the file of an index holds."""
     return {
@@ -196,12 +209,8 @@ class CalibrationStore:
 
     def _refuse(self, index: Index, why: str) -> Recollection:
         path = self.path(index)
-        aside = path.with_name(f"{path.name}.refused-{iso_utc(self._clock.now_ns())[:19].replace(':', '')}Z")
         try:
-            path.replace(aside)
-            for old in sorted(path.parent.glob(f"{path.name}.refused-*"))[:-ASIDE_MOST]:
-                old.unlink()
-            kept = str(aside)
+            kept = str(put_aside(path, "refused", self._clock.now_ns()))
         except OSError as error:
             kept = f"not put aside: {error.strerror}"
         log.warning("calibration.COLD_START", index=index.value, why=why, file=str(path), kept=kept)

@@ -88,6 +88,13 @@ def test_a_start_weeks_later_has_what_ages_in_months(bars, tmp_path):
     assert models[Index.SPX].position()[0] is None
 
 
+def test_bars_that_are_not_there_are_one_line(tmp_path, capsys):
+    assert learn(tmp_path / "nowhere", tmp_path) == ExitCode.CONFIG
+    printed = capsys.readouterr()
+    assert "no such file or folder" in printed.err
+    assert printed.err.count("\n") == 1
+
+
 def test_only_the_last_sessions_are_fed(bars, tmp_path, capsys):
     assert learn(bars, tmp_path, "--sessions", "3", "--json") == ExitCode.OK
     assert json.loads(capsys.readouterr().out)["SPX"]["first"] == "2026-11-18"
@@ -102,7 +109,21 @@ def test_a_memory_that_is_there_is_not_lost_by_mistake(bars, tmp_path, capsys):
     assert path.read_text() == "dear to somebody"
     assert not memory_path(tmp_path / "sim", Index.NDX).exists()
     assert learn(bars, tmp_path, "--replace") == ExitCode.OK
+    (aside,) = path.parent.glob("SPX.json.replaced-*")
+    assert aside.read_text() == "dear to somebody"
+    assert f"SPX: the memory before it is kept as {aside}" in capsys.readouterr().out
+    assert not list(path.parent.glob("NDX.json.replaced-*")), "there was none"
     assert started(tmp_path)[0].recollections[Index.SPX].restored_ns is not None
+
+
+def test_bars_of_one_index_leave_the_others_memory_alone(bars, tmp_path, capsys):
+    other = memory_path(tmp_path / "sim", Index.NDX)
+    other.parent.mkdir(parents=True)
+    other.write_text("dear to somebody")
+    assert learn(bars / "I_SPX_x.parquet", tmp_path, "--sessions", "2") == ExitCode.OK
+    assert "NDX: no bars, its memory is as it was" in capsys.readouterr().out
+    assert other.read_text() == "dear to somebody"
+    assert memory_path(tmp_path / "sim", Index.SPX).exists()
 
 
 def test_a_running_daemon_is_not_written_under(bars, tmp_path, capsys):
