@@ -64,12 +64,15 @@ class Recollection:
     """Closes between its last price and now."""
     slow_ns: Nanos | None = None
     """When the curve and the corrections of a cold start were saved; None: the constants' own."""
+    last_price_ns: Nanos | None = None
+    """Of the last price that what was taken over has seen; a file may be written long after it."""
 
     @property
     def said(self) -> str:
         if self.restored_ns is not None:
-            return f"restored from {iso_utc(self.restored_ns)}"
-        kept = "" if self.slow_ns is None else f"; session curve and corrections of {iso_utc(self.slow_ns)}"
+            seen = "unknown" if self.last_price_ns is None else iso_utc(self.last_price_ns)
+            return f"restored: last price {seen}, written {iso_utc(self.restored_ns)}"
+        kept = "" if self.slow_ns is None else f"; session curve and corrections written {iso_utc(self.slow_ns)}"
         return f"cold: {self.cold}{kept}"
 
 
@@ -180,7 +183,7 @@ class CalibrationStore:
             return self._refuse(index, f"lacks {problem}" if isinstance(problem, KeyError) else str(problem))
         self.records[index] = self._heard(index, record)
         self.correlation = correlation or self.correlation
-        return Recollection(saved_ns, sessions_missed=missed)
+        return Recollection(saved_ns, sessions_missed=missed, last_price_ns=last_seen_ns)
 
     def _missed(self, last_seen_ns: Nanos) -> int:
         """Closes since the last price, one more than are allowed when the calendar does not reach back to it.
@@ -205,7 +208,7 @@ class CalibrationStore:
             raise ValueError(f"{why}, and more than {self._slow_most // DAY} days have passed")
         restore_slow_parts(model, learnt)
         log.warning("calibration.COLD_START", index=index.value, why=why, kept="session curve, online corrections")
-        return Recollection(None, why, slow_ns=saved_ns)
+        return Recollection(None, why, slow_ns=saved_ns, last_price_ns=last_seen_ns)
 
     def _refuse(self, index: Index, why: str) -> Recollection:
         path = self.path(index)
@@ -226,6 +229,7 @@ class CalibrationStore:
             "metrics": {
                 index.value: {
                     "restored_from": None if one.restored_ns is None else iso_utc(one.restored_ns),
+                    "last_price": None if one.last_price_ns is None else iso_utc(one.last_price_ns),
                     "cold": one.cold or None,
                     "slow_parts_from": None if one.slow_ns is None else iso_utc(one.slow_ns),
                     "sessions_missed": one.sessions_missed,

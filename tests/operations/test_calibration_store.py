@@ -74,16 +74,33 @@ def test_a_restart_takes_over_bit_for_bit(tmp_path, lines):
     again.store.recall()
     assert remember(again.model) == remember(first.model)
     assert again.found.restored_ns == at(120)
-    assert again.model.health(at(121)).memory == "restored from 2025-11-24T16:30:00.000000Z"
+    said = "restored: last price 2025-11-24T16:30:00.000000Z, written 2025-11-24T16:30:00.000000Z"
+    assert again.model.health(at(121)).memory == said
     monitor = again.store.monitor()
     assert monitor["status"] == "OK"
     assert monitor["metrics"]["SPX"] == {
         "restored_from": "2025-11-24T16:30:00.000000Z",
+        "last_price": "2025-11-24T16:30:00.000000Z",
         "cold": None,
         "slow_parts_from": None,
         "sessions_missed": 0,
     }
     assert not warnings(lines)
+
+
+def test_a_memory_written_long_after_its_last_price_says_when_that_was(tmp_path, lines):
+    first = Rig(tmp_path, at(200))
+    feed(first.model, walk(120, step_s=20))
+    first.store.save()
+    again = Rig(tmp_path, at(201))
+    again.store.recall()
+    (line,) = [line for line in lines if line["event"] == "calibration.memory"]
+    assert line["memory"] == "restored: last price 2025-11-24T16:30:00.000000Z, written 2025-11-24T17:50:00.000000Z"
+    found = again.store.monitor()["metrics"]["SPX"]
+    assert (found["last_price"], found["restored_from"]) == (
+        "2025-11-24T16:30:00.000000Z",
+        "2025-11-24T17:50:00.000000Z",
+    )
 
 
 def test_the_record_against_the_market_is_kept_with_it(tmp_path):
@@ -134,7 +151,8 @@ def test_what_ages_in_months_outlives_a_memory_that_is_too_old_to_go_on_from(tmp
     assert "too old" in warning["why"]
     assert warning["kept"] == "session curve, online corrections"
     assert again.found.restored_ns is None
-    assert "corrections of 2025-11-25" in again.found.said
+    assert "corrections written 2025-11-25" in again.found.said
+    assert again.found.last_price_ns == at(390, 1)
     assert first.store.path(Index.SPX).exists(), "the next save takes its place"
 
 
