@@ -47,7 +47,7 @@ async def first_request_at(tmp_path, on_time):
     house: Any = SimpleNamespace(
         artifacts=SimpleNamespace(run=write),
         kill_watch=SimpleNamespace(look=lambda: None),
-        rest=SimpleNamespace(load_limits=ask),
+        orders=SimpleNamespace(start=ask),
     )
     with pytest.raises(ExceptionGroup) as ended:
         async with asyncio.TaskGroup() as group:
