@@ -102,13 +102,12 @@ def run(args: argparse.Namespace) -> int:
 
 def _samples(path: Path, sessions: int) -> "dict[Index, Sample]":
     """The last sessions of each index that has bars there. Raises ConfigurationError: none has, or not its own."""
-    from kalshi_daemon.research.bars import read_sample  # noqa: PLC0415 - numpy and pyarrow: `--help` need not pay
-    from kalshi_daemon.simulator.bar_files import index_of, names_index  # noqa: PLC0415
+    from kalshi_daemon.research.bars import (  # noqa: PLC0415 - numpy and pyarrow: `--help` need not pay
+        indices_at,
+        read_sample,
+    )
 
-    if not path.exists():
-        raise ConfigurationError(str(path), "no such file or folder", "bars of SPX and NDX by `backfill`")
-    files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
-    wanted = {index_of(file)[0] for file in files if names_index(file)}
+    wanted = indices_at(path)
     if not wanted:
         raise ConfigurationError(str(path), "no bar file that names an index", "bars of SPX and NDX by `backfill`")
     found = {index: read_sample(path, index) for index in Index if index in wanted}

@@ -136,12 +136,24 @@ def read_sample(path: Path, index: Index) -> Sample:
     return Sample(index, tuple(days), is_cash, seconds, tuple(bars.path.name for bars in found))
 
 
+def indices_at(path: Path) -> frozenset[Index]:
+    """Those that file names there speak for. Raises ConfigurationError when nothing is there."""
+    if not path.exists():
+        raise ConfigurationError(str(path), "no such file or folder")
+    files = _parquet(path) if path.is_dir() else [path]
+    return frozenset(index_of(file)[0] for file in files if names_index(file))
+
+
+def _parquet(folder: Path) -> Sequence[Path]:
+    return sorted(folder.rglob("*.parquet"))
+
+
 def _files(path: Path, index: Index) -> Sequence[Path]:
     if not path.is_dir():
         if names_index(path) and index_of(path)[0] is not index:
             raise ConfigurationError(str(path), f"its name does not speak for {index}")
         return (path,)
-    every = sorted(path.rglob("*.parquet"))
+    every = _parquet(path)
     named = [file for file in every if names_index(file)]
     files = [file for file in named if index_of(file)[0] is index] if named else every
     if not files:

@@ -21,6 +21,18 @@ async def stop(rig, seconds=20):
     return result, (rig.clock.now_ns() - began) / SECOND
 
 
+def held_back(venue):
+    """Creates reach the exchange, and are answered, once the event that is returned is set."""
+    landing, honest = asyncio.Event(), venue.create_orders
+
+    async def slow(orders):
+        await landing.wait()
+        return await honest(orders)
+
+    venue.create_orders = slow
+    return landing
+
+
 async def fill_the_book(rig, number):
     for start in range(0, number, 50):
         await rig.manager.place([quote(5000 + 5 * (start + step)) for step in range(50)])
@@ -118,14 +130,7 @@ async def test_a_failed_mass_cancel_falls_back_on_batches(rig):
 
 async def test_a_create_on_the_wire_keeps_the_stop_from_being_verified(rig):
     """The order may still land after the exchange has listed nothing."""
-    landing = asyncio.Event()
-    honest = rig.venue.create_orders
-
-    async def slow(orders):
-        await landing.wait()
-        return await honest(orders)
-
-    rig.venue.create_orders = slow
+    landing = held_back(rig.venue)
     async with asyncio.TaskGroup() as group:
         placing = group.create_task(rig.manager.place([quote()]))
         await spin()
@@ -140,14 +145,7 @@ async def test_a_create_on_the_wire_keeps_the_stop_from_being_verified(rig):
 
 
 async def test_a_stop_can_wait_for_the_answer_to_a_create_but_no_longer_than_it_wants(rig):
-    landing = asyncio.Event()
-    honest = rig.venue.create_orders
-
-    async def slow(orders):
-        await landing.wait()
-        return await honest(orders)
-
-    rig.venue.create_orders = slow
+    landing = held_back(rig.venue)
     assert await rig.manager.answered(rig.clock.now_ns()), "nothing is on the wire"
     async with asyncio.TaskGroup() as group:
         placing = group.create_task(rig.manager.place([quote()]))
