@@ -295,5 +295,11 @@ class StateCorrupt(DaemonError):
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    """A value for a sentence. Never raises: a complaint about nonsense must not be the thing that ends the process."""
+    if isinstance(value, str | bytes):
+        value = value[:_SHOWN_MOST]
+    try:
+        text = repr(value)
+    except Exception as problem:  # noqa: BLE001 - integers of over 4,300 digits, and whatever a repr of others does
+        text = f"<{type(value).__name__}: {type(problem).__name__}>"
     return text if len(text) <= _SHOWN_MOST else f"{text[: _SHOWN_MOST - 3]}..."
