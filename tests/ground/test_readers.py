@@ -13,7 +13,8 @@ from kalshi_daemon.readers import INT64_MAX, LEVEL_MAX, TIME_MAX_NS, TIME_MIN_NS
 
 NOT_DECIMALS: tuple[object, ...] = (
     "", " ", "1e3", "1E-2", "NaN", "nan", "Infinity", "inf", "-inf", "1_000", "+1", " 1", "1 ", "1\n", "\u0661",
-    "\uff11", "½",    "1,5", "0x1", ".5", "1.", "--1", "1.2.3", "-", "9" * 16, "0." + "1" * 10, None, 1, 1.0, True, [], b"1",
+    "\uff11", "½", "1,5",
+    "0x1", ".5", "1.", "--1", "1.2.3", "-", "9" * 16, "0." + "1" * 10, None, 1, 1.0, True, [], b"1",
 )  # fmt: skip
 
 EVERYTHING = st.recursive(
