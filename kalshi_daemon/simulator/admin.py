@@ -15,6 +15,9 @@ from aiohttp import web
 from kalshi_daemon.simulator.accounts import Account
 from kalshi_daemon.simulator.exchange import Exchange
 from kalshi_daemon.simulator.faults import ErrorShape, Faults, Injection, Manner, When
+from kalshi_daemon.simulator.feed_server import FeedServer
+from kalshi_daemon.simulator.levers import pull_levers
+from kalshi_daemon.simulator.poison import poison_of
 from kalshi_daemon.simulator.races import Racer
 from kalshi_daemon.simulator.rest_portfolio import portfolio_value
 from kalshi_daemon.simulator.rest_server import RestServer
@@ -111,21 +114,25 @@ def _resting_json(order: SimOrder) -> Json:
     }
 
 
-def apply_faults(exchange: Exchange, faults: Faults, hub: StreamHub, wish: Json) -> Json:
+def apply_faults(
+    exchange: Exchange, faults: Faults, hub: StreamHub, wish: Json, feed: FeedServer | None = None
+) -> Json:
     """Set what is named in `wish` and leave the rest. Raises KeyError, TypeError or ValueError for nonsense.
 
     refuse_cancels: bool; refuse_streams: HTTP status or 0; error_shape: nested|flat; string_429: bool;
-    inject: {operation, when, manner, status, code, times, hang_s, lacks} or a list of them; clear: true;
+    inject: {operation, when, manner, status, code, times, hang_s, lacks, poison} or a list of them; clear: true;
     drop_streams: true; skip_seq: {channel, count}; series_fees: {series_ticker, fee_type, multiplier, in_s};
     deactivate / activate: [tickers]; hold_settlement: {event_ticker, for_s};
-    stream: {muted: [channels], withheld: [tickers], lag_s, duplicates, swaps} (pairs);
-    races: {crossings, takes, part} still to be lost.
+    stream: {muted: [channels], withheld: [tickers], lag_s, duplicates, swaps (pairs), poisons: [...]};
+    races: {crossings, takes, part} still to be lost; and what `levers` lists. A poison is {field, value, raw, of, item,
+    times, channel}, see `poison`.
     """
     done: Json = {}
     if wish.get("clear"):
         faults.injections.clear()
         faults.refuse_cancels, faults.refuse_streams = False, 0
         _bend_stream(faults, {"muted": [], "withheld": [], "lag_s": 0, "duplicates": 0, "swaps": 0})
+        faults.stream.poisons.clear()
     _bend_stream(faults, wish.get("stream", {}))
     faults.refuse_cancels = bool(wish.get("refuse_cancels", faults.refuse_cancels))
     faults.refuse_streams = int(wish.get("refuse_streams", faults.refuse_streams))
@@ -147,7 +154,7 @@ def apply_faults(exchange: Exchange, faults: Faults, hub: StreamHub, wish: Json)
     if "hold_settlement" in wish:
         held = wish["hold_settlement"]
         exchange.lifecycle.settlement_holds[held["event_ticker"]] = Nanos(int(held["for_s"] * SECOND))
-    return _OK | done
+    return _OK | done | pull_levers(exchange, hub, feed, wish)
 
 
 def _injection(wanted: Json) -> Injection:
@@ -160,6 +167,7 @@ def _injection(wanted: Json) -> Injection:
         times=int(wanted.get("times", 1)),
         hang_s=float(wanted.get("hang_s", 30.0)),
         lacks=str(wanted.get("lacks", "")),
+        poison=poison_of(wanted["poison"]) if "poison" in wanted else None,
     )
 
 
@@ -170,6 +178,7 @@ def _bend_stream(faults: Faults, wanted: Json) -> None:
     stream.lag_s = float(wanted.get("lag_s", stream.lag_s))
     stream.duplicates = int(wanted.get("duplicates", stream.duplicates))
     stream.swaps = int(wanted.get("swaps", stream.swaps))
+    stream.poisons.extend(poison_of(one) for one in wanted.get("poisons", ()))
 
 
 def _race(exchange: Exchange, wanted: Json) -> None:
@@ -189,7 +198,10 @@ def _change_fees(exchange: Exchange, wanted: Json) -> None:
 class Admin:
     """Handlers; mounted by `SimServer` below its admin path."""
 
-    def __init__(self, exchange: Exchange, rest: RestServer, hub: StreamHub, faults: Faults) -> None:
+    def __init__(
+        self, exchange: Exchange, rest: RestServer, hub: StreamHub, faults: Faults, feed: FeedServer | None = None
+    ) -> None:
+        self._feed = feed
         self._exchange = exchange
         self._rest = rest
         self._hub = hub
@@ -229,7 +241,7 @@ class Admin:
     async def _set_faults(self, request: web.Request) -> web.Response:
         try:
             wish = orjson.loads(await request.read())
-            return _json(apply_faults(self._exchange, self._faults, self._hub, wish))
+            return _json(apply_faults(self._exchange, self._faults, self._hub, wish, self._feed))
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
             return _json({"error": repr(problem)}, 400)
 

@@ -204,7 +204,7 @@ class Exchange:
         refusal = (
             self._refuse_state(market, now)
             or refuse_create(account, market, spec, now)
-            or self.groups.refuse(account, spec.group_id)
+            or self.groups.refuse(account, spec.group_id, market.shard)
             or (POST_ONLY_CROSS if crosses and self.rules.post_only_refused else None)
         )
         if refusal is not None:
@@ -358,17 +358,16 @@ class Exchange:
         order = self.accounts[account_name].orders.get(order_id)
         if order is None:
             return None, NOT_FOUND
-        if not self.venue.exchange_active:
+        if not self.venue.flags(order.market.shard)[0]:
             return order, EXCHANGE_PAUSED
         if now >= order.market.spec.close_ns:
             return order, MARKET_INACTIVE
         return order, None if order.booked else NOT_FOUND
 
     def _refuse_state(self, market: SimMarket, now: Nanos) -> Refusal | None:
-        if not self.venue.exchange_active:
-            return EXCHANGE_PAUSED
-        if not self.venue.trading_active:
-            return TRADING_PAUSED
+        exchange_active, trading_active = self.venue.flags(market.shard)
+        if not exchange_active or not trading_active:
+            return TRADING_PAUSED if exchange_active else EXCHANGE_PAUSED
         return None if market.trades_at(now) else MARKET_INACTIVE
 
     def _expire(self, order: SimOrder, now_ns: Nanos) -> None:

@@ -1,9 +1,11 @@
 """What can be made to go wrong, as plain data the servers consult. Set over the admin API or by a test."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from kalshi_daemon.simulator.poison import Poison
 from kalshi_daemon.simulator.sim_orders import Refusal
 
 
@@ -31,6 +33,12 @@ class Manner(StrEnum):
     """Headers and half of the body, then the connection dies."""
     LACK = "lack"
     """The right answer without the field `lacks`, wherever it stands in it."""
+    POISON = "poison"
+    """The right answer with a field that holds something else: see `poison`."""
+    SHARED_ID = "shared_id"
+    """Every item of the answer carries the first one's `order_id`."""
+    OTHER_ID = "other_id"
+    """The answer's `order_id` is that of another order of the account: the newest it had before, or `poison.value`."""
 
 
 @dataclass(slots=True)
@@ -45,6 +53,7 @@ class Injection:
     times: int = 1
     hang_s: float = 30.0
     lacks: str = ""
+    poison: Poison | None = None
 
     def refusal(self) -> Refusal:
         return Refusal(self.status, self.code, self.code.replace("_", " "))
@@ -64,6 +73,8 @@ class StreamFaults:
     """Frames still to be sent twice."""
     swaps: int = 0
     """Pairs of frames still to be sent in the wrong order."""
+    poisons: list[Poison] = field(default_factory=list)
+    """Fields still to be replaced in data frames."""
     affected: int = 0
     """Frames that any of this has happened to."""
 
@@ -98,6 +109,15 @@ class Faults:
                     del self.injections[place]
                 return found
         return None
+
+
+def with_ids(body: Any, order_ids: Iterator[str]) -> Any:  # noqa: ANN401 - JSON
+    """An answer to creates with other order ids, one for each item; items that were refused keep having none."""
+    if isinstance(body, dict):
+        if "orders" in body:
+            return body | {"orders": [with_ids(item, order_ids) for item in body["orders"]]}
+        return body | {"order_id": next(order_ids)} if "order_id" in body else body
+    return body
 
 
 def without(body: Any, field_name: str) -> Any:  # noqa: ANN401 - JSON

@@ -16,7 +16,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
 import orjson
 from websockets.asyncio.connection import broadcast
@@ -28,6 +28,7 @@ from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.index import Channel, Index
 from kalshi_daemon.simulator.feed_history import PREFIX, FeedHistory
 from kalshi_daemon.simulator.index_path import IndexPath, Paths
+from kalshi_daemon.simulator.misprints import Event, Misprint, bend
 from kalshi_daemon.units import MINUTE, SECOND, Nanos, to_ms
 
 HOST: Final = "127.0.0.1"
@@ -39,8 +40,6 @@ WRITE_BUFFER_MOST: Final = 2**20
 _FLUSH_TURNS: Final = 10
 _CHANNELS: Final = {channel.value for channel in Channel}
 _POLICY_VIOLATION: Final = 1008
-
-Event = tuple[str, Index, dict[str, Any]]
 
 
 @dataclass(slots=True, eq=False)
@@ -81,6 +80,8 @@ class FeedServer:
         self._port = 0
         self._next_ns = 0
         self._faults = _Faults()
+        self.misprints: list[Misprint] = []
+        """Wrong events still to come; the first that fits an event bends it."""
         self.history = FeedHistory(clock, api_key, [paths])
         self.sessions_total = 0
         """Authenticated sessions since the start."""
@@ -291,11 +292,12 @@ class FeedServer:
         return events
 
     def _send_to_all(self, events: list[Event]) -> None:
+        bent = bend(events, self.misprints)
         for client in tuple(self._clients):
-            wanted = [payload for channel, index, payload in events if client.wants(channel, index)]
+            wanted = [payload for channel, index, payload in bent if client.wants(channel, index)]
             if wanted:
                 self.events_sent += len(wanted)
-                for frame in self._disturbed(client, orjson.dumps(wanted)):
+                for frame in self._disturbed(client, b"[" + b",".join(wanted) + b"]"):
                     _send(client, frame)
         self._faults.duplicates = max(0, self._faults.duplicates - 1)
         self._faults.swaps = max(0, self._faults.swaps - 1)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from kalshi_daemon.simulator.accounts import Account
 from kalshi_daemon.simulator.matching import Matcher
-from kalshi_daemon.simulator.order_groups import GROUPS_MOST, LIMIT_MOST, GroupEvent, OrderGroup
+from kalshi_daemon.simulator.order_groups import GROUPS_MOST, LIMIT_LEAST, LIMIT_MOST, GroupEvent, OrderGroup
 from kalshi_daemon.simulator.sim_orders import (
     GROUP_NOT_FOUND,
     GROUP_TRIGGERED,
@@ -31,12 +31,12 @@ class GroupDesk:
     def of(self, account: Account) -> dict[str, OrderGroup]:
         return self.groups.setdefault(account.name, {})
 
-    def refuse(self, account: Account, group_id: str) -> Refusal | None:
-        """Why an order with this group id may not enter; None without a group."""
+    def refuse(self, account: Account, group_id: str, shard: int = 0) -> Refusal | None:
+        """Why an order with this group id may not enter; None without a group. Groups do not span shards."""
         if not group_id:
             return None
         group = self.of(account).get(group_id)
-        if group is None:
+        if group is None or group.shard != shard:
             return GROUP_NOT_FOUND
         return GROUP_TRIGGERED if group.triggered else None
 
@@ -44,13 +44,13 @@ class GroupDesk:
         if order.group_id:
             self._orders[order.group_id][order.order_id] = order
 
-    def create(self, account: Account, limit: Count, now_ns: Nanos) -> OrderGroup | Refusal:
+    def create(self, account: Account, limit: Count, now_ns: Nanos, shard: int = 0) -> OrderGroup | Refusal:
         """A new group; the limit is 1 to 1 000 000 contracts."""
-        if not 0 < limit <= LIMIT_MOST:
+        if not LIMIT_LEAST <= limit <= LIMIT_MOST:
             return bad_request("contracts_limit must be between 1 and 1000000")
         if len(self.of(account)) >= GROUPS_MOST:
             return bad_request("too many order groups")
-        group = OrderGroup(self._new_id(), limit)
+        group = OrderGroup(self._new_id(), limit, shard=shard)
         self.of(account)[group.group_id] = group
         self._orders[group.group_id] = {}
         self._matcher.listener.group_changed(account, group, GroupEvent.CREATED, now_ns)
@@ -61,7 +61,7 @@ class GroupDesk:
         group = self.of(account).get(group_id)
         if group is None:
             return GROUP_NOT_FOUND
-        if not 0 < limit <= LIMIT_MOST:
+        if not LIMIT_LEAST <= limit <= LIMIT_MOST:
             return bad_request("contracts_limit must be between 1 and 1000000")
         group.limit = limit
         self._matcher.listener.group_changed(account, group, GroupEvent.LIMIT_UPDATED, now_ns)

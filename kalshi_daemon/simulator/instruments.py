@@ -126,6 +126,12 @@ class SimMarket:
     inactive: bool = False
     determined_ns: Nanos | None = None
     settled_ns: Nanos | None = None
+    disputed: bool = False
+    """Determined, and the settlement held."""
+    amended: bool = False
+    """Settled a second time, by another result."""
+    shard: int = 0
+    """`exchange_index`."""
     result: str = ""
     settlement_value: Level | None = None
     last_price: Price = Price(0)
@@ -139,9 +145,9 @@ class SimMarket:
     def status(self, now_ns: Nanos) -> MarketStatus:
         """By the clock: there is no event at open or close (kalshi.md section 5)."""
         if self.settled_ns is not None:
-            return MarketStatus.FINALIZED
+            return MarketStatus.AMENDED if self.amended else MarketStatus.FINALIZED
         if self.determined_ns is not None:
-            return MarketStatus.DETERMINED
+            return MarketStatus.DISPUTED if self.disputed else MarketStatus.DETERMINED
         if now_ns >= self.spec.close_ns:
             return MarketStatus.CLOSED
         if now_ns < self.spec.open_ns:

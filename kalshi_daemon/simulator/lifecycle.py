@@ -70,6 +70,8 @@ class Lifecycle:
         self.cutoffs: dict[tuple[str, str], CutoffRecord] = {}
         self.settlement_holds: dict[str, Nanos] = {}
         """Event ticker -> extra delay of its determination (manual review); set before its close."""
+        self.disputes: dict[str, Nanos] = {}
+        """Event ticker -> when its dispute ends; it is not settled before."""
 
     def schedule(self, event: EventSpec, now_ns: Nanos) -> None:
         """Put an event's later life on the agenda. Events already over at `now_ns` are settled by the next run."""
@@ -123,7 +125,13 @@ class Lifecycle:
         self._agenda.add(Nanos(now_ns + timer), Turn.SETTLE, partial(self._settle, event))
 
     def _settle(self, event: EventSpec, now_ns: Nanos) -> None:
+        until = self.disputes.pop(event.ticker, now_ns)
+        if until > now_ns:
+            self.disputes[event.ticker] = until
+            self._agenda.add(until, Turn.SETTLE, partial(self._settle, event))
+            return
         for market in self._catalogue.by_event[event.ticker]:
+            market.disputed = False
             market.settled_ns = now_ns
             market.updated_ns = now_ns
             for account in self._accounts.values():

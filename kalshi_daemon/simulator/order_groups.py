@@ -8,6 +8,7 @@ from typing import Final
 from kalshi_daemon.units import SECOND, Count, Nanos
 
 WINDOW: Final = Nanos(15 * SECOND)
+LIMIT_LEAST: Final = Count(1 * 100)
 LIMIT_MOST: Final = Count(1_000_000 * 100)
 GROUPS_MOST: Final = 100_000
 """Per user; one more is refused."""
@@ -31,6 +32,8 @@ class OrderGroup:
     limit: Count
     triggered: bool = False
     matched: int = 0
+    shard: int = 0
+    """Orders of other shards cannot join."""
     _recent: deque[tuple[int, int]] = field(default_factory=deque)
 
     def record(self, count: Count, now_ns: Nanos) -> bool:

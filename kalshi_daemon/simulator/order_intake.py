@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.simulator.exchange import Amendment
-from kalshi_daemon.simulator.rest_call import Json, Refused, check_place
+from kalshi_daemon.simulator.rest_call import Json, Refused
 from kalshi_daemon.simulator.sim_orders import (
     INVALID_PRICE,
     INVALID_SIZE,
@@ -94,7 +94,6 @@ def read_create(value: Any) -> OrderSpec:  # noqa: ANN401 - JSON of a stranger
     """CreateOrderV2Request. Unknown keys are ignored. Raises Refused."""
     if not isinstance(value, dict):
         raise Refused(bad_request("order must be an object"))
-    check_place(value.get("subaccount"), value.get("exchange_index"))
     group = value.get("order_group_id")
     if group is not None and not isinstance(group, str):
         raise Refused(bad_request("order_group_id: expected a string"))
@@ -116,7 +115,6 @@ def read_create(value: Any) -> OrderSpec:  # noqa: ANN401 - JSON of a stranger
 
 def read_amend(body: Json) -> Amendment:
     """AmendOrderV2Request: `count` is the total, expiration 0 clears and absence keeps. Raises Refused."""
-    check_place(body.get("subaccount"), body.get("exchange_index"))
     return Amendment(
         ticker=_text(body, "ticker"),
         side=read_side(body),
@@ -130,7 +128,6 @@ def read_amend(body: Json) -> Amendment:
 
 def read_decrease(body: Json) -> tuple[Count | None, Count | None]:
     """(reduce_by, reduce_to): exactly one. Raises Refused."""
-    check_place(body.get("subaccount"), body.get("exchange_index"))
     by = read_count(body, "reduce_by") if body.get("reduce_by") is not None else None
     to = read_count(body, "reduce_to") if body.get("reduce_to") is not None else None
     if (by is None) == (to is None):

@@ -91,17 +91,24 @@ class Call:
             raise Refused(bad_request("body must be an object"))
         return value
 
-    def check_shard(self) -> None:
-        """One shard and the primary account exist here; anything else is not found."""
-        check_place(self.whole("subaccount"), self.whole("exchange_index"))
+    def shard(self) -> int | None:
+        """The shard asked for; None for all of them, or whichever it is. 400 for one that does not exist here."""
+        return read_place(self.exchange, self.whole("subaccount"), self.whole("exchange_index"))
 
 
-def check_place(subaccount: object, exchange_index: object) -> None:
-    """Only subaccount 0 and shard 0 (or -1, auto-route) exist in this exchange."""
+def read_place(exchange: Exchange, subaccount: object, exchange_index: object) -> int | None:
+    """The shard a request names; None where it names none or -1 (route by the ticker).
+
+    Only subaccount 0 exists in this exchange, and shard 0 with those that markets were moved to. Raises Refused.
+    """
     if subaccount not in (None, 0) or isinstance(subaccount, bool):
         raise Refused(bad_request("invalid subaccount"))
-    if exchange_index not in (None, 0, -1) or isinstance(exchange_index, bool):
+    if exchange_index is None or exchange_index == -1:
+        return None
+    known = (0, *exchange.venue.shards)
+    if isinstance(exchange_index, bool) or not isinstance(exchange_index, int) or exchange_index not in known:
         raise Refused(bad_request("invalid exchange_index"))
+    return exchange_index
 
 
 @dataclass(frozen=True, slots=True)

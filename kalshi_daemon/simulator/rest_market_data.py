@@ -36,16 +36,21 @@ _MARKET_FILTERS: Final[dict[str, frozenset[MarketStatus]]] = {
 
 
 def _status(call: Call) -> Answer:
-    venue = call.exchange.venue
-    shard = {
-        "exchange_index": SHARD,
-        "description": "default",
-        "exchange_active": venue.exchange_active,
-        "trading_active": venue.trading_active,
+    """The top level is shard 0's."""
+    rows = [_shard_json(call, SHARD), *(_shard_json(call, number) for number in sorted(call.exchange.venue.shards))]
+    flags = {key: rows[0][key] for key in ("exchange_active", "trading_active", "intra_exchange_transfers_active")}
+    return ok({**flags, "exchange_index_statuses": rows})
+
+
+def _shard_json(call: Call, number: int) -> Json:
+    exchange_active, trading_active = call.exchange.venue.flags(number)
+    return {
+        "exchange_index": number,
+        "description": "default" if number == SHARD else f"shard {number}",
+        "exchange_active": exchange_active,
+        "trading_active": trading_active,
         "intra_exchange_transfers_active": True,
     }
-    flags = {key: shard[key] for key in ("exchange_active", "trading_active", "intra_exchange_transfers_active")}
-    return ok({**flags, "exchange_index_statuses": [shard]})
 
 
 def _schedule(call: Call) -> Answer:
@@ -143,7 +148,7 @@ def _first(call: Call, event: EventSpec) -> SimMarket:
 def _event_json(call: Call, event: EventSpec, *, nested: bool) -> Json:
     catalogue = call.exchange.catalogue
     markets = [market_json(m, call.now_ns) for m in catalogue.by_event[event.ticker]] if nested else None
-    return event_json(event, catalogue.event_fees.get(event.ticker), markets)
+    return event_json(event, catalogue.event_fees.get(event.ticker), markets, _first(call, event).shard)
 
 
 def _event(call: Call) -> Answer:

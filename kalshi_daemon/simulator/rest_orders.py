@@ -11,13 +11,14 @@ from kalshi_daemon.simulator.rest_call import (
     Json,
     Refused,
     Route,
-    check_place,
     ok,
     page,
+    read_place,
 )
 from kalshi_daemon.simulator.sim_orders import (
     EXCHANGE_PAUSED,
     GROUP_NOT_FOUND,
+    MARKET_NOT_FOUND,
     NOT_FOUND,
     CancelReceipt,
     OrderState,
@@ -26,7 +27,7 @@ from kalshi_daemon.simulator.sim_orders import (
     SimOrder,
     bad_request,
 )
-from kalshi_daemon.simulator.wire import SHARD, created_json, error_json, group_json, order_json
+from kalshi_daemon.simulator.wire import SHARD, amended_json, created_json, error_json, group_json, order_json
 from kalshi_daemon.simulator.wire_text import count_text
 from kalshi_daemon.units import MILLISECOND
 
@@ -35,8 +36,28 @@ _EVENTS_MOST: Final = 10
 
 
 def _create(call: Call) -> Answer:
-    receipt = call.exchange.submit(call.member.name, read_create(call.json()))
-    return Answer(201, created_json(_accepted(receipt)))
+    return Answer(201, created_json(_submitted(call, call.json())))
+
+
+def _submitted(call: Call, body: Any) -> Receipt:  # noqa: ANN401 - JSON of a stranger
+    """Routed by the ticker; a shard named all the same must be the market's."""
+    spec = read_create(body)
+    _check_shard(call, spec.ticker, read_place(call.exchange, body.get("subaccount"), body.get("exchange_index")))
+    return _accepted(call.exchange.submit(call.member.name, spec))
+
+
+def _check_shard(call: Call, ticker: str, shard: int | None) -> None:
+    market = call.exchange.catalogue.markets.get(ticker)
+    if market is not None and shard not in (None, market.shard):
+        raise Refused(MARKET_NOT_FOUND)
+
+
+def _check_route(call: Call, order_id: str, ticker: object, shard: int | None) -> None:
+    """An order id alone, without the ticker that routes it, is looked for on shard 0."""
+    order = call.member.orders.get(order_id)
+    wanted = shard if shard is not None or ticker else 0
+    if order is not None and wanted not in (None, order.market.shard):
+        raise Refused(NOT_FOUND)
 
 
 def _accepted(receipt: Receipt) -> Receipt:
@@ -52,7 +73,7 @@ def _batch_create(call: Call) -> Answer:
 
 def _create_item(call: Call, item: Any) -> Json:  # noqa: ANN401 - JSON of a stranger
     try:
-        return created_json(_accepted(call.exchange.submit(call.member.name, read_create(item))))
+        return created_json(_submitted(call, item))
     except Refused as refused:
         named = item.get("client_order_id") if isinstance(item, dict) else None
         return {"client_order_id": named if isinstance(named, str) else "", "error": error_json(refused.refusal)}
@@ -75,7 +96,7 @@ def batch_items(body: bytes) -> int:
 
 
 def _cancel(call: Call) -> Answer:
-    call.check_shard()
+    _check_route(call, call.path["order_id"], call.text("market_ticker"), call.shard())
     receipt = call.exchange.cancel(call.member.name, call.path["order_id"])
     if receipt.refusal is not None:
         raise Refused(receipt.refusal)
@@ -102,7 +123,8 @@ def _cancel_item(call: Call, item: Any) -> Json:  # noqa: ANN401 - JSON of a str
     if not isinstance(order_id, str):
         raise Refused(bad_request("order_id: expected a string"))
     try:
-        check_place(item.get("subaccount"), item.get("exchange_index"))
+        shard = read_place(call.exchange, item.get("subaccount"), item.get("exchange_index"))
+        _check_route(call, order_id, item.get("market_ticker"), shard)
         receipt = call.exchange.cancel(call.member.name, order_id)
     except Refused as refused:
         return {"order_id": order_id, "reduced_by": "0.00", "error": error_json(refused.refusal)}
@@ -112,7 +134,7 @@ def _cancel_item(call: Call, item: Any) -> Json:  # noqa: ANN401 - JSON of a str
 
 
 def _cancel_all(call: Call) -> Answer:
-    call.check_shard()
+    call.shard()
     if not call.exchange.venue.exchange_active:
         raise Refused(EXCHANGE_PAUSED)
     call.exchange.cancel_all(call.member.name)
@@ -120,14 +142,20 @@ def _cancel_all(call: Call) -> Answer:
 
 
 def _amend(call: Call) -> Answer:
-    call.check_shard()
-    receipt = call.exchange.amend(call.member.name, call.path["order_id"], read_amend(call.json()))
-    return ok(created_json(_accepted(receipt), amended=True))
+    call.shard()
+    body = call.json()
+    change = read_amend(body)
+    _check_shard(call, change.ticker, read_place(call.exchange, body.get("subaccount"), body.get("exchange_index")))
+    order = call.member.orders.get(call.path["order_id"])
+    resting = None if order is None else order.remaining
+    return ok(amended_json(_accepted(call.exchange.amend(call.member.name, call.path["order_id"], change)), resting))
 
 
 def _decrease(call: Call) -> Answer:
-    call.check_shard()
-    by, to = read_decrease(call.json())
+    body = call.json()
+    by, to = read_decrease(body)
+    place = read_place(call.exchange, body.get("subaccount"), body.get("exchange_index"))
+    _check_route(call, call.path["order_id"], body.get("market_ticker"), call.shard() if place is None else place)
     receipt = call.exchange.decrease(call.member.name, call.path["order_id"], by=by, to=to)
     if receipt.refusal is not None or receipt.order is None:
         raise Refused(receipt.refusal or NOT_FOUND)
@@ -143,7 +171,7 @@ def _decrease(call: Call) -> Answer:
 
 def _orders(call: Call) -> Answer:
     """Newest first. `min_ts`/`max_ts` filter by creation, in seconds."""
-    call.check_shard()
+    shard = call.shard()
     ticker, events = call.text("ticker"), set(call.tickers("event_ticker", _EVENTS_MOST))
     status, low, high = call.text("status"), call.stamp("min_ts"), call.stamp("max_ts")
     if status and status not in [state.value for state in OrderState]:
@@ -156,6 +184,7 @@ def _orders(call: Call) -> Answer:
         order
         for order in source
         if (not ticker or order.market.spec.ticker == ticker)
+        and shard in (None, order.market.shard)
         and (not events or order.market.spec.event_ticker in events)
         and (not status or order.state == status)
         and (low is None or order.created_ns >= low)
@@ -210,11 +239,11 @@ def _queue_positions(call: Call) -> Answer:
 
 def _group_create(call: Call) -> Answer:
     body = call.json()
-    check_place(body.get("subaccount"), body.get("exchange_index"))
-    group = call.exchange.groups.create(call.member, read_group_limit(body), call.now_ns)
+    shard = read_place(call.exchange, body.get("subaccount"), body.get("exchange_index")) or SHARD
+    group = call.exchange.groups.create(call.member, read_group_limit(body), call.now_ns, shard)
     if isinstance(group, Refusal):
         raise Refused(group)
-    return Answer(201, {"order_group_id": group.group_id, "subaccount": 0, "exchange_index": SHARD})
+    return Answer(201, {"order_group_id": group.group_id, "subaccount": 0, "exchange_index": shard})
 
 
 def _groups(call: Call) -> Answer:

@@ -32,14 +32,18 @@ def portfolio_value(exchange: Exchange, account: Account) -> int:
     return total
 
 
+def _shard(call: Call, ticker: str) -> int:
+    return call.exchange.catalogue.markets[ticker].shard
+
+
 def _balance(call: Call) -> Answer:
-    call.check_shard()
-    return ok(balance_json(call.member, portfolio_value(call.exchange, call.member), call.now_ns))
+    value = portfolio_value(call.exchange, call.member)
+    return ok(balance_json(call.member, value, call.now_ns, call.shard()))
 
 
 def _positions(call: Call) -> Answer:
     """Unsettled markets ever traded by default; `count_filter=position` keeps open ones."""
-    call.check_shard()
+    shard = call.shard()
     ticker, event = call.text("ticker"), call.text("event_ticker")
     status = call.text("settlement_status") or "unsettled"
     if status not in ("unsettled", "settled", "all"):
@@ -51,6 +55,7 @@ def _positions(call: Call) -> Answer:
         held
         for held in call.member.holdings.values()
         if (not ticker or held.ticker == ticker)
+        and shard in (None, _shard(call, held.ticker))
         and (not event or held.event_ticker == event)
         and (status == "all" or held.settled == (status == "settled"))
         and (not filters or ("position" in filters and held.count) or ("total_traded" in filters and held.traded))
@@ -64,7 +69,7 @@ def _positions(call: Call) -> Answer:
     shown, cursor = page(call, found, rank)
     return ok(
         {
-            "market_positions": [position_json(held) for held in shown],
+            "market_positions": [position_json(held, _shard(call, held.ticker)) for held in shown],
             "event_positions": event_positions_json(shown),
             "cursor": cursor,
         }
@@ -73,13 +78,14 @@ def _positions(call: Call) -> Answer:
 
 def _fills(call: Call) -> Answer:
     """Newest first."""
-    call.check_shard()
+    shard = call.shard()
     tickers, order_id = set(call.tickers("ticker", _TICKERS_MOST)), call.text("order_id")
     low, high = call.stamp("min_ts"), call.stamp("max_ts")
     found = [
         fill
         for fill in reversed(call.member.fills)
         if (not tickers or fill.order.market.spec.ticker in tickers)
+        and shard in (None, fill.order.market.shard)
         and (not order_id or fill.order.order_id == order_id)
         and (low is None or fill.at_ns >= low)
         and (high is None or fill.at_ns <= high)
@@ -94,19 +100,20 @@ def _newest_fill(fill: FillRecord) -> int:
 
 def _settlements(call: Call) -> Answer:
     """Newest first."""
-    call.check_shard()
+    shard = call.shard()
     ticker, event = call.text("ticker"), call.text("event_ticker")
     low, high = call.stamp("min_ts"), call.stamp("max_ts")
     found = [
         paid
         for paid in reversed(call.member.settlements)
         if (not ticker or paid.ticker == ticker)
+        and shard in (None, _shard(call, paid.ticker))
         and (not event or paid.event_ticker == event)
         and (low is None or paid.settled_ns >= low)
         and (high is None or paid.settled_ns <= high)
     ]
     shown, cursor = page(call, found, _newest_settlement)
-    return ok({"settlements": [settlement_json(paid) for paid in shown], "cursor": cursor})
+    return ok({"settlements": [settlement_json(paid, _shard(call, paid.ticker)) for paid in shown], "cursor": cursor})
 
 
 def _newest_settlement(paid: SettlementRecord) -> int:

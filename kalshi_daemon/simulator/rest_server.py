@@ -4,6 +4,7 @@ Every response carries the exchange's own time in its Date header.
 """
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from kalshi_daemon.simulator.accounts import Account
 from kalshi_daemon.simulator.exchange import Exchange
-from kalshi_daemon.simulator.faults import ErrorShape, Faults, Injection, Manner, When, without
+from kalshi_daemon.simulator.faults import ErrorShape, Faults, Injection, Manner, When, with_ids, without
 from kalshi_daemon.simulator.rate_buckets import RateBuckets, Tier, cost_of
 from kalshi_daemon.simulator.rest_call import PREFIX, Answer, Call, Refused, Route, ok
 from kalshi_daemon.simulator.rest_market_data import MARKET_DATA_ROUTES
@@ -132,14 +133,14 @@ class RestServer:
         body = error_json(refusal)
         return Answer(refusal.status, body if self.faults.error_shape is ErrorShape.FLAT else {"error": body})
 
-    def _respond(self, operation: str, answer: Answer) -> web.Response:
+    def _respond(self, operation: str, answer: Answer, encoded: bytes | None = None) -> web.Response:
+        """`encoded`: bytes to send instead of the answer's body."""
         self.requests[f"{operation} {answer.status}"] += 1
         headers = {"Date": http_date(self.exchange.now())}
         if answer.body is None:
             return web.Response(status=answer.status, headers=headers)
-        return web.Response(
-            body=orjson.dumps(answer.body), status=answer.status, headers=headers, content_type="application/json"
-        )
+        body = orjson.dumps(answer.body) if encoded is None else encoded
+        return web.Response(body=body, status=answer.status, headers=headers, content_type="application/json")
 
     async def _fail(
         self, route: Route, request: web.Request, injected: Injection, answer: Answer | None
@@ -158,12 +159,36 @@ class RestServer:
                 await self._hold_back(route, request, injected.hang_s)
                 if injected.manner is Manner.LATE and request.transport is not None:
                     return self._respond(route.operation, answer or self._answer(route, request, await request.read()))
-            case Manner.DROP | Manner.LACK:
+            case Manner.POISON | Manner.SHARED_ID | Manner.OTHER_ID if answer is not None and answer.body is not None:
+                return self._lie(route, injected, answer, request)
+            case _:  # DROP, and what needs an answer that there is not
                 pass
         self.requests[f"{route.operation} dropped"] += 1
         if request.transport is not None:
             request.transport.abort()
         return self._respond(route.operation, self._envelope(_INTERNAL))
+
+    def _lie(self, route: Route, injected: Injection, answer: Answer, request: web.Request) -> web.Response:
+        """The right status, and a body that is not true; the truth where there is nothing to lie about."""
+        if injected.manner is Manner.POISON:
+            poisoned = None if injected.poison is None else injected.poison.apply(answer.body)
+            return self._respond(route.operation, answer, poisoned)
+        ids = _order_ids(answer.body)
+        if not ids:
+            return self._respond(route.operation, answer)
+        told = ids[0]
+        if injected.manner is Manner.OTHER_ID:
+            told = self._other_order(route, request, ids) if injected.poison is None else str(injected.poison.value)
+        return self._respond(route.operation, Answer(answer.status, with_ids(answer.body, itertools.repeat(told))))
+
+    def _other_order(self, route: Route, request: web.Request, ids: list[str]) -> str:
+        """The newest order of the account that is not in the answer; an id nobody has where there is none."""
+        try:
+            account = self._account(route, request)
+        except Refused:
+            account = None
+        known = [] if account is None else [one for one in account.orders if one not in ids]
+        return known[-1] if known else "00000000-0000-4000-8000-000000000000"
 
     async def _hold_back(self, route: Route, request: web.Request, most_s: float) -> None:
         """Until `most_s` of real time have passed, or nobody waits any more."""
@@ -187,3 +212,8 @@ class RestServer:
 
     async def _unknown(self, _request: web.Request) -> web.Response:
         return self._respond("unknown", self._envelope(NOT_FOUND))
+
+
+def _order_ids(body: Any) -> list[str]:  # noqa: ANN401 - JSON
+    items = body.get("orders", [body]) if isinstance(body, dict) else []
+    return [item["order_id"] for item in items if isinstance(item, dict) and "order_id" in item]

@@ -49,7 +49,7 @@ async def serve(world: World, *, port: int, feed_port: int, stop_with_parent: bo
             return web.Response(body=orjson.dumps(fresh), content_type="application/json")
 
         routes = (web.RouteDef("GET", "/clock", keeper.handle_follow, {}), web.RouteDef("GET", "/hello", hello, {}))
-        server = SimServer(world.exchange, world.clock, speed=world.plan.speed, extra_routes=routes)
+        server = SimServer(world.exchange, world.clock, speed=world.plan.speed, extra_routes=routes, feed=world.feed)
         server.register_key(KEY_ID, signer_from_pem(pem, KEY_ID).public_pem, API_ACCOUNT)
         urls = await server.start(port)
         feed_url = await world.feed.start(feed_port)

@@ -10,6 +10,7 @@ from kalshi_daemon.clock import Clock
 from kalshi_daemon.simulator.admin import Admin
 from kalshi_daemon.simulator.exchange import Exchange
 from kalshi_daemon.simulator.faults import Faults
+from kalshi_daemon.simulator.feed_server import FeedServer
 from kalshi_daemon.simulator.rate_buckets import TIERS, Tier
 from kalshi_daemon.simulator.rest_call import PREFIX
 from kalshi_daemon.simulator.rest_server import RestServer
@@ -35,7 +36,7 @@ class SimServer:
     """Owns the sockets. `speed` widens the signature's tolerance and quickens pings: both are in the clock's time.
 
     extra_routes: more aiohttp routes below the admin path, `web.RouteDef("GET", "/clock", keeper.handle_follow, {})`;
-    their paths are given without the admin prefix.
+    their paths are given without the admin prefix. feed: the feed that the admin API may bend.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class SimServer:
         extra_routes: Iterable[web.RouteDef] = (),
         ping_floor_s: float = 0.05,
         keep_empty_sides: bool = False,
+        feed: FeedServer | None = None,
     ) -> None:
         self.exchange = exchange
         self.keys = KeyRing()
@@ -66,6 +68,7 @@ class SimServer:
         )
         exchange.set_listener(self.hub)
         self._extra_routes = tuple(extra_routes)
+        self._feed = feed
         self._runner: web.AppRunner | None = None
 
     def register_key(self, key_id: str, public_pem: bytes, account_name: str) -> None:
@@ -77,7 +80,7 @@ class SimServer:
         app = web.Application(client_max_size=16 * 1024 * 1024)
         app.add_routes(self.rest.routes())
         app.router.add_get(PATH, self.hub.serve)
-        app.add_routes(Admin(self.exchange, self.rest, self.hub, self.faults).routes(ADMIN))
+        app.add_routes(Admin(self.exchange, self.rest, self.hub, self.faults, self._feed).routes(ADMIN))
         for route in self._extra_routes:
             app.router.add_route(route.method, ADMIN + route.path, route.handler, **route.kwargs)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)

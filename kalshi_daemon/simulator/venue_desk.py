@@ -1,6 +1,7 @@
 """What the venue does on its own: pauses, (de)activation of markets, changes of grids and fees."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from kalshi_daemon.domain.contract import PriceGrid
 from kalshi_daemon.simulator.accounts import Account
@@ -13,8 +14,19 @@ from kalshi_daemon.simulator.sim_orders import Reason, SimOrder
 from kalshi_daemon.units import Nanos
 
 
+@dataclass(slots=True)
+class Shard:
+    """The flags of a shard other than 0."""
+
+    exchange_active: bool = True
+    trading_active: bool = True
+
+
 class VenueDesk:
-    """Owns the two flags of /exchange/status. `enter` brings the exchange to the present before an act."""
+    """Owns the two flags of /exchange/status, which are those of shard 0, and the other shards there are.
+
+    `enter` brings the exchange to the present before an act.
+    """
 
     def __init__(
         self,
@@ -27,6 +39,8 @@ class VenueDesk:
     ) -> None:
         self.trading_active = True
         self.exchange_active = True
+        self.shards: dict[int, Shard] = {}
+        """By `exchange_index`; shard 0 is not among them."""
         self._catalogue = catalogue
         self._accounts = accounts
         self._matcher = matcher
@@ -34,11 +48,36 @@ class VenueDesk:
         self._enter = enter
         self._new_id = new_id
 
+    def shard(self, number: int) -> Shard:
+        """The flags of a shard, listed as open if it is new; of shard 0 a copy."""
+        if number == 0:
+            return Shard(self.exchange_active, self.trading_active)
+        return self.shards.setdefault(number, Shard())
+
+    def flags(self, number: int) -> tuple[bool, bool]:
+        """`exchange_active` and `trading_active` of the shard a market lives on."""
+        found = self.shard(number)
+        return found.exchange_active, found.trading_active
+
+    def pause_shard(self, number: int, *, exchange: bool = False) -> None:
+        """As `pause`, for the markets of one shard other than 0. ValueError for shard 0."""
+        if number == 0:
+            raise ValueError("shard 0 is paused by `pause`")
+        now = self._enter()
+        for order in self._all_resting():
+            if order.cancel_on_pause and order.market.shard == number:
+                self._matcher.cancel(order, Reason.HALT, now)
+        self.shards[number] = Shard(exchange_active=not exchange, trading_active=False)
+
+    def resume_shard(self, number: int) -> None:
+        self._enter()
+        self.shards[number] = Shard()
+
     def pause(self, *, exchange: bool = False) -> None:
         """Stop trading (cancels still work) or the whole exchange (nothing does); asked-for orders are canceled."""
         now = self._enter()
         for order in self._all_resting():
-            if order.cancel_on_pause:
+            if order.cancel_on_pause and order.market.shard == 0:
                 self._matcher.cancel(order, Reason.HALT, now)
         self.trading_active = False
         if exchange:

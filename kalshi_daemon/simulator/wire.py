@@ -26,7 +26,7 @@ from kalshi_daemon.units import DAY, MILLISECOND, MINUTE, PRICE_ONE, SECOND, Cou
 
 Json = dict[str, Any]
 SHARD: Final = 0
-"""exchange_index of everything listed here."""
+"""exchange_index of everything but markets that were moved, and what happens in them."""
 _CATEGORY: Final = "Financials"
 _TERMS_URL: Final = "https://kalshi.com/regulatory/rulebook"
 
@@ -77,7 +77,7 @@ def fee_change_json(change: FeeChange) -> Json:
     }
 
 
-def event_json(event: EventSpec, override: FeeModel | None, markets: list[Json] | None) -> Json:
+def event_json(event: EventSpec, override: FeeModel | None, markets: list[Json] | None, shard: int = SHARD) -> Json:
     body: Json = {
         "event_ticker": event.ticker,
         "series_ticker": event.series_ticker,
@@ -88,7 +88,7 @@ def event_json(event: EventSpec, override: FeeModel | None, markets: list[Json] 
         "category": _CATEGORY,
         "strike_date": rfc3339(event.settles_ns),
         "settlement_sources": [{"name": "Kalshi", "url": "https://kalshi.com"}],
-        "exchange_index": SHARD,
+        "exchange_index": shard,
     }
     if override is not None:
         body["fee_type_override"], body["fee_multiplier_override"] = fee_numbers(override)
@@ -132,7 +132,7 @@ def _static_market_json(market: SimMarket) -> dict[str, object]:
         "rules_secondary": "",
         "price_level_structure": market.grid_label,
         "price_ranges": ranges_json(market.grid),
-        "exchange_index": SHARD,
+        "exchange_index": market.shard,
     }
     if spec.floor is not None:
         body["floor_strike"] = level_number(spec.floor)
@@ -218,19 +218,19 @@ def order_json(order: SimOrder) -> Json:
         "order_group_id": order.group_id,
         "cancel_order_on_pause": order.cancel_on_pause,
         "subaccount_number": 0,
-        "exchange_index": SHARD,
+        "exchange_index": order.market.shard,
     }
     return body
 
 
-def created_json(receipt: Receipt, *, amended: bool = False) -> Json:
-    """The flat answer of create and amend; averages only when something filled."""
+def created_json(receipt: Receipt) -> Json:
+    """The flat answer of create; averages only when something filled."""
     order = receipt.order
     assert order is not None, "only accepted orders are answered"
     body: Json = {
         "order_id": order.order_id,
         "client_order_id": order.client_order_id,
-        "fill_count": count_text(order.filled if amended else receipt.fill_count),
+        "fill_count": count_text(receipt.fill_count),
         "remaining_count": count_text(receipt.remaining),
         "ts_ms": receipt.at_ns // MILLISECOND,
     }
@@ -239,6 +239,16 @@ def created_json(receipt: Receipt, *, amended: bool = False) -> Json:
         yes_cost = cost if order.side is Side.BID else PRICE_ONE * receipt.fill_count - cost
         body["average_fill_price"] = average_text(yes_cost, receipt.fill_count)
         body["average_fee_paid"] = average_text(receipt.fill_fees, receipt.fill_count)
+    return body
+
+
+def amended_json(receipt: Receipt, resting_before: Count | None) -> Json:
+    """AmendOrderV2Response: what *this* amend filled and left; null where it changed nothing (OpenAPI 2026-08-22)."""
+    body = created_json(receipt)
+    if receipt.fill_count == 0 and receipt.remaining == resting_before:
+        body["fill_count"] = body["remaining_count"] = None
+    body.setdefault("average_fill_price", None)
+    body.setdefault("average_fee_paid", None)
     return body
 
 
@@ -263,7 +273,7 @@ def fill_json(fill: FillRecord) -> Json:
         "created_time": rfc3339(fill.at_ns),
         "ts": fill.at_ns // SECOND,
         "subaccount_number": 0,
-        "exchange_index": SHARD,
+        "exchange_index": order.market.shard,
     }
 
 
@@ -283,10 +293,10 @@ def trade_json(trade: TradeRecord) -> Json:
     }
 
 
-def position_json(held: Holding) -> Json:
+def position_json(held: Holding, shard: int = SHARD) -> Json:
     return {
         "ticker": held.ticker,
-        "exchange_index": SHARD,
+        "exchange_index": shard,
         "total_traded_dollars": micros_text(held.traded),
         "position_fp": count_text(held.count),
         "market_exposure_dollars": micros_text(held.cost),
@@ -314,10 +324,10 @@ def event_positions_json(holdings: Iterable[Holding]) -> list[Json]:
     ]
 
 
-def settlement_json(paid: SettlementRecord) -> Json:
+def settlement_json(paid: SettlementRecord, shard: int = SHARD) -> Json:
     return {
         "ticker": paid.ticker,
-        "exchange_index": SHARD,
+        "exchange_index": shard,
         "event_ticker": paid.event_ticker,
         "market_result": paid.result,
         "yes_count_fp": count_text(paid.yes_count),
@@ -331,15 +341,18 @@ def settlement_json(paid: SettlementRecord) -> Json:
     }
 
 
-def balance_json(account: Account, portfolio_value: int, now_ns: Nanos) -> Json:
-    """Cents are truncated; `balance` is what is free, collateral of resting orders already taken off."""
-    free = micros_text(account.available)
+def balance_json(account: Account, portfolio_value: int, now_ns: Nanos, shard: int | None = None) -> Json:
+    """Cents are truncated; `balance` is what is free, collateral of resting orders already taken off.
+
+    All money is on shard 0 (collateral is per shard): another shard, asked for by its number, has none.
+    """
+    free = account.available if shard in (None, SHARD) else 0
     return {
-        "balance": account.available // CENT,
-        "balance_dollars": free,
-        "portfolio_value": portfolio_value // CENT,
+        "balance": free // CENT,
+        "balance_dollars": micros_text(free),
+        "portfolio_value": portfolio_value // CENT if shard in (None, SHARD) else 0,
         "updated_ts": now_ns // SECOND,
-        "balance_breakdown": [{"exchange_index": SHARD, "balance": free}],
+        "balance_breakdown": [{"exchange_index": SHARD if shard is None else shard, "balance": micros_text(free)}],
     }
 
 
@@ -348,5 +361,5 @@ def group_json(group: OrderGroup) -> Json:
         "id": group.group_id,
         "contracts_limit_fp": count_text(group.limit),
         "is_auto_cancel_enabled": True,
-        "exchange_index": SHARD,
+        "exchange_index": group.shard,
     }

@@ -106,7 +106,7 @@ def fill_msg(fill: FillRecord) -> bytes:
         "trade_id": fill.trade_id,
         "order_id": order.order_id,
         "market_ticker": order.market.spec.ticker,
-        "exchange_index": SHARD,
+        "exchange_index": order.market.shard,
         "is_taker": fill.is_taker,
         "side": side,
         "action": "buy",
@@ -152,7 +152,7 @@ def user_order_msg(order: SimOrder, reason: Reason, now_ns: Nanos) -> bytes:
         "last_update_time": rfc3339(now_ns),
         "last_updated_ts_ms": now_ns // MILLISECOND,
         "subaccount_number": 0,
-        "exchange_index": SHARD,
+        "exchange_index": order.market.shard,
         "last_update_reason": reason.value,
     }
     if order.group_id:
@@ -185,7 +185,7 @@ def lifecycle_msg(market: SimMarket, event: LifecycleEvent, now_ns: Nanos) -> by
     match event:
         case LifecycleEvent.CREATED:
             body |= {
-                "exchange_index": SHARD,
+                "exchange_index": market.shard,
                 "open_ts": spec.open_ns // SECOND,
                 "close_ts": spec.close_ns // SECOND,
                 "additional_metadata": _metadata(market),

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+import orjson
 import structlog
 from aiohttp import WSMsgType, web
 
@@ -86,6 +87,8 @@ class Connection:
         self._flushing = False
 
     def push(self, frame: bytes, subscription: Subscription | None) -> None:
+        if subscription is not None and self._faults.poisons:
+            frame = self._poisoned(frame, subscription.channel)
         if subscription is None:
             self._queue(frame, None)
         elif subscription.channel in self._faults.muted:
@@ -103,6 +106,16 @@ class Connection:
                 late, self._held_back = self._held_back, None
                 self._faults.affected += 1
                 self._queue(*late)
+
+    def _poisoned(self, frame: bytes, channel: str) -> bytes:
+        for one in self._faults.poisons:
+            if one.channel in ("", channel):
+                changed = one.use(orjson.loads(frame))
+                if changed is not None:
+                    self._faults.affected += 1
+                    self._faults.poisons[:] = [left for left in self._faults.poisons if left.times > 0]
+                    return changed
+        return frame
 
     def _queue(self, frame: bytes, subscription: Subscription | None) -> None:
         if subscription is not None:
@@ -235,6 +248,13 @@ class StreamHub:
         subscriptions = self.board.of(channel)
         for subscription in subscriptions:
             subscription.skip += count
+        return len(subscriptions)
+
+    def say(self, channel: str, kind: str, msg: bytes) -> int:
+        """A numbered data frame that nothing has caused, to every subscription of a channel; returns to how many."""
+        subscriptions = list(self.board.of(channel))
+        for subscription in subscriptions:
+            subscription.send(kind, msg, self._exchange.now() // MILLISECOND)
         return len(subscriptions)
 
     # -- the exchange's listener --------------------------------------------------------------------------------
