@@ -1,8 +1,10 @@
 """The ladders of one session as the exchange lists them in 2026 (kalshi.md section 7).
 
-Hourly ladders KXINXU (step 5) and KXNASDAQ100U (step 10) for every hour from 10:00 to the close, strikes on the step
-grid around the index level given; 16:00 partitions KXINX (25-point bins) and KXNASDAQ100 (100-point bins). A half day
-ends with H1300, and so does its close event (unconfirmed for the real venue). On a holiday nothing is listed.
+Hourly ladders KXINXU (400 legs, 5 points apart) and KXNASDAQ100U (400, 10 apart) for every hour from 10:00, around
+the multiple of 25 (100) points nearest the index level given; the hour of the close is coarser: 60 legs, 25 (100)
+points apart (all 314 KXINXU events of 2026-02-17..04-21; NDX by a note of November 2025). 16:00 partitions KXINX
+(25-point bins) and KXNASDAQ100 (100-point bins). A half day ends with H1300, and so does its close event; that its last
+hour is the coarse one is unconfirmed for the real venue, as is the close event. On a holiday nothing is listed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,6 +35,13 @@ class Geometry:
     legs: int
     epsilon: Level
     """T-tickers of hourly ladders carry the strike minus this."""
+    closing: "Geometry | None" = None
+    """The ladder of the hour of the close, where it is another one."""
+
+    @property
+    def anchor(self) -> int:
+        """Ladders are laid around a multiple of this many points."""
+        return self.step if self.closing is None else self.closing.step
 
 
 SERIES: Final = (
@@ -42,8 +51,8 @@ SERIES: Final = (
     SeriesSpec("KXNASDAQ100", Index.NDX, "Nasdaq-100 close range", "daily"),
 )
 GEOMETRY: Final[Mapping[str, Geometry]] = {
-    "KXINXU": Geometry(5, 200, Level(1)),
-    "KXNASDAQ100U": Geometry(10, 400, Level(100)),
+    "KXINXU": Geometry(5, 400, Level(1), Geometry(25, 60, Level(1))),
+    "KXNASDAQ100U": Geometry(10, 400, Level(100), Geometry(100, 60, Level(100))),
     "KXINX": Geometry(25, 30, Level(1)),
     "KXNASDAQ100": Geometry(100, 30, Level(100)),
 }
@@ -89,7 +98,9 @@ def _events(hours: SessionHours, spot: Mapping[Index, float], geometry: Mapping[
             last = hour == hours.close_hour
             opened = new_york(hours.day, time(3, 10)) if last else new_york(hours.previous, time(16))
             target = new_york(hours.day, time(hour))
-            found.append(ladder_event(series, geometry[ticker], spot[series.index], opened, target))
+            shape = geometry[ticker]
+            centre = round(spot[series.index] / shape.anchor) * shape.anchor
+            found.append(ladder_event(series, shape.closing or shape if last else shape, centre, opened, target))
     evening = new_york(hours.day - timedelta(days=1), time(22, 30))
     for ticker in CLOSE:
         series = by_ticker[ticker]

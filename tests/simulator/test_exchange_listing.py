@@ -1,6 +1,9 @@
 """The ladders of a session: tickers, strikes, hours; and the same geometry in the real listing of 2026."""
 
-from datetime import date, time
+import re
+from collections import Counter, defaultdict
+from datetime import date, datetime, time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +12,16 @@ from hypothesis import strategies as st
 from kalshi_daemon.domain.contract import StrikeType
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.simulator.instruments import contract_of, pays
-from kalshi_daemon.simulator.listing import GEOMETRY, SERIES, new_york, range_event, session_hours, session_listing
+from kalshi_daemon.simulator.listing import (
+    GEOMETRY,
+    NEW_YORK,
+    SERIES,
+    ladder_event,
+    new_york,
+    range_event,
+    session_hours,
+    session_listing,
+)
 from kalshi_daemon.units import Level, Nanos
 from tests.simulator.exchange_kit import small_listing
 from tests.support.data import data_dir
@@ -26,7 +38,7 @@ def test_a_whole_session_lists_seven_hours_and_the_close():
     events = by_ticker()
     hours = [f"KX{name}-26NOV23H{hour}00" for name in ("INXU", "NASDAQ100U") for hour in range(10, 17)]
     assert list(events) == [*hours, "KXINX-26NOV23H1600", "KXNASDAQ100-26NOV23H1600"]
-    assert [len(events[t].markets) for t in ("KXINXU-26NOV23H1000", "KXNASDAQ100U-26NOV23H1600")] == [200, 400]
+    assert [len(events[t].markets) for t in hours] == [400] * 6 + [60] + [400] * 6 + [60]
     assert [len(events[t].markets) for t in ("KXINX-26NOV23H1600", "KXNASDAQ100-26NOV23H1600")] == [30, 30]
 
 
@@ -114,7 +126,7 @@ def test_the_other_strike_types_pay_as_they_are_worded(kind):
 
 
 @pytest.mark.data
-def test_the_real_ladders_of_early_2026_have_our_form():
+def test_every_real_ladder_of_early_2026_is_one_of_ours():
     folder = data_dir()
     if folder is None:
         pytest.skip("the shared market data is not here (KALSHI_DAEMON_DATA)")
@@ -124,14 +136,51 @@ def test_the_real_ladders_of_early_2026_have_our_form():
         folder / "kalshi_kxinxu_2026" / "kxinxu_hourly_2026-02-17_2026-04-21.parquet",
         columns=["event_ticker", "market_ticker", "strike"],
     ).to_pylist()
-    hourly = {row["market_ticker"]: row for row in found if not row["event_ticker"].endswith("H1600")}
-    day = date(2026, 4, 1)
-    of_day = [row for row in hourly.values() if row["event_ticker"] == "KXINXU-26APR01H1000"]
-    spot = sorted(row["strike"] for row in of_day)[len(of_day) // 2]
-    event = next(e for e in session_listing(day, {**SPOT, Index.SPX: spot}).events if e.ticker == "KXINXU-26APR01H1000")
-    ours = {market.ticker for market in event.markets}
-    theirs = {row["market_ticker"] for row in of_day}
-    assert ours < theirs, "200 of their 400 legs, same tickers"
-    for market in event.markets:
-        assert market.floor is not None
-        assert (market.floor - 1) / 10_000 == hourly[market.ticker]["strike"]
+    strikes: dict[str, dict[str, float]] = defaultdict(dict)
+    for row in found:
+        strikes[row["event_ticker"]][row["market_ticker"]] = row["strike"]
+    assert len(strikes) == 314
+    hourly = GEOMETRY["KXINXU"]
+    assert hourly.closing is not None
+    forms: Counter[tuple[int, int, int]] = Counter()
+    for event, theirs in strikes.items():
+        shape = hourly.closing if event.endswith("H1600") else hourly
+        lowest = min(theirs.values()) + 0.0001
+        centre = lowest + shape.step * shape.legs // 2
+        assert centre % hourly.anchor == pytest.approx(0.0, abs=1e-6), event
+        at = datetime.strptime(event, "KXINXU-%y%b%dH%H%M").replace(tzinfo=NEW_YORK)
+        target = new_york(at.date(), at.time())
+        ours = ladder_event(SERIES[0], shape, round(centre), Nanos(0), target)
+        assert ours.ticker == event
+        assert {market.ticker: (market.floor - 1) / 10_000 for market in ours.markets if market.floor} == theirs
+        forms[at.hour, len(theirs), shape.step] += 1
+    assert forms == {(16, 60, 25): 44} | {(hour, 400, 5): 45 for hour in range(10, 16)}
+
+
+def test_ladders_lie_around_a_round_level_near_the_index():
+    events = by_ticker()
+    for ticker, lowest, highest in (
+        ("KXINXU-26NOV23H1000", 5_850, 7_845),
+        ("KXINXU-26NOV23H1600", 6_100, 7_575),
+        ("KXNASDAQ100U-26NOV23H1500", 23_200, 27_190),
+        ("KXNASDAQ100U-26NOV23H1600", 22_200, 28_100),
+    ):
+        floors = [int(market.floor or 0) // 10_000 for market in events[ticker].markets]
+        assert (floors[0], floors[-1]) == (lowest, highest), ticker
+
+
+_EXAMPLE = re.compile(r"(KX[A-Z0-9]+-26NOV23H\d{4})-[TB]\d+(?:\.\d+)?")
+
+
+def test_every_example_ticker_of_the_documents_is_listed_on_that_day():
+    """The index of the made-up session opens near these levels, so what the documents show can be asked for."""
+    root = Path(__file__).resolve().parents[2]
+    listed = {market.ticker for event in by_ticker().values() for market in event.markets}
+    texts = [
+        root / "README.md",
+        *sorted((root / "docs").rglob("*.md")),
+        *sorted((root / "kalshi_daemon").rglob("*.py")),
+    ]
+    shown = {found[0]: path.name for path in texts for found in _EXAMPLE.finditer(path.read_text())}
+    assert len(shown) >= 3
+    assert {ticker: where for ticker, where in shown.items() if ticker not in listed} == {}
