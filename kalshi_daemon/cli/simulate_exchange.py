@@ -3,9 +3,13 @@
 import argparse
 from datetime import date, time
 from pathlib import Path
+from typing import Final
 
 from kalshi_daemon.cli.common import Subparsers, a_date
 from kalshi_daemon.errors import ConfigurationError, ExitCode
+
+_FROM: Final = time(9, 25)
+_UNTIL: Final = time(16, 5)
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -13,9 +17,10 @@ def add_parser(subparsers: Subparsers) -> None:
         "simulate-exchange",
         help="serve the simulated exchange and index feed on loopback",
         description="Once ready, prints one JSON line with rest_url, ws_url, feed_url, feed_api_key, feed_rest_url, "
-        "admin_url, key_id, private_key_path, session_date, speed, now_ns and end_ns (simulated time, nanoseconds "
-        "since 1970 in UTC), then serves until SIGTERM. GET {admin_url}/truth is the exchange's own record. Time runs "
-        "--speed times faster than life, and waits for daemons that follow it.",
+        "admin_url, key_id, private_key_path, key_type, session_date, speed, clock, now_ns and end_ns (the exchange's "
+        "time, nanoseconds since 1970 in UTC), then serves until SIGTERM. GET {admin_url}/truth is the exchange's own "
+        "record. Time runs --speed times faster than life, and waits for daemons that follow it. Requests may carry "
+        "timestamps of the exchange's clock or of this machine's.",
     )
     parser.add_argument("--port", type=_port, default=0, metavar="P", help="REST, websocket and admin (0: any)")
     parser.add_argument("--feed-port", type=_port, default=0, metavar="Q", help="index feed (0: any)")
@@ -26,14 +31,14 @@ def add_parser(subparsers: Subparsers) -> None:
         "--from",
         dest="start",
         type=_clock_time,
-        default=time(9, 25),
+        default=_FROM,
         metavar="HH:MM",
         help="start of the simulated span, New York (09:25)",
     )
     parser.add_argument(
         "--until",
         type=_clock_time,
-        default=time(16, 5),
+        default=_UNTIL,
         metavar="HH:MM",
         help="end of the simulated span, New York (16:05)",
     )
@@ -45,6 +50,14 @@ def add_parser(subparsers: Subparsers) -> None:
         metavar="FILE",
         help="real bars instead of a made-up session",
     )
+    parser.add_argument(
+        "--key-type", choices=("rsa", "ed25519"), default="ed25519", help="of the throw-away key (ed25519)"
+    )
+    parser.add_argument(
+        "--real-clock",
+        action="store_true",
+        help="the exchange's time is this machine's: a made-up session around now, at any time of any day",
+    )
     parser.add_argument("--stop-with-parent", action="store_true", help="stop at the end of standard input")
     parser.add_argument(
         "--hold", type=float, default=0.0, metavar="SECONDS", help="hold time until a daemon follows, at most this long"
@@ -54,9 +67,10 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     import uvloop  # noqa: PLC0415 - `--help` need not pay for it
 
-    from kalshi_daemon.simulator.serve import serve  # noqa: PLC0415
+    from kalshi_daemon.simulator.serve import KeyType, serve  # noqa: PLC0415
     from kalshi_daemon.simulator.world import World, WorldPlan  # noqa: PLC0415
 
+    _refuse_contradictions(args)
     chosen: date | None = args.session_date
     plan = WorldPlan(
         seed=args.seed,
@@ -66,15 +80,42 @@ def run(args: argparse.Namespace) -> int:
         until=args.until,
         index_replay=tuple(args.index_replay),
         hold_for_follower_s=args.hold,
+        real_clock=args.real_clock,
     )
+    world = World(plan)
     _configure_logging()
     try:
-        uvloop.run(serve(World(plan), port=args.port, feed_port=args.feed_port, stop_with_parent=args.stop_with_parent))
+        uvloop.run(
+            serve(
+                world,
+                port=args.port,
+                feed_port=args.feed_port,
+                stop_with_parent=args.stop_with_parent,
+                key_type=KeyType(args.key_type),
+            )
+        )
     except OSError as problem:
         raise ConfigurationError(
             "simulate-exchange", f"cannot listen on 127.0.0.1: {problem.strerror}", "choose another --port/--feed-port"
         ) from problem
     return ExitCode.OK
+
+
+def _refuse_contradictions(args: argparse.Namespace) -> None:
+    """Raises ConfigurationError: the machine's clock leaves no choice of day and speed."""
+    given = {
+        "--speed": args.speed != 1.0,
+        "--session-date": args.session_date is not None,
+        "--index-replay": bool(args.index_replay),
+        "--from": args.start != _FROM,
+        "--until": args.until != _UNTIL,
+        "--hold": args.hold != 0.0,
+    }
+    for option, set_too in given.items():
+        if args.real_clock and set_too:
+            raise ConfigurationError(
+                "--real-clock", f"the machine's clock leaves no choice of {option}", f"drop {option}"
+            )
 
 
 def _configure_logging() -> None:

@@ -90,22 +90,31 @@ def session_listing(day: date, spot: Mapping[Index, float], geometry: Mapping[st
 
 
 def _events(hours: SessionHours, spot: Mapping[Index, float], geometry: Mapping[str, Geometry]) -> list[EventSpec]:
+    last = hours.close_hour
+    before, morning = new_york(hours.previous, time(16)), new_york(hours.day, time(3, 10))
+    spans = [(before, new_york(hours.day, time(hour))) for hour in range(_FIRST_HOUR, last)]
+    spans.append((morning, new_york(hours.day, time(last))))
+    return events_of(spans, new_york(hours.day - timedelta(days=1), time(22, 30)), spot, geometry)
+
+
+def events_of(
+    spans: Sequence[tuple[Nanos, Nanos]],
+    bins_open_ns: Nanos,
+    spot: Mapping[Index, float],
+    geometry: Mapping[str, Geometry],
+) -> list[EventSpec]:
+    """Both hourly ladders for every (opening, target), the last being the close, and the partitions of the close."""
     by_ticker = {series.ticker: series for series in SERIES}
     found: list[EventSpec] = []
     for ticker in HOURLY:
-        series = by_ticker[ticker]
-        for hour in range(_FIRST_HOUR, hours.close_hour + 1):
-            last = hour == hours.close_hour
-            opened = new_york(hours.day, time(3, 10)) if last else new_york(hours.previous, time(16))
-            target = new_york(hours.day, time(hour))
-            shape = geometry[ticker]
-            centre = round(spot[series.index] / shape.anchor) * shape.anchor
-            found.append(ladder_event(series, shape.closing or shape if last else shape, centre, opened, target))
-    evening = new_york(hours.day - timedelta(days=1), time(22, 30))
+        series, shape = by_ticker[ticker], geometry[ticker]
+        centre = round(spot[series.index] / shape.anchor) * shape.anchor
+        for place, (opened, target) in enumerate(spans, 1):
+            coarse = shape.closing if place == len(spans) else None
+            found.append(ladder_event(series, coarse or shape, centre, opened, target))
     for ticker in CLOSE:
         series = by_ticker[ticker]
-        target = new_york(hours.day, time(hours.close_hour))
-        found.append(range_event(series, geometry[ticker], spot[series.index], evening, target))
+        found.append(range_event(series, geometry[ticker], spot[series.index], bins_open_ns, spans[-1][1]))
     return found
 
 

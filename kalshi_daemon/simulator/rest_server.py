@@ -6,7 +6,7 @@ Every response carries the exchange's own time in its Date header.
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import orjson
@@ -20,11 +20,11 @@ from kalshi_daemon.simulator.rest_call import PREFIX, Answer, Call, Refused, Rou
 from kalshi_daemon.simulator.rest_market_data import MARKET_DATA_ROUTES
 from kalshi_daemon.simulator.rest_orders import CANCELS, ORDER_ROUTES
 from kalshi_daemon.simulator.rest_portfolio import PORTFOLIO_ROUTES
-from kalshi_daemon.simulator.sim_auth import KeyRing
+from kalshi_daemon.simulator.sim_auth import KeyRing, StampClock
 from kalshi_daemon.simulator.sim_orders import NOT_FOUND, Refusal
 from kalshi_daemon.simulator.wire import error_json
 from kalshi_daemon.simulator.wire_text import http_date
-from kalshi_daemon.units import MILLISECOND, Nanos
+from kalshi_daemon.units import Nanos
 
 _TOO_MANY: Final = Refusal(429, "too_many_requests", "too many requests")
 _CANCELS_REFUSED: Final = Refusal(503, "exchange_unavailable", "exchange unavailable")
@@ -34,26 +34,24 @@ _HANG_STEP_S: Final = 0.05
 
 
 class RestServer:
-    """Owns the rate buckets and the request counts. `tolerance_ms` is of the exchange's time."""
+    """Owns the rate buckets and the request counts. `clocks`: those that a timestamp may be of."""
 
     def __init__(
         self,
         exchange: Exchange,
         keys: KeyRing,
         faults: Faults,
-        auth_now: Callable[[], Nanos],
+        clocks: Sequence[StampClock],
         *,
-        tolerance_ms: int,
         tier: Tier,
     ) -> None:
         self.exchange = exchange
         self.keys = keys
         self.faults = faults
-        self.tolerance_ms = tolerance_ms
         self.tier = tier
         self.requests: Counter[str] = Counter()
         """By operation and status: `create 201`."""
-        self._auth_now = auth_now
+        self._clocks = tuple(clocks)
         self._buckets: dict[str, RateBuckets] = {}
         self._closing = False
 
@@ -99,9 +97,7 @@ class RestServer:
     def _account(self, route: Route, request: web.Request) -> Account | None:
         if not route.signed and "KALSHI-ACCESS-KEY" not in request.headers:
             return None
-        now_ms = self._auth_now() // MILLISECOND
-        path = request.rel_url.raw_path
-        found = self.keys.check(request.headers, request.method, path, now_ms, self.tolerance_ms)
+        found = self.keys.check(request.headers, request.method, request.rel_url.raw_path, self._clocks)
         if isinstance(found, Refusal):
             raise Refused(found)
         return self.exchange.accounts[found]

@@ -6,13 +6,15 @@ import gc
 import signal
 import sys
 import tempfile
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 from aiohttp import web
 
-from kalshi_daemon.kalshi.auth import generate_ed25519_pem, signer_from_pem
+from kalshi_daemon.clock import SystemClock
+from kalshi_daemon.kalshi.auth import generate_ed25519_pem, generate_rsa_pem, signer_from_pem
 from kalshi_daemon.simulator.sim_server import SimServer, SimUrls
 from kalshi_daemon.simulator.timekeeper import Timekeeper
 from kalshi_daemon.simulator.world import API_ACCOUNT, World
@@ -21,7 +23,16 @@ KEY_ID: Final = "simulated-key"
 _KEY_FILE: Final = "kalshi_private_key.pem"
 
 
-async def serve(world: World, *, port: int, feed_port: int, stop_with_parent: bool) -> None:
+class KeyType(StrEnum):
+    """Of the throw-away key; some clients read RSA keys only."""
+
+    RSA = "rsa"
+    ED25519 = "ed25519"
+
+
+async def serve(
+    world: World, *, port: int, feed_port: int, stop_with_parent: bool, key_type: KeyType = KeyType.ED25519
+) -> None:
     """Print the ready line, then drive time and serve until SIGTERM, SIGINT, or (if asked) the end of standard input.
 
     Raises OSError when a port is taken.
@@ -32,7 +43,7 @@ async def serve(world: World, *, port: int, feed_port: int, stop_with_parent: bo
         loop.add_signal_handler(number, stop.set)
     with tempfile.TemporaryDirectory(prefix="kalshi-daemon-sim-") as folder:
         key_path = Path(folder) / _KEY_FILE
-        pem = generate_ed25519_pem()
+        pem = generate_rsa_pem() if key_type is KeyType.RSA else generate_ed25519_pem()
         key_path.touch(mode=0o600)
         key_path.write_bytes(pem)
         keeper = Timekeeper(
@@ -45,15 +56,22 @@ async def serve(world: World, *, port: int, feed_port: int, stop_with_parent: bo
         ready: dict[str, Any] = {}
 
         async def hello(_request: web.Request) -> web.Response:
-            fresh = ready | {"now_ns": world.clock.now_ns()}
+            fresh = ready | {"now_ns": world.told.now_ns()}
             return web.Response(body=orjson.dumps(fresh), content_type="application/json")
 
         routes = (web.RouteDef("GET", "/clock", keeper.handle_follow, {}), web.RouteDef("GET", "/hello", hello, {}))
-        server = SimServer(world.exchange, world.clock, speed=world.plan.speed, extra_routes=routes, feed=world.feed)
+        server = SimServer(
+            world.exchange,
+            world.told,
+            speed=world.plan.speed,
+            extra_routes=routes,
+            feed=world.feed,
+            machine_now=SystemClock().now_ns,
+        )
         server.register_key(KEY_ID, signer_from_pem(pem, KEY_ID).public_pem, API_ACCOUNT)
         urls = await server.start(port)
         feed_url = await world.feed.start(feed_port)
-        ready.update(_ready(world, urls, feed_url, key_path))
+        ready.update(_ready(world, urls, feed_url, key_path) | {"key_type": key_type.value})
         sys.stdout.buffer.write(orjson.dumps(ready) + b"\n")
         sys.stdout.buffer.flush()
         # Built once and kept: the collector need not walk the listing again and again.
@@ -105,6 +123,7 @@ def _ready(world: World, urls: SimUrls, feed_url: str, key_path: Path) -> dict[s
         "private_key_path": str(key_path),
         "session_date": world.session.day,
         "speed": world.plan.speed,
-        "now_ns": world.clock.now_ns(),
+        "now_ns": world.told.now_ns(),
         "end_ns": world.end_ns,
+        "clock": "machine" if world.plan.real_clock else "simulated",
     }

@@ -6,7 +6,9 @@ SHA-256, salt of 32 bytes) or plain Ed25519, by the key registered under KALSHI-
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -16,10 +18,24 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from kalshi_daemon.simulator.sim_orders import Refusal
+from kalshi_daemon.units import MILLISECOND, Nanos
+
+_STAMP_DIGITS_MOST: Final = 18
 
 
 def _unauthorized(details: str) -> Refusal:
     return Refusal(401, "authentication_error", "authentication failed", details)
+
+
+@dataclass(frozen=True, slots=True)
+class StampClock:
+    """A clock that a request's timestamp may be of, and how far off it: an ordinary client knows the machine's only."""
+
+    now_ns: Callable[[], Nanos]
+    tolerance_ms: int
+
+    def accepts(self, stamp_ms: int) -> bool:
+        return abs(stamp_ms - self.now_ns() // MILLISECOND) <= self.tolerance_ms
 
 
 class KeyRing:
@@ -38,10 +54,8 @@ class KeyRing:
     def revoke(self, key_id: str) -> None:
         self._keys.pop(key_id, None)
 
-    def check(
-        self, headers: Mapping[str, str], method: str, path: str, now_ms: int, tolerance_ms: int
-    ) -> str | Refusal:
-        """The account's name, or a 401. `path` is as on the wire, percent-encoding included."""
+    def check(self, headers: Mapping[str, str], method: str, path: str, clocks: Sequence[StampClock]) -> str | Refusal:
+        """The account's name, or a 401. `path` is as on the wire, percent-encoding included; one clock suffices."""
         key_id = headers.get("KALSHI-ACCESS-KEY")
         stamp = headers.get("KALSHI-ACCESS-TIMESTAMP")
         signature = headers.get("KALSHI-ACCESS-SIGNATURE")
@@ -50,9 +64,9 @@ class KeyRing:
         known = self._keys.get(key_id)
         if known is None:
             return _unauthorized("API key not found")
-        if not (stamp.isascii() and stamp.isdigit()):
+        if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= _STAMP_DIGITS_MOST):
             return _unauthorized("timestamp must be in milliseconds")
-        if abs(int(stamp) - now_ms) > tolerance_ms:
+        if not any(clock.accepts(int(stamp)) for clock in clocks):
             return _unauthorized("timestamp is too far from the server's time")
         key, account_name = known
         if not _verifies(key, signature, f"{stamp}{method.upper()}{path}".encode()):

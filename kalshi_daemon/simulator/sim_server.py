@@ -1,6 +1,6 @@
 """One loopback port with the exchange's REST and websocket sides and the admin API."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,8 +14,9 @@ from kalshi_daemon.simulator.feed_server import FeedServer
 from kalshi_daemon.simulator.rate_buckets import TIERS, Tier
 from kalshi_daemon.simulator.rest_call import PREFIX
 from kalshi_daemon.simulator.rest_server import RestServer
-from kalshi_daemon.simulator.sim_auth import KeyRing
+from kalshi_daemon.simulator.sim_auth import KeyRing, StampClock
 from kalshi_daemon.simulator.ws_server import PATH, PING_S, StreamHub
+from kalshi_daemon.units import Nanos
 
 ADMIN: Final = "/admin"
 _LOOPBACK: Final = "127.0.0.1"
@@ -37,6 +38,7 @@ class SimServer:
 
     extra_routes: more aiohttp routes below the admin path, `web.RouteDef("GET", "/clock", keeper.handle_follow, {})`;
     their paths are given without the admin prefix. feed: the feed that the admin API may bend.
+    machine_now: a clock whose timestamps are accepted as well as the exchange's, for clients that know no other.
     """
 
     def __init__(
@@ -51,18 +53,20 @@ class SimServer:
         ping_floor_s: float = 0.05,
         keep_empty_sides: bool = False,
         feed: FeedServer | None = None,
+        machine_now: Callable[[], Nanos] | None = None,
     ) -> None:
         self.exchange = exchange
         self.keys = KeyRing()
         self.faults = faults or Faults()
-        tolerance_ms = round(_TOLERANCE_MS * max(1.0, speed))
-        self.rest = RestServer(exchange, self.keys, self.faults, clock.now_ns, tolerance_ms=tolerance_ms, tier=tier)
+        clocks = [StampClock(clock.now_ns, round(_TOLERANCE_MS * max(1.0, speed)))]
+        if machine_now is not None:
+            clocks.append(StampClock(machine_now, _TOLERANCE_MS))
+        self.rest = RestServer(exchange, self.keys, self.faults, clocks, tier=tier)
         self.hub = StreamHub(
             exchange,
             self.keys,
             self.faults,
-            clock.now_ns,
-            tolerance_ms=tolerance_ms,
+            clocks,
             ping_every_s=max(ping_floor_s, PING_S / max(1.0, speed)),
             keep_empty_sides=keep_empty_sides,
         )

@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from kalshi_daemon.clock import Clock, ElasticClock
+from kalshi_daemon.clock import Clock, ElasticClock, SystemClock
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.errors import ConfigurationError
 from kalshi_daemon.simulator.exchange import DEFAULT_RULES, Exchange, Rules
 from kalshi_daemon.simulator.feed_server import FeedServer
-from kalshi_daemon.simulator.index_path import IndexPath
+from kalshi_daemon.simulator.index_path import AFTER_HOURS_S, IndexPath, Paths
 from kalshi_daemon.simulator.index_replay import load_replay
 from kalshi_daemon.simulator.index_synthetic import synthesize_session
-from kalshi_daemon.simulator.instruments import contract_of
+from kalshi_daemon.simulator.instruments import Listing, contract_of
 from kalshi_daemon.simulator.listing import GEOMETRY, Geometry, session_listing
+from kalshi_daemon.simulator.real_time import listing_until, session_around
 from kalshi_daemon.simulator.sim_orders import OrderSpec, TimeInForce
 from kalshi_daemon.simulator.traders import Crowd, Ladder, TraderMix
 from kalshi_daemon.simulator.true_law import TrueLaw
@@ -51,6 +52,8 @@ class WorldPlan:
     rules: Rules = DEFAULT_RULES
     geometry: Mapping[str, Geometry] = field(default_factory=lambda: GEOMETRY)
     hold_for_follower_s: float = 0.0
+    real_clock: bool = False
+    """The exchange's time is the machine's, and the session lies around it; date, start, until and speed are unused."""
 
 
 class _Access:
@@ -81,17 +84,24 @@ class World:
     def __init__(self, plan: WorldPlan, time_of: Clock | None = None) -> None:
         """`time_of` is the time the exchange and the feed tell; None: the elastic `clock`, which somebody steers."""
         self.plan = plan
-        self.session, self.paths = _paths(plan)
-        day = date.fromisoformat(self.session.day)
-        self.start_ns = _new_york(day, plan.start)
-        self.end_ns = _new_york(day, plan.until)
+        if plan.real_clock:
+            time_of = time_of or SystemClock()
+            self.start_ns = time_of.now_ns()
+            self.session = session_around(self.start_ns)
+            self.paths: Paths = synthesize_session(self.session, plan.seed)
+            self.end_ns = Nanos(self.session.close_ns + AFTER_HOURS_S * SECOND)
+        else:
+            self.session, self.paths = _paths(plan)
+            day = date.fromisoformat(self.session.day)
+            self.start_ns = _new_york(day, plan.start)
+            self.end_ns = _new_york(day, plan.until)
         if self.end_ns <= self.start_ns:
             raise ConfigurationError("--until", f"{plan.until} is not after --from {plan.start}")
         self.clock = ElasticClock(self.start_ns, plan.speed)
-        spot = {index: path.previous_close for index, path in self.paths.items()}
-        listing = session_listing(day, spot, plan.geometry)
-        told: Clock = time_of or self.clock
-        self.exchange = Exchange(told.now_ns, plan.seed, self._value_at, listing, rules=plan.rules)
+        listing = self._listing()
+        self.told: Clock = time_of or self.clock
+        """What the exchange and the feed take for the time."""
+        self.exchange = Exchange(self.told.now_ns, plan.seed, self._value_at, listing, rules=plan.rules)
         self.account = self.exchange.open_account(API_ACCOUNT, START_CASH)
         laws = {index: TrueLaw(path) for index, path in self.paths.items()}
         self._crowd = Crowd(
@@ -112,7 +122,13 @@ class World:
             self.exchange.open_account(name, Dollars(0), keeps_history=False, checks_cash=False)
         self._now = self.start_ns
         self._access = _Access(self.exchange, lambda: self._now)
-        self.feed = FeedServer(self.paths, told, plan.feed_api_key)
+        self.feed = FeedServer(self.paths, self.told, plan.feed_api_key)
+
+    def _listing(self) -> Listing:
+        spot = {index: path.previous_close for index, path in self.paths.items()}
+        if self.plan.real_clock:
+            return listing_until(self.session, spot, self.plan.geometry)
+        return session_listing(date.fromisoformat(self.session.day), spot, self.plan.geometry)
 
     def run_until(self, now_ns: Nanos) -> None:
         """Execute everything up to and including `now_ns`, one second after the other."""

@@ -6,7 +6,7 @@ written to its transport in one piece; aiohttp's own writer is used only for pon
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -21,7 +21,7 @@ from kalshi_daemon.simulator.faults import Faults, StreamFaults
 from kalshi_daemon.simulator.instruments import EventSpec, SimMarket
 from kalshi_daemon.simulator.listener import LifecycleEvent, TradeRecord
 from kalshi_daemon.simulator.order_groups import GroupEvent, OrderGroup
-from kalshi_daemon.simulator.sim_auth import KeyRing
+from kalshi_daemon.simulator.sim_auth import KeyRing, StampClock
 from kalshi_daemon.simulator.sim_fees import FeeModel
 from kalshi_daemon.simulator.sim_orders import Reason, Refusal, SimOrder
 from kalshi_daemon.simulator.wire import error_json
@@ -176,9 +176,8 @@ class StreamHub:
         exchange: Exchange,
         keys: KeyRing,
         faults: Faults,
-        auth_now: Callable[[], Nanos],
+        clocks: Sequence[StampClock],
         *,
-        tolerance_ms: int,
         ping_every_s: float = PING_S,
         keep_empty_sides: bool = False,
     ) -> None:
@@ -187,8 +186,7 @@ class StreamHub:
         self._exchange = exchange
         self._keys = keys
         self._faults = faults
-        self._auth_now = auth_now
-        self._tolerance_ms = tolerance_ms
+        self._clocks = tuple(clocks)
         self._ping_every_s = ping_every_s
         self._keep_empty_sides = keep_empty_sides
         self._dirty: dict[str, SimMarket] = {}
@@ -199,9 +197,7 @@ class StreamHub:
         """GET /trade-api/ws/v2: signed like any request; every connection needs a key."""
         if self._faults.refuse_streams:
             return web.Response(status=self._faults.refuse_streams)
-        now_ms = self._auth_now() // MILLISECOND
-        path = request.rel_url.raw_path
-        found = self._keys.check(request.headers, "GET", path, now_ms, self._tolerance_ms)
+        found = self._keys.check(request.headers, "GET", request.rel_url.raw_path, self._clocks)
         if isinstance(found, Refusal):
             return web.json_response({"error": error_json(found)}, status=found.status)
         socket = web.WebSocketResponse(compress=False, autoping=True, max_msg_size=0)

@@ -6,13 +6,14 @@ from hypothesis import strategies as st
 
 from kalshi_daemon.simulator.faults import Faults, Injection, When
 from kalshi_daemon.simulator.rate_buckets import TIERS, RateBuckets, TokenBucket, cost_of
-from kalshi_daemon.simulator.sim_auth import KeyRing
+from kalshi_daemon.simulator.sim_auth import KeyRing, StampClock
 from kalshi_daemon.simulator.sim_orders import Refusal
 from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
 from tests.simulator.key_kit import ed25519_key, ed25519_pair, pair, rsa_key, rsa_pair, signed
 
 PATH = "/trade-api/v2/portfolio/orders"
 NOW = 1_795_444_500_000
+CLOCKS = (StampClock(lambda: Nanos(NOW * MILLISECOND), 10_000),)
 
 
 def ring() -> KeyRing:
@@ -25,7 +26,7 @@ def ring() -> KeyRing:
 @pytest.mark.parametrize(("key", "key_id", "account"), [(ed25519_key(), "ed", "ann"), (rsa_key(), "rsa", "bob")])
 def test_both_kinds_of_key_open_their_account(key, key_id, account):
     headers = signed(key, key_id, "GET", PATH, NOW)
-    assert ring().check(headers, "get", PATH, NOW, 10_000) == account
+    assert ring().check(headers, "get", PATH, CLOCKS) == account
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_both_kinds_of_key_open_their_account(key, key_id, account):
 )
 def test_what_does_not_fit_is_401(change, details):
     headers = signed(ed25519_key(), "ed", "GET", PATH, NOW) | change
-    refused = ring().check(headers, "GET", PATH, NOW, 10_000)
+    refused = ring().check(headers, "GET", PATH, CLOCKS)
     assert isinstance(refused, Refusal)
     assert refused.status == 401
     assert details in refused.details
@@ -53,19 +54,38 @@ def test_what_does_not_fit_is_401(change, details):
 @pytest.mark.parametrize(("method", "path"), [("POST", PATH), ("GET", PATH + "?limit=1"), ("GET", "/portfolio/orders")])
 def test_method_and_path_are_part_of_what_is_signed(method, path):
     headers = signed(ed25519_key(), "ed", method, path, NOW)
-    assert isinstance(ring().check(headers, "GET", PATH, NOW, 10_000), Refusal)
+    assert isinstance(ring().check(headers, "GET", PATH, CLOCKS), Refusal)
 
 
 @pytest.mark.parametrize(("skew", "passes"), [(10_000, True), (-10_000, True), (10_001, False), (-10_001, False)])
 def test_the_clock_may_be_off_by_ten_seconds(skew, passes):
     headers = signed(ed25519_key(), "ed", "GET", PATH, NOW + skew)
-    assert (ring().check(headers, "GET", PATH, NOW, 10_000) == "ann") is passes
+    assert (ring().check(headers, "GET", PATH, CLOCKS) == "ann") is passes
+
+
+MACHINE = NOW + 7 * 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("stamp", "passes"),
+    [
+        (NOW, True),
+        (MACHINE - 10_000, True),
+        (MACHINE + 10_001, False),
+        ((NOW + MACHINE) // 2, False),
+        ("9" * 19, False),
+    ],
+)
+def test_a_stamp_may_be_of_either_clock_and_of_no_other(stamp, passes):
+    clocks = (*CLOCKS, StampClock(lambda: Nanos(MACHINE * MILLISECOND), 10_000))
+    headers = signed(ed25519_key(), "ed", "GET", PATH, int(stamp))
+    assert (ring().check(headers, "GET", PATH, clocks) == "ann") is passes
 
 
 def test_a_revoked_key_and_a_foreign_kind_of_key():
     keys = ring()
     keys.revoke("ed")
-    assert isinstance(keys.check(signed(ed25519_key(), "ed", "GET", PATH, NOW), "GET", PATH, NOW, 10_000), Refusal)
+    assert isinstance(keys.check(signed(ed25519_key(), "ed", "GET", PATH, NOW), "GET", PATH, CLOCKS), Refusal)
     from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
 
     with pytest.raises(TypeError, match="RSA or Ed25519"):
