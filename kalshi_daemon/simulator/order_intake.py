@@ -136,10 +136,15 @@ def read_decrease(body: Json) -> tuple[Count | None, Count | None]:
 
 
 def read_group_limit(body: Json) -> Count:
-    """`contracts_limit` (whole contracts) or `contracts_limit_fp`. Raises Refused."""
+    """`contracts_limit` (whole contracts) or `contracts_limit_fp`; both must match. Raises Refused."""
     whole = body.get("contracts_limit")
-    if body.get("contracts_limit_fp") is not None:
-        return read_count(body, "contracts_limit_fp")
+    fixed = read_count(body, "contracts_limit_fp") if body.get("contracts_limit_fp") is not None else None
+    if whole is None and fixed is None:
+        raise Refused(bad_request("contracts_limit or contracts_limit_fp is required"))
+    if whole is None and fixed is not None:
+        return fixed
     if isinstance(whole, bool) or not isinstance(whole, int):
-        raise Refused(bad_request("contracts_limit is required"))
+        raise Refused(bad_request("contracts_limit: expected a whole number"))
+    if fixed not in (None, whole * 100):
+        raise Refused(bad_request("contracts_limit and contracts_limit_fp do not match"))
     return Count(whole * 100)

@@ -1,10 +1,11 @@
 """Public reads: exchange, series, events, markets, books, trades, candles (kalshi.md sections 2.1, 2.2)."""
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
 from kalshi_daemon.domain.contract import MarketStatus
-from kalshi_daemon.simulator.candles import candles_json
+from kalshi_daemon.simulator.candles import CANDLES_MOST, CandleSpan, candles_json
 from kalshi_daemon.simulator.instruments import EventSpec, SimMarket
 from kalshi_daemon.simulator.listener import TradeRecord
 from kalshi_daemon.simulator.rate_buckets import COSTS, DEFAULT_COST
@@ -20,9 +21,10 @@ from kalshi_daemon.simulator.wire import (
     trade_json,
 )
 from kalshi_daemon.simulator.wire_text import rfc3339
-from kalshi_daemon.units import DAY, Nanos
+from kalshi_daemon.units import DAY, MINUTE, Nanos
 
 _EVENTS_PAGE: Final = 200
+_FILLED_IN: Final = re.compile(r"\{(\w+)\}")
 _BOOKS_MOST: Final = 100
 _DEPTH_MOST: Final = 100
 _PERIODS: Final = (1, 60, 1_440)
@@ -69,7 +71,11 @@ def _user_data_timestamp(call: Call) -> Answer:
 
 
 def _endpoint_costs(_call: Call) -> Answer:
-    rows = [{"method": method, "path": f"{PREFIX}{path}", "cost": cost} for (method, path), cost in COSTS.items()]
+    """Paths as the venue writes them, `:order_id` for what is filled in (kalshi.md section 10)."""
+    rows = [
+        {"method": method, "path": PREFIX + _FILLED_IN.sub(r":\1", path), "cost": cost}
+        for (method, path), cost in COSTS.items()
+    ]
     return ok({"default_cost": DEFAULT_COST, "endpoint_costs": rows})
 
 
@@ -125,6 +131,7 @@ def _event_status(call: Call, event: EventSpec) -> str:
 def _events(call: Call) -> Answer:
     catalogue = call.exchange.catalogue
     series, status, low = call.text("series_ticker"), call.text("status"), call.stamp("min_close_ts")
+    updated = call.stamp("min_updated_ts")
     tickers = set(call.tickers("tickers", _EVENTS_PAGE))
     if status and status not in ("unopened", "open", "closed", "settled"):
         raise Refused(bad_request("invalid status filter"))
@@ -135,10 +142,12 @@ def _events(call: Call) -> Answer:
         and (not tickers or event.ticker in tickers)
         and (not status or _event_status(call, event) == status)
         and (low is None or event.markets[0].close_ns >= low)
+        and (updated is None or max(m.updated_ns for m in catalogue.by_event[event.ticker]) >= updated)
     ]
     shown, cursor = page(call, found, lambda event: _first(call, event).rank, most=_EVENTS_PAGE, default=_EVENTS_PAGE)
     nested = call.flag("with_nested_markets")
-    return ok({"events": [_event_json(call, event, nested=nested) for event in shown], "cursor": cursor})
+    body: Json = {"events": [_event_json(call, event, nested=nested) for event in shown], "cursor": cursor}
+    return ok(body | {"milestones": []} if call.flag("with_milestones") else body)
 
 
 def _first(call: Call, event: EventSpec) -> SimMarket:
@@ -166,19 +175,65 @@ def _markets(call: Call) -> Answer:
     status = call.text("status")
     if status and status not in _MARKET_FILTERS:
         raise Refused(bad_request("invalid status filter"))
-    low, high = call.stamp("min_close_ts"), call.stamp("max_close_ts")
-    if (low is not None or high is not None) and status not in ("", "closed"):
-        raise Refused(bad_request("close timestamp filters need status closed or none"))
+    combos = call.text("mve_filter")
+    if combos not in ("", "only", "exclude"):
+        raise Refused(bad_request("invalid mve_filter"))
+    spans = _time_filters(call, status)
     wanted = _MARKET_FILTERS.get(status)
     found = [
         market
-        for market in _candidates(call)
+        for market in ([] if combos == "only" else _candidates(call))
         if (wanted is None or market.status(call.now_ns) in wanted)
-        and (low is None or market.spec.close_ns >= low)
-        and (high is None or market.spec.close_ns <= high)
+        and all(_within(_market_time(market, name), low, high) for name, (low, high) in spans.items())
     ]
     shown, cursor = page(call, found, lambda market: market.rank)
     return ok({"markets": [market_json(market, call.now_ns) for market in shown], "cursor": cursor})
+
+
+_TIME_FILTERS: Final = {
+    "created": ("", "unopened", "open"),
+    "close": ("", "closed"),
+    "settled": ("", "settled"),
+    "updated": ("",),
+}
+"""Which status goes with which pair of timestamp filters (OpenAPI 2026-08-22, GET /markets)."""
+_GOES_WITH_UPDATED: Final = frozenset({"min_updated_ts", "mve_filter", "series_ticker", "limit", "cursor"})
+
+
+def _time_filters(call: Call, status: str) -> dict[str, tuple[Nanos | None, Nanos | None]]:
+    """The one pair that is asked for, by name; 400 for two pairs, or one that does not go with the other filters."""
+    asked = {
+        name: (call.stamp(f"min_{name}_ts"), None if name == "updated" else call.stamp(f"max_{name}_ts"))
+        for name in _TIME_FILTERS
+    }
+    spans = {name: span for name, span in asked.items() if span != (None, None)}
+    if len(spans) > 1:
+        raise Refused(bad_request("timestamp filters are mutually exclusive"))
+    for name in spans:
+        if status not in _TIME_FILTERS[name]:
+            raise Refused(bad_request(f"{name} timestamp filters do not go with status {status}"))
+        if name == "updated" and (
+            not _GOES_WITH_UPDATED.issuperset(call.query)
+            or (call.text("series_ticker") and call.text("mve_filter") != "exclude")
+        ):
+            raise Refused(bad_request("min_updated_ts goes with mve_filter=exclude only"))
+    return spans
+
+
+def _market_time(market: SimMarket, name: str) -> Nanos | None:
+    match name:
+        case "created":
+            return Nanos(market.spec.open_ns - MINUTE)
+        case "close":
+            return market.spec.close_ns
+        case "settled":
+            return market.settled_ns
+        case _:
+            return market.updated_ns
+
+
+def _within(at_ns: Nanos | None, low: Nanos | None, high: Nanos | None) -> bool:
+    return at_ns is not None and (low is None or at_ns >= low) and (high is None or at_ns <= high)
 
 
 def _candidates(call: Call) -> Sequence[SimMarket]:
@@ -212,27 +267,39 @@ def _market(call: Call) -> Answer:
 
 
 def _orderbook(call: Call) -> Answer:
+    """A `depth` of 0 or less means all levels."""
     depth = call.whole("depth", 0)
     assert depth is not None, "there is a default"
-    if not 0 <= depth <= _DEPTH_MOST:
-        raise Refused(bad_request("depth must be between 0 and 100"))
-    return ok({"orderbook_fp": orderbook_json(_known(call, call.path["ticker"]).book, depth)})
+    if depth > _DEPTH_MOST:
+        raise Refused(bad_request("depth must be at most 100"))
+    return ok({"orderbook_fp": orderbook_json(_known(call, call.path["ticker"]).book, max(0, depth))})
 
 
 def _orderbooks(call: Call) -> Answer:
     tickers = call.query.get("tickers", ())
     if not 1 <= len(tickers) <= _BOOKS_MOST:
         raise Refused(bad_request("tickers: between 1 and 100"))
-    books = [{"ticker": t, "orderbook_fp": orderbook_json(_known(call, t).book)} for t in tickers]
+    books = [{"ticker": t, "orderbook_fp": orderbook_json(_listed(call, t).book)} for t in tickers]
     return ok({"orderbooks": books})
 
 
+def _listed(call: Call, ticker: str) -> SimMarket:
+    """A market of a list: the venue documents no 404 where many are asked for, so one that is unknown is a 400."""
+    market = call.exchange.catalogue.markets.get(ticker)
+    if market is None:
+        raise Refused(bad_request(f"unknown market {ticker[:200]}"))
+    return market
+
+
 def _trades(call: Call) -> Answer:
-    """Newest first, of the last 50 000."""
+    """Newest first, of the last 50 000. There are no block trades here."""
+    blocks = call.text("is_block_trade").lower()
+    if blocks not in ("", "true", "false"):
+        raise Refused(bad_request("invalid is_block_trade"))
     ticker, low, high = call.text("ticker"), call.stamp("min_ts"), call.stamp("max_ts")
     found = [
         trade
-        for trade in reversed(call.exchange.matcher.trades)
+        for trade in (() if blocks == "true" else reversed(call.exchange.matcher.trades))
         if (not ticker or trade.ticker == ticker)
         and (low is None or trade.at_ns >= low)
         and (high is None or trade.at_ns <= high)
@@ -245,21 +312,34 @@ def _newest_trade(trade: TradeRecord) -> int:
     return -trade.rank
 
 
-def _candle_rows(call: Call, ticker: str) -> list[Json]:
+def _candle_span(call: Call) -> CandleSpan:
     low, high, period = call.stamp("start_ts"), call.stamp("end_ts"), call.whole("period_interval")
-    if low is None or high is None or high < low or period not in _PERIODS:
-        raise Refused(bad_request("start_ts, end_ts and period_interval (1, 60, 1440) are required"))
-    return candles_json(_known(call, ticker), call.exchange.matcher.trades, low, high, period)
+    if low is None or high is None or high < low or period is None or period < 1:
+        raise Refused(bad_request("start_ts, end_ts and period_interval are required"))
+    return CandleSpan(low, high, period, latest_before=call.flag("include_latest_before_start"))
 
 
 def _candles(call: Call) -> Answer:
-    ticker = call.path["ticker"]
-    return ok({"ticker": ticker, "candlesticks": _candle_rows(call, ticker)})
+    market, span = _known(call, call.path["ticker"]), _candle_span(call)
+    if market.spec.series_ticker != call.path["series_ticker"]:
+        raise Refused(MARKET_NOT_FOUND)
+    if span.period_min not in _PERIODS:
+        raise Refused(bad_request("period_interval must be 1, 60 or 1440"))
+    rows = candles_json(market, call.exchange.matcher.trades, span)
+    return ok({"ticker": market.spec.ticker, "candlesticks": rows})
 
 
 def _batch_candles(call: Call) -> Answer:
-    tickers = call.tickers("market_tickers", _BOOKS_MOST)
-    rows = [{"market_ticker": ticker, "candlesticks": _candle_rows(call, ticker)} for ticker in tickers]
+    """Any period of whole minutes, at most 10,000 candles in all."""
+    tickers, span = call.tickers("market_tickers", _BOOKS_MOST), _candle_span(call)
+    if not tickers:
+        raise Refused(bad_request("market_tickers is required"))
+    rows = [
+        {"market_ticker": one, "candlesticks": candles_json(_listed(call, one), call.exchange.matcher.trades, span)}
+        for one in tickers
+    ]
+    if sum(len(row["candlesticks"]) for row in rows) > CANDLES_MOST:
+        raise Refused(bad_request("more than 10000 candlesticks"))
     return ok({"markets": rows})
 
 

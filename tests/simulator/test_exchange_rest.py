@@ -416,7 +416,7 @@ async def test_candles_and_trades(venue):
         await venue.create(f"t{cents}", price=f"0.{cents}00", count="1")
         venue.clock.advance(20 * SECOND)
     start = venue.clock.now_ns() // SECOND - 120
-    query = f"start_ts={start}&end_ts={start + 240}&period_interval=60"
+    query = f"start_ts={start}&end_ts={start + 7_200}&period_interval=60"
     _status, body = await venue.ask("GET", f"/series/KXINXU/markets/{TICKER}/candlesticks?{query}", headers={})
     price = body["candlesticks"][0]["price"]
     assert [price[f"{key}_dollars"] for key in ("open", "high", "low", "close")] == [

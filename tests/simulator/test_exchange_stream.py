@@ -432,7 +432,7 @@ def test_snapshots_and_deltas_rebuild_the_book_exactly(steps):
     from kalshi_daemon.simulator.ws_server import StreamHub  # noqa: PLC0415
 
     exchange, _clock = small_exchange(cash=10_000)
-    hub = StreamHub(exchange, KeyRing(), Faults(), exchange.now, tolerance_ms=10_000)
+    hub = StreamHub(exchange, KeyRing(), Faults(), ())
     exchange.set_listener(hub)
     memory = Memory()
     desk = CommandDesk(exchange, hub.board, memory, keep_empty_sides=False)
