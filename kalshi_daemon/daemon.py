@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 import structlog
@@ -20,21 +20,22 @@ from kalshi_daemon.assembly import Endpoints, House, Plan, build_house
 from kalshi_daemon.clock import Clock, SystemClock
 from kalshi_daemon.digest.keeper import DigestKeeper
 from kalshi_daemon.digest.making import Source
-from kalshi_daemon.errors import AuthFailed, ConfigurationError, DaemonError, ExitCode, FeedAuthFailed, VenueUnreachable
+from kalshi_daemon.errors import ConfigurationError, ExitCode, VenueUnreachable
 from kalshi_daemon.kalshi.auth import load_signer
 from kalshi_daemon.kalshi.transport import open_session
 from kalshi_daemon.operations.healthcheck import HEARTBEAT_NAME
 from kalshi_daemon.operations.lock import InstanceLock
 from kalshi_daemon.operations.logging import LineSink, configure, log_path
 from kalshi_daemon.operations.notify import Notifier
+from kalshi_daemon.operations.status import status_of
 from kalshi_daemon.orders.cancelling import StopResult
-from kalshi_daemon.session_end import summarise
+from kalshi_daemon.session_end import Steps, exit_code, first_failure, say_failure, summarise, unsummarised
 from kalshi_daemon.settings import Mode, Settings
 from kalshi_daemon.simulator.afresh import put_earlier_run_aside
 from kalshi_daemon.simulator.attach import SimAddress, embedded_simulator, join, remember
 from kalshi_daemon.simulator.follow import ClockFollower
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.stopping import StopSignal
+from kalshi_daemon.stopping import StopSignal, listen
 from kalshi_daemon.units import MILLISECOND, SECOND, Nanos, from_s
 
 log = structlog.get_logger()
@@ -78,7 +79,7 @@ async def run_daemon(settings: Settings, options: RunOptions) -> ExitCode:
                 stack.callback(remember(settings.mode_dir, address).unlink, missing_ok=True)
             clock: Clock = SystemClock() if address is None else (elastic := address.clock())
             run = Life(settings, options, clock)
-            run.stop.listen(asyncio.get_running_loop())
+            listen(asyncio.get_running_loop(), run.stop, reopen_log=run.reopen_log, say_status=run.say_status)
             stack.callback(run.sink.close)
             http = await stack.enter_async_context(open_session())
             where = _endpoints(settings, options.environ)
@@ -141,6 +142,18 @@ class Life:
         """
         self._failure: Exception | None = None
         self._was_ready = False
+        self._heartbeat_problem = ""
+        self._steps = Steps()
+
+    def reopen_log(self) -> None:
+        """SIGHUP: the log file was moved away, write to its path again."""
+        self.sink.reopen()
+        log.info("log.reopened")
+
+    def say_status(self) -> None:
+        """SIGUSR1: one line that says how things stand."""
+        status = self._steps.take("status", lambda: status_of(self.state, self._clock.now_ns()))
+        log.info("daemon.status", ready=self._was_ready, **(status or {}))
 
     def fail(self, problem: Exception) -> None:
         """Something outside the working tasks broke: stop in order, and let the exit code tell why."""
@@ -181,7 +194,7 @@ class Life:
         self._notifier.stopping("cancelling everything")
         stopped = await self._clear(house)
         code = await self._finish(house, stopped, failure)
-        house.journal.close()
+        self._steps.take("journal_close", house.journal.close)
         return code
 
     # -- work
@@ -198,17 +211,17 @@ class Life:
                 if end_ns is not None:
                     group.create_task(self._end_at(end_ns), name="session_end")
                 await self.stop.wait()
-                await self._hear_out(house)
+                await self._steps.wait_for("create_answers", self._hear_out(house))
                 raise _Stop  # noqa: TRY301 - ends the group: every task is cancelled
         except* _Stop:
             pass
         except* Exception as died:  # noqa: BLE001 - whatever a task died of, the way down is the same
-            failure = _first(died)
+            failure = first_failure(died)
         failure = failure or self._failure
         if failure is not None:
             if not self.state.latch.closed:
                 self.stop.ask(f"task died: {type(failure).__name__}")
-            _say_failure(failure)
+            say_failure(failure)
         return failure
 
     async def _hear_out(self, house: House) -> None:
@@ -261,7 +274,18 @@ class Life:
         now = self._clock.mono_ns()
         if now - self._beat_ns >= _HEARTBEAT_EVERY:
             self._beat_ns = now
+            self._touch()
+
+    def _touch(self) -> None:
+        """A disk that refuses is said once: the heartbeat is for a container's health check, not for trading."""
+        try:
             self._heartbeat.touch()
+        except OSError as refused:
+            if str(refused) != self._heartbeat_problem:
+                log.warning("daemon.heartbeat_failed", problem=str(refused))
+            self._heartbeat_problem = str(refused)
+        else:
+            self._heartbeat_problem = ""
 
     # -- the way down
 
@@ -270,7 +294,10 @@ class Life:
         started = self._clock.mono_ns()
         if not self._options.armed:
             return StopResult(verified=True, remaining=0, detail="not armed: nothing was ever sent")
-        result = await house.orders.cancel_all(self.stop.reason, deadline)
+        live = len(self.state.live_orders())
+        unknown = StopResult(verified=False, remaining=live, detail="cancelling everything failed")
+        work = house.orders.cancel_all(self.stop.reason, deadline)
+        result = await self._steps.wait_for("cancel_all", work) or unknown
         took_ms = (self._clock.mono_ns() - started) // MILLISECOND
         level = log.info if result.verified else log.error
         level(
@@ -282,46 +309,33 @@ class Life:
         return result
 
     async def _finish(self, house: House, stopped: StopResult, failure: Exception | None) -> ExitCode:
-        """Bring the books up to date, write what is left, print the summary last."""
-        house.learning.memory.save()
-        summary = await summarise(house, stopped)
-        try:
-            house.orders.archive()
-        except DaemonError as problem:  # a journal that cannot be written: the summary and the exit code matter more
-            log.warning("shutdown.not_archived", problem=str(problem))
-        house.artifacts.report(self.state)
-        house.artifacts.session(summary)
+        """Bring the books up to date, write what is left, print the summary last. No step depends on one before."""
+        steps = self._steps
+        steps.take("memory", house.learning.memory.save)
+        summary = await steps.wait_for("summary", summarise(house, stopped)) or unsummarised(self.state, stopped)
+        steps.take("archive", house.orders.archive)
+        steps.take("report", lambda: house.artifacts.report(self.state))
+        steps.take("session", lambda: house.artifacts.session(summary))
+        await steps.wait_for("files", self._write_files(house))
+        if self._digest is not None:
+            await steps.wait_for("digest", self._digest.at_stop())
+        if self._options.show_progress:
+            self.sink.show()
+        self.stop.end()
+        log.info("session.summary", **summary, stop_reason=self.stop.reason)
+        owned = steps.take("journal_orders", house.journal.live_orders)
+        if isinstance(failure, VenueUnreachable) and not self._was_ready and owned is not None and not owned:
+            # Never spoke with the exchange and owns nothing there: what is wrong is the way to it.
+            return failure.exit_code
+        return exit_code(self._settings, stopped, failure, summary)
+
+    async def _write_files(self, house: House) -> None:
         try:
             async with asyncio.timeout(FILES_WITHIN_S):
                 await house.recorder.flush()
                 await house.artifacts.drain()
         except TimeoutError:
             log.warning("shutdown.files_not_written", waited_s=FILES_WITHIN_S)
-        if self._digest is not None:
-            await self._digest.at_stop()
-        if self._options.show_progress:
-            self.sink.show()
-        self.stop.end()
-        log.info("session.summary", **summary, stop_reason=self.stop.reason)
-        if isinstance(failure, VenueUnreachable) and not self._was_ready and not house.journal.live_orders():
-            # Never spoke with the exchange and owns nothing there: what is wrong is the way to it.
-            return failure.exit_code
-        return _exit_code(self._settings, stopped, failure, summary)
-
-
-def _exit_code(settings: Settings, stopped: StopResult, failure: Exception | None, summary: dict[str, Any]) -> ExitCode:
-    if isinstance(failure, AuthFailed):
-        # Nothing can be verified with a key that is refused, and restarting with it cannot help: 78, not UNVERIFIED.
-        return failure.exit_code
-    if not stopped.verified:
-        return ExitCode.UNVERIFIED
-    if isinstance(failure, DaemonError):
-        return failure.exit_code
-    if failure is not None:
-        return ExitCode.FAILURE
-    if settings.mode is Mode.SIM and not summary["books_equal"]:
-        return ExitCode.FAILURE
-    return ExitCode.OK
 
 
 def _as_sim(settings: Settings, address: SimAddress) -> Settings:
@@ -372,24 +386,3 @@ def _open_log(settings: Settings, options: RunOptions, clock: Clock, run_id: str
         bytes_most=settings.log.file_megabytes_most * 1024 * 1024,
         fields={"run_id": run_id, "mode": settings.mode.value},
     )
-
-
-def _first(group: BaseExceptionGroup[Exception]) -> Exception:
-    """The error to report: ours that name a cause before anything else, else the first."""
-    leaves: list[Exception] = []
-    pending: list[BaseException] = list(group.exceptions)
-    while pending:
-        one = pending.pop(0)
-        if isinstance(one, BaseExceptionGroup):
-            pending.extend(one.exceptions)
-        elif isinstance(one, Exception):
-            leaves.append(one)
-    known = [leaf for leaf in leaves if isinstance(leaf, ConfigurationError | FeedAuthFailed | AuthFailed)]
-    return (known or leaves)[0]
-
-
-def _say_failure(failure: Exception) -> None:
-    if isinstance(failure, DaemonError):
-        log.error("daemon.failed", error=type(failure).__name__, message=str(failure))
-    else:
-        log.error("daemon.task_died", error=type(failure).__name__, message=str(failure), exc_info=failure)

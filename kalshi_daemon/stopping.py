@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Callable
 
 import structlog
 
@@ -28,17 +29,18 @@ class StopSignal:
         return self._latch.reason
 
     def ask(self, reason: str) -> None:
-        """Block new orders at once, then wake whoever waits for the stop."""
+        """Block new orders at once, then wake whoever waits for the stop, then say so: nothing stands in between."""
         if self._ended:
             return
-        if self._latch.closed:
+        first = not self._latch.closed
+        if first:
+            self._latch.closed = True
+            self._latch.reason = reason
+            self._asked.set()
+            self._latch.closed_ns = self._clock.now_ns()
+            log.info("stop.asked", reason=reason)
+        else:
             log.warning("stop.asked_again", reason=reason, first_reason=self._latch.reason)
-            return
-        self._latch.reason = reason
-        self._latch.closed_ns = self._clock.now_ns()
-        self._latch.closed = True
-        log.info("stop.asked", reason=reason)
-        self._asked.set()
 
     def end(self) -> None:
         """Nothing is said from here on: the next line of the log is its last."""
@@ -47,7 +49,20 @@ class StopSignal:
     async def wait(self) -> None:
         await self._asked.wait()
 
-    def listen(self, loop: asyncio.AbstractEventLoop) -> None:
-        """SIGTERM and SIGINT ask for a stop. SIGHUP too: a lost terminal must not leave a deaf process behind."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, self.ask, signal.Signals(number).name)
+
+def listen(
+    loop: asyncio.AbstractEventLoop,
+    stop: StopSignal,
+    *,
+    reopen_log: Callable[[], None],
+    say_status: Callable[[], None],
+) -> None:
+    """Signals: SIGTERM and SIGINT stop; SIGHUP reopens the log file; SIGUSR1 writes a status line.
+
+    SIGHUP never stops: it is what service managers and log rotation send to a daemon, and a stop that ends with 0 would
+    stay down. A daemon whose terminal is gone goes on; SIGTERM stops it.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.ask, signal.Signals(number).name)
+    loop.add_signal_handler(signal.SIGHUP, reopen_log)
+    loop.add_signal_handler(signal.SIGUSR1, say_status)

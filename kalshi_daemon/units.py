@@ -11,10 +11,10 @@
 A price is on the YES scale unless its name says otherwise. Floats appear only inside the probability maths.
 """
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_FLOOR, Decimal
 from typing import Final, NewType
 
-from kalshi_daemon.errors import MalformedField
+from kalshi_daemon.readers import Rounding, level, scaled_decimal
 
 Price = NewType("Price", int)
 Count = NewType("Count", int)
@@ -29,6 +29,10 @@ DOLLAR: Final = Dollars(10_000)
 POINT: Final = Level(10_000)
 SETTLEMENT_STEP: Final = Level(100)
 """Settlement values are published with two decimals (kalshi.md section 7)."""
+COUNT_MAX: Final = Count(1_000_000_000 * 100)
+"""A billion contracts: beyond anything a market of the venue has traded."""
+DOLLARS_MAX: Final = Dollars(1_000_000_000 * 10_000)
+"""A billion dollars. Products of a count and a price within these bounds stay below 2**63."""
 
 MICROSECOND: Final = Nanos(1_000)
 MILLISECOND: Final = Nanos(1_000_000)
@@ -38,64 +42,38 @@ HOUR: Final = Nanos(60 * MINUTE)
 DAY: Final = Nanos(24 * HOUR)
 
 _TEN_THOUSAND: Final = Decimal(10_000)
-_HUNDRED: Final = Decimal(100)
-
-
-def _decimal(text: object, field: str) -> Decimal:
-    if not isinstance(text, str):
-        raise MalformedField(field, text, "a decimal string")
-    try:
-        value = Decimal(text)
-    except InvalidOperation:
-        raise MalformedField(field, text, "a decimal string") from None
-    if not value.is_finite():
-        raise MalformedField(field, text, "a finite decimal")
-    return value
-
-
-def _scaled(text: object, field: str, scale: Decimal, unit: str) -> int:
-    scaled = _decimal(text, field) * scale
-    whole = int(scaled)
-    if scaled != whole:
-        raise MalformedField(field, text, f"a multiple of {unit}")
-    return whole
 
 
 def parse_price(text: object, field: str = "price") -> Price:
     """Read a dollar price string such as "0.4200". Raises MalformedField when finer than 1/10 000 or outside 0..1."""
-    price = _scaled(text, field, _TEN_THOUSAND, "0.0001")
-    if not 0 <= price <= PRICE_ONE:
-        raise MalformedField(field, text, "a price between 0 and 1 dollar")
-    return Price(price)
+    return Price(scaled_decimal(text, field, decimals=4, low=0, high=PRICE_ONE))
 
 
 def parse_count(text: object, field: str = "count") -> Count:
     """Read a contract count such as "2.00" (may be negative in deltas and positions). Raises MalformedField."""
-    return Count(_scaled(text, field, _HUNDRED, "0.01"))
+    return Count(scaled_decimal(text, field, decimals=2, low=-COUNT_MAX, high=COUNT_MAX))
 
 
 def parse_dollars(text: object, field: str = "dollars") -> Dollars:
     """Read an exact dollar amount. Raises MalformedField when finer than 1/10 000 dollar."""
-    return Dollars(_scaled(text, field, _TEN_THOUSAND, "0.0001"))
+    return Dollars(scaled_decimal(text, field, decimals=4, low=-DOLLARS_MAX, high=DOLLARS_MAX))
 
 
 def parse_dollars_ceil(text: object, field: str = "dollars") -> Dollars:
-    """Read a dollar amount of up to six decimals, rounded up: the venue rounds trade fees up to $0.0001."""
-    scaled = _decimal(text, field) * _TEN_THOUSAND
-    return Dollars(int(scaled.to_integral_value(rounding=ROUND_CEILING)))
+    """Read a dollar amount of up to nine decimals, rounded up: the venue rounds trade fees up to $0.0001."""
+    high = DOLLARS_MAX
+    return Dollars(scaled_decimal(text, field, decimals=4, low=-high, high=high, rounding=Rounding.UP))
+
+
+def parse_dollars_floor(text: object, field: str = "dollars") -> Dollars:
+    """Read a dollar amount of up to nine decimals, rounded down: never more than there is."""
+    high = DOLLARS_MAX
+    return Dollars(scaled_decimal(text, field, decimals=4, low=-high, high=high, rounding=Rounding.DOWN))
 
 
 def parse_level(number: object, field: str = "level") -> Level:
     """Read an index level or strike given as a JSON number (or string), to 1/10 000 point. Raises MalformedField."""
-    if isinstance(number, bool) or not isinstance(number, (int, float, str)):
-        raise MalformedField(field, number, "a number")
-    try:
-        value = Decimal(str(number)) * _TEN_THOUSAND
-    except InvalidOperation:
-        raise MalformedField(field, number, "a number") from None
-    if not value.is_finite() or value <= 0:
-        raise MalformedField(field, number, "a positive number")
-    return Level(int(value.to_integral_value(rounding=ROUND_HALF_EVEN)))
+    return Level(level(number, field))
 
 
 def format_price(price: Price) -> str:

@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -38,6 +39,9 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    # Until the daemon listens: their default would end the process, and a supervisor takes that for a clean exit.
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, signal.SIG_IGN)
     settings = load(args, Credentials.ALL, _overrides(args)).settings
     if args.arm and settings.mode is Mode.LIVE:
         require_live_acknowledgement(settings)

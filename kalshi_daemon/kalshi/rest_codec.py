@@ -23,8 +23,8 @@ from kalshi_daemon.units import (
     complement,
     format_count,
     format_price,
-    parse_dollars,
     parse_dollars_ceil,
+    parse_dollars_floor,
 )
 
 ORDER_STATUSES: Final = ("resting", "canceled", "executed")
@@ -255,12 +255,7 @@ def fee(obj: Json, key: str, where: str) -> Dollars:
 
 def dollars_floor(obj: Json, key: str, where: str) -> Dollars:
     """An amount of up to six decimals, rounded down to 1/10 000 dollar: never more than there is."""
-    wire = fields.need(obj, key, where)
-    up = parse_dollars_ceil(wire, f"{where}.{key}")
-    try:
-        return parse_dollars(wire, f"{where}.{key}")
-    except MalformedField:
-        return Dollars(up - 1)
+    return parse_dollars_floor(fields.need(obj, key, where), f"{where}.{key}")
 
 
 def _wire_price(value: Price) -> str:

@@ -2,22 +2,35 @@
 
 Lines carry `ts` (the daemon's clock, UTC, microseconds), `level`, `event`, `run_id`, `mode`. Libraries that log through
 the standard library end up in the same stream under the event `library.<logger>`.
+
+Nothing here raises or waits: lines are rendered on the caller's side and queued; `log_outlets` writes them.
 """
 
-import io
 import logging
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
+from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final
 
 import orjson
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 
 from kalshi_daemon.clock import Clock, iso_utc
+from kalshi_daemon.operations.log_outlets import FileOutput, Outlet, Severity, StreamOutput
 
-_LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}
+_INFO: Final = 20
 _LIBRARY_LEVEL: Final = logging.WARNING
+_LINE_BYTES_MAX: Final = 256 * 1024
+_TEXT_MAX: Final = 10_000
+_DEPTH_MAX: Final = 8
+_INT64: Final = range(-(2**63), 2**64)
+_FRAMES_MAX: Final = 20
+LAST_LINES_S: Final = 1.0
+"""Patience at the end with a destination that does not take its last lines."""
 
 
 def log_path(mode_dir: Path) -> Path:
@@ -30,94 +43,113 @@ def rotated_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.1")
 
 
+type Render = Callable[[str, Severity, Mapping[str, Any]], bytes]
+
+
 class LineSink:
-    """Where lines go. The file is rotated to `rotated_path` at its size limit, so at most two files are kept."""
+    """Where lines go: standard output, a file, or both. No method raises or waits, but `close` for its patience.
 
-    def __init__(self, *, stdout: bool, path: Path | None, bytes_most: int) -> None:
-        self._stdout = sys.stdout.buffer if stdout else None
-        self._path = path
-        self._bytes_most = bytes_most
-        self._file: io.BufferedWriter | None = None
-        self._written = 0
+    The file is rotated to `rotated_path` at its size limit, so at most two are kept. A destination that fails is said
+    to have failed on the other and tried again; one that does not take its lines is left behind (`log_outlets`).
+    """
+
+    def __init__(self, *, stdout: bool, path: Path | None, bytes_most: int, render: Render | None = None) -> None:
+        self._render = render or _plain
+        self._stdout: Outlet | None = None
+        self._file: Outlet | None = None
         if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._open()
+            self._file = Outlet(FileOutput(path, rotated_path(path), bytes_most), self._notice)
+        if stdout:
+            self.show()
 
-    def write(self, line: bytes) -> None:
-        if self._stdout is not None:
-            try:
-                self._stdout.write(line)
-                self._stdout.flush()
-            except (BrokenPipeError, ValueError):
-                # The reader of the pipe is gone (`| head`): trading and stopping must not depend on it.
-                self._stdout = None
-        if self._file is not None:
-            self._file.write(line)
-            self._file.flush()
-            self._written += len(line)
-            if self._written >= self._bytes_most:
-                self._rotate()
+    def write(self, line: bytes, severity: Severity = _INFO) -> None:
+        for outlet in self._outlets():
+            outlet.put(line, severity)
 
     def show(self) -> None:
         """From now on write to standard output too: the table on the terminal is done, the last line is for people."""
-        self._stdout = sys.stdout.buffer
+        if self._stdout is None and sys.stdout is not None:
+            self._stdout = Outlet(StreamOutput(sys.stdout.buffer), self._notice)
 
-    def close(self) -> None:
+    def reopen(self) -> None:
+        """Open the file's path again: something outside has moved the file away."""
         if self._file is not None:
-            self._file.close()
-            self._file = None
+            self._file.reopen()
 
-    def _open(self) -> None:
-        assert self._path is not None, "only called when there is a path"
-        self._file = self._path.open("ab")
-        self._written = self._file.tell()
+    def close(self, within_s: float = LAST_LINES_S) -> None:
+        """Write what is queued, for at most `within_s` in all."""
+        until_s = monotonic() + within_s
+        for outlet in self._outlets():
+            outlet.stop()
+        for outlet in self._outlets():
+            outlet.join(until_s - monotonic())
 
-    def _rotate(self) -> None:
-        assert self._path is not None
-        self.close()
-        self._path.replace(rotated_path(self._path))
-        self._open()
+    def _outlets(self) -> tuple[Outlet, ...]:
+        return tuple(outlet for outlet in (self._file, self._stdout) if outlet is not None)
+
+    def _notice(self, event: str, severity: Severity, fields: Mapping[str, Any]) -> None:
+        self.write(self._render(event, severity, fields), severity)
 
 
 class _SinkLogger:
-    """What structlog calls: every level is the same write."""
+    """What structlog calls with a rendered line, by level."""
 
     def __init__(self, sink: LineSink) -> None:
         self._sink = sink
 
-    def msg(self, line: bytes) -> None:
-        self._sink.write(line + b"\n")
+    def debug(self, line: bytes) -> None:
+        self._sink.write(line, _LEVELS["debug"])
 
-    debug = info = warning = error = critical = exception = msg
+    def info(self, line: bytes) -> None:
+        self._sink.write(line, _LEVELS["info"])
+
+    def warning(self, line: bytes) -> None:
+        self._sink.write(line, _LEVELS["warning"])
+
+    def error(self, line: bytes) -> None:
+        self._sink.write(line, _LEVELS["error"])
+
+    msg = info
+    exception = critical = error
 
 
 class _LibraryHandler(logging.Handler):
     """Standard-library records as lines of ours."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        log = structlog.get_logger()
-        name = f"library.{record.name}"
-        log.log(max(record.levelno, logging.DEBUG), name, message=record.getMessage()[:500])
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001 - a library whose arguments do not fit its own format
+            message = str(record.msg)
+        level = max(record.levelno, logging.DEBUG)
+        structlog.get_logger().log(level, f"library.{record.name}", message=message[:500])
 
 
 def configure(
     clock: Clock, *, level: str, stdout: bool, path: Path | None, bytes_most: int, fields: Mapping[str, str]
 ) -> LineSink:
     """Point structlog and the standard library at one sink. Returns the sink, to be closed last."""
-    sink = LineSink(stdout=stdout, path=path, bytes_most=bytes_most)
 
-    def stamp(_logger: object, _method: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
-        head = {"ts": iso_utc(clock.now_ns()), "level": event.pop("level"), "event": event.pop("event")}
-        return {**head, **fields, **event}
+    def render(event: str, severity: Severity, facts: Mapping[str, Any]) -> bytes:
+        names = {number: name for name, number in _LEVELS.items()}
+        head = {"ts": iso_utc(clock.now_ns()), "level": names.get(severity, "info"), "event": event}
+        return _line({**head, **fields, **facts})
+
+    sink = LineSink(stdout=stdout, path=path, bytes_most=bytes_most, render=render)
+    # Locals of the frames stay out: signed headers and keys are among them.
+    tracebacks = ExceptionDictTransformer(show_locals=False, max_frames=_FRAMES_MAX)
+    explain = structlog.processors.ExceptionRenderer(tracebacks)
+
+    def finish(logger: Any, method: str, event: MutableMapping[str, Any]) -> bytes:  # noqa: ANN401 - structlog's words
+        try:
+            event = explain(logger, method, event)
+        except Exception as problem:  # noqa: BLE001 - an error whose own words raise
+            event["exception"] = f"not shown: {type(problem).__name__}"
+        head = {"ts": iso_utc(clock.now_ns()), "level": event.pop("level", method), "event": event.pop("event", "")}
+        return _line({**head, **fields, **event})
 
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.dict_tracebacks,
-            stamp,
-            structlog.processors.JSONRenderer(serializer=_dumps),
-        ],
+        processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, finish],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
         logger_factory=lambda *_args: _SinkLogger(sink),
         cache_logger_on_first_use=False,
@@ -130,5 +162,47 @@ def configure(
     return sink
 
 
-def _dumps(event: object, **_options: object) -> bytes:
-    return orjson.dumps(event, default=str, option=orjson.OPT_NON_STR_KEYS)
+def _plain(event: str, _severity: Severity, facts: Mapping[str, Any]) -> bytes:
+    return _line({"event": event, **facts})
+
+
+def _line(event: Mapping[str, Any]) -> bytes:
+    """One line of JSON, whatever the values are. Never raises."""
+    forms: tuple[Callable[[], object], ...] = (
+        lambda: event,
+        lambda: _writable(event, _DEPTH_MAX),
+        lambda: _least(event),
+    )
+    for form in forms:
+        with suppress(Exception):
+            line = orjson.dumps(form(), default=str, option=orjson.OPT_NON_STR_KEYS) + b"\n"
+            if len(line) <= _LINE_BYTES_MAX:
+                return line
+    return b'{"event":"log.line_lost","level":"error"}\n'
+
+
+def _least(event: Mapping[str, Any]) -> Mapping[str, str]:
+    """The names of a line that is too long to be written."""
+    head = {name: _text(event[name])[:200] for name in ("ts", "level", "event", "run_id", "mode") if name in event}
+    return {**head, "problem": "line too long", "fields": _text(", ".join(map(str, event)))[:1_000]}
+
+
+def _writable(value: object, depth: int) -> object:
+    """A value that JSON has words for: integers beyond 64 bits and what UTF-8 cannot say become text."""
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int):
+        return int(value) if value in _INT64 else _text(value)
+    if depth > 0 and isinstance(value, Mapping):
+        return {_text(key): _writable(inner, depth - 1) for key, inner in value.items()}
+    if depth > 0 and isinstance(value, list | tuple | set | frozenset):
+        return [_writable(inner, depth - 1) for inner in value]
+    return _text(value)
+
+
+def _text(value: object) -> str:
+    try:
+        text = value if isinstance(value, str) else str(value)
+    except Exception as problem:  # noqa: BLE001 - a value whose own words raise, or an integer of 5,000 digits
+        text = f"<{type(value).__name__}: {type(problem).__name__}>"
+    return text[:_TEXT_MAX].encode("utf-8", "backslashreplace").decode()

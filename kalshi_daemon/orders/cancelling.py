@@ -13,7 +13,7 @@ import structlog
 
 from kalshi_daemon.clock import iso_utc
 from kalshi_daemon.domain.order import Order, OrderRef, Status
-from kalshi_daemon.errors import IllegalTransition, VenueError
+from kalshi_daemon.errors import IllegalTransition, StateCorrupt, VenueError
 from kalshi_daemon.events import CancelAck, RemoteOrder
 from kalshi_daemon.kalshi.api import OrderApi, PortfolioApi
 from kalshi_daemon.orders.ambiguity import Ask, Operation, rule
@@ -220,6 +220,10 @@ class Canceller:
         self._desk.tolerant = True
         try:
             return await self._clear(_Sweep(None, reason, deadline_ns, mass_cancel_due=mass))
+        except Exception as problem:  # whatever it is: the steps after this one must run
+            live = len(self._desk.live())
+            log.exception("orders.cancel_all_failed", error=type(problem).__name__, live=live)
+            return StopResult(verified=False, remaining=live, detail=f"{type(problem).__name__} while cancelling")
         finally:
             self._desk.tolerant = False
 
@@ -247,14 +251,15 @@ class Canceller:
         return self._unverified(sweep)
 
     def _after_failure(self, sweep: _Sweep, problem: Exception) -> None:
-        """Trouble with the exchange: try again. A bug of ours: not the stop's concern, it goes on without our books."""
-        trouble = isinstance(problem, TROUBLE) and not isinstance(problem, IllegalTransition)
+        """Trouble with the exchange: try again. A bug or a broken journal: the stop goes on without our books."""
+        trouble = isinstance(problem, TROUBLE) and not isinstance(problem, IllegalTransition | StateCorrupt)
         if not trouble and sweep.event_ticker is not None:
             raise problem
         sweep.zeros = 0
         sweep.detail = str(problem) or type(problem).__name__
         if trouble:
-            log.warning("stop.pass_failed", event_ticker=sweep.event_ticker, problem=sweep.detail)
+            event = "stop.pass_failed" if sweep.event_ticker is None else "window.clearing_pass_failed"
+            log.warning(event, event_ticker=sweep.event_ticker, problem=sweep.detail)
         else:
             sweep.books_broken = True
             log.error("stop.books_broken", error=type(problem).__name__, problem=sweep.detail)
@@ -284,10 +289,10 @@ class Canceller:
         self._desk.audit({"action": "cancel_all_intent", "reason": sweep.reason})
         try:
             await self._api.cancel_all()
-        except TROUBLE as problem:
+        except Exception as problem:  # noqa: BLE001 - a bug here must not keep the list from being asked for
             # It is asked again in the next pass: unlike the batches it also reaches what we do not know of.
-            sweep.detail = str(problem)
-            log.warning("stop.cancel_all_failed", problem=str(problem))
+            sweep.detail = str(problem) or type(problem).__name__
+            log.warning("stop.cancel_all_failed", error=type(problem).__name__, problem=str(problem))
         else:
             sweep.mass_cancel_due = False
             log.info("stop.cancel_all_sent", reason=sweep.reason)
@@ -342,7 +347,9 @@ class Canceller:
             latest = iso_utc(max(order.expires_ns for order in live))
             detail += f"; {len(live)} live in our books, the last of them expires at {latest}"
         remaining = max(sweep.remaining, 0 if sweep.zeros else len(live))
-        log.error("stop.UNVERIFIED", event_ticker=sweep.event_ticker, remaining=remaining, detail=detail)
+        # A window's cutoff is no stop: whoever reads the log at night must not take the one for the other.
+        event = "stop.UNVERIFIED" if sweep.event_ticker is None else "window.clearing_unverified"
+        log.error(event, event_ticker=sweep.event_ticker, remaining=remaining, detail=detail)
         return StopResult(verified=False, remaining=remaining, detail=detail)
 
 

@@ -275,8 +275,8 @@ class Desk:
         )
 
     def audit(self, facts: dict[str, Any]) -> None:
-        """One audit line with the time in front."""
-        self._audit({"timestamp": iso_utc(self.clock.now_ns()), **facts})
+        """One audit line with the time in front. StateCorrupt: too many lines wait; tolerated while stopping."""
+        self._guarded(lambda: self._audit({"timestamp": iso_utc(self.clock.now_ns()), **facts}))
 
 
 def _nobody() -> None:
