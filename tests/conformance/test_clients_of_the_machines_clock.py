@@ -7,6 +7,7 @@ clock, with a key of either type.
 import asyncio
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from kalshi_daemon.clock import SystemClock
@@ -59,6 +60,12 @@ async def test_the_official_client_trades_and_the_vendors_reads_bars(sim):
         listed = (await kalshi.OrdersApi(api).get_orders(status="resting")).orders
         assert [order.order_id for order in listed] == [made.order_id]
         assert sim.truth()["resting"][0]["ticker"] == ticker
+        signed = api.kalshi_auth.create_auth_headers("GET", ready["ws_url"].replace("ws://", "http://"))
+        async with aiohttp.ClientSession() as http, http.ws_connect(ready["ws_url"], headers=signed) as socket:
+            subscribe = {"channels": ["orderbook_delta"], "market_tickers": [ticker]}
+            await socket.send_json({"id": 1, "cmd": "subscribe", "params": subscribe})
+            assert (await socket.receive_json())["type"] == "subscribed"
+            assert (await socket.receive_json())["msg"]["yes_dollars_fp"][0][0] == "0.0100"
     finally:
         await api.close()
 
