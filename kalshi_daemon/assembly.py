@@ -22,6 +22,7 @@ from kalshi_daemon.index_feed.consumer import IndexFeed
 from kalshi_daemon.index_feed.recorder import Recorder
 from kalshi_daemon.kalshi.auth import Signer
 from kalshi_daemon.kalshi.rest import KalshiRest
+from kalshi_daemon.kalshi.server_time import ServerClock
 from kalshi_daemon.kalshi.stream import KalshiStream
 from kalshi_daemon.learning import Learning, build_learning
 from kalshi_daemon.operations.group_reset import GroupResetWatch
@@ -32,7 +33,7 @@ from kalshi_daemon.orders.manager import OrderManager
 from kalshi_daemon.settings import PROFILE_NAMES, ProfileSettings, Settings
 from kalshi_daemon.state import ClockSkew, DaemonState
 from kalshi_daemon.trader import Trader, TraderParts
-from kalshi_daemon.units import Nanos, from_s, price_from_float
+from kalshi_daemon.units import Nanos, from_ms, from_s, price_from_float
 from kalshi_daemon.venue.monitor import VenueMonitor, enabled_series
 from kalshi_daemon.windows.macro import MacroWatch, load_macro_calendar
 from kalshi_daemon.windows.releases import MacroCalendar
@@ -204,6 +205,7 @@ class _Builder:
     def _wire(self) -> tuple[KalshiRest, KalshiStream]:
         """REST and stream. Un-armed, the client itself refuses every write before a byte leaves."""
         state, clock, where = self._state, self._clock, self._where
+        server_clock = ServerClock(from_ms(self._settings.guards.clock_skew_most_ms))
 
         def skew(offset_ns: Nanos, round_trip_ns: Nanos) -> None:
             state.skew["kalshi"] = ClockSkew(offset_ns, clock.now_ns(), round_trip_ns)
@@ -217,9 +219,16 @@ class _Builder:
             read_only=not self._plan.armed,
             on_server_time=skew,
             may_create=lambda: self._plan.armed and not state.latch.closed and not state.kill_switch,
+            server_clock=server_clock,
         )
         stream = KalshiStream(
-            where.ws_url, where.signer, clock, self._settings.kalshi, self._board.on_venue_event, rng=self._jitter
+            where.ws_url,
+            where.signer,
+            clock,
+            self._settings.kalshi,
+            self._board.on_venue_event,
+            rng=self._jitter,
+            server_clock=server_clock,
         )
         return rest, stream
 

@@ -30,6 +30,7 @@ from kalshi_daemon.operations.notify import Notifier
 from kalshi_daemon.operations.status import status_of
 from kalshi_daemon.orders.cancelling import StopResult
 from kalshi_daemon.session_end import Steps, exit_code, first_failure, say_failure, summarise, unsummarised
+from kalshi_daemon.session_start import start_when_clock_agrees
 from kalshi_daemon.settings import Mode, Settings
 from kalshi_daemon.simulator.afresh import put_earlier_run_aside
 from kalshi_daemon.simulator.attach import SimAddress, embedded_simulator, join, remember
@@ -166,7 +167,7 @@ class Life:
         return house is not None and (house.rest.in_flight > 0 or house.learning.in_flight > 0)
 
     async def trade(self, where: Endpoints, http: aiohttp.ClientSession, *, end_ns: Nanos | None) -> ExitCode:
-        """Build, work, stop, sum up."""
+        """Build, work, stop, sum up. Raises AuthFailed for a key refused at a start that owns nothing."""
         plan = Plan(
             run_id=self._run_id,
             entropy=self._entropy,
@@ -191,6 +192,11 @@ class Life:
             watchdog_s=None if self._notifier.watchdog_ns is None else self._notifier.watchdog_ns // SECOND,
         )
         failure = await self._work(house, end_ns)
+        if isinstance(failure, AuthFailed) and not self._was_ready and not self.state.live_orders():
+            # A key that never opened anything: nothing is ours there, and asking on with it only repeats the refusal.
+            self.stop.end()
+            self._steps.take("journal_close", house.journal.close)
+            raise failure
         self._notifier.stopping("cancelling everything")
         stopped = await self._clear(house)
         code = await self._finish(house, stopped, failure)
@@ -236,7 +242,7 @@ class Life:
         if self.on_time is not None:
             await self.on_time.wait()
         # First, because it goes on asking for half a minute: systemd gives up on starts that fail fast.
-        await house.orders.start()
+        await start_when_clock_agrees(house.orders.start, self._clock, self._notifier)
         await house.rest.load_limits()
         for name, work in (
             ("index_feed", house.feed.run()),

@@ -18,7 +18,8 @@ DaemonError
 |  |- VenueUnreachable         no bytes left: the request did not happen
 |  |- OrderOutcomeUnknown      bytes left and no trustworthy answer came back
 |  |- VenueRejected            an authenticated refusal, with status and code
-|  |  |- NotFound  |- AlreadyExists  |- PostOnlyCross  |- InsufficientBalance  |- MarketClosed  `- AuthFailed
+|  |  |- NotFound  |- AlreadyExists  |- PostOnlyCross  |- InsufficientBalance  |- MarketClosed  |- AuthFailed
+|  |  `- ClockSkewed          a refused signature while our clock is proven to be off
 |  |- RateLimited              429, or our own bucket said no
 |  `- VenueUnavailable         5xx on a read: nothing changed, ask again
 |- IllegalTransition           a bug in the order path: cancel everything, exit
@@ -240,6 +241,28 @@ class AuthFailed(VenueRejected):
     """401 or 403: key, signature, clock or scope."""
 
     exit_code = ExitCode.CONFIG
+
+
+class ClockSkewed(VenueRejected):
+    """A signature was refused while our clock and the exchange's were proven to differ by more than is allowed.
+
+    The signed text holds our time, so a clock that is off looks exactly like a wrong key. Waiting can help, and so can
+    another life: never exit code 78. `skew_ns` is positive when our clock is ahead; `skew_ns_max` is what is allowed.
+    """
+
+    exit_code = ExitCode.UNREACHABLE
+
+    def __init__(self, refused: VenueRejected, skew_ns: int, skew_ns_max: int) -> None:
+        super().__init__(refused.operation, refused.status, refused.code, refused.message, refused.details)
+        self.skew_ns = skew_ns
+        self.skew_ns_max = skew_ns_max
+
+    def __str__(self) -> str:
+        ahead = "ahead of" if self.skew_ns > 0 else "behind"
+        return (
+            f"{super().__str__()}; our clock is {abs(self.skew_ns) // 1_000_000} ms {ahead} the exchange's, more than "
+            f"{self.skew_ns_max // 1_000_000} ms: a matter of the clock before it is one of the key (timedatectl)"
+        )
 
 
 class RateLimited(VenueError):

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.order import OrderRef
-from kalshi_daemon.errors import AuthFailed, VenueRejected, VenueUnreachable
+from kalshi_daemon.errors import AuthFailed, ClockSkewed, VenueRejected, VenueUnreachable
 from kalshi_daemon.events import CancelAck, RemoteOrder
 from kalshi_daemon.orders.bounded import TROUBLE, DeadlinePassed, within
 from kalshi_daemon.orders.cancelling import AFTER_TROUBLE, ZERO_LOOKS, VenueOrders
@@ -78,7 +78,8 @@ class Clearing:
     async def run(self) -> Cleared:
         """Cancel and look until the list is empty twice or the deadline has come.
 
-        Raises AuthFailed when the exchange refuses the key, VenueUnreachable when nothing ever reached it; any other
+        Raises AuthFailed when the exchange refuses the key, ClockSkewed when that is our clock's doing,
+        VenueUnreachable when nothing ever reached it; any other
         trouble is tried again and ends in an unverified result.
         """
         if self._mass_cancel_due:
@@ -100,7 +101,7 @@ class Clearing:
             await within(self._clock, deadline_ns, work)
         except DeadlinePassed:
             self._note("no answer before the deadline", None)
-        except AuthFailed as problem:
+        except (AuthFailed, ClockSkewed) as problem:
             if not self._reached:
                 raise  # a second try cannot help
             self._note(str(problem), problem)
@@ -132,6 +133,8 @@ class Clearing:
         """The venue's own cancel-all. Trouble with it is no reason not to look and cancel what is listed."""
         try:
             await self._api.cancel_all()
+        except ClockSkewed as problem:
+            self._detail = str(problem)
         except VenueRejected as problem:
             # Not every member may use it (kalshi.md 2.3): then the batches do it alone. A wrong key shows at the list.
             self._mass_cancel_due = False

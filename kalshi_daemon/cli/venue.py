@@ -14,12 +14,13 @@ from kalshi_daemon.clock import Clock, SystemClock
 from kalshi_daemon.errors import ConfigurationError
 from kalshi_daemon.kalshi.auth import Signer, load_signer
 from kalshi_daemon.kalshi.rest import KalshiRest
+from kalshi_daemon.kalshi.server_time import ServerClock
 from kalshi_daemon.kalshi.transport import open_session
 from kalshi_daemon.settings import Mode, Settings
 from kalshi_daemon.settings_loader import Credentials
 from kalshi_daemon.settings_rules import is_loopback
 from kalshi_daemon.simulator.attach import join, remembered
-from kalshi_daemon.units import DAY, Nanos
+from kalshi_daemon.units import DAY, Nanos, from_ms
 from kalshi_daemon.windows.eastern import eastern, eastern_zone
 
 _SILENT: Final = 50
@@ -71,7 +72,13 @@ async def open_venue(settings: Settings, *, read_only: bool = False) -> AsyncIte
     access = await _simulated(settings) if settings.mode is Mode.SIM else _real(settings)
     async with open_session() as session:
         yield KalshiRest(
-            access.rest_url, access.signer, access.clock, settings.kalshi, session=session, read_only=read_only
+            access.rest_url,
+            access.signer,
+            access.clock,
+            settings.kalshi,
+            session=session,
+            read_only=read_only,
+            server_clock=ServerClock(from_ms(settings.guards.clock_skew_most_ms)),
         )
 
 

@@ -30,6 +30,7 @@ from kalshi_daemon.kalshi import fields, messages
 from kalshi_daemon.kalshi.auth import Signer
 from kalshi_daemon.kalshi.fields import Json
 from kalshi_daemon.kalshi.rate_limit import Endpoint, Lane, RateLimiter
+from kalshi_daemon.kalshi.server_time import ServerClock
 from kalshi_daemon.kalshi.transport import (
     Answer,
     Gate,
@@ -68,7 +69,8 @@ class KalshiRest:
     """One account on one host. `signer` None allows public reads only; `read_only` refuses every write locally.
 
     `on_server_time(offset_ns, round_trip_ns)` hears our clock against the venue's after every answer that carries a
-    stamp. `may_create` is asked right before a create or amend leaves, after any wait for tokens.
+    stamp. `may_create` is asked right before a create or amend leaves, after any wait for tokens. `server_clock` holds
+    how far both may differ: a signature refused beyond it raises ClockSkewed, else AuthFailed.
     """
 
     def __init__(
@@ -82,12 +84,21 @@ class KalshiRest:
         read_only: bool = False,
         on_server_time: ServerTimeCallback | None = None,
         may_create: Gate | None = None,
+        server_clock: ServerClock | None = None,
     ) -> None:
         self._clock = clock
         self._subaccount = settings.subaccount
         self._read_only = read_only
         self._may_create = may_create
-        self._transport = Transport(base_url, signer, clock, settings, session=session, on_server_time=on_server_time)
+        self._transport = Transport(
+            base_url,
+            signer,
+            clock,
+            settings,
+            session=session,
+            on_server_time=on_server_time,
+            server_clock=server_clock,
+        )
 
     @property
     def in_flight(self) -> int:

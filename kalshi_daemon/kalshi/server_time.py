@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from kalshi_daemon.units import MINUTE, SECOND, Nanos
+from kalshi_daemon.units import MILLISECOND, MINUTE, SECOND, Nanos
 
 SAMPLES_MOST: Final = 32
 """The oldest sample leaves."""
 SAMPLE_LIFE: Final = Nanos(5 * MINUTE)
 """Clocks drift and are stepped: older samples no longer bound the offset."""
+SKEW_MAX: Final = Nanos(1_500 * MILLISECOND)
+"""What is allowed unless the settings say otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,36 @@ class SkewEstimator:
                 break  # a step of a clock: what came before no longer holds
             low, high = narrowed
         return Skew(Nanos((low + high) // 2), Nanos((high - low + 1) // 2), Nanos(recv_ns - sent_ns))
+
+
+class ServerClock:
+    """Our clock against the venue's, and whether the difference is proven to be more than is allowed.
+
+    `skew_ns_max` is the same bound as that of the `clock_skew` guard (`guards.clock_skew_most_ms`).
+    """
+
+    __slots__ = ("_at_ns", "_estimator", "_skew", "skew_ns_max")
+
+    def __init__(self, skew_ns_max: Nanos = SKEW_MAX) -> None:
+        self.skew_ns_max = skew_ns_max
+        self._estimator = SkewEstimator()
+        self._skew: Skew | None = None
+        self._at_ns = Nanos(0)
+
+    def observe(self, sent_ns: Nanos, recv_ns: Nanos, stamp_ns: Nanos, resolution_ns: Nanos) -> Skew:
+        """Take in one stamp of the venue; returns the estimate with it."""
+        self._skew, self._at_ns = self._estimator.observe(sent_ns, recv_ns, stamp_ns, resolution_ns), recv_ns
+        return self._skew
+
+    def beyond(self, now_ns: Nanos) -> Nanos | None:
+        """The offset (positive: ours is ahead) when even its smallest possible value is out of bounds, else None.
+
+        None too when the venue was not measured within SAMPLE_LIFE: without a number nothing is put on the clock.
+        """
+        skew = self._skew
+        if skew is None or not 0 <= now_ns - self._at_ns <= SAMPLE_LIFE:
+            return None
+        return skew.offset_ns if abs(skew.offset_ns) - skew.uncertainty_ns > self.skew_ns_max else None
 
 
 def date_header_ns(value: str | None) -> Nanos | None:

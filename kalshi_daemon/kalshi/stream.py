@@ -21,10 +21,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
 
 from kalshi_daemon.clock import Clock
-from kalshi_daemon.errors import AuthFailed, ConfigurationError
+from kalshi_daemon.errors import AuthFailed, ClockSkewed, ConfigurationError
 from kalshi_daemon.events import BooksLost, StreamDown, VenueEvent
 from kalshi_daemon.kalshi.auth import Signer
 from kalshi_daemon.kalshi.refusals import FORBIDDEN, UNAUTHORIZED, parse_refusal
+from kalshi_daemon.kalshi.server_time import ServerClock, date_header_ns
 from kalshi_daemon.kalshi.stream_session import SessionLost, StreamSession
 from kalshi_daemon.settings import KalshiSettings
 from kalshi_daemon.units import MILLISECOND, SECOND, Nanos, from_s, to_ms
@@ -75,6 +76,7 @@ class KalshiStream:
         sink: Callable[[VenueEvent], None],
         *,
         rng: random.Random,
+        server_clock: ServerClock | None = None,
     ) -> None:
         parts = urlsplit(ws_url)
         if parts.scheme not in ("ws", "wss") or not parts.hostname or not parts.path or parts.query:
@@ -86,6 +88,7 @@ class KalshiStream:
         self._settings = settings
         self._sink = sink
         self._rng = rng
+        self._server_clock = server_clock or ServerClock()
         self._command_ids = itertools.count(1)
         self._wanted: tuple[str, ...] = ()
         self._session: StreamSession | None = None
@@ -120,11 +123,14 @@ class KalshiStream:
         return self._repeated + (0 if self._session is None else self._session.dropped)
 
     async def run(self) -> Never:
-        """Connect for ever. Raises AuthFailed after AUTH_TRIES refusals in a row; every other end is retried."""
+        """Connect for ever. Raises AuthFailed after AUTH_TRIES refusals in a row; every other end is retried.
+
+        A 401 while our clock is proven to be off is the clock's: it is retried for as long as that lasts.
+        """
         backoff = BACKOFF_FIRST
         refused = 0
         while True:
-            started = self._clock.mono_ns()
+            started, asked = self._clock.mono_ns(), self._clock.now_ns()
             try:
                 cause = await self._connection()
                 refused = 0
@@ -132,7 +138,13 @@ class KalshiStream:
                     backoff = BACKOFF_FIRST
             except InvalidStatus as problem:
                 cause = f"handshake answered {problem.response.status_code}"
-                refused = refused + 1 if problem.response.status_code in (UNAUTHORIZED, FORBIDDEN) else 0
+                skewed = self._clock_skewed(problem, asked)
+                if skewed is not None:
+                    cause, refused = str(skewed), 0
+                elif problem.response.status_code in (UNAUTHORIZED, FORBIDDEN):
+                    refused += 1
+                else:
+                    refused = 0
                 if refused >= AUTH_TRIES:
                     raise _auth_failed(problem) from problem
             except (OSError, TimeoutError, InvalidHandshake, WebSocketException) as problem:
@@ -141,6 +153,17 @@ class KalshiStream:
             log.warning("kalshi_stream.reconnecting", cause=cause, pause_ms=to_ms(pause), refused=refused)
             await self._clock.sleep(pause)
             backoff = min(BACKOFF_MOST, Nanos(backoff * 2))
+
+    def _clock_skewed(self, problem: InvalidStatus, asked: Nanos) -> ClockSkewed | None:
+        """A refused handshake as a matter of the clock, when its own `Date` or what REST measured proves it."""
+        now = self._clock.now_ns()
+        stamp = date_header_ns(problem.response.headers.get("Date"))
+        if stamp is not None:
+            self._server_clock.observe(asked, now, stamp, SECOND)
+        skew_ns = self._server_clock.beyond(now)
+        if skew_ns is None or problem.response.status_code != UNAUTHORIZED:
+            return None
+        return ClockSkewed(_auth_failed(problem), skew_ns, self._server_clock.skew_ns_max)
 
     async def _connection(self) -> str:
         """One connection from handshake to its end; returns why it ended. Raises what the handshake raised."""

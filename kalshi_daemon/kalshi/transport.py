@@ -23,10 +23,13 @@ from yarl import URL
 
 from kalshi_daemon.clock import Clock
 from kalshi_daemon.errors import (
+    AuthFailed,
+    ClockSkewed,
     ConfigurationError,
     MalformedData,
     OrderOutcomeUnknown,
     RateLimited,
+    VenueError,
     VenueUnavailable,
     VenueUnreachable,
 )
@@ -34,7 +37,7 @@ from kalshi_daemon.kalshi import fields, refusals
 from kalshi_daemon.kalshi.auth import Signer
 from kalshi_daemon.kalshi.fields import Json
 from kalshi_daemon.kalshi.rate_limit import Endpoint, Lane, RateLimiter
-from kalshi_daemon.kalshi.server_time import SkewEstimator, date_header_ns
+from kalshi_daemon.kalshi.server_time import ServerClock, date_header_ns
 from kalshi_daemon.settings import KalshiSettings
 from kalshi_daemon.units import MILLISECOND, SECOND, Nanos, from_ms, to_ms
 
@@ -127,6 +130,7 @@ class Transport:
         *,
         session: aiohttp.ClientSession,
         on_server_time: ServerTimeCallback | None,
+        server_clock: ServerClock | None = None,
     ) -> None:
         self._url = URL(base_url.rstrip("/"))
         if self._url.scheme not in ("http", "https") or self._url.raw_path != API_ROOT or self._url.raw_query_string:
@@ -139,7 +143,7 @@ class Transport:
         # aiohttp would send PUT and DELETE a second time on its own when a kept connection turns out to be dead.
         session._retry_connection = False  # noqa: SLF001 - no public switch; a write is never sent twice here
         self._on_server_time = on_server_time
-        self._skew = SkewEstimator()
+        self.server_clock = server_clock or ServerClock()
         self._turns = {lane: asyncio.Lock() for lane in Lane}
         self.limiter = RateLimiter(settings.cancel_reserve_share, clock.mono_ns())
         self.in_flight = 0
@@ -182,12 +186,12 @@ class Transport:
             return answer
         if _unsure(answer.status, refusal):
             raise OrderOutcomeUnknown(request.name, f"status {answer.status} {refusal.code or refusal.message}")
-        raise refusals.rejection(request.name, answer.status, refusal, cost)
+        raise self._rejection(request, answer, refusal, cost)
 
     def note_stamp(self, sent_ns: Nanos, recv_ns: Nanos, stamp_ns: Nanos, resolution_ns: Nanos) -> None:
         """Tell the skew callback what one stamp of the venue says."""
+        skew = self.server_clock.observe(sent_ns, recv_ns, stamp_ns, resolution_ns)
         if self._on_server_time is not None:
-            skew = self._skew.observe(sent_ns, recv_ns, stamp_ns, resolution_ns)
             self._on_server_time(skew.offset_ns, skew.round_trip_ns)
 
     async def _read_once(self, request: Request, timeout_s: float, *, accept_5xx: bool) -> Answer:
@@ -204,7 +208,15 @@ class Transport:
             return answer
         if _unsure(answer.status, refusal):
             raise VenueUnavailable(request.name, answer.status, refusal.code or refusal.message)
-        raise refusals.rejection(request.name, answer.status, refusal, cost)
+        raise self._rejection(request, answer, refusal, cost)
+
+    def _rejection(self, request: Request, answer: Answer, refusal: refusals.Refusal, cost: int) -> VenueError:
+        """The typed refusal. A 401 to a signature is put on the clock as long as the clock is proven to be off."""
+        error = refusals.rejection(request.name, answer.status, refusal, cost)
+        if not (isinstance(error, AuthFailed) and answer.status == refusals.UNAUTHORIZED and request.signed):
+            return error
+        skew_ns = self.server_clock.beyond(self._clock.now_ns())
+        return error if skew_ns is None else ClockSkewed(error, skew_ns, self.server_clock.skew_ns_max)
 
     def _refusal(self, request: Request, answer: Answer) -> refusals.Refusal | None:
         """None for a 2xx; else the parsed refusal. Keeps the limiter informed."""

@@ -34,6 +34,10 @@ class Notifier:
     def ready(self, status: str) -> None:
         self._send(f"READY=1\nSTATUS={status}")
 
+    def waiting(self, status: str, within: Nanos) -> None:
+        """Not ready yet, and for a reason: the supervisor's time-out for starts is moved to `within` from now."""
+        self._send(f"EXTEND_TIMEOUT_USEC={within // MICROSECOND}\nSTATUS={status}")
+
     def stopping(self, text: str) -> None:
         self._send(f"STOPPING=1\nSTATUS={text}")
 

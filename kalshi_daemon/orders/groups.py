@@ -17,6 +17,7 @@ import structlog
 
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.errors import (
+    ClockSkewed,
     ConfigurationError,
     MalformedField,
     NotFound,
@@ -78,6 +79,8 @@ class Groups:
             return
         try:
             await self._set_up()
+        except ClockSkewed as skewed:  # says nothing about groups; `turn` asks again
+            log.warning("order_groups.not_set_up", problem=str(skewed))
         except VenueRejected as refusal:
             problem = f"the exchange refuses order groups ({refusal})"
             fix = 'set orders.groups = "off" to quote without this brake'

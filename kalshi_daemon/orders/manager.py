@@ -16,7 +16,7 @@ import structlog
 from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Quote
-from kalshi_daemon.errors import AuthFailed, DaemonError, MalformedData, VenueError, VenueUnreachable
+from kalshi_daemon.errors import AuthFailed, ClockSkewed, DaemonError, MalformedData, VenueError, VenueUnreachable
 from kalshi_daemon.events import (
     FillEvent,
     MarketLifecycle,
@@ -136,8 +136,9 @@ class OrderManager:
         """Load the journal and make it and the exchange agree. To be awaited before anything is quoted.
 
         Returns also on a confirmed disagreement: `state.reconciliation` then keeps the guards shut. Raises
-        StateCorrupt, AuthFailed, ConfigurationError when the exchange refuses order groups, VenueUnreachable when it
-        could not be read within START_WITHIN, whatever it said instead.
+        StateCorrupt, AuthFailed, ClockSkewed (call it again once the clock is right), ConfigurationError when the
+        exchange refuses order groups, VenueUnreachable when it could not be read within START_WITHIN, whatever it said
+        instead.
         """
         self.load()
         deadline = Nanos(self._clock.now_ns() + START_WITHIN)
@@ -145,7 +146,7 @@ class OrderManager:
         while self._clock.now_ns() < deadline:
             try:
                 await within(self._clock, deadline, self._first_look())
-            except AuthFailed:
+            except (AuthFailed, ClockSkewed):
                 raise
             except (VenueError, MalformedData) as trouble:
                 problem = trouble

@@ -37,6 +37,7 @@ from kalshi_daemon.simulator.wire_stream import (
     trade_msg,
     user_order_msg,
 )
+from kalshi_daemon.simulator.wire_text import http_date
 from kalshi_daemon.simulator.ws_commands import CommandDesk
 from kalshi_daemon.simulator.ws_subscriptions import ERRORS, Subscription, Switchboard
 from kalshi_daemon.units import MILLISECOND, Count, Nanos, Price
@@ -196,10 +197,12 @@ class StreamHub:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """GET /trade-api/ws/v2: signed like any request; every connection needs a key."""
         if self._faults.refuse_streams:
-            return web.Response(status=self._faults.refuse_streams)
+            dated = {"Date": http_date(self._exchange.now())}
+            return web.Response(status=self._faults.refuse_streams, headers=dated)
         found = self._keys.check(request.headers, "GET", request.rel_url.raw_path, self._clocks)
         if isinstance(found, Refusal):
-            return web.json_response({"error": error_json(found)}, status=found.status)
+            dated = {"Date": http_date(self._exchange.now())}
+            return web.json_response({"error": error_json(found)}, status=found.status, headers=dated)
         socket = web.WebSocketResponse(compress=False, autoping=True, max_msg_size=0)
         await socket.prepare(request)
         transport = request.transport

@@ -14,6 +14,7 @@ pytestmark = pytest.mark.e2e
 
 NOBODY = "127.0.0.1:9"
 """The discard port: nothing listens there."""
+_FEW_LINES = 8
 KEYS = {"KALSHI_DAEMON_KALSHI__KEY_ID": "k", "KALSHI_DAEMON_INDEX_FEED__API_KEY": "f"}
 
 
@@ -85,10 +86,28 @@ def test_a_refused_key_is_78_and_nothing_was_sent(processes, sim, variable, even
     daemon = processes.shifted_daemon(sim, "--mode", "demo", env=env)
     assert daemon.wait(60) == 78
     assert says in daemon.events(event)[0]["message"]
-    assert daemon.err == []
     assert not daemon.events("daemon.task_died"), "no traceback"
-    if "FEED" in variable:
+    if "KALSHI__" in variable:
+        assert len(daemon.err) == 1, "one line on standard error"
+        assert "401" in daemon.err[0]
+        assert len(daemon.lines()) <= _FEW_LINES, "nothing is owned: nothing is asked for again and again"
+        assert sum(n for name, n in sim.truth()["requests"].items() if name.endswith(" 401")) == 1
+    else:
+        assert daemon.err == []
         assert daemon.summary["verified"] is True, "the exchange is still asked to take everything down"
+    assert sim.truth()["orders_total"] == 0
+
+
+def test_a_clock_that_is_off_is_waited_for_and_never_taken_for_a_wrong_key(processes, sim):
+    env = addresses(sim) | {"KALSHI_DAEMON_ORDERS__STOP_DEADLINE_S": "2"}
+    daemon = processes.shifted_daemon(sim, "--mode", "demo", env=env, ahead_s=3_600)
+    said = daemon.event("daemon.clock_refused")
+    assert abs(said["skew_ms"] - 3_600_000) < 120_000
+    assert said["skew_ms_max"] == 1_500
+    daemon.until(lambda: len(daemon.events("daemon.clock_refused")) >= 2 or None, "it goes on trying")
+    assert daemon.running
+    assert not daemon.events("daemon.ready")
+    assert daemon.stop() == 3, "it could not ask the exchange: unverified, and worth another life"
     assert sim.truth()["orders_total"] == 0
 
 

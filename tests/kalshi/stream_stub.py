@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from http import HTTPStatus
 from random import Random
 
@@ -79,6 +80,8 @@ class Venue:
     handshakes: list[str | None] = field(default_factory=list)
     refuse: int = 0
     """Answer so many handshakes with 401."""
+    ahead_s: float = 0.0
+    """How far the venue's clock, which its `Date` shows, is ahead of the client's."""
     deaf: bool = False
     """Read commands and say nothing."""
 
@@ -87,7 +90,9 @@ class Venue:
 
 
 @asynccontextmanager
-async def venue(*, clock: Clock | None = None, deaf: bool = False, refuse: int = 0) -> AsyncIterator[Venue]:
+async def venue(
+    *, clock: Clock | None = None, deaf: bool = False, refuse: int = 0, ahead_s: float = 0.0
+) -> AsyncIterator[Venue]:
     """Serve on a free loopback port and build a stream client for it; the test runs the client."""
     box: list[Venue] = []
 
@@ -107,7 +112,10 @@ async def venue(*, clock: Clock | None = None, deaf: bool = False, refuse: int =
         box[0].handshakes.append(verifier.problem(dict(request.headers.raw_items()), "GET", request.path, now_ms))
         if box[0].refuse:
             box[0].refuse -= 1
-            return socket.respond(HTTPStatus.UNAUTHORIZED, '{"error":{"code":"unauthorized","message":"no"}}')
+            response = socket.respond(HTTPStatus.UNAUTHORIZED, '{"error":{"code":"unauthorized","message":"no"}}')
+            del response.headers["Date"]
+            response.headers["Date"] = formatdate(now_ms / 1_000 + box[0].ahead_s, usegmt=True)
+            return response
         return None
 
     async with serve(serve_one, "127.0.0.1", 0, process_request=check, ping_interval=None) as server:
@@ -121,7 +129,7 @@ async def venue(*, clock: Clock | None = None, deaf: bool = False, refuse: int =
             heard.append,
             rng=Random(7),
         )
-        box.append(Venue(stream, heard, deaf=deaf, refuse=refuse))
+        box.append(Venue(stream, heard, deaf=deaf, refuse=refuse, ahead_s=ahead_s))
         yield box[0]
 
 

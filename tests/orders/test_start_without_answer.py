@@ -6,6 +6,8 @@ The unit file restarts 69 for ever and gives up on other codes: what the last wo
 import pytest
 
 from kalshi_daemon.errors import (
+    AuthFailed,
+    ClockSkewed,
     DaemonError,
     ExitCode,
     MalformedField,
@@ -80,3 +82,22 @@ def test_no_other_word_of_the_venue_has_this_exit_code():
     """What makes the tests above able to fail: hardly any of what is said ends in 69 by itself."""
     others: tuple[type[DaemonError], ...] = (RateLimited, VenueRejected, OrderOutcomeUnknown, MalformedField)
     assert all(other.exit_code is not VenueUnreachable.exit_code for other in others)
+
+
+REFUSED = AuthFailed("orders", 401, "authentication_error", "authentication failed")
+
+
+@pytest.mark.parametrize("said", [REFUSED, ClockSkewed(REFUSED, 30 * SECOND, 1_500_000_000)], ids=["key", "clock"])
+async def test_a_refused_signature_is_asked_once_and_handed_up(rig, said):
+    rig.venue.script["orders"].extend([said] * _MORE_THAN_ASKED)
+    with pytest.raises(ExceptionGroup) as caught:
+        await drive(rig.clock, rig.manager.start())
+    assert caught.value.exceptions == (said,)
+    assert len(rig.venue.script["orders"]) == _MORE_THAN_ASKED - 1, "one refused request"
+    assert rig.clock.now_ns() - START < SECOND
+
+
+async def test_a_clock_that_steps_between_two_reads_is_not_taken_for_an_account_without_groups(rig):
+    rig.venue.script["groups"].append(ClockSkewed(REFUSED, 30 * SECOND, 1_500_000_000))
+    await drive(rig.clock, rig.manager.start())
+    assert rig.state.reconciliation.agreed

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from kalshi_daemon.kalshi.auth import load_signer
+from kalshi_daemon.units import SECOND
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BYTECODE = REPOSITORY / ".pytest_cache" / "bytecode"
@@ -253,11 +254,16 @@ class Processes:
         )
 
     def shifted_daemon(
-        self, sim: Simulator, *argv: str, state: str = "", env: Mapping[str, str] | None = None
+        self,
+        sim: Simulator,
+        *argv: str,
+        state: str = "",
+        env: Mapping[str, str] | None = None,
+        ahead_s: int = 0,
     ) -> Daemon:
-        """`run` in a mode that lives on the machine's clock, with that clock at the simulator's time."""
+        """`run` in a mode that lives on the machine's clock, with that clock at the simulator's time, or ahead."""
         state_dir = str(self.folder / (state or f"state-{next(self._numbers)}"))
-        offset = sim.now_ns() - time.time_ns()  # noqa: TID251 - the two clocks are what is compared
+        offset = sim.now_ns() + ahead_s * SECOND - time.time_ns()  # noqa: TID251 - the two clocks are what is compared
         program = ["-m", "tests.support.shifted_clock", str(offset), "run", "--state-dir", state_dir, *argv]
         return self._keep(Daemon(program, self.folder, env or {}))
 
