@@ -20,7 +20,7 @@ from kalshi_daemon.assembly import Endpoints, House, Plan, build_house
 from kalshi_daemon.clock import Clock, SystemClock
 from kalshi_daemon.digest.keeper import DigestKeeper
 from kalshi_daemon.digest.making import Source
-from kalshi_daemon.errors import ConfigurationError, ExitCode, VenueUnreachable
+from kalshi_daemon.errors import AuthFailed, ConfigurationError, ExitCode, VenueUnreachable
 from kalshi_daemon.kalshi.auth import load_signer
 from kalshi_daemon.kalshi.transport import open_session
 from kalshi_daemon.operations.healthcheck import HEARTBEAT_NAME
