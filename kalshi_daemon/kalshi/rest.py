@@ -91,13 +91,7 @@ class KalshiRest:
         self._read_only = read_only
         self._may_create = may_create
         self._transport = Transport(
-            base_url,
-            signer,
-            clock,
-            settings,
-            session=session,
-            on_server_time=on_server_time,
-            server_clock=server_clock,
+            base_url, signer, clock, settings, session=session, on_server_time=on_server_time, server_clock=server_clock
         )
 
     @property
