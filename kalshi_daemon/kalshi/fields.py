@@ -1,38 +1,35 @@
 """Readers of single JSON fields: strict about missing and mistyped ones, silent about keys we do not know.
 
 Every reader takes the object, the key and the place (for the error) and raises MissingField when the key is absent or
-null, MalformedField when the value is of another kind. JSON numbers are never accepted where the venue sends strings:
-a number there means that we talk to something else than we believe (kalshi.md section 9).
+null, MalformedField when the value is of another kind or beyond its bounds (`kalshi_daemon.readers`: one grammar for
+everything from outside). JSON numbers are never accepted where the venue sends strings: a number there means that we
+talk to something else than we believe (kalshi.md section 9).
 """
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
-import orjson
-
+from kalshi_daemon import readers
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.errors import MalformedData, MalformedField, MissingField, UnknownValue
-from kalshi_daemon.units import SECOND, Count, Nanos, Price, from_ms, parse_count, parse_price
+from kalshi_daemon.units import DOLLARS_MAX, Count, Nanos, Price, parse_count, parse_price
 
 type Json = dict[str, Any]
 
 _SIDES = {"bid": Side.BID, "ask": Side.ASK}
-_RFC3339 = re.compile(
-    r"(?P<date>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(?P<fraction>\d{1,9})\d*)?(?P<zone>Z|[+-]\d\d:\d\d)", re.ASCII
-)
 _CENT = 100
 """1 cent = 100 x 1/10 000 dollar."""
+TEXT_CHARS_MAX: Final = 2_000
+ID_CHARS_MAX: Final = 200
+"""Tickers, order ids, trade ids: the longest seen has 48 characters (kalshi.md section 7)."""
+_ID: Final = re.compile(r"[!-~]{1,200}", re.ASCII)
 
 
 def loads(raw: bytes | str, where: str) -> Any:  # noqa: ANN401 - any JSON value; the readers below narrow it
-    """Parse JSON. Raises MalformedField naming `where`."""
-    try:
-        return orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        raise MalformedField(where, raw[:80], "JSON") from None
+    """Parse JSON in which every object names each key once. Raises MalformedField naming `where`."""
+    return readers.parse_json(raw, where)
 
 
 def as_object(value: object, where: str) -> Json:
@@ -55,28 +52,34 @@ def need(obj: Mapping[str, Any], key: str, where: str) -> Any:  # noqa: ANN401 -
 
 
 def text(obj: Mapping[str, Any], key: str, where: str) -> str:
-    """A string that is not empty."""
+    """A string that is not empty, of at most TEXT_CHARS_MAX characters."""
     value = need(obj, key, where)
-    if not isinstance(value, str) or not value:
-        raise MalformedField(f"{where}.{key}", value, "a non-empty string")
+    if not isinstance(value, str) or not 0 < len(value) <= TEXT_CHARS_MAX:
+        raise MalformedField(f"{where}.{key}", value, f"a string of 1 to {TEXT_CHARS_MAX} characters")
     return value
 
 
 def optional_text(obj: Mapping[str, Any], key: str, where: str) -> str | None:
     """A string, or None when absent, null or empty: the venue writes "" for "none"."""
-    value = obj.get(key)
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise MalformedField(f"{where}.{key}", value, "a string")
-    return value or None
+    return None if obj.get(key) in (None, "") else text(obj, key, where)
 
 
-def integer(obj: Mapping[str, Any], key: str, where: str) -> int:
+def identifier(obj: Mapping[str, Any], key: str, where: str) -> str:
+    """A ticker or an id: 1 to ID_CHARS_MAX printable ASCII characters without white space."""
     value = need(obj, key, where)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise MalformedField(f"{where}.{key}", value, "an integer")
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise MalformedField(f"{where}.{key}", value, f"an id of 1 to {ID_CHARS_MAX} printable ASCII characters")
     return value
+
+
+def optional_identifier(obj: Mapping[str, Any], key: str, where: str) -> str | None:
+    """An id, or None when absent, null or empty: orders placed by hand have no client order id."""
+    return None if obj.get(key) in (None, "") else identifier(obj, key, where)
+
+
+def integer(obj: Mapping[str, Any], key: str, where: str, *, high: int = readers.INT64_MAX) -> int:
+    """An integer from 0 to `high`: nothing the venue counts or numbers is negative."""
+    return readers.integer(need(obj, key, where), f"{where}.{key}", high=high)
 
 
 def optional_integer(obj: Mapping[str, Any], key: str, where: str) -> int | None:
@@ -90,11 +93,9 @@ def flag(obj: Mapping[str, Any], key: str, where: str) -> bool:
     return value
 
 
-def number(obj: Mapping[str, Any], key: str, where: str) -> float:
-    value = need(obj, key, where)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise MalformedField(f"{where}.{key}", value, "a number")
-    return float(value)
+def number(obj: Mapping[str, Any], key: str, where: str, *, high: float) -> float:
+    """A number from 0 to `high`, integer or not."""
+    return readers.finite(need(obj, key, where), f"{where}.{key}", low=0.0, high=high)
 
 
 def price(obj: Mapping[str, Any], key: str, where: str) -> Price:
@@ -115,7 +116,8 @@ def size(obj: Mapping[str, Any], key: str, where: str) -> Count:
 
 def cents(obj: Mapping[str, Any], key: str, where: str) -> int:
     """An integer of cents, in 1/10 000 dollar. The few fields that stayed in cents: kalshi.md section 6."""
-    return integer(obj, key, where) * _CENT
+    low, high = -DOLLARS_MAX // _CENT, DOLLARS_MAX // _CENT
+    return readers.integer(need(obj, key, where), f"{where}.{key}", low=low, high=high) * _CENT
 
 
 def book_side(obj: Mapping[str, Any], where: str) -> Side:
@@ -131,20 +133,18 @@ def book_side(obj: Mapping[str, Any], where: str) -> Side:
 
 
 def ms(obj: Mapping[str, Any], key: str, where: str) -> Nanos:
-    return from_ms(integer(obj, key, where))
+    """Unix milliseconds, from 2020 to 2100."""
+    return Nanos(readers.epoch_ms(need(obj, key, where), f"{where}.{key}"))
+
+
+def seconds(obj: Mapping[str, Any], key: str, where: str) -> Nanos:
+    """Unix seconds, from 2020 to 2100."""
+    return Nanos(readers.epoch_s(need(obj, key, where), f"{where}.{key}"))
 
 
 def timestamp(value: object, where: str) -> Nanos:
-    """RFC 3339 with an offset to nanoseconds; digits beyond the ninth are dropped. Raises MalformedField."""
-    match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
-        raise MalformedField(where, value, "an RFC 3339 time")
-    try:
-        moment = datetime.fromisoformat(match["date"] + match["zone"]).astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise MalformedField(where, value, "an RFC 3339 time") from None
-    fraction = (match["fraction"] or "").ljust(9, "0")
-    return Nanos(int(moment.timestamp()) * SECOND + int(fraction))
+    """RFC 3339 with an offset to nanoseconds, from 2020 to 2100. Raises MalformedField."""
+    return Nanos(readers.rfc3339(value, where))
 
 
 def time_at(obj: Mapping[str, Any], key: str, where: str) -> Nanos:

@@ -17,6 +17,8 @@ from kalshi_daemon.kalshi import fields
 from kalshi_daemon.kalshi.fields import Json
 from kalshi_daemon.units import MILLISECOND, Nanos
 
+_TOKENS_MAX: Final = 1_000_000_000
+"""Of any limit or cost; the highest tier has thousands."""
 _UNIT: Final = 1_000_000_000
 _ROOT: Final = "/trade-api/v2"
 _PARAMETER: Final = re.compile(r"\{[^}]*\}|:[^/]+|<[^>]*>")
@@ -137,7 +139,7 @@ class RateLimiter:
         The buckets keep what was already spent: levels are capped to the new capacity, never topped up.
         """
         buckets = {name: _limit(limits, name) for name in ("read", "write")}
-        default = fields.integer(costs, "default_cost", "endpoint_costs")
+        default = fields.integer(costs, "default_cost", "endpoint_costs", high=_TOKENS_MAX)
         table = dict(fields.each(costs.get("endpoint_costs"), _cost_row, "endpoint_costs"))
         if default < 1:
             raise MalformedField("endpoint_costs.default_cost", default, "a positive cost")
@@ -204,17 +206,15 @@ class RateLimiter:
 
 def _limit(limits: Json, name: str) -> tuple[int, int]:
     bucket = fields.as_object(fields.need(limits, name, "limits"), f"limits.{name}")
-    refill = fields.integer(bucket, "refill_rate", f"limits.{name}")
-    capacity = fields.integer(bucket, "bucket_capacity", f"limits.{name}")
+    refill = fields.integer(bucket, "refill_rate", f"limits.{name}", high=_TOKENS_MAX)
+    capacity = fields.integer(bucket, "bucket_capacity", f"limits.{name}", high=_TOKENS_MAX)
     if refill < 1 or capacity < 1:
         raise MalformedField(f"limits.{name}", bucket, "a bucket with tokens")
     return refill, capacity
 
 
 def _cost_row(row: Json) -> tuple[tuple[str, str], int]:
-    cost = fields.integer(row, "cost", "endpoint_cost")
-    if cost < 0:
-        raise MalformedField("endpoint_cost.cost", cost, "zero or more tokens")
+    cost = fields.integer(row, "cost", "endpoint_cost", high=_TOKENS_MAX)
     return _route(fields.text(row, "method", "endpoint_cost"), fields.text(row, "path", "endpoint_cost")), cost
 
 

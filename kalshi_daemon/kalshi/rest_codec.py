@@ -103,12 +103,12 @@ def order_group_body(contracts_limit: Count, subaccount: int) -> Json:
 
 def create_ack(obj: Json, client_order_id: str) -> CreateAck:
     """A create answer, single or batch item. Raises MalformedData, also when it names another client order id."""
-    echoed = fields.optional_text(obj, "client_order_id", "create")
+    echoed = fields.optional_identifier(obj, "client_order_id", "create")
     if echoed is not None and echoed != client_order_id:
         raise MalformedField("create.client_order_id", echoed, f"the one that was sent, {client_order_id}")
     return CreateAck(
         client_order_id=client_order_id,
-        order_id=fields.text(obj, "order_id", "create"),
+        order_id=fields.identifier(obj, "order_id", "create"),
         filled=fields.size(obj, "fill_count", "create"),
         remaining=fields.size(obj, "remaining_count", "create"),
         event_ns=fields.ms(obj, "ts_ms", "create"),
@@ -127,7 +127,7 @@ def cancel_ack(obj: Json, order_id: str) -> CancelAck:
 
 def echo_of_order(obj: Json, order_id: str, where: str) -> None:
     """Raise MalformedData unless the answer is about `order_id`."""
-    echoed = fields.text(obj, "order_id", where)
+    echoed = fields.identifier(obj, "order_id", where)
     if echoed != order_id:
         raise MalformedField(f"{where}.order_id", echoed, f"the order asked about, {order_id}")
 
@@ -159,10 +159,10 @@ def remote_order(obj: Json) -> RemoteOrder:
     if status not in ORDER_STATUSES:
         raise UnknownValue("order.status", status, ORDER_STATUSES)
     return RemoteOrder(
-        order_id=fields.text(obj, "order_id", "order"),
+        order_id=fields.identifier(obj, "order_id", "order"),
         # Empty for orders placed by hand: still ours to see, so not an error.
-        client_order_id=fields.optional_text(obj, "client_order_id", "order") or "",
-        market_ticker=fields.text(obj, "ticker", "order"),
+        client_order_id=fields.optional_identifier(obj, "client_order_id", "order") or "",
+        market_ticker=fields.identifier(obj, "ticker", "order"),
         status=status,
         side=fields.book_side(obj, "order"),
         price=fields.price(obj, "yes_price_dollars", "order"),
@@ -177,9 +177,9 @@ def remote_order(obj: Json) -> RemoteOrder:
 def fill(obj: Json) -> Fill:
     """A fill of `GET /portfolio/fills`; it names no client order id (removed 2026-03), join on `order_id`."""
     return Fill(
-        trade_id=fields.text(obj, "trade_id", "fill"),
-        order_id=fields.text(obj, "order_id", "fill"),
-        market_ticker=fields.text(obj, "ticker" if obj.get("ticker") else "market_ticker", "fill"),
+        trade_id=fields.identifier(obj, "trade_id", "fill"),
+        order_id=fields.identifier(obj, "order_id", "fill"),
+        market_ticker=fields.identifier(obj, "ticker" if obj.get("ticker") else "market_ticker", "fill"),
         side=fields.book_side(obj, "fill"),
         price=fields.price(obj, "yes_price_dollars", "fill"),
         count=fields.size(obj, "count_fp", "fill"),
@@ -194,13 +194,13 @@ def _fill_time(obj: Json) -> Nanos:
         return fields.ms(obj, "ts_ms", "fill")
     if obj.get("created_time") is not None:
         return fields.time_at(obj, "created_time", "fill")
-    return Nanos(fields.integer(obj, "ts", "fill") * SECOND)
+    return fields.seconds(obj, "ts", "fill")
 
 
 def position(obj: Json) -> VenuePosition:
     """A market position; the count is signed, + YES and - NO."""
     return VenuePosition(
-        market_ticker=fields.text(obj, "ticker", "position"),
+        market_ticker=fields.identifier(obj, "ticker", "position"),
         count=fields.count(obj, "position_fp", "position"),
         fees=fee(obj, "fees_paid_dollars", "position"),
         realized_pnl=dollars_floor(obj, "realized_pnl_dollars", "position"),
@@ -213,8 +213,8 @@ def settlement(obj: Json) -> Settlement:
     if result not in MARKET_RESULTS:
         raise UnknownValue("settlement.market_result", result, MARKET_RESULTS)
     return Settlement(
-        market_ticker=fields.text(obj, "ticker", "settlement"),
-        event_ticker=fields.text(obj, "event_ticker", "settlement"),
+        market_ticker=fields.identifier(obj, "ticker", "settlement"),
+        event_ticker=fields.identifier(obj, "event_ticker", "settlement"),
         result=result,
         yes_count=fields.size(obj, "yes_count_fp", "settlement"),
         no_count=fields.size(obj, "no_count_fp", "settlement"),

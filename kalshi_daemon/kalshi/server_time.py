@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from kalshi_daemon.units import MILLISECOND, MINUTE, SECOND, Nanos
+from kalshi_daemon.errors import MalformedField
+from kalshi_daemon.readers import epoch_s
+from kalshi_daemon.units import MILLISECOND, MINUTE, Nanos
 
 SAMPLES_MOST: Final = 32
 """The oldest sample leaves."""
@@ -86,6 +88,6 @@ def date_header_ns(value: str | None) -> Nanos | None:
         return None
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+        return None if moment.tzinfo is None else Nanos(epoch_s(int(moment.timestamp()), "Date"))
+    except (ValueError, TypeError, OverflowError, MalformedField):
         return None
-    return None if moment.tzinfo is None else Nanos(int(moment.timestamp()) * SECOND)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import orjson
 
+from kalshi_daemon import readers
 from kalshi_daemon.domain.order import Fill
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.errors import MalformedField, UnknownValue
@@ -26,12 +27,14 @@ from kalshi_daemon.events import (
 )
 from kalshi_daemon.kalshi import fields, rest_codec
 from kalshi_daemon.kalshi.fields import Json
-from kalshi_daemon.units import SECOND, Count, Nanos, Price, complement, from_ms
+from kalshi_daemon.units import Count, Nanos, Price, complement
 
 ORDERBOOK_CHANNEL: Final = "orderbook_delta"
 PRIVATE_CHANNELS: Final = ("fill", "user_orders", "market_lifecycle_v2", "order_group_updates")
 """`event_fee_update` and `event_lifecycle` arrive on `market_lifecycle_v2`; they are no channels of their own."""
 
+FEE_MULTIPLIER_MAX: Final = 1_000.0
+"""Far beyond any fee the venue has charged; a number above it is none."""
 ERROR_CHANNEL: Final = 10
 ERROR_OVERFLOW: Final = 25
 TERMINAL_ERRORS: Final = frozenset({ERROR_CHANNEL, ERROR_OVERFLOW})
@@ -159,7 +162,10 @@ def _sending_ns(obj: Json) -> Nanos | None:
     if value is None:
         inner = obj.get("msg")
         value = inner.get("sending_ts_ms") if isinstance(inner, dict) else None
-    return from_ms(value) if isinstance(value, int) and not isinstance(value, bool) else None
+    try:
+        return None if value is None else Nanos(readers.epoch_ms(value, "sending_ts_ms"))
+    except MalformedField:
+        return None  # the age of a frame that does not tell its time is not known; the frame itself may be sound
 
 
 def _sequenced(sid: int | None, seq: int | None, where: str) -> tuple[int, int]:
@@ -181,15 +187,15 @@ def _level_count(wire: object, where: str) -> Count:
 
 
 def _levels(msg: Json, key: str, *, flip: bool) -> tuple[tuple[Price, Count], ...]:
-    levels: list[tuple[Price, Count]] = []
+    levels: dict[Price, Count] = {}
     for pair in fields.as_array(msg.get(key) or [], key):
         if not isinstance(pair, list) or len(pair) != 2:  # noqa: PLR2004 - a level is [price, count]
             raise MalformedField(key, pair, "a [price, count] pair")
         price, count = _level_price(pair[0], key), _level_count(pair[1], key)
-        if count <= 0:
-            raise MalformedField(key, pair, "a level with contracts")
-        levels.append((complement(price) if flip else price, count))
-    return tuple(levels)
+        if count <= 0 or price in levels:
+            raise MalformedField(key, pair, "each price once, with contracts")
+        levels[price] = count
+    return tuple((complement(price) if flip else price, count) for price, count in levels.items())
 
 
 def _snapshot(obj: Json, sid: int | None, seq: int | None, recv_ns: Nanos, *, yes_scale: bool) -> BookSnapshot:
@@ -198,7 +204,7 @@ def _snapshot(obj: Json, sid: int | None, seq: int | None, recv_ns: Nanos, *, ye
     return BookSnapshot(
         sid=sid,
         seq=seq,
-        market_ticker=fields.text(msg, "market_ticker", "orderbook_snapshot"),
+        market_ticker=fields.identifier(msg, "market_ticker", "orderbook_snapshot"),
         bids=_levels(msg, "yes_dollars_fp", flip=False),
         asks=_levels(msg, "no_dollars_fp", flip=not yes_scale),
         recv_ns=recv_ns,
@@ -221,13 +227,13 @@ def _delta(obj: Json, sid: int | None, seq: int | None, recv_ns: Nanos, *, yes_s
     return BookDelta(
         sid=sid,
         seq=seq,
-        market_ticker=fields.text(msg, "market_ticker", "orderbook_delta"),
+        market_ticker=fields.identifier(msg, "market_ticker", "orderbook_delta"),
         side=side,
         price=price,
         delta=_level_count(fields.need(msg, "delta_fp", "orderbook_delta"), "orderbook_delta.delta_fp"),
         event_ns=_delta_time(msg),
         recv_ns=recv_ns,
-        own_client_order_id=fields.optional_text(msg, "client_order_id", "orderbook_delta"),
+        own_client_order_id=fields.optional_identifier(msg, "client_order_id", "orderbook_delta"),
     )
 
 
@@ -240,16 +246,16 @@ def _delta_time(msg: Json) -> Nanos | None:
 def _fill(msg: Json, recv_ns: Nanos) -> FillEvent:
     """`post_position_fp` is the venue's net position after this fill: authoritative (kalshi.md section 5)."""
     fill = Fill(
-        trade_id=fields.text(msg, "trade_id", "fill"),
-        order_id=fields.text(msg, "order_id", "fill"),
-        market_ticker=fields.text(msg, "market_ticker", "fill"),
+        trade_id=fields.identifier(msg, "trade_id", "fill"),
+        order_id=fields.identifier(msg, "order_id", "fill"),
+        market_ticker=fields.identifier(msg, "market_ticker", "fill"),
         side=fields.book_side(msg, "fill"),
         price=fields.price(msg, "yes_price_dollars", "fill"),
         count=fields.size(msg, "count_fp", "fill"),
         fee=rest_codec.fee(msg, "fee_cost", "fill"),
         is_taker=fields.flag(msg, "is_taker", "fill"),
         event_ns=fields.ms(msg, "ts_ms", "fill"),
-        client_order_id=fields.optional_text(msg, "client_order_id", "fill"),
+        client_order_id=fields.optional_identifier(msg, "client_order_id", "fill"),
         post_position=None if msg.get("post_position_fp") is None else fields.count(msg, "post_position_fp", "fill"),
     )
     return FillEvent(fill, recv_ns)
@@ -259,18 +265,18 @@ def _user_order(msg: Json, recv_ns: Nanos) -> UserOrder:
     status = fields.text(msg, "status", "user_order")
     if status not in rest_codec.ORDER_STATUSES:
         raise UnknownValue("user_order.status", status, rest_codec.ORDER_STATUSES)
-    updated = fields.optional_integer(msg, "last_updated_ts_ms", "user_order")
+    stamp = "created_ts_ms" if msg.get("last_updated_ts_ms") is None else "last_updated_ts_ms"
     return UserOrder(
-        order_id=fields.text(msg, "order_id", "user_order"),
-        client_order_id=fields.optional_text(msg, "client_order_id", "user_order") or "",
-        market_ticker=fields.text(msg, "ticker", "user_order"),
+        order_id=fields.identifier(msg, "order_id", "user_order"),
+        client_order_id=fields.optional_identifier(msg, "client_order_id", "user_order") or "",
+        market_ticker=fields.identifier(msg, "ticker", "user_order"),
         status=status,
         side=fields.book_side(msg, "user_order"),
         price=fields.price(msg, "yes_price_dollars", "user_order"),
         initial=fields.size(msg, "initial_count_fp", "user_order"),
         filled=fields.size(msg, "fill_count_fp", "user_order"),
         remaining=fields.size(msg, "remaining_count_fp", "user_order"),
-        event_ns=fields.ms(msg, "created_ts_ms", "user_order") if updated is None else from_ms(updated),
+        event_ns=fields.ms(msg, stamp, "user_order"),
         recv_ns=recv_ns,
         reason=fields.optional_text(msg, "last_update_reason", "user_order") or "",
     )
@@ -278,13 +284,13 @@ def _user_order(msg: Json, recv_ns: Nanos) -> UserOrder:
 
 def _lifecycle(msg: Json, recv_ns: Nanos) -> MarketLifecycle:
     """Any event_type passes: consumers act on the ones they know. `settlement_value` is what a YES contract pays."""
-    close = fields.optional_integer(msg, "close_ts", "market_lifecycle_v2")
+    closes = msg.get("close_ts") is not None
     pays = msg.get("settlement_value")
     return MarketLifecycle(
         event_type=fields.text(msg, "event_type", "market_lifecycle_v2"),
-        market_ticker=fields.text(msg, "market_ticker", "market_lifecycle_v2"),
+        market_ticker=fields.identifier(msg, "market_ticker", "market_lifecycle_v2"),
         recv_ns=recv_ns,
-        close_ns=None if close is None else Nanos(close * SECOND),
+        close_ns=fields.seconds(msg, "close_ts", "market_lifecycle_v2") if closes else None,
         result=fields.optional_text(msg, "result", "market_lifecycle_v2"),
         settlement_value=None if pays in (None, "") else fields.price(msg, "settlement_value", "market_lifecycle_v2"),
     )
@@ -297,11 +303,11 @@ def _event_fee(msg: Json, recv_ns: Nanos) -> EventFeeUpdate:
             fields.need(msg, key, "event_fee_update")
     multiplier = msg["fee_multiplier_override"]
     return EventFeeUpdate(
-        event_ticker=fields.text(msg, "event_ticker", "event_fee_update"),
+        event_ticker=fields.identifier(msg, "event_ticker", "event_fee_update"),
         fee_type=fields.optional_text(msg, "fee_type_override", "event_fee_update"),
         fee_multiplier=None
         if multiplier is None
-        else fields.number(msg, "fee_multiplier_override", "event_fee_update"),
+        else fields.number(msg, "fee_multiplier_override", "event_fee_update", high=FEE_MULTIPLIER_MAX),
         recv_ns=recv_ns,
     )
 
@@ -309,7 +315,7 @@ def _event_fee(msg: Json, recv_ns: Nanos) -> EventFeeUpdate:
 def _order_group(msg: Json, recv_ns: Nanos) -> OrderGroupUpdate:
     return OrderGroupUpdate(
         event_type=fields.text(msg, "event_type", "order_group_updates"),
-        order_group_id=fields.text(msg, "order_group_id", "order_group_updates"),
+        order_group_id=fields.identifier(msg, "order_group_id", "order_group_updates"),
         recv_ns=recv_ns,
     )
 

@@ -7,12 +7,12 @@ every strike is moved to the settlement grid (0.01 point): `greater` 7844.9999 a
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from decimal import ROUND_CEILING, Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from itertools import pairwise
 from typing import Any, Final
 
+from kalshi_daemon import readers
 from kalshi_daemon.domain.contract import (
     Contract,
     FeeSchedule,
@@ -25,34 +25,18 @@ from kalshi_daemon.domain.contract import (
 )
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.errors import MalformedField, MissingField, UnknownValue
-from kalshi_daemon.units import SECOND, SETTLEMENT_STEP, Level, Nanos, format_level, parse_level, parse_price
+from kalshi_daemon.units import SETTLEMENT_STEP, Level, Nanos, format_level, parse_level, parse_price
 
 Json = Mapping[str, Any]
 
 PRICE_BANDS_MOST: Final = 32
 """More bands than this in one market's `price_ranges` is nonsense, not a grid."""
+FEE_MULTIPLIER_MAX: Final = 1_000
+"""Far beyond any fee the venue has charged; a number above it is none."""
+EXCHANGE_INDEX_MAX: Final = 10_000
 _MILLION: Final = Decimal(1_000_000)
 _RESULTS: Final = ("", "yes", "no")
-_TIME: Final = re.compile(
-    r"(\d{4})-(\d{2})-(\d{2})[Tt ](\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,9})\d*)?(?:[Zz]|([+-])(\d{2}):(\d{2}))"
-)
-
-
-def parse_time(text: object, field: str) -> Nanos:
-    """Read an RFC 3339 stamp exactly, to the nanosecond (finer digits are dropped). Raises MalformedField."""
-    found = _TIME.fullmatch(text) if isinstance(text, str) else None
-    if found is None:
-        raise MalformedField(field, text, "an RFC 3339 time")
-    year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
-    try:
-        whole = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
-    except ValueError:
-        raise MalformedField(field, text, "an RFC 3339 time") from None
-    seconds = (whole - datetime(1970, 1, 1, tzinfo=UTC)).days * 86_400 + hour * 3_600 + minute * 60 + second
-    if found[8] is not None:
-        offset = int(found[9]) * 3_600 + int(found[10]) * 60
-        seconds += offset if found[8] == "-" else -offset
-    return Nanos(seconds * SECOND + int((found[7] or "").ljust(9, "0")))
+_TICKER: Final = re.compile(r"[!-~]{1,200}", re.ASCII)
 
 
 def parse_market(obj: Json, index_by_series: Mapping[str, Index]) -> Market:
@@ -70,7 +54,7 @@ def parse_market(obj: Json, index_by_series: Mapping[str, Index]) -> Market:
     if obj.get("market_type", "binary") != "binary":
         raise UnknownValue("market_type", obj["market_type"], ("binary",))
     strike_type, lowest, highest = _strikes(obj, ticker)
-    close_ns = parse_time(_present(obj, "close_time", ticker), "close_time")
+    close_ns = Nanos(readers.rfc3339(_present(obj, "close_time", ticker), "close_time"))
     result = _present(obj, "result", ticker)
     if result not in _RESULTS:
         raise UnknownValue("result", result, _RESULTS)
@@ -78,7 +62,7 @@ def parse_market(obj: Json, index_by_series: Mapping[str, Index]) -> Market:
         contract=Contract(ticker, event_ticker, series_ticker, index, strike_type, lowest, highest, close_ns),
         grid=parse_grid(_present(obj, "price_ranges", ticker)),
         status=_enum(MarketStatus, _present(obj, "status", ticker), "status"),
-        open_ns=parse_time(_present(obj, "open_time", ticker), "open_time"),
+        open_ns=Nanos(readers.rfc3339(_present(obj, "open_time", ticker), "open_time")),
         close_ns=close_ns,
         exchange_index=_exchange_index(obj),
         result=str(result),
@@ -204,24 +188,17 @@ def _grid_at_or_below(level: int) -> Level:
 
 
 def _multiplier(number: object, field: str) -> int:
-    if isinstance(number, bool) or not isinstance(number, (int, float, str)):
-        raise MalformedField(field, number, "a number")
-    try:
-        value = Decimal(str(number))
-    except InvalidOperation:
-        raise MalformedField(field, number, "a number") from None
-    if not value.is_finite() or value < 0:
-        raise MalformedField(field, number, "a number >= 0")
-    return int((value * _MILLION).to_integral_value(rounding=ROUND_CEILING))
+    """A fee multiplier in millionths, rounded up; a JSON number, or a decimal string."""
+    if isinstance(number, str):
+        high = FEE_MULTIPLIER_MAX * 1_000_000
+        return readers.scaled_decimal(number, field, decimals=6, low=0, high=high, rounding=readers.Rounding.UP)
+    value = readers.finite(number, field, low=0.0, high=FEE_MULTIPLIER_MAX)
+    return int((Decimal(repr(value)) * _MILLION).to_integral_value(rounding=ROUND_CEILING))
 
 
 def _exchange_index(obj: Json) -> int | None:
     shard = obj.get("exchange_index")
-    if shard is None:
-        return None
-    if isinstance(shard, bool) or not isinstance(shard, int) or shard < 0:
-        raise MalformedField("exchange_index", shard, "a shard number")
-    return shard
+    return None if shard is None else readers.integer(shard, "exchange_index", high=EXCHANGE_INDEX_MAX)
 
 
 def _present(obj: Json, field: str, where: str) -> Any:  # noqa: ANN401 - a JSON value, judged by the caller
@@ -233,8 +210,8 @@ def _present(obj: Json, field: str, where: str) -> Any:  # noqa: ANN401 - a JSON
 
 def _text(obj: Json, field: str, where: str = "market") -> str:
     value = _present(obj, field, where)
-    if not isinstance(value, str) or not value:
-        raise MalformedField(field, value, "a non-empty string")
+    if not isinstance(value, str) or not _TICKER.fullmatch(value):
+        raise MalformedField(field, value, "a ticker of 1 to 200 printable ASCII characters")
     return value
 
 

@@ -11,13 +11,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from kalshi_daemon import readers
 from kalshi_daemon.domain.contract import Market, MarketStatus
 from kalshi_daemon.domain.index import Series
 from kalshi_daemon.errors import MalformedData, MalformedField
 from kalshi_daemon.events import MarketLifecycle
 from kalshi_daemon.state import VenueState
 from kalshi_daemon.units import DAY, MINUTE, SECOND, Nanos
-from kalshi_daemon.venue.discovery import describe_override, parse_market, parse_time, partition_problem, strike_key
+from kalshi_daemon.venue.discovery import describe_override, parse_market, partition_problem, strike_key
 
 Json = dict[str, Any]
 
@@ -80,7 +81,7 @@ class Listing:
             record = EventRecord(event_ticker, series_ticker, exclusive)
             self.events[event_ticker] = record
         if record.read_ns is None and obj.get("strike_date") is not None:
-            record.close_ns = parse_time(obj["strike_date"], "strike_date")
+            record.close_ns = Nanos(readers.rfc3339(obj["strike_date"], "strike_date"))
         self.note_fees(event_ticker, obj.get("fee_type_override"), obj.get("fee_multiplier_override"))
 
     def note_fees(self, event_ticker: str, fee_type: object, multiplier: object) -> None:

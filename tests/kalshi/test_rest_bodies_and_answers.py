@@ -1,5 +1,7 @@
 """REST bodies against the venue's shapes, and answers read strictly."""
 
+from functools import partial
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -114,11 +116,17 @@ def test_a_group_has_a_positive_limit():
 
 # --- answers to writes ------------------------------------------------------------------------------------------------
 
-CREATED = {"order_id": "o-1", "client_order_id": "c", "fill_count": "0.50", "remaining_count": "1.50", "ts_ms": 17}
+CREATED = {
+    "order_id": "o-1",
+    "client_order_id": "c",
+    "fill_count": "0.50",
+    "remaining_count": "1.50",
+    "ts_ms": 1_795_446_000_017,
+}
 
 
 def test_a_create_answer_is_read_and_must_be_about_our_order():
-    assert messages.create_ack(CREATED, "c") == CreateAck("c", "o-1", Count(50), Count(150), Nanos(17_000_000))
+    assert messages.create_ack(CREATED, "c") == CreateAck("c", "o-1", Count(50), Count(150), Nanos(T0 + 17_000_000))
     assert messages.create_ack({**CREATED, "client_order_id": None}, "c").order_id == "o-1"
     with pytest.raises(MalformedField):
         messages.create_ack(CREATED, "other")
@@ -131,7 +139,15 @@ def test_a_create_answer_without_a_required_key_is_malformed(key):
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("fill_count", 0), ("ts_ms", "17"), ("ts_ms", True), ("fill_count", "-1.00"), ("order_id", 7)]
+    ("key", "value"),
+    [
+        ("fill_count", 0),
+        ("ts_ms", "1795446000017"),
+        ("ts_ms", 17),
+        ("ts_ms", True),
+        ("fill_count", "-1.00"),
+        ("order_id", 7),
+    ],
 )
 def test_a_create_answer_of_other_types_is_malformed(key, value):
     with pytest.raises(MalformedField, match=key):
@@ -139,8 +155,8 @@ def test_a_create_answer_of_other_types_is_malformed(key, value):
 
 
 def test_a_cancel_answer_must_be_about_the_order_asked_about():
-    answer = {"order_id": "o-1", "client_order_id": "c", "reduced_by": "1.50", "ts_ms": 17}
-    assert messages.cancel_ack(answer, "o-1") == CancelAck("o-1", Count(150), Nanos(17_000_000))
+    answer = {"order_id": "o-1", "client_order_id": "c", "reduced_by": "1.50", "ts_ms": 1_795_446_000_017}
+    assert messages.cancel_ack(answer, "o-1") == CancelAck("o-1", Count(150), Nanos(T0 + 17_000_000))
     with pytest.raises(MalformedField, match="o-2"):
         messages.cancel_ack(answer, "o-2")
 
@@ -231,9 +247,9 @@ def test_a_fill_is_read_and_its_fee_rounded_up():
 
 
 def test_a_fill_takes_the_best_time_it_finds():
-    assert messages.fill({**FILL, "ts_ms": 5}).event_ns == 5_000_000
+    assert messages.fill({**FILL, "ts_ms": 1_795_446_000_005}).event_ns == T0 + 5_000_000
     bare = {k: v for k, v in FILL.items() if k != "created_time"}
-    assert messages.fill({**bare, "ts": 5}).event_ns == 5 * SECOND
+    assert messages.fill({**bare, "ts": 1_795_446_005}).event_ns == T0 + 5 * SECOND
     with pytest.raises(MissingField):
         messages.fill(bare)
     assert messages.fill({k: v for k, v in FILL.items() if k != "ticker"}).market_ticker == "M"
@@ -313,7 +329,7 @@ def test_extra_keys_are_skipped_and_missing_optional_ones_do_not_matter(key):
         ("2026-11-23T10:00:00-05:00", T0),
         ("2026-11-23T15:00:00.000236Z", T0 + 236_000),
         ("2026-11-23T15:00:00.1234567891Z", T0 + 123_456_789),
-        ("1970-01-01T00:00:00.5Z", SECOND // 2),
+        ("2020-01-01T00:00:00.5Z", 1_577_836_800 * SECOND + SECOND // 2),
     ],
 )
 def test_times_are_read_to_the_nanosecond(text, ns):
@@ -329,10 +345,16 @@ def test_times_without_an_offset_or_sense_are_refused(text):
 
 
 def test_the_readers_tell_missing_from_mistyped():
-    assert fields.number({"a": 1}, "a", "x") == 1.0
+    number = partial(fields.number, high=5.0)
+    assert number({"a": 1}, "a", "x") == 1.0
     for reader, wrong in (
-        (fields.number, "1"),
-        (fields.number, True),
+        (number, "1"),
+        (number, True),
+        (number, 5.5),
+        (number, float("nan")),
+        (fields.integer, -1),
+        (fields.text, "x" * 2_001),
+        (fields.identifier, "a b"),
         (fields.flag, 1),
         (fields.integer, 1.0),
         (fields.text, ""),

@@ -67,18 +67,20 @@ async def accept_batch(request: web.Request) -> web.Response:
     items = orjson.loads(await request.read())["orders"]
     if request.method == "POST":
         return reply({"orders": [created(item["client_order_id"]) for item in items]}, 201)
-    return reply({"orders": [{"order_id": i["order_id"], "reduced_by": "1.00", "ts_ms": 1} for i in items]})
+    return reply(
+        {"orders": [{"order_id": i["order_id"], "reduced_by": "1.00", "ts_ms": 1_795_446_000_000} for i in items]}
+    )
 
 
 # --- requests ---------------------------------------------------------------------------------------------------------
 
 
 async def test_requests_are_signed_over_the_path_that_arrives():
-    async with exchange(answering({"order": ORDER | {"order_id": "a/b c"}})) as stub:
+    async with exchange(answering({"order": ORDER | {"order_id": "a/b?c"}})) as stub:
         api: VenueApi = stub.client
-        await api.order("a/b c")
+        await api.order("a/b?c")
         (seen,) = stub.seen
-        assert seen.path_qs == f"{ROOT}/portfolio/orders/a%2Fb%20c"
+        assert seen.path_qs == f"{ROOT}/portfolio/orders/a%2Fb%3Fc"
         now_ms = SystemClock().now_ns() // MILLISECOND
         verifier = Verifier(SIGNER.public_pem, "key-1", tolerance_ms=5_000)
         assert verifier.problem(seen.headers, "GET", seen.path_qs, now_ms) is None
@@ -286,13 +288,13 @@ async def test_a_delete_on_a_kept_connection_that_died_is_not_sent_twice():
 
 
 async def test_an_amend_answer_about_another_order_is_unknown():
-    async with exchange(answering({"order_id": "z", "ts_ms": 1})) as stub:
+    async with exchange(answering({"order_id": "z", "ts_ms": 1_795_446_000_000})) as stub:
         with pytest.raises(OrderOutcomeUnknown, match="asked about"):
             await stub.client.amend_order(orders(1)[0], "o", total_count=Count(100), price=Price(4_200), expires_ns=T0)
 
 
 async def test_an_amend_sends_the_whole_order_and_accepts_its_answer():
-    async with exchange(answering({"order_id": "o", "remaining_count": "1.00", "ts_ms": 1})) as stub:
+    async with exchange(answering({"order_id": "o", "remaining_count": "1.00", "ts_ms": 1_795_446_000_000})) as stub:
         await stub.client.amend_order(orders(1)[0], "o", total_count=Count(100), price=Price(4_200), expires_ns=T0)
         assert stub.targets == ["POST /portfolio/events/orders/o/amend?subaccount=0"]
         assert stub.seen[0].json["expiration_time"] == 1_795_446_000

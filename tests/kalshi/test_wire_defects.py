@@ -73,7 +73,7 @@ async def test_defect_11_ids_survive_the_wire_and_a_partial_batch_is_told_item_b
 
 async def test_defect_11_a_cancel_that_names_another_order_is_no_cancel_of_ours():
     async def handler(_):
-        return reply({"orders": [{"order_id": "another", "reduced_by": "1.00", "ts_ms": 1}]})
+        return reply({"orders": [{"order_id": "another", "reduced_by": "1.00", "ts_ms": 1_795_446_000_000}]})
 
     async with exchange(handler) as stub:
         (result,) = await stub.client.cancel_orders([OrderRef("mine", "M")])

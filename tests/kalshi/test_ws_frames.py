@@ -245,11 +245,12 @@ def test_control_frames_with_less_or_more_in_them_are_read():
 @pytest.mark.parametrize(
     ("frame", "stamp"),
     [
-        ({**delta(), "sending_ts_ms": 5}, 5_000_000),
-        (delta(sending_ts_ms=6), 6_000_000),
+        ({**delta(), "sending_ts_ms": 1_795_446_000_005}, 1_795_446_000_005_000_000),
+        (delta(sending_ts_ms=1_795_446_000_006), 1_795_446_000_006_000_000),
         (delta(), None),
         ({**delta(), "sending_ts_ms": "5"}, None),
-        ({"id": 1, "type": "ok", "sending_ts_ms": 7}, 7_000_000),
+        ({"id": 1, "type": "ok", "sending_ts_ms": 1_795_446_000_007}, 1_795_446_000_007_000_000),
+        ({**delta(), "sending_ts_ms": 7}, None),
     ],
 )
 def test_the_sending_stamp_is_taken_from_either_place(frame, stamp):

@@ -1,7 +1,6 @@
 """Listing JSON to domain values: strikes, grids, fees, times."""
 
 import json
-from datetime import UTC, datetime
 from itertools import pairwise
 
 import pytest
@@ -18,7 +17,6 @@ from kalshi_daemon.venue.discovery import (
     parse_fee_schedule,
     parse_grid,
     parse_market,
-    parse_time,
     partition_problem,
 )
 from tests.support.data import data_dir
@@ -148,35 +146,6 @@ def test_ends_agree_with_the_words_of_the_strike_type_at_every_settlement_value_
             "less_or_equal": value <= level,
         }[kind]
         assert contract.pays(Level(value)) is said
-
-
-@pytest.mark.parametrize(
-    ("text", "ns"),
-    [
-        ("1970-01-01T00:00:00Z", 0),
-        ("2026-11-23T15:00:00Z", 1_795_446_000 * 10**9),
-        ("2026-11-23T10:00:00-05:00", 1_795_446_000 * 10**9),
-        ("2026-11-23t15:30:00+00:30", 1_795_446_000 * 10**9),
-        ("2026-05-12T01:00:00.000236Z", 1_778_547_600_000_236_000),
-        ("2026-05-12T01:00:00.0002361234Z", 1_778_547_600_000_236_123),
-    ],
-)
-def test_times_are_exact(text, ns):
-    assert parse_time(text, "t") == ns
-
-
-@pytest.mark.parametrize("text", ["2026-11-23T15:00:00", "2026-02-30T00:00:00Z", "2026-11-23", "", None, 5])
-def test_times_without_a_zone_or_a_meaning_are_refused(text):
-    with pytest.raises(MalformedField):
-        parse_time(text, "t")
-
-
-@given(st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1)))  # noqa: DTZ001 - hypothesis wants naive bounds
-@settings(max_examples=100, deadline=None)
-def test_times_round_trip(moment):
-    moment = moment.replace(tzinfo=UTC)
-    whole = round((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 10**6) * 1_000
-    assert parse_time(moment.isoformat().replace("+00:00", "Z"), "t") == whole
 
 
 def test_the_grid_comes_from_the_ranges_whatever_the_label_says():
