@@ -1,11 +1,15 @@
 """The session around the present instant."""
 
+import argparse
 from datetime import datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kalshi_daemon.cli import simulate_exchange
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.errors import ConfigurationError
 from kalshi_daemon.simulator.listing import GEOMETRY, NEW_YORK
 from kalshi_daemon.simulator.real_time import listing_until, session_around
 from kalshi_daemon.units import HOUR, MINUTE, SECOND, Nanos
@@ -32,3 +36,15 @@ def test_what_is_listed_runs_from_the_next_hour_to_the_close():
     assert len({event.ticker for event in events}) == len(events) == 14
     assert all(market.open_ns <= now < market.close_ns for event in events for market in event.markets)
     assert [event.settles_ns for event in events[-2:]] == [session.close_ns] * 2
+
+
+@pytest.mark.parametrize(
+    "more",
+    [["--speed", "2"], ["--session-date", "2026-11-23"], ["--from", "10:00"], ["--hold", "1"], ["--until", "15:00"]],
+)
+def test_the_machines_clock_leaves_no_choice_of_day_and_speed(more):
+    parser = argparse.ArgumentParser()
+    simulate_exchange.add_parser(parser.add_subparsers())
+    with pytest.raises(ConfigurationError, match=more[0]) as caught:
+        simulate_exchange.run(parser.parse_args(["simulate-exchange", "--real-clock", *more]))
+    assert "--real-clock" in str(caught.value)
