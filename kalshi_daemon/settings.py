@@ -22,7 +22,9 @@ class Mode(StrEnum):
 class Section(BaseModel):
     """Base of every section."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True, allow_inf_nan=False
+    )
 
 
 class LiveSettings(Section):
