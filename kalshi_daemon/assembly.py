@@ -12,7 +12,7 @@ import aiohttp
 
 from kalshi_daemon.artifacts.writer import ArtifactWriter
 from kalshi_daemon.clock import Clock
-from kalshi_daemon.domain.index import Bar, Tick
+from kalshi_daemon.domain.index import SERIES, Bar, Tick
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Profile, Quote
 from kalshi_daemon.domain.window import WindowStatus
@@ -229,6 +229,7 @@ class _Builder:
             self._board.on_venue_event,
             rng=self._jitter,
             server_clock=server_clock,
+            is_ours=lambda ticker: ticker.partition("-")[0] in SERIES,
         )
         return rest, stream
 

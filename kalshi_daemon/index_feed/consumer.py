@@ -13,6 +13,7 @@ disconnected does not come (the vendor does not replay): whoever wants it hears 
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Never
@@ -34,6 +35,7 @@ from kalshi_daemon.errors import (
 from kalshi_daemon.index_feed.protocol import (
     FeedStatus,
     MonotonicGuard,
+    RefusedItem,
     Topic,
     acknowledged,
     decode_counted,
@@ -48,8 +50,8 @@ from kalshi_daemon.units import SECOND, Nanos, from_s
 
 LIVED_NS: Final = Nanos(30 * SECOND)
 """A session that delivered values for this long resets the back-off."""
-MALFORMED_MOST: Final = 20
-"""Frames of one session that may be garbage; one more ends the session. Each is dropped whole and counted."""
+UNREADABLE_RUN_MAX: Final = 20
+"""Frames and items in a row that may be garbage with nothing good in between; one more ends the session."""
 _ENDED_BY_SERVER: Final = frozenset({"slow_consumer", "force_disconnect"})
 _QUEUE_FRAMES: Final = 1_024
 _FRAME_BYTES_MOST: Final = 2**20
@@ -75,7 +77,10 @@ class _Session:
     acked: set[Topic] = field(default_factory=set)
     delivered: int = 0
     ignored: int = 0
-    malformed: int = 0
+    unreadable_run: int = 0
+    """Frames and items that could not be read since the last good one of any kind."""
+    unreadable: Counter[str] = field(default_factory=Counter)
+    """By index, "" when it could not be told whose they were."""
     silent: set[Index] = field(default_factory=set)
 
 
@@ -239,17 +244,17 @@ class IndexFeed:
             self._take(await socket.recv(decode=False), session)
 
     def _take(self, frame: bytes, session: _Session) -> None:
-        """Decode one frame and apply it. A garbage frame is dropped whole; too many of them end the session."""
+        """Decode one frame and apply it. What cannot be read is dropped and counted; the rest of its frame counts."""
         now = self._clock.now_ns()
         self._state.feed.last_frame_ns = now
         try:
-            events, ignored = decode_counted(frame, now)
+            events, ignored, refused = decode_counted(frame, now)
         except MalformedData as wrong:
-            session.malformed += 1
-            log.warning("feed.frame_malformed", problem=str(wrong), malformed=session.malformed)
-            if session.malformed > MALFORMED_MOST:
-                raise FeedProtocolError("too many malformed frames") from wrong
-            return
+            events, ignored, refused = (), 0, (RefusedItem(None, wrong),)
+        if events or ignored:
+            session.unreadable_run = 0
+        for item in refused:
+            self._unreadable(item, session)
         session.ignored += ignored
         for event in events:
             if isinstance(event, FeedStatus):
@@ -259,6 +264,17 @@ class IndexFeed:
                 self._take_tick(event, session)
             else:
                 self._take_bar(event, session)
+
+    def _unreadable(self, item: RefusedItem, session: _Session) -> None:
+        """Say the 1st, 2nd, 4th, 8th... of an index: loud without flooding. Raises when nothing good comes any more."""
+        name = "" if item.index is None else item.index.value
+        session.unreadable[name] += 1
+        session.unreadable_run += 1
+        count = session.unreadable[name]
+        if count.bit_count() == 1:
+            log.warning("feed.item_unreadable", index=name or None, problem=str(item.problem), count=count)
+        if session.unreadable_run > UNREADABLE_RUN_MAX:
+            raise FeedProtocolError("nothing readable comes any more") from item.problem
 
     def _take_status(self, event: FeedStatus, session: _Session) -> None:
         match event.status:

@@ -10,29 +10,25 @@ ignored and counted:
 | A, AM  | sym        | o, h, l, c, s, e                 | Bar        |
 
 Stamps are Unix milliseconds. A number that cannot be a millisecond stamp of this century is refused instead of being
-guessed at: a feed that switches its unit must stop us, not shift us.
+guessed at: a feed that switches its unit must stop us, not shift us. The ticker is read first and the values after, and
+an item that cannot be read costs itself: what is wrong with one index, or with one that is not ours, blinds no other.
 """
 
-import math
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
-from kalshi_daemon.errors import MalformedField, MissingField
-from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
+from kalshi_daemon.errors import MalformedData, MalformedField, MissingField
+from kalshi_daemon.readers import epoch_ms, level_points, parse_json
+from kalshi_daemon.units import SECOND, Nanos
 
-STAMP_LEAST_MS: Final = 946_684_800_000
-"""2000-01-01. Seconds (1.7e9) lie below."""
-STAMP_MOST_MS: Final = 4_102_444_800_000
-"""2100-01-01. Microseconds (1.7e15) and nanoseconds lie above."""
 AHEAD_MOST_NS: Final = Nanos(60 * SECOND)
 """A stamp further ahead of our clock than this is refused: accepting it would silence the index until it came true."""
 
 _INDEX_OF_TICKER: Final = {index.feed_ticker: index for index in Index}
 _BAR_CHANNELS: Final = {"A": Channel.SECOND, "AM": Channel.MINUTE}
-_SHOWN_MOST: Final = 40
 _FLOAT_NOISE: Final = 1e-9
 """Relative slack between the four prices of a bar: the vendor sends 6870.110000000001 beside 6870.11."""
 
@@ -49,10 +45,19 @@ FeedEvent = Tick | Bar | FeedStatus
 
 
 class Decoded(NamedTuple):
-    """The events of one frame, in its order, and how many items were none of our business."""
+    """The events of one frame, in its order; items that were none of our business; items that could not be read."""
 
     events: tuple[FeedEvent, ...]
     ignored: int
+    refused: tuple["RefusedItem", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedItem:
+    """An item that could not be read, and whose it was; None: it could not be told."""
+
+    index: Index | None
+    problem: MalformedData
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,28 +72,36 @@ class Topic:
 
 
 def decode(frame: bytes | str, recv_ns: Nanos) -> tuple[FeedEvent, ...]:
-    """The events of one frame. Raises MalformedData (MissingField, MalformedField) for the frame as a whole."""
-    return decode_counted(frame, recv_ns).events
+    """The events of one frame. Raises MalformedData when the frame, or any item of it, cannot be read."""
+    decoded = decode_counted(frame, recv_ns)
+    if decoded.refused:
+        raise decoded.refused[0].problem
+    return decoded.events
 
 
 def decode_counted(frame: bytes | str, recv_ns: Nanos) -> Decoded:
-    """`decode`, and the number of items ignored (unknown ev, other tickers).
-
-    One bad item refuses its whole frame: what else that frame says is not worth trusting.
-    """
-    try:
-        parsed = orjson.loads(frame)
-    except orjson.JSONDecodeError:
-        raise MalformedField("frame", _shown(frame), "JSON") from None
+    """What of a frame can be read, item by item. Raises MalformedField when it is no JSON, or has no objects."""
+    parsed = parse_json(frame, "frame")
     items = parsed if isinstance(parsed, list) else [parsed]
     events: list[FeedEvent] = []
+    refused: list[RefusedItem] = []
     for item in items:
         if not isinstance(item, dict):
-            raise MalformedField("frame", item, "an array of objects")
-        event = _decode_item(item, recv_ns)
-        if event is not None:
-            events.append(event)
-    return Decoded(tuple(events), len(items) - len(events))
+            refused.append(RefusedItem(None, MalformedField("frame", item, "an array of objects")))
+            continue
+        try:
+            event = _decode_item(item, recv_ns)
+        except MalformedData as problem:
+            refused.append(RefusedItem(_index_of(item), problem))
+        else:
+            if event is not None:
+                events.append(event)
+    return Decoded(tuple(events), len(items) - len(events) - len(refused), tuple(refused))
+
+
+def _index_of(item: dict[str, Any]) -> Index | None:
+    ticker = item.get("T" if item.get("ev") == "V" else "sym")
+    return _INDEX_OF_TICKER.get(ticker) if isinstance(ticker, str) else None
 
 
 def encode_auth(api_key: str) -> str:
@@ -208,25 +221,11 @@ def _index(item: dict[str, Any], key: str, where: str) -> Index | None:
 
 
 def _level(item: dict[str, Any], key: str, where: str) -> float:
-    value = _required(item, key, where)
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise MalformedField(f"{where}.{key}", value, "a number")
-    if not (math.isfinite(value) and value > 0):
-        raise MalformedField(f"{where}.{key}", value, "a positive level")
-    return float(value)
+    return level_points(_required(item, key, where), f"{where}.{key}")
 
 
 def _stamp(item: dict[str, Any], key: str, where: str) -> Nanos:
     value = _required(item, key, where)
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # integers have arrived as 12.0 (polygon.md 1.5)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise MalformedField(f"{where}.{key}", value, "an integer")
-    if not STAMP_LEAST_MS <= value <= STAMP_MOST_MS:
-        raise MalformedField(f"{where}.{key}", value, "a Unix time in milliseconds")
-    return Nanos(value * MILLISECOND)
-
-
-def _shown(frame: bytes | str) -> str:
-    text = frame.decode(errors="replace") if isinstance(frame, bytes) else frame
-    return text if len(text) <= _SHOWN_MOST else f"{text[:_SHOWN_MOST]}..."
+    return Nanos(epoch_ms(value, f"{where}.{key}"))

@@ -27,6 +27,7 @@ from kalshi_daemon.kalshi.auth import Signer
 from kalshi_daemon.kalshi.refusals import FORBIDDEN, UNAUTHORIZED, parse_refusal
 from kalshi_daemon.kalshi.server_time import ServerClock, date_header_ns
 from kalshi_daemon.kalshi.stream_session import SessionLost, StreamSession
+from kalshi_daemon.kalshi.ws_codec import any_ticker
 from kalshi_daemon.settings import KalshiSettings
 from kalshi_daemon.units import MILLISECOND, SECOND, Nanos, from_s, to_ms
 
@@ -77,6 +78,7 @@ class KalshiStream:
         *,
         rng: random.Random,
         server_clock: ServerClock | None = None,
+        is_ours: Callable[[str], bool] = any_ticker,
     ) -> None:
         parts = urlsplit(ws_url)
         if parts.scheme not in ("ws", "wss") or not parts.hostname or not parts.path or parts.query:
@@ -89,6 +91,7 @@ class KalshiStream:
         self._sink = sink
         self._rng = rng
         self._server_clock = server_clock or ServerClock()
+        self._is_ours = is_ours
         self._command_ids = itertools.count(1)
         self._wanted: tuple[str, ...] = ()
         self._session: StreamSession | None = None
@@ -181,7 +184,9 @@ class KalshiStream:
             create_connection=_Connection,
         )
         async with opening as socket:
-            session = StreamSession(self._command_ids, use_yes_price=self._settings.use_yes_price)
+            session = StreamSession(
+                self._command_ids, use_yes_price=self._settings.use_yes_price, is_ours=self._is_ours
+            )
             session.want(self._wanted)
             self._session = session
             self.connections += 1

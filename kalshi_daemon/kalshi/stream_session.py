@@ -13,7 +13,7 @@ What a loss means:
 * error 10 or 25: the subscription is dead. The books' one is made again, for a private one the connection is given up.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,7 +35,8 @@ COMMAND_GAP: Final = Nanos(50 * MILLISECOND)
 HOLD_AFTER_ERROR: Final = Nanos(SECOND)
 REFUSED_FOR: Final = Nanos(60 * SECOND)
 """How long a market that the venue would not subscribe, or sent no snapshot of, is left alone."""
-UNREADABLE_MOST: Final = 20
+UNREADABLE_RUN_MAX: Final = 20
+"""Frames in a row that cannot be read, with no good one in between; one more and the connection is given up."""
 PRIVATE_GAPS_MOST: Final = 20
 """After so many gaps on one private sid its numbers evidently do not count frames, and are no longer followed."""
 
@@ -65,8 +66,15 @@ class Note:
 class StreamSession:
     """State of one connection. Not re-used: a new connection gets a new session."""
 
-    def __init__(self, command_ids: Iterator[int], *, use_yes_price: bool) -> None:
+    def __init__(
+        self,
+        command_ids: Iterator[int],
+        *,
+        use_yes_price: bool,
+        is_ours: Callable[[str], bool] = ws_codec.any_ticker,
+    ) -> None:
         self._ids = command_ids
+        self._is_ours = is_ours
         self._use_yes_price = use_yes_price
         self._tracker = SequenceTracker()
         self._private_id: int | None = None
@@ -87,6 +95,7 @@ class StreamSession:
         self._remake = False
         self._hold_until = 0
         self._unreadable = 0
+        self._unreadable_run = 0
         self.up = False
         self.lost: list[str] = []
         """Markets taken out although they are wanted; emptied and told by the shell."""
@@ -205,9 +214,10 @@ class StreamSession:
     def receive(self, raw: bytes | str, recv_ns: Nanos, net_ns: int) -> list[VenueEvent]:
         """The events of one frame, in order. Raises SessionLost when the connection is of no more use."""
         try:
-            frame = ws_codec.decode_frame(raw, recv_ns, use_yes_price=self._use_yes_price)
+            frame = ws_codec.decode_frame(raw, recv_ns, use_yes_price=self._use_yes_price, is_ours=self._is_ours)
         except MalformedData as problem:
             return self._unread(problem, recv_ns)
+        self._unreadable_run = 0
         events: list[VenueEvent] = []
         if frame.sid is not None and frame.seq is not None and self._tracker.follows(frame.sid):
             verdict = self._tracker.observe(frame.sid, frame.seq, recv_ns)
@@ -328,9 +338,11 @@ class StreamSession:
 
     def _unread(self, problem: MalformedData, recv_ns: Nanos) -> list[VenueEvent]:
         self._unreadable += 1
-        self._note("kalshi_stream.frame_unreadable", problem=str(problem)[:200], count=self._unreadable)
-        if self._unreadable > UNREADABLE_MOST:
-            raise SessionLost("too many frames that cannot be read")
+        self._unreadable_run += 1
+        if self._unreadable.bit_count() == 1:  # the 1st, 2nd, 4th, 8th...: loud without flooding
+            self._note("kalshi_stream.frame_unreadable", problem=str(problem)[:200], count=self._unreadable)
+        if self._unreadable_run > UNREADABLE_RUN_MAX:
+            raise SessionLost("nothing readable comes any more")
         # It may have been a fill. If it was a book's, the next number of its sid shows the gap.
         return [StreamUp(recv_ns)] if self.up else []
 

@@ -14,7 +14,7 @@ import orjson
 from kalshi_daemon import readers
 from kalshi_daemon.domain.order import Fill
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.errors import MalformedField, UnknownValue
+from kalshi_daemon.errors import MalformedData, MalformedField, UnknownValue
 from kalshi_daemon.events import (
     BookDelta,
     BookSnapshot,
@@ -132,8 +132,19 @@ def _command(command_id: int, cmd: str, params: Json) -> bytes:
 # --- frames -----------------------------------------------------------------------------------------------------------
 
 
-def decode_frame(raw: bytes | str, recv_ns: Nanos, *, use_yes_price: bool) -> Frame:
-    """Decode one text frame received at `recv_ns`. Raises MalformedData; a frame is decoded whole or not at all."""
+def any_ticker(_ticker: str) -> bool:
+    """Every market is ours."""
+    return True
+
+
+def decode_frame(
+    raw: bytes | str, recv_ns: Nanos, *, use_yes_price: bool, is_ours: Callable[[str], bool] = any_ticker
+) -> Frame:
+    """Decode one text frame received at `recv_ns`. Raises MalformedData; a frame is decoded whole or not at all.
+
+    `is_ours` tells by its market or event ticker. Public news about markets that are not ours and cannot be read is
+    Ignored: the lifecycle channel tells of every market of the venue, in whatever form theirs takes.
+    """
     obj = fields.as_object(fields.loads(raw, "frame"), "frame")
     kind = fields.text(obj, "type", "frame")
     sid = fields.optional_integer(obj, "sid", "frame")
@@ -146,10 +157,20 @@ def decode_frame(raw: bytes | str, recv_ns: Nanos, *, use_yes_price: bool) -> Fr
     elif kind in _CONTROL:
         body = _CONTROL[kind](obj)
     elif kind in _EVENTS:
-        body = _EVENTS[kind](_msg(obj), recv_ns)
+        body = _event(kind, _msg(obj), recv_ns, is_ours)
     else:
         body = Ignored(kind)
     return Frame(sid, seq, _sending_ns(obj), body)
+
+
+def _event(kind: str, msg: Json, recv_ns: Nanos, is_ours: Callable[[str], bool]) -> VenueEvent | Ignored:
+    try:
+        return _EVENTS[kind](msg, recv_ns)
+    except MalformedData:
+        ticker = msg.get("market_ticker") or msg.get("event_ticker")
+        if kind in _PUBLIC and isinstance(ticker, str) and not is_ours(ticker):
+            return Ignored(kind)
+        raise
 
 
 def _msg(obj: Json) -> Json:
@@ -366,3 +387,5 @@ _EVENTS: Final[dict[str, Callable[[Json, Nanos], VenueEvent]]] = {
     "event_fee_update": _event_fee,
     "order_group_updates": _order_group,
 }
+_PUBLIC: Final = frozenset({"market_lifecycle_v2", "event_fee_update"})
+"""News about every market; what the other kinds say is about our account."""

@@ -160,7 +160,7 @@ def test_frames_that_say_nothing_are_survived(processes, sim):
         assert levels
         assert all(4_000 < level < 40_000 for level in levels.values()), "no value of the nonsense was taken"
         assert daemon.stop() == 0
-    assert daemon.events("feed.frame_malformed")
+    assert daemon.events("feed.item_unreadable")
     assert not daemon.events("daemon.task_died")
     assert daemon.err == []
     truth = sim.truth()

@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 
 from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import Channel, Index
-from kalshi_daemon.index_feed.consumer import LIVED_NS, MALFORMED_MOST, IndexFeed
+from kalshi_daemon.index_feed.consumer import LIVED_NS, UNREADABLE_RUN_MAX, IndexFeed
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.units import MINUTE, SECOND, Nanos, to_ms
 from tests.index_feed.feed_rig import OPEN_NS, feed_settings, paths, rig, running, sleepers, until
@@ -80,20 +80,37 @@ async def test_an_unreachable_host_is_one_warning_until_the_cause_changes():
     assert not state.feed.connected
 
 
-async def test_garbage_is_dropped_whole_and_too_much_of_it_ends_the_session():
+async def test_what_cannot_be_read_costs_itself_and_a_session_of_nothing_else_ends():
     with capture_logs() as logs:
         async with rig() as feed:
             await feed.opened()
             value = {"ev": "V", "T": "I:SPX", "val": 6_800.0, "t": to_ms(OPEN_NS)}
-            feed.server.send_raw(orjson.dumps([value, {"ev": "V", "T": "I:SPX"}]))
+            bad = [{"ev": "V", "T": "I:SPX"}, {"ev": "V", "T": "I:NDX", "val": None}]
+            feed.server.send_raw(orjson.dumps([bad[0], value, bad[1]]))
             feed.server.send_raw("not json")
             await feed.play(1)
-            assert feed.state.index[Index.SPX].accepted == 1  # nothing of the half-broken frame was taken
-            for _ in range(MALFORMED_MOST - 1):
+            spx = feed.state.index[Index.SPX]
+            assert (spx.accepted, spx.refused) == (1, 1), "the good item counts, so the next one repeats its stamp"
+            for _ in range(UNREADABLE_RUN_MAX + 1):
                 feed.server.send_raw("[")
             await until(lambda: not feed.state.feed.connected)
-            assert feed.state.feed.problem == "FeedProtocolError: too many malformed frames"
-    assert len(events(logs, "feed.frame_malformed")) == MALFORMED_MOST + 1
+            assert feed.state.feed.problem == "FeedProtocolError: nothing readable comes any more"
+    said = events(logs, "feed.item_unreadable")
+    assert [(each["index"], each["count"]) for each in said][:3] == [("SPX", 1), ("NDX", 1), (None, 1)]
+    assert len(said) < 12, "loud without flooding"
+
+
+async def test_one_index_that_cannot_be_read_never_blinds_the_other_nor_ends_the_session():
+    async with rig() as feed:
+        await feed.opened()
+        for number in range(3 * UNREADABLE_RUN_MAX):
+            null = {"ev": "V", "T": "I:NDX", "val": None, "t": to_ms(OPEN_NS)}
+            good = {"ev": "V", "T": "I:SPX", "val": 6_800.0, "t": to_ms(OPEN_NS) + number}
+            feed.server.send_raw(orjson.dumps([null]))
+            feed.server.send_raw(orjson.dumps([good]))
+        await until(lambda: feed.state.index[Index.SPX].accepted == 3 * UNREADABLE_RUN_MAX)
+        assert feed.state.feed.connected
+        assert feed.state.feed.sessions == 1
 
 
 async def test_repeated_and_swapped_frames_are_refused_and_never_reach_the_listener():

@@ -16,11 +16,11 @@ from kalshi_daemon.kalshi.stream_session import (
     RESUBSCRIBES_MOST,
     SNAPSHOT_ASKS,
     SNAPSHOT_TIMEOUT,
-    UNREADABLE_MOST,
+    UNREADABLE_RUN_MAX,
     SessionLost,
     StreamSession,
 )
-from kalshi_daemon.kalshi.ws_codec import PRIVATE_CHANNELS
+from kalshi_daemon.kalshi.ws_codec import PRIVATE_CHANNELS, any_ticker
 from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
 from tests.kalshi.test_ws_frames import FILL_MSG
 
@@ -30,8 +30,8 @@ BOOK_SID = 50
 class Venue:
     """A session and the other side of it, spoken by hand. Time moves only by `pass_time`."""
 
-    def __init__(self, *wanted: str) -> None:
-        self.session = StreamSession(itertools.count(1), use_yes_price=False)
+    def __init__(self, *wanted: str, is_ours=any_ticker) -> None:
+        self.session = StreamSession(itertools.count(1), use_yes_price=False, is_ours=is_ours)
         self.session.want(wanted)
         self.now = 1_000 * SECOND
         self.seq = 0
@@ -398,13 +398,31 @@ def test_private_events_without_numbers_pass():
     assert venue.say({"type": "ticker", "sid": 77, "seq": 5, "msg": {}}) == []
 
 
-def test_a_frame_that_cannot_be_read_makes_the_order_room_compare_and_too_many_end_the_connection():
+def test_a_frame_that_cannot_be_read_makes_the_order_room_compare_and_nothing_else_ends_the_connection():
     venue = Venue()
     venue.open_private()
-    for _ in range(UNREADABLE_MOST):
+    for _ in range(UNREADABLE_RUN_MAX):
         assert venue.say({"type": "fill", "sid": 1, "msg": {}}) == [StreamUp(Nanos(venue.now))]
-    with pytest.raises(SessionLost, match="cannot be read"):
+    with pytest.raises(SessionLost, match="nothing readable"):
         venue.say({"type": "fill", "sid": 1, "msg": {}})
+
+
+def test_bad_frames_among_good_ones_never_end_the_connection():
+    venue = Venue()
+    venue.open_private()
+    for _ in range(20 * UNREADABLE_RUN_MAX):
+        venue.say({"type": "fill", "sid": 1, "msg": {}})
+        assert [type(e) for e in venue.say({"type": "fill", "sid": 1, "msg": FILL_MSG})] == [FillEvent]
+
+
+def test_news_of_foreign_markets_in_a_form_that_is_none_of_ours_is_ignored_and_of_ours_it_is_not():
+    venue = Venue(is_ours=lambda ticker: ticker.startswith("KXINX"))
+    venue.open_private()
+    foreign = {"event_type": "determined", "market_ticker": "KXOTHER-1", "settlement_value": "0.123456"}
+    for _ in range(20 * UNREADABLE_RUN_MAX):
+        assert venue.say({"type": "market_lifecycle_v2", "sid": 1, "msg": foreign}) == []
+    ours = {**foreign, "market_ticker": "KXINX-26NOV23H1600-T6850"}
+    assert venue.say({"type": "market_lifecycle_v2", "sid": 1, "msg": ours}) == [StreamUp(Nanos(venue.now))]
 
 
 def test_frames_of_other_subscriptions_are_not_books_of_ours():
