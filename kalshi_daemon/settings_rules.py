@@ -93,6 +93,7 @@ def check_rules(
     _check_addresses(settings, origins)
     _check_windows(settings, origins)
     _check_profiles(settings, origins)
+    _check_order(settings, origins)
     if settings.mode is not Mode.SIM:
         _check_credentials(settings, origins, kalshi=kalshi, feed=feed)
         if (path := settings.kalshi.private_key_path) is not None:
@@ -187,6 +188,28 @@ def _check_profiles(settings: Settings, origins: Origins) -> None:
             if ticker not in known:
                 key = f"profiles.{name}.series"
                 raise _broken(key, f"unknown series {ticker[:20]!r}", origins, f"known: {', '.join(known)}")
+
+
+def _check_order(settings: Settings, origins: Origins) -> None:
+    """Two settings that contradict each other: the daemon would run, and quote nothing or guard nothing."""
+    guards, feed, windows = settings.guards, settings.index_feed, settings.windows
+    low_high = [
+        ("guards.feed_age_soft_ms", guards.feed_age_soft_ms, "guards.feed_age_pull_ms", guards.feed_age_pull_ms),
+        ("index_feed.backoff_first_s", feed.backoff_first_s, "index_feed.backoff_most_s", feed.backoff_most_s),
+    ]
+    low_high += [
+        (f"profiles.{name}.lots", profile.lots, "guards.lots_per_quote_most", guards.lots_per_quote_most)
+        for name, profile in settings.profiles
+        if profile.enabled
+    ]
+    for low, below, high, above in low_high:
+        if below > above:
+            raise _broken(low, f"{below:g} is above {high} ({above:g})", origins, f"{low} <= {high}")
+    until, opens = windows.new_quotes_until_s, windows.close_opens_before_s
+    if until >= opens:
+        key = "windows.new_quotes_until_s"
+        problem = f"{until:g} s is not below windows.close_opens_before_s ({opens:g} s): no close window opens"
+        raise _broken(key, problem, origins, f"{key} < windows.close_opens_before_s")
 
 
 def _check_credentials(settings: Settings, origins: Origins, *, kalshi: bool, feed: bool) -> None:

@@ -302,3 +302,20 @@ def test_the_key_is_shown_to_the_history_of_the_feeds_own_brand_and_to_nobody_el
 )
 def test_the_address_of_history_is_checked(mode, url, problem):
     assert problem in refused(KALSHI_DAEMON_MODE=mode, **{HISTORY: url})
+
+
+# ---- contradictions ----
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "keys"),
+    [
+        ("PROFILES__SIZE__LOTS", "3", ("profiles.size.lots", "guards.lots_per_quote_most")),
+        ("GUARDS__FEED_AGE_SOFT_MS", "5001", ("guards.feed_age_soft_ms", "guards.feed_age_pull_ms")),
+        ("INDEX_FEED__BACKOFF_FIRST_S", "31", ("index_feed.backoff_first_s", "index_feed.backoff_most_s")),
+        ("WINDOWS__NEW_QUOTES_UNTIL_S", "3600", ("windows.new_quotes_until_s", "windows.close_opens_before_s")),
+    ],
+)
+def test_a_contradiction_is_refused_with_both_keys(name, value, keys):
+    problem = refused(**{f"KALSHI_DAEMON_{name}": value})
+    assert all(key in problem for key in keys)
