@@ -187,7 +187,7 @@ class PricingSettings(Section):
     keep_edge_share: float = Field(0.35, ge=0.0, le=1.0)
     """A resting quote is pulled when its edge falls below this share of the required edge."""
     rescan_least_s: float = Field(5.0, ge=0.1)
-    """Least time between two scans of one window and profile that were triggered by lost edges."""
+    """Least time between two scans of one window and profile that did not come from the timer."""
 
 
 class GuardSettings(Section):

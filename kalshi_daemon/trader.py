@@ -1,4 +1,7 @@
-"""The decision loop: scan on the timer and when edge is lost, judge, hand to orders; watch what rests in between.
+"""The decision loop: scan, judge, hand to orders; watch what rests in between.
+
+A scan is due on the timer, when a resting quote has lost its edge, and when guards or books that the last scan had to
+do without are there again (`rescans`).
 
 Two tasks share the work so that pulling never waits behind placing: `_watch` looks at every resting quote each second
 and at each phase edge, `_scan_all` makes new quotes. Both only read the state; orders are changed by `orders.manager`.
@@ -24,6 +27,7 @@ from kalshi_daemon.guardrails.chain import Chain, Judgement
 from kalshi_daemon.guardrails.timing import WindowOpen
 from kalshi_daemon.ladder.selection import mids
 from kalshi_daemon.orders.manager import OrderManager
+from kalshi_daemon.rescans import Rescans, usable_books
 from kalshi_daemon.settings import GuardSettings, PricingSettings
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.trader_inputs import edge_lost, plan_of
@@ -77,6 +81,7 @@ class Trader:
         self._closing: set[str] = set()
         self._closed: set[str] = set()
         self._refusals: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._rescans = Rescans(from_s(parts.pricing.rescan_least_s))
         self._kill_asked = False
 
     # -- what wakes it
@@ -100,6 +105,7 @@ class Trader:
         for table in (self._due, self._scanned, self._triggers, self._refusals):
             for key in [key for key in table if key[1] not in windows]:
                 del table[key]
+        self._rescans.forget(windows)
         self._closed &= windows.keys()
         for pair in [pair for pair in self._state.last_mid if pair[1] not in markets]:
             del self._state.last_mid[pair]
@@ -273,10 +279,20 @@ class Trader:
                     trigger = "timer" if key in self._scanned else "window_open"
                 elif key in self._triggers and now - self._scanned.get(key, Nanos(0)) >= least:
                     trigger = self._triggers[key]
-                else:
+                elif not (trigger := self._event_driven(profile, status.window, now)):
                     continue
                 found.append((profile, status.window, trigger))
         return found
+
+    def _event_driven(self, profile: Profile, window: Window, now: Nanos) -> str:
+        """Whether what the last scan had to do without is there now: a trigger, or ""."""
+
+        def guards_open() -> bool:
+            verdicts = self._parts.chain.judge_window(self._state, profile, window, now)
+            return all(verdict.allows for verdict in verdicts)
+
+        key = (profile.name, window.event_ticker)
+        return self._rescans.trigger(key, now, usable_books(self._state, window.event_ticker), guards_open)
 
     async def _scan(self, profile: Profile, window: Window, trigger: str) -> None:
         key = (profile.name, window.event_ticker)
@@ -288,6 +304,8 @@ class Trader:
         parts = self._parts
         plan = plan_of(self._state, parts.pricing, parts.guards, profile, window, now, parts.plan_ids(), trigger)
         judgement = self._parts.chain.judge_plan(self._state, plan, now)
+        usable = usable_books(self._state, window.event_ticker)
+        self._rescans.scanned(key, trigger, now, guards_closed=bool(judgement.closed), books_usable=usable)
         self._state.last_mid.update(mids(plan))
         self._parts.market_records[window.series.index].note(plan)
         counters = self._state.counters
