@@ -13,6 +13,7 @@ from typing import Any, Final
 from kalshi_daemon.artifacts.files import read_object
 from kalshi_daemon.artifacts.paths import MANIFEST, ArtifactPaths, is_day, safe_name, scan_order
 from kalshi_daemon.errors import StateCorrupt
+from kalshi_daemon.ladder.outcomes import OUTCOMES
 
 Json = dict[str, Any]
 
@@ -35,6 +36,8 @@ class Decision:
     verdicts: tuple[Json, ...]
     client_order_ids: tuple[str, ...] = ()
     """The order this scan sent; where it kept one, those of the whole window that it kept."""
+    meaning: str = ""
+    """What the look's outcome means, in words; "" for a word of an older version."""
 
 
 def last_decision(paths: ArtifactPaths, market_ticker: str, profile: str | None = None) -> Decision | None:
@@ -75,6 +78,7 @@ def decide(manifest: Json, market_ticker: str, path: Path) -> Decision | None:
         quote=quote,
         verdicts=(*window, *(quote["verdicts"] if quote else ())),
         client_order_ids=_orders(manifest, look, quote),
+        meaning="" if look is None else OUTCOMES.get(str(look["outcome"]), ""),
     )
 
 

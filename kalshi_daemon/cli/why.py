@@ -115,7 +115,8 @@ def _notes(decision: Decision) -> tuple[str, ...]:
     head = f"scanned {decision.at} by profile {decision.profile}"
     look = decision.look
     book = () if look is None else (_priced(look),)
-    return (head, *book, f"manifest {decision.manifest}")
+    means = (f"{look['outcome']}: {decision.meaning}",) if look is not None and decision.meaning else ()
+    return (head, *means, *book, f"manifest {decision.manifest}")
 
 
 def _priced(look: dict[str, Any]) -> str:

@@ -74,7 +74,7 @@ class Look:
     best_bid: Price | None
     best_ask: Price | None
     outcome: str
-    """`quoted`, `kept`, or a reason: `no_edge`, `one_sided`, `stale_book`, `mid_jump`, `tail`, `not_in_top_bins`..."""
+    """`quoted`, `kept`, or a reason: every word is in `ladder.outcomes`."""
     detail: str = ""
     """The numbers behind the outcome, short."""
     lowest: Level | None = None

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from kalshi_daemon.domain.contract import Contract, FeeSchedule, Market, MarketStatus, StrikeType
+from kalshi_daemon.domain.contract import Contract, FeeSchedule, Market, StrikeType
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Look, Profile, Quote, QuotePlan, Side
 from kalshi_daemon.domain.window import Window
+from kalshi_daemon.ladder import outcomes
 from kalshi_daemon.ladder.fair import believable_mid, blend, edge, required_edge
 from kalshi_daemon.ladder.fees import maker_fee
 from kalshi_daemon.ladder.ideal import Needs, SidePrice, best_price, certain_loss, tick_at
@@ -167,9 +168,9 @@ class _Scan:
         view = self.inputs.views.get(market.ticker)
         model = self.inputs.model.get(market.ticker)
         mine = self.mine.pop(market.ticker, [])
-        reason = self._unquotable(market, model, view)
+        reason, detail = self._unquotable(market, model, view)
         if reason or model is None or view is None:
-            self._note(market.ticker, view, None, reason, model=model)
+            self._note(market.ticker, view, None, reason, detail, model=model)
             self._pull(mine, reason)
             return
         appraisal = appraise(
@@ -183,7 +184,7 @@ class _Scan:
         )
         tail = self.inputs.pricing.tail_probability
         if not (tail <= appraisal.fair <= 1.0 - tail and tail <= model <= 1.0 - tail):
-            self._note(market.ticker, view, appraisal, "tail")
+            self._note(market.ticker, view, appraisal, "tail", outcomes.tail(appraisal.fair, model, tail))
             self._pull(mine, "tail")
             return
         if self._settle_resting(market, view, appraisal, mine):
@@ -199,8 +200,8 @@ class _Scan:
 
     def choose(self) -> None:
         """Fill the free bins with the best candidates that do not lock in a loss with what we already offer."""
-        offered: list[Position] = [
-            (self.contracts[order.market_ticker], order.side, order.price)
+        offered: list[tuple[str, Position]] = [
+            (order.market_ticker, (self.contracts[order.market_ticker], order.side, order.price))
             for order in self.inputs.own
             if order.status.live and order.market_ticker in self.contracts
         ]
@@ -208,16 +209,23 @@ class _Scan:
             self.candidates,
             key=lambda one: (-one.choice.score, abs(one.appraisal.fair - 0.5), one.market.ticker),
         )
+        scores: list[int] = []
         for one in ranked:
             price = one.choice.price
             assert price is not None, "a candidate has a price"
             offer: Position = (one.market.contract, one.choice.side, price)
-            if len(self.kept_markets) + len(self.quotes) >= self.inputs.profile.bins:
-                self._outcome(one.market.ticker, "not_in_top_bins")
-            elif any(certain_loss(offer, other) for other in offered):
-                self._outcome(one.market.ticker, "certain_loss")
+            bins, kept = self.inputs.profile.bins, len(self.kept_markets)
+            against = next((there for there in offered if certain_loss(offer, there[1])), None)
+            if kept + len(self.quotes) >= bins:
+                why = outcomes.crowded_out(one.choice.score, scores, bins, kept)
+                self._outcome(one.market.ticker, "not_in_top_bins", why)
+            elif against is not None:
+                other, (_contract, side, at) = against
+                why = outcomes.loses_with(price, one.choice.side, other, side, at)
+                self._outcome(one.market.ticker, "certain_loss", why)
             else:
-                offered.append(offer)
+                offered.append((one.market.ticker, offer))
+                scores.append(one.choice.score)
                 self.quotes.append(self._quote(one, price))
                 self._outcome(one.market.ticker, "quoted")
 
@@ -238,22 +246,24 @@ class _Scan:
             trigger=inputs.trigger,
         )
 
-    def _unquotable(self, market: Market, model: float | None, view: BookView | None) -> str:
-        """Why the market may not be quoted at all, or ""."""
+    def _unquotable(self, market: Market, model: float | None, view: BookView | None) -> tuple[str, str]:
+        """Why the market may not be quoted at all, with its numbers, or two empty texts."""
         now = self.inputs.now_ns
-        if market.status is not MarketStatus.ACTIVE or not market.open_ns <= now < market.close_ns:
-            return "market_inactive"
+        if detail := outcomes.inactive(market, now):
+            return "market_inactive", detail
         if model is None or not 0.0 <= model <= 1.0:
-            return "no_forecast"
-        if view is None or not view.synced or now - view.recv_ns > self.inputs.book_age_most_ns:
-            return "stale_book"
+            return "no_forecast", f"probability {'none' if model is None else model}, needed 0 to 1"
+        detail = outcomes.stale(view, now, self.inputs.book_age_most_ns)
+        if view is None or detail:
+            return "stale_book", detail
         mid = view.mid
         if mid is None:
-            return "one_sided"  # an empty or half-empty book has no price, least of all 0.50
+            # An empty or half-empty book has no price, least of all 0.50.
+            return "one_sided", outcomes.one_sided(view)
         last = self.inputs.last_mids.get(market.ticker)
         if last is not None and abs(mid - last) > self.inputs.profile.impact_cap:
-            return "mid_jump"
-        return ""
+            return "mid_jump", outcomes.jump(mid, last, self.inputs.profile.impact_cap)
+        return "", ""
 
     def _pull(self, orders: Sequence[Order], reason: str) -> None:
         """Cancel what rests; what is still in flight or unknown is the order room's to resolve, and stays counted."""
@@ -306,7 +316,8 @@ class _Scan:
         priced = [side for side in sides if side.price is not None]
         if not priced:
             disagrees = any(side.reason == "model_disagrees" for side in sides)
-            self._note(market.ticker, view, appraisal, "model_disagrees" if disagrees else "no_edge")
+            outcome = "model_disagrees" if disagrees else "no_edge"
+            self._note(market.ticker, view, appraisal, outcome, outcomes.no_price(view, needs))
             return
         choice = max(priced, key=lambda side: side.score)  # a tie keeps the bid
         self._note(market.ticker, view, appraisal, "candidate", choice=choice)
@@ -345,11 +356,13 @@ class _Scan:
         view: BookView | None,
         appraisal: Appraisal | None,
         outcome: str,
+        detail: str = "",
         *,
         model: float | None = None,
         choice: SidePrice | None = None,
     ) -> None:
-        detail = "" if appraisal is None else f"required {appraisal.required:.4f}"
+        if not detail and appraisal is not None:
+            detail = f"required {appraisal.required:.4f}"
         if choice is not None and choice.price is not None:
             detail += f", {choice.side.value} {choice.price / PRICE_ONE:.4f}, ev {choice.ev / PRICE_ONE:.4f}"
         known = float("nan") if model is None else model
@@ -365,5 +378,6 @@ class _Scan:
             highest=self.contracts[ticker].highest,
         )
 
-    def _outcome(self, ticker: str, outcome: str) -> None:
-        self.looks[ticker] = replace(self.looks[ticker], outcome=outcome)
+    def _outcome(self, ticker: str, outcome: str, why: str = "") -> None:
+        look = self.looks[ticker]
+        self.looks[ticker] = replace(look, outcome=outcome, detail=f"{look.detail}; {why}" if why else look.detail)
