@@ -13,10 +13,12 @@ from kalshi_daemon.domain.contract import MarketStatus
 from kalshi_daemon.ladder import ideal, selection
 from kalshi_daemon.ladder.outcomes import OUTCOMES, PULLS
 from kalshi_daemon.ladder.selection import propose
+from kalshi_daemon.settings import PricingSettings
 from kalshi_daemon.units import HOUR, SECOND, Nanos, Price
 from tests.ladder.scan_samples import NOW, TARGET, above, market, scan, view
 from tests.ladder.test_selection_invariants import scans
 
+GREEDY = PricingSettings(book_weight=0.0, vol_error=0.0, k_stale=0.0, base_edge=0.6)
 T6850 = above(6850).market_ticker
 
 
@@ -40,7 +42,7 @@ CASES = {
         one(views={T6850: view(T6850, 4_500, 5_200, recv=Nanos(NOW - 75 * SECOND))}),
         "last frame of its own 75.0 s ago, limit 60.0 s",
     ),
-    "no_edge": (one(bid=4900, ask=5000), "bid 0.4900 earns"),
+    "no_edge": (one(pricing=GREEDY), "required 0.6000; joining the others' bid 0.4500 earns 0.0500, by the model alone"),
 }  # fmt: skip
 
 
