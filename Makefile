@@ -10,8 +10,10 @@ HOURS ?= 24
 WORKERS ?= 2
 MUTANTS ?=
 KILLS ?= 200
+FUZZ_INPUTS ?= 100000
+FUZZ_SEED ?= 1
 
-.PHONY: help setup run test simulate soak fault-matrix kills service-test mutants oracle lint fmt cover bench unit-check docker-check clean
+.PHONY: help setup run test simulate soak fuzz fault-matrix kills service-test mutants oracle lint fmt cover bench unit-check docker-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +47,9 @@ crash-points: setup ## kill the order path at every journal write, request and a
 
 soak: setup ## simulated hours of quoting under faults: memory slope, journal size (HOURS=24)
 	@$(BIN)/python -m tests.soak --hours $(HOURS)
+
+fuzz: setup ## readers of network and files fed with what is almost right, guided by coverage (FUZZ_INPUTS=10000000 FUZZ_SEED=1)
+	@FUZZ_INPUTS=$(FUZZ_INPUTS) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
 lint: setup ## ruff, mypy --strict, import-linter, file and function sizes, shell scripts, unit and Dockerfile
 	@$(BIN)/ruff check -q .

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from tests.fuzz.codecs import CODECS
+from tests.fuzz.files import FILES
 from tests.fuzz.target import Target
 
-TARGETS: Final[tuple[Target, ...]] = (*CODECS,)
+TARGETS: Final[tuple[Target, ...]] = (*CODECS, *FILES)
 
 
 def named(name: str) -> Target:
