@@ -59,13 +59,17 @@ FRAMES: Final[tuple[Any, ...]] = (
     _frame("fill", _FILL),
     _frame("user_order", _ORDER_SEEN),
     _frame("user_order", {key: one for key, one in _ORDER_SEEN.items() if key != "last_updated_ts_ms"}),
-    _frame("market_lifecycle_v2", {"event_type": "close_date_updated", "market_ticker": _TICKER, "close_ts": 1795449600}),
+    _frame(
+        "market_lifecycle_v2", {"event_type": "close_date_updated", "market_ticker": _TICKER, "close_ts": 1795449600}
+    ),
     _frame(
         "market_lifecycle_v2",
         {"event_type": "determined", "market_ticker": _TICKER, "result": "yes", "settlement_value": "1.0000",
          "determination_ts": 1795449700},
     ),
-    _frame("market_lifecycle_v2", {"event_type": "created", "market_ticker": "KXOTHER-26NOV23-T1", "open_ts": 1795446000}),
+    _frame(
+        "market_lifecycle_v2", {"event_type": "created", "market_ticker": "KXOTHER-26NOV23-T1", "open_ts": 1795446000}
+    ),
     _frame(
         "event_fee_update",
         {"event_ticker": _EVENT, "fee_type_override": "quadratic", "fee_multiplier_override": 0.5},
