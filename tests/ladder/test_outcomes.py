@@ -42,7 +42,7 @@ CASES = {
         one(views={T6850: view(T6850, 4_500, 5_200, recv=Nanos(NOW - 75 * SECOND))}),
         "last frame of its own 75.0 s ago, limit 60.0 s",
     ),
-    "no_edge": (one(pricing=GREEDY), "required 0.6000; joining the others' bid 0.4500 earns 0.0500, by the model alone"),
+    "no_edge": (one(pricing=GREEDY), "required 0.6000; joining the others' bid 0.4500 earns 0.0500, by the model"),
 }  # fmt: skip
 
 
