@@ -13,7 +13,7 @@ KILLS ?= 200
 FUZZ_INPUTS ?= 100000
 FUZZ_SEED ?= 1
 
-.PHONY: help setup run test simulate soak fuzz fault-matrix kills service-test mutants oracle lint fmt cover bench unit-check docker-check clean
+.PHONY: help setup run test simulate soak fuzz fault-matrix kills service-test mutants oracle lint log-events fmt cover bench unit-check docker-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ lint: setup ## ruff, mypy --strict, import-linter, file and function sizes, shel
 
 service-test: setup ## the shipped unit under a real systemd: start, stop, crash, starve, refuse (root)
 	@sh scripts/service-test
+
+log-events: setup ## write docs/log-events.md from the source and docs/log-events.toml
+	@$(BIN)/python scripts/log_catalogue.py
 
 mutants: setup ## break every safety promise on purpose in a copy: a test must notice each (MUTANTS="latch_not_checked")
 	@$(BIN)/python -m tests.mutants.run $(MUTANTS)

@@ -53,19 +53,20 @@ def events(package: Path = ROOT / "kalshi_daemon") -> dict[str, Event]:
                     event.levels |= levels
                     event.fields |= {keyword.arg for keyword in call.keywords if keyword.arg not in {None, "exc_info"}}
                     event.open |= any(keyword.arg is None for keyword in call.keywords)
-        for name in _notes(tree):
-            found.setdefault(name, Event(levels={"warning"}, open=True))
+        for name, level in _handed_on(tree):
+            found.setdefault(name, Event(levels={level}, open=True))
     return dict(sorted(found.items()))
 
 
 def _calls(scope: ast.AST) -> Iterator[tuple[str, set[str], ast.Call]]:
     held = _held_levels(scope)
+    texts = _held_names(scope)
     for node in ast.walk(scope):
         if not isinstance(node, ast.Call) or not node.args:
             continue
         levels = _levels(node.func, held)
         if levels:
-            for name in _names(node.args[0]):
+            for name in _names(node.args[0], texts):
                 yield name, levels, node
 
 
@@ -91,24 +92,61 @@ def _held_levels(scope: ast.AST) -> dict[str, set[str]]:
     return held
 
 
-def _names(first: ast.expr) -> tuple[str, ...]:
+def _held_names(scope: ast.AST) -> dict[str, tuple[str, ...]]:
+    """Variables that hold an event's name: `event = "a.b" if ... else "a.c"`."""
+    held: dict[str, tuple[str, ...]] = {}
+    for node in ast.walk(scope):
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            held[node.targets[0].id] = (*held.get(node.targets[0].id, ()), *_names(node.value, {}))
+    return held
+
+
+def _names(first: ast.expr, held: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
     """The literal names an event expression can have."""
     match first:
         case ast.Constant(value=str(name)):
             return (name,)
         case ast.IfExp():
-            return (*_names(first.body), *_names(first.orelse))
+            return (*_names(first.body, held), *_names(first.orelse, held))
+        case ast.Name(id=name):
+            return held.get(name, ())
     return ()
 
 
-def _notes(tree: ast.Module) -> Iterator[str]:
-    """Events that a leaf without a log hands to the task that has one: `Note("kalshi_stream.gap", ...)`."""
+def unnamed(package: Path = ROOT / "kalshi_daemon") -> list[str]:
+    """Calls of the logger whose event's name is not in the same function: they pass on what `_handed_on` finds."""
+    found = []
+    for path in sorted(package.rglob("*.py")):
+        if "simulator" in path.parts or "cli" in path.parts:
+            continue
+        for scope in ast.walk(ast.parse(path.read_text())):
+            if isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                held, texts = _held_levels(scope), _held_names(scope)
+                found += [
+                    f"{path.relative_to(package)}:{scope.name}"
+                    for node in ast.walk(scope)
+                    if isinstance(node, ast.Call)
+                    and node.args
+                    and _levels(node.func, held)
+                    and not _names(node.args[0], texts)
+                ]
+    return found
+
+
+def _handed_on(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """Name and level of events that somebody else writes to the log: `Note("kalshi_stream.gap", ...)`."""
     for node in ast.walk(tree):
         match node:
-            case ast.Call(func=ast.Name(id="Note"), args=[ast.Constant(value=str(name)), *_]) if "." in name:
-                yield name
-            case ast.Call(func=ast.Attribute(attr="_note"), args=[ast.Constant(value=str(name)), *_]) if "." in name:
-                yield name
+            case ast.Call(func=ast.Attribute(attr="_say_halt"), args=[ast.Constant(value=str(name)), *_]):
+                yield name, "error"
+            case ast.Call(
+                func=ast.Name(id="Note") | ast.Attribute(attr="_note" | "_notice"),
+                args=[ast.Constant(value=str(name)), *_],
+            ) if "." in name:
+                yield name, "warning"
+            case ast.Return(value=expression) if expression is not None:
+                # The log's own outputs name what happened to a file by returning it.
+                yield from ((name, "warning") for name in _names(expression, {}) if name.startswith("log."))
 
 
 def meanings() -> dict[str, str]:
