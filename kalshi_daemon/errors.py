@@ -7,7 +7,8 @@ DaemonError
 |- MalformedData               bytes that do not say what the venue's schema says
 |  |- MalformedField
 |  |- MissingField
-|  `- UnknownValue             an enum value, fee type or strike type we do not know
+|  |- UnknownValue             an enum value, fee type or strike type we do not know
+|  `- PartlyUnreadable         a list of which some records cannot be read; it carries the others
 |- FeedError                   the index feed
 |  |- FeedAuthFailed           terminal
 |  |- FeedEvicted              terminal for long: another session uses the key
@@ -26,6 +27,8 @@ DaemonError
 `- StateCorrupt                a file of ours that cannot be read back
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import IntEnum
 
 _SHOWN_MOST = 80
@@ -75,6 +78,22 @@ class InstanceAlreadyRunning(ConfigurationError):
     """Another process holds the lock of this mode and state directory."""
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadableRecord:
+    """One record of a list that could not be read."""
+
+    place: str
+    """Its list and id, or where it stood: `fills trade_id 7f3`, `positions[3]`."""
+    market_ticker: str
+    """Its market, or "" when not even that could be read."""
+    problem: str
+
+    @property
+    def text(self) -> str:
+        of = f" ({self.market_ticker})" if self.market_ticker else ""
+        return f"{self.place}{of}: {self.problem}"
+
+
 class MalformedData(DaemonError):
     """Bytes from outside do not say what their schema says."""
 
@@ -115,6 +134,24 @@ class UnknownValue(MalformedData):
 
     def __str__(self) -> str:
         return f"{self.field}: unknown value {_short(self.value)}; known: {', '.join(self.known)}"
+
+
+class PartlyUnreadable(MalformedData):
+    """A list of which some records could not be read.
+
+    `readable` holds the others, decoded; `unreadable` says of each bad one which it is and what is wrong with it. A
+    reader that does not know this error has read nothing: a list is never shortened in silence.
+    """
+
+    def __init__(self, where: str, readable: Sequence[object], unreadable: Sequence[UnreadableRecord]) -> None:
+        super().__init__(where, readable, unreadable)
+        self.where = where
+        self.readable = readable
+        self.unreadable = unreadable
+
+    def __str__(self) -> str:
+        listed = len(self.readable) + len(self.unreadable)
+        return f"{self.where}: {len(self.unreadable)} of {listed} records cannot be read; {self.unreadable[0].text}"
 
 
 class FeedError(DaemonError):

@@ -63,10 +63,12 @@ def scaled_decimal(
     low: int,
     high: int,
     rounding: Rounding = Rounding.EXACT,
+    finest: int = 9,
 ) -> int:
     """A decimal string as an integer of 10**-`decimals`, within `low`..`high` (in that unit, both included).
 
-    A minus is part of the grammar only when `low` is negative. Finer digits are refused, or rounded as `rounding` says.
+    A minus is part of the grammar only when `low` is negative. Finer digits are refused, or rounded as `rounding` says;
+    more than `finest` decimals are refused whatever they are, for the field has no more.
     """
     match = _DECIMAL.fullmatch(value) if isinstance(value, str) else None
     if match is None or (match[1] and low >= 0):
@@ -74,6 +76,8 @@ def scaled_decimal(
     sign, whole, fraction = match[1], match[2], match[3] or ""
     finer = fraction[decimals:].strip("0")
     size = int(whole + fraction[:decimals].ljust(decimals, "0"))
+    if len(fraction) > max(finest, decimals):
+        raise MalformedField(field, value, f"a decimal of at most {finest} decimals")
     if finer and rounding is Rounding.EXACT:
         raise MalformedField(field, value, f"a decimal of at most {decimals} decimals")
     number = -size if sign else size

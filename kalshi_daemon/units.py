@@ -54,21 +54,26 @@ def parse_count(text: object, field: str = "count") -> Count:
     return Count(scaled_decimal(text, field, decimals=2, low=-COUNT_MAX, high=COUNT_MAX))
 
 
+def parse_size(text: object, field: str = "count") -> Count:
+    """Read a contract count that cannot be negative. Raises MalformedField."""
+    return Count(scaled_decimal(text, field, decimals=2, low=0, high=COUNT_MAX))
+
+
 def parse_dollars(text: object, field: str = "dollars") -> Dollars:
     """Read an exact dollar amount. Raises MalformedField when finer than 1/10 000 dollar."""
     return Dollars(scaled_decimal(text, field, decimals=4, low=-DOLLARS_MAX, high=DOLLARS_MAX))
 
 
 def parse_dollars_ceil(text: object, field: str = "dollars") -> Dollars:
-    """Read a dollar amount of up to nine decimals, rounded up: the venue rounds trade fees up to $0.0001."""
+    """Read a dollar amount of up to six decimals, rounded up: the venue rounds trade fees up to $0.0001."""
     high = DOLLARS_MAX
-    return Dollars(scaled_decimal(text, field, decimals=4, low=-high, high=high, rounding=Rounding.UP))
+    return Dollars(scaled_decimal(text, field, decimals=4, low=-high, high=high, rounding=Rounding.UP, finest=6))
 
 
 def parse_dollars_floor(text: object, field: str = "dollars") -> Dollars:
-    """Read a dollar amount of up to nine decimals, rounded down: never more than there is."""
+    """Read a dollar amount of up to six decimals, rounded down: never more than there is."""
     high = DOLLARS_MAX
-    return Dollars(scaled_decimal(text, field, decimals=4, low=-high, high=high, rounding=Rounding.DOWN))
+    return Dollars(scaled_decimal(text, field, decimals=4, low=-high, high=high, rounding=Rounding.DOWN, finest=6))
 
 
 def parse_level(number: object, field: str = "level") -> Level:

@@ -13,8 +13,15 @@ from typing import Any, Final
 
 from kalshi_daemon import readers
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.errors import MalformedData, MalformedField, MissingField, UnknownValue
-from kalshi_daemon.units import DOLLARS_MAX, Count, Nanos, Price, parse_count, parse_price
+from kalshi_daemon.errors import (
+    MalformedData,
+    MalformedField,
+    MissingField,
+    PartlyUnreadable,
+    UnknownValue,
+    UnreadableRecord,
+)
+from kalshi_daemon.units import DOLLARS_MAX, Count, Nanos, Price, parse_count, parse_price, parse_size
 
 type Json = dict[str, Any]
 
@@ -107,11 +114,8 @@ def count(obj: Mapping[str, Any], key: str, where: str) -> Count:
 
 
 def size(obj: Mapping[str, Any], key: str, where: str) -> Count:
-    """A count that cannot be negative."""
-    value = count(obj, key, where)
-    if value < 0:
-        raise MalformedField(f"{where}.{key}", obj[key], "zero or more contracts")
-    return value
+    """A count that cannot be negative: a minus is no part of it, not even before a zero."""
+    return parse_size(need(obj, key, where), f"{where}.{key}")
 
 
 def cents(obj: Mapping[str, Any], key: str, where: str) -> int:
@@ -168,11 +172,32 @@ def book_count(wire: str) -> Count:
 
 
 def each[T](items: object, decode: Callable[[Json], T], where: str) -> list[T]:
-    """Decode every object of an array; the first one that is malformed fails the whole, with its position."""
+    """Decode every object of an array. Raises PartlyUnreadable, with all that could be read, when some could not."""
     out: list[T] = []
+    unreadable: list[UnreadableRecord] = []
     for position, item in enumerate(as_array(items, where)):
         try:
             out.append(decode(as_object(item, where)))
         except MalformedData as problem:
-            raise MalformedField(f"{where}[{position}]", str(problem), "what the schema says") from problem
+            unreadable.append(UnreadableRecord(_place(item, position, where), market_of(item), str(problem)))
+    if unreadable:
+        raise PartlyUnreadable(where, out, unreadable)
     return out
+
+
+def _place(item: object, position: int, where: str) -> str:
+    """A record's name: by its own id where that can be read, for positions move from one listing to the next."""
+    if isinstance(item, dict):
+        for key in ("trade_id", "order_id"):
+            name = item.get(key)
+            if isinstance(name, str) and _ID.fullmatch(name):
+                return f"{where} {key} {name}"
+    return f"{where}[{position}]"
+
+
+def market_of(item: object) -> str:
+    """The market a record or message speaks of, whatever else is in it; "" when it cannot be told."""
+    if not isinstance(item, dict):
+        return ""
+    named = item.get("ticker") or item.get("market_ticker")
+    return named if isinstance(named, str) and _ID.fullmatch(named) else ""

@@ -359,7 +359,8 @@ class KalshiRest:
             if key not in obj:
                 fields.need(obj, key, request.name)
             items = fields.as_array(obj[key] or [], key)  # null is how an empty list may be written, absent is not
-            joined += (fields.as_object(item, key) for item in items)
+            # An entry that is no object is one without any field: whoever reads it names what it lacks.
+            joined += (item if isinstance(item, dict) else {} for item in items)
             cursor = fields.optional_text(obj, "cursor", request.name)
             if cursor is None:
                 if cursor_required and "cursor" not in obj:
@@ -381,7 +382,8 @@ class KalshiRest:
 
 def _items(answer: Answer) -> list[Json]:
     obj = read_object(answer, "batch")
-    return fields.each(fields.need(obj, "orders", "batch"), lambda item: item, "batch.orders")
+    items = fields.as_array(fields.need(obj, "orders", "batch"), "batch.orders")
+    return [item if isinstance(item, dict) else {} for item in items]  # one that is no object speaks of no order
 
 
 def _segment(value: str) -> str:

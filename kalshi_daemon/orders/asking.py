@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from kalshi_daemon.domain.order import Order, Status
-from kalshi_daemon.errors import NotFound
+from kalshi_daemon.errors import NotFound, PartlyUnreadable
 from kalshi_daemon.events import RemoteOrder
 from kalshi_daemon.kalshi.api import PortfolioApi
 from kalshi_daemon.orders.bounded import TROUBLE, Backoff
@@ -90,6 +90,8 @@ class Asker:
                 listed = await self._api.orders(market_ticker=market, min_ts_ns=since)
             except TROUBLE as problem:
                 log.warning("orders.ask_failed", orders=len(lost), problem=str(problem))
+                if isinstance(problem, PartlyUnreadable):
+                    self._learn_found(lost, problem.readable)
                 continue
             self.learn(lost, listed)
 
@@ -102,6 +104,13 @@ class Asker:
                 self.believe(remote, order)
             else:
                 self._not_listed(order)
+
+    def _learn_found(self, lost: Sequence[Order], listed: Sequence[object]) -> None:
+        """Of a list with records that cannot be read, what is there is believed; what is not may be one of those."""
+        by_name = {order.client_order_id: order for order in lost}
+        for remote in listed:
+            if isinstance(remote, RemoteOrder) and remote.client_order_id in by_name:
+                self.believe(remote, by_name[remote.client_order_id])
 
     def _not_listed(self, order: Order) -> None:
         now = self._desk.clock.now_ns()

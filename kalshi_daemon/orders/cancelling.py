@@ -23,6 +23,7 @@ from kalshi_daemon.orders.desk import Desk, event_of
 from kalshi_daemon.orders.ids import is_ours
 from kalshi_daemon.orders.lifecycle import CancelAcked, CancelRefused, CancelSent
 from kalshi_daemon.orders.placing import Placer
+from kalshi_daemon.orders.records import read_list
 from kalshi_daemon.settings import OrderSettings
 from kalshi_daemon.units import MILLISECOND, MINUTE, SECOND, Nanos
 
@@ -271,10 +272,14 @@ class Canceller:
         if not sweep.books_broken:
             await self._cancel_ours(sweep)
             await self._asker.ask([order for order in self._desk.live(sweep.event_ticker) if _lost(order)])
-        listed = [remote for remote in await self._api.orders(status="resting") if self._in_scope(remote, sweep)]
-        if listed:
+        answer = await read_list(self._api.orders(status="resting"), self._desk.state)
+        listed = [remote for remote in answer.records if self._in_scope(remote, sweep)]
+        if listed or answer.unreadable:
             sweep.zeros, sweep.remaining = 0, len(listed)
             sweep.detail = f"the exchange lists {len(listed)} resting"
+            if answer.unreadable:  # one of them may rest: never a zero
+                sweep.remaining += len(answer.unreadable)
+                sweep.detail += f" and {len(answer.unreadable)} that cannot be read; {answer.unreadable[0].text}"
             await self._cancel_rest(listed, sweep)
             return
         if not sweep.books_broken:

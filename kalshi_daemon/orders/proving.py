@@ -13,6 +13,7 @@ from kalshi_daemon.orders.desk import Desk, series_of
 from kalshi_daemon.orders.ledger import FLAT
 from kalshi_daemon.orders.reconcile import Finding, compare_balance, compare_fills, compare_positions, disagreements
 from kalshi_daemon.orders.reconciling import Reconciler
+from kalshi_daemon.orders.records import read_list
 from kalshi_daemon.orders.settling import Settler
 from kalshi_daemon.units import SECOND, Dollars, Nanos, format_dollars
 
@@ -119,7 +120,9 @@ class Prover:
         await self._settler.read(Nanos(books.started_ns - KEPT) if waiting else since)
         findings += await self._fills(since)
         findings += self._settler.findings()
-        positions = [p for p in await self._api.positions() if series_of(p.market_ticker, desk.state) in SERIES]
+        answer = await read_list(self._api.positions(), desk.state)
+        findings += answer.findings
+        positions = [p for p in answer.records if series_of(p.market_ticker, desk.state) in SERIES]
         unsettled = books.unsettled()
         settled = {p.market_ticker for p in positions} - set(unsettled)
         findings += compare_positions(unsettled, positions, {t for t in settled if books.ledger.result(t) is not None})
@@ -144,12 +147,14 @@ class Prover:
     async def _fills(self, since: Nanos) -> list[Finding]:
         """Every fill of the session on both sides, one by one: price, count and fee."""
         ours = {booked.fill.trade_id: booked.fill for booked in self._desk.journal.fills_since(since)}
-        listed = await self._api.fills(min_ts_ns=since)
-        theirs = [f for f in listed if series_of(f.market_ticker, self._desk.state) in SERIES and f.event_ns >= since]
+        listed = await read_list(self._api.fills(min_ts_ns=since), self._desk.state)
+        theirs = [
+            f for f in listed.records if series_of(f.market_ticker, self._desk.state) in SERIES and f.event_ns >= since
+        ]
         missed, findings = compare_fills(ours, theirs, since, self._desk.clock.now_ns())
         for fill in missed:
             self._books.book_fill(fill, "list")
-        return findings
+        return findings + listed.findings
 
     def _unlisted(self) -> list[str]:
         """Markets settled since the start, with a position, that the exchange's list does not have."""

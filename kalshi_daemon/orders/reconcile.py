@@ -35,6 +35,8 @@ class Act(StrEnum):
     """Live in our books, not in the exchange's list: ask by order id, or by ticker when there is none."""
     DISAGREE = "disagree"
     """Two numbers that should be one."""
+    UNREADABLE = "unreadable"
+    """A record of the exchange's lists that cannot be read: certain at the first look, and until it can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,4 +214,4 @@ def compare_filled(orders: Iterable[Order], totals: Mapping[str, Count]) -> list
 
 def disagreements(findings: Sequence[Finding]) -> dict[str, str]:
     """key -> text of what is in dispute."""
-    return {finding.key: finding.text for finding in findings if finding.act is Act.DISAGREE}
+    return {finding.key: finding.text for finding in findings if finding.act in {Act.DISAGREE, Act.UNREADABLE}}

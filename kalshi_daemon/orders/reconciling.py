@@ -27,6 +27,7 @@ from kalshi_daemon.orders.reconcile import (
     compare_positions,
     disagreements,
 )
+from kalshi_daemon.orders.records import read_list
 from kalshi_daemon.settings import OrderSettings
 from kalshi_daemon.state import Position
 from kalshi_daemon.units import DAY, MINUTE, SECOND, Count, Nanos, from_s
@@ -101,8 +102,8 @@ class Reconciler:
         asked = self._looked = desk.clock.now_ns()
         self._next = Nanos(asked + self._every)
         before = {order.client_order_id: order for order in desk.live()}
-        remote = await self._api.orders(status="resting")
-        findings = self._compare_orders(before, remote, asked)
+        resting = await read_list(self._api.orders(status="resting"), desk.state)
+        findings = self._compare_orders(before, resting.records, asked) + resting.findings
         findings += await self.read_fills()
         await self._act(findings)
         findings += await self._look_at_positions()
@@ -197,27 +198,32 @@ class Reconciler:
         asked = desk.clock.now_ns()
         cursor = desk.journal.cursor(_FILLS)
         since = Nanos(asked - FIRST_LOOK_BACK) if cursor is None else Nanos(cursor - FILL_OVERLAP)
-        listed = await self._api.fills(min_ts_ns=since)
+        listed = await read_list(self._api.fills(min_ts_ns=since), desk.state)
         # The venue's filter is in whole seconds and its stamps are its own clock's: the edges are not compared.
-        missed, findings = self._books.missed(listed, Nanos(since + SETTLE), Nanos(asked - FILL_LAG))
+        missed, findings = self._books.missed(listed.records, Nanos(since + SETTLE), Nanos(asked - FILL_LAG))
         for fill in sorted(missed, key=lambda f: (f.event_ns, f.trade_id)):
             self._books.book_fill(fill, "list")
-        desk.journal.set_cursor(_FILLS, asked)
-        return findings
+        if not listed.unreadable:  # else it is listed again until it can be read and booked
+            desk.journal.set_cursor(_FILLS, asked)
+        return findings + listed.findings
 
     async def _look_at_fill_sums(self, asked: Nanos) -> list[Finding]:
         """Orders of which more traded than our fills add up to: read their fills by order id."""
         orders = [o for o in self._desk.state.orders.values() if o.updated_ns <= asked - SETTLE and o.filled]
         totals = {order.client_order_id: self._desk.fill_total(order) for order in orders}
         short = compare_filled(orders, totals)
+        unreadable: list[Finding] = []
         for finding in short[:ORDERS_ASKED]:
             assert finding.order is not None
-            for fill in await self._fills_of(finding.order):
+            listed = await read_list(self._fills_of(finding.order), self._desk.state)
+            unreadable += listed.findings
+            for fill in listed.records:
                 self._books.book_fill(fill, "order")
         if not short:
             return []
         orders = [self._desk.state.orders.get(f.order.client_order_id, f.order) for f in short if f.order is not None]
-        return compare_filled(orders, {order.client_order_id: self._desk.fill_total(order) for order in orders})
+        totals = {order.client_order_id: self._desk.fill_total(order) for order in orders}
+        return compare_filled(orders, totals) + unreadable
 
     async def _fills_of(self, order: Order) -> list[Fill]:
         return [] if order.order_id is None else await self._api.fills(order_id=order.order_id)
@@ -228,9 +234,12 @@ class Reconciler:
         before = self._books.unsettled()
         asked = self._desk.clock.now_ns()
         state = self._desk.state
-        listed = [p for p in await self._api.positions() if series_of(p.market_ticker, state) in SERIES]
+        answer = await read_list(self._api.positions(), state)
+        listed = [p for p in answer.records if series_of(p.market_ticker, state) in SERIES]
         theirs = {position.market_ticker: position.count for position in listed}
         if self._desk.journal.cursor(_INHERITED) is None:
+            if answer.unreadable:
+                return answer.findings  # what was there before us is taken over whole or not yet
             differences = {t: Count(theirs[t] - before.get(t, 0)) for t in theirs if theirs[t] != before.get(t, 0)}
             if differences:
                 self._books.inherit(differences)
@@ -240,7 +249,8 @@ class Reconciler:
         moved = {ticker for ticker in {*before, *after} if before.get(ticker) != after.get(ticker)}
         paid_out = {p.market_ticker for p in self.waiting(asked) if not theirs.get(p.market_ticker)}
         lately = self._books.settled_lately(Nanos(asked - SETTLEMENT_LAG))
-        return compare_positions(after, listed, moved | paid_out | lately)
+        named = {record.market_ticker for record in answer.unreadable}
+        return compare_positions(after, listed, moved | paid_out | lately | named) + answer.findings
 
     def waiting(self, now: Nanos) -> list[Position]:
         """Our open positions in markets that are past their fixing, as far as the windows tell."""
@@ -260,7 +270,8 @@ class Reconciler:
 
     def _judge(self, findings: Sequence[Finding], asked: Nanos) -> bool:
         disputes = disagreements(findings)
-        confirmed = [text for key, text in disputes.items() if key in self._before]
+        certain = {finding.key for finding in findings if finding.act is Act.UNREADABLE} | set(self._before)
+        confirmed = [text for key, text in disputes.items() if key in certain]
         self._before = disputes
         shared = self._desk.state.reconciliation
         if disputes and not confirmed:

@@ -6,6 +6,7 @@ import structlog
 
 from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.domain.order import Settlement
+from kalshi_daemon.errors import UnreadableRecord
 from kalshi_daemon.events import MarketLifecycle
 from kalshi_daemon.kalshi.api import PortfolioApi
 from kalshi_daemon.orders.books import KEPT, Books
@@ -13,6 +14,7 @@ from kalshi_daemon.orders.bounded import TROUBLE
 from kalshi_daemon.orders.desk import Desk, series_of
 from kalshi_daemon.orders.ledger import FLAT
 from kalshi_daemon.orders.reconcile import Finding, compare_settlement
+from kalshi_daemon.orders.records import read_list, unreadable_findings
 from kalshi_daemon.units import DAY, MINUTE, SECOND, Nanos
 
 log = structlog.get_logger()
@@ -34,6 +36,8 @@ class Settler:
         self._books = books
         self._api = api
         self._next = Nanos(0)
+        self._unreadable: dict[str, tuple[Nanos, UnreadableRecord]] = {}
+        """Settlements that may be ours and could not be read, and since when the list was asked for that had them."""
         self.listed: dict[str, Settlement] = {}
         """By market: what the exchange has listed since the start, for markets we held."""
 
@@ -53,18 +57,23 @@ class Settler:
             [p.market_ticker for p in self._books.waiting(over) if p.event_ticker in self._desk.state.windows], now
         )
         waiting = self._unconfirmed(over)
-        if not waiting or now < self._next:
+        if not (waiting or self._unreadable) or now < self._next:
             return
-        since = min(self._target(event, now) for event in waiting.values())
+        since = min(self._target(event, now) for event in waiting.values()) if waiting else now
         self._next = Nanos(now + (ASK_EVERY if now - since < SLOW_AFTER else ASK_SLOWLY))
         try:
-            await self.read(Nanos(since - _LOOK_BACK))
+            await self.read(Nanos(min([since - _LOOK_BACK, *(asked for asked, _ in self._unreadable.values())])))
         except TROUBLE as problem:
             log.warning("settlements.failed", waiting=len(waiting), problem=str(problem))
 
     async def read(self, since_ns: Nanos) -> None:
-        """Book every settlement listed since then. Raises what the API raises."""
-        for settlement in await self._api.settlements(min_ts_ns=since_ns):
+        """Book every settlement listed since then that can be read, remember the others. Raises what the API raises."""
+        listed = await read_list(self._api.settlements(min_ts_ns=since_ns), self._desk.state)
+        self._unreadable = {key: kept for key, kept in self._unreadable.items() if kept[0] < since_ns}
+        for record in listed.unreadable:
+            if not record.market_ticker or record.market_ticker in self._books.ledger.positions:
+                self._unreadable[record.place] = (since_ns, record)
+        for settlement in listed.records:
             if series_of(settlement.market_ticker, self._desk.state) not in SERIES:
                 continue
             if settlement.market_ticker in self._books.ledger.positions:
@@ -76,7 +85,7 @@ class Settler:
 
     def findings(self) -> list[Finding]:
         """Listed settlements that do not agree with what we held, as of now."""
-        found: list[Finding] = []
+        found = unreadable_findings([record for _, record in self._unreadable.values()])
         for ticker, settlement in self.listed.items():
             found += compare_settlement(settlement, self._books.net(ticker))
         return found

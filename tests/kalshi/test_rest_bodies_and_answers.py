@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kalshi_daemon.domain.order import Fill, NewOrder, OrderRef, Settlement, VenuePosition
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.errors import MalformedData, MalformedField, MissingField, UnknownValue
+from kalshi_daemon.errors import MalformedData, MalformedField, MissingField, PartlyUnreadable, UnknownValue
 from kalshi_daemon.events import Balance, CancelAck, CreateAck, ExchangeStatus, RemoteOrder
 from kalshi_daemon.kalshi import fields, messages
 from kalshi_daemon.units import SECOND, Count, Dollars, Nanos, Price, parse_count, parse_price
@@ -371,5 +371,5 @@ def test_the_readers_tell_missing_from_mistyped():
         fields.as_array({}, "x")
     with pytest.raises(MalformedField):
         fields.loads(b"{", "x")
-    with pytest.raises(MalformedField, match=r"orders\[1\]"):
+    with pytest.raises(PartlyUnreadable, match=r"1 of 2 records cannot be read; orders\[1\]"):
         fields.each([ORDER, {}], messages.remote_order, "orders")

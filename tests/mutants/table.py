@@ -1,6 +1,6 @@
 """Every mutant. A new safety promise gets a mutant here; a changed line of code gets its old text renewed here."""
 
-from tests.mutants import gates, money, order_groups, orders_leave, orders_once, wire
+from tests.mutants import gates, money, numbers, order_groups, orders_leave, orders_once, wire
 
 MUTANTS = (
     *orders_leave.MUTANTS,
@@ -9,4 +9,5 @@ MUTANTS = (
     *money.MUTANTS,
     *gates.MUTANTS,
     *wire.MUTANTS,
+    *numbers.MUTANTS,
 )

@@ -18,7 +18,9 @@ from kalshi_daemon.errors import (
     MarketClosed,
     NotFound,
     OrderOutcomeUnknown,
+    PartlyUnreadable,
     RateLimited,
+    UnreadableRecord,
     VenueError,
     VenueRejected,
     VenueUnavailable,
@@ -100,6 +102,8 @@ class FakeVenue:
     listener: Callable[[VenueEvent], None] | None = None
     hidden: set[str] = field(default_factory=set)
     """Order ids that reads do not show yet."""
+    unreadable: dict[str, list[UnreadableRecord]] = field(default_factory=dict)
+    """By list: records that it has besides the sound ones; name of an order's own fills: `fills`, too."""
     stale_resting: list[RemoteOrder] | None = None
     down: bool = False
     cancels_refused: bool = False
@@ -378,14 +382,17 @@ class FakeVenue:
         await self._enter("orders", (status, market_ticker))
         if status == "resting" and self.stale_resting is not None:
             return self.stale_resting
-        return [
-            self._remote(order)
-            for order in self.orders_by_id.values()
-            if (status is None or order.status == status)
-            and (market_ticker is None or order.ticker == market_ticker)
-            and (min_ts_ns is None or order.created_ns >= min_ts_ns // SECOND * SECOND)
-            and order.order_id not in self.hidden
-        ]
+        return self._listed(
+            "orders",
+            [
+                self._remote(order)
+                for order in self.orders_by_id.values()
+                if (status is None or order.status == status)
+                and (market_ticker is None or order.ticker == market_ticker)
+                and (min_ts_ns is None or order.created_ns >= min_ts_ns // SECOND * SECOND)
+                and order.order_id not in self.hidden
+            ],
+        )
 
     async def order(self, order_id: str) -> RemoteOrder:
         await self._enter("order", order_id)
@@ -395,24 +402,37 @@ class FakeVenue:
 
     async def fills(self, *, min_ts_ns: Nanos | None = None, order_id: str | None = None) -> list[Fill]:
         await self._enter("fills", (min_ts_ns, order_id))
-        return [
-            fill
-            for fill in self.fills_made
-            if (min_ts_ns is None or fill.event_ns >= min_ts_ns // SECOND * SECOND)
-            and (order_id is None or fill.order_id == order_id)
-            and fill.trade_id not in self.hidden
-        ]
+        return self._listed(
+            "fills",
+            [
+                fill
+                for fill in self.fills_made
+                if (min_ts_ns is None or fill.event_ns >= min_ts_ns // SECOND * SECOND)
+                and (order_id is None or fill.order_id == order_id)
+                and fill.trade_id not in self.hidden
+            ],
+        )
 
     async def positions(self) -> list[VenuePosition]:
         await self._enter("positions", None)
-        return [
-            VenuePosition(ticker, Count(count), Dollars(self.fees[ticker]), Dollars(0))
-            for ticker, count in self.held.items()
-        ]
+        return self._listed(
+            "positions",
+            [
+                VenuePosition(ticker, Count(count), Dollars(self.fees[ticker]), Dollars(0))
+                for ticker, count in self.held.items()
+                if ticker not in self.hidden
+            ],
+        )
 
     async def settlements(self, *, min_ts_ns: Nanos | None = None) -> list[Settlement]:
         await self._enter("settlements", min_ts_ns)
-        return [] if self.settlements_late else [s for s in self.settled if s.settled_ns >= (min_ts_ns or 0)]
+        settled = [s for s in self.settled if s.settled_ns >= (min_ts_ns or 0) and s.market_ticker not in self.hidden]
+        return self._listed("settlements", [] if self.settlements_late else settled)
+
+    def _listed(self, name: str, records: list) -> list:
+        if self.unreadable.get(name):
+            raise PartlyUnreadable(name, records, self.unreadable[name])
+        return records
 
     async def balance(self) -> Balance:
         await self._enter("balance", None)

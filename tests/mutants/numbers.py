@@ -1,0 +1,81 @@
+"""Records and numbers from outside: what cannot be read costs itself, and is never taken for something else."""
+
+from tests.mutants.mutant import Mutant
+
+_LISTS = ("kalshi/test_lists_with_unreadable_records.py",)
+_RECORDS = ("orders/test_unreadable_records.py",)
+
+MUTANTS = (
+    Mutant(
+        "unreadable_records_left_out",
+        "a list is never shortened in silence",
+        "kalshi/fields.py",
+        "    if unreadable:\n        raise PartlyUnreadable(where, out, unreadable)\n",
+        "",
+        _LISTS,
+    ),
+    Mutant(
+        "size_may_be_negative",
+        "a minus is no part of a count that cannot be negative",
+        "units.py",
+        "scaled_decimal(text, field, decimals=2, low=0, high=COUNT_MAX)",
+        "scaled_decimal(text, field, decimals=2, low=-1, high=COUNT_MAX)",
+        _LISTS,
+    ),
+    Mutant(
+        "any_number_of_decimals",
+        "amounts have at most the field's decimals",
+        "readers.py",
+        "if len(fraction) > max(finest, decimals):",
+        "if len(fraction) > 9:",
+        _LISTS,
+    ),
+    Mutant(
+        "fill_cursor_passes_unreadable",
+        "a fill that could not be read is listed again until it is booked",
+        "orders/reconciling.py",
+        "        if not listed.unreadable:  # else",
+        "        if True:  # else",
+        _RECORDS,
+    ),
+    Mutant(
+        "unreadable_needs_two_looks",
+        "an unreadable record shuts the guard at the first look",
+        "orders/reconciling.py",
+        "{finding.key for finding in findings if finding.act is Act.UNREADABLE} | set(self._before)",
+        "set(self._before)",
+        _RECORDS,
+    ),
+    Mutant(
+        "stop_ignores_unreadable_orders",
+        "a stop is not verified while a listed order cannot be read",
+        "orders/cancelling.py",
+        "        if listed or answer.unreadable:\n",
+        "        if listed:\n",
+        _RECORDS,
+    ),
+    Mutant(
+        "foreign_records_shut",
+        "an unreadable record of a market that is not ours costs nothing",
+        "orders/records.py",
+        "    return not market_ticker or series_of(market_ticker, state) in SERIES",
+        "    return True",
+        _RECORDS,
+    ),
+    Mutant(
+        "half_of_the_positions_inherited",
+        "what was there before us is taken over whole or not yet",
+        "orders/reconciling.py",
+        "            if answer.unreadable:\n                return answer.findings",
+        "            if False:\n                return answer.findings",
+        _RECORDS,
+    ),
+    Mutant(
+        "not_found_in_a_partial_list",
+        "a create missing in a list with unreadable records is still unknown",
+        "orders/asking.py",
+        "                    self._learn_found(lost, problem.readable)\n",
+        "                    self.learn(lost, [r for r in problem.readable if isinstance(r, RemoteOrder)])\n",
+        _RECORDS,
+    ),
+)
