@@ -29,8 +29,8 @@ MUTANTS = (
         "lost_fill_not_fetched",
         "a fill that the stream lost is read from the list",
         "orders/reconciling.py",
-        '            self._books.book_fill(fill, "list")\n        desk.journal.set_cursor',
-        "            pass\n        desk.journal.set_cursor",
+        '            self._books.book_fill(fill, "list")\n        if not listed.unreadable',
+        "            pass\n        if not listed.unreadable",
         _RECONCILING,
     ),
     Mutant(

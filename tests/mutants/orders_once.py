@@ -82,10 +82,8 @@ MUTANTS = (
         "unreachable_taken_for_not_listed",
         "network trouble never means that a create did not arrive",
         "orders/asking.py",
-        '                log.warning("orders.ask_failed", orders=len(lost), problem=str(problem))\n'
-        "                continue\n",
-        '                log.warning("orders.ask_failed", orders=len(lost), problem=str(problem))\n'
-        "                listed = []\n",
+        "                    self._learn_found(lost, problem.readable)\n                continue\n",
+        "                    self._learn_found(lost, problem.readable)\n                listed = []\n",
         _PLACING,
     ),
     Mutant(

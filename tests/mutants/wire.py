@@ -45,8 +45,8 @@ MUTANTS = (
         "no_price_not_complemented",
         "a NO level of the book is put on the YES scale",
         "kalshi/ws_codec.py",
-        "        levels.append((complement(price) if flip else price, count))",
-        "        levels.append((price, count))",
+        "    return tuple((complement(price) if flip else price, count) for price, count in levels.items())",
+        "    return tuple((price, count) for price, count in levels.items())",
         _FRAMES,
     ),
     Mutant(
