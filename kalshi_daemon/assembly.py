@@ -24,7 +24,7 @@ from kalshi_daemon.kalshi.auth import Signer
 from kalshi_daemon.kalshi.rest import KalshiRest
 from kalshi_daemon.kalshi.server_time import ServerClock
 from kalshi_daemon.kalshi.stream import KalshiStream
-from kalshi_daemon.learning import Learning, build_learning
+from kalshi_daemon.learning import Learning, build_learning, last_prices
 from kalshi_daemon.operations.group_reset import GroupResetWatch
 from kalshi_daemon.operations.kill_switch import KillSwitchWatch, kill_switch_path
 from kalshi_daemon.orders.ids import ClientOrderIds
@@ -184,7 +184,7 @@ class _Builder:
             learning=learning,
             rest=rest,
             stream=stream,
-            feed=self._feed(),
+            feed=self._feed(learning),
             recorder=recorder,
             scheduler=scheduler,
             monitor=monitor,
@@ -281,7 +281,7 @@ class _Builder:
             )
         )
 
-    def _feed(self) -> IndexFeed:
+    def _feed(self, learning: Learning) -> IndexFeed:
         state = self._state
         return IndexFeed(
             state,
@@ -293,6 +293,7 @@ class _Builder:
             session_open=lambda: state.session_open,
             rng=self._jitter,
             on_session=self._board.on_session,
+            known=last_prices(learning.models),
         )
 
 

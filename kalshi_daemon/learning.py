@@ -1,6 +1,6 @@
 """The models of both indices, joined with what they remember and with those who tell them what they missed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import aiohttp
@@ -15,7 +15,7 @@ from kalshi_daemon.domain.index import Bar, Index, Tick
 from kalshi_daemon.index_feed.history import HistoryClient
 from kalshi_daemon.operations.calibration_store import CalibrationStore
 from kalshi_daemon.settings import Settings
-from kalshi_daemon.units import from_s
+from kalshi_daemon.units import Nanos, from_s
 from kalshi_daemon.windows.releases import MacroCalendar
 from kalshi_daemon.windows.scheduled import ReleaseEvents
 from kalshi_daemon.windows.sessions import SessionTable
@@ -108,3 +108,14 @@ def models_of(settings: Settings, sessions: SessionTable, macro: MacroCalendar) 
         index: RollingCalibration(index, chosen, sessions.session_of, events=events, constants=constants)
         for index in Index
     }
+
+
+def last_prices(models: Mapping[Index, RollingCalibration]) -> dict[Index, tuple[Nanos, float]]:
+    """The newest price each model believes, with its time: of the day under way, else the last close."""
+    found: dict[Index, tuple[Nanos, float]] = {}
+    for index, model in models.items():
+        path = None if model.today is None else model.today.path
+        price = model.closing if path is None else (path.last_ns, path.last)
+        if price is not None:
+            found[index] = price
+    return found

@@ -75,6 +75,12 @@ class IndexFeedSettings(Section):
     backoff_first_s: float = Field(0.5, gt=0)
     backoff_most_s: float = Field(30.0, gt=0)
     eviction_backoff_s: float = Field(60.0, gt=0)
+    jump_share_min: float = Field(0.0075, ge=0.001, le=0.1)
+    """A value further from the one before than this share, or than an index moves in the time, is withheld first."""
+    agreeing_values_min: int = Field(3, ge=1, le=60)
+    """Values that must agree before a jump, or the first value of a day, is believed."""
+    jump_confirm_s: float = Field(30.0, ge=2.0, le=600.0)
+    """A jump that no second witness shares is believed after values have agreed on it for this long."""
     record: bool = True
     record_flush_s: float = Field(60.0, ge=1.0)
     rest_url: str = ""

@@ -16,6 +16,20 @@ from kalshi_daemon.events import Balance, ExchangeStatus
 from kalshi_daemon.units import Count, Dollars, Nanos, Price
 
 
+@dataclass(frozen=True, slots=True)
+class WithheldValue:
+    """A value that is too far from what was known to be believed yet."""
+
+    value: float
+    known: float | None
+    """The last value believed; None: nothing was known."""
+    move: float
+    """Between the two, as a share."""
+    limit: float
+    since_ns: Nanos
+    """Stamp of the first value withheld."""
+
+
 @dataclass(slots=True)
 class IndexState:
     """One index as the feed last showed it."""
@@ -30,6 +44,10 @@ class IndexState:
     accepted: int = 0
     refused: int = 0
     """Ticks dropped by the monotonic guard."""
+    withheld: WithheldValue | None = None
+    """The newest value while it is not believed (`index_feed.plausibility`); None when it is."""
+    misprints: int = 0
+    """Values withheld and let go: the index came back to where it was."""
 
 
 @dataclass(slots=True)

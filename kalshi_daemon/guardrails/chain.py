@@ -26,7 +26,7 @@ from kalshi_daemon.guardrails.guard import (
     WindowGuard,
 )
 from kalshi_daemon.guardrails.joint_tail import JointTail
-from kalshi_daemon.guardrails.market_data import FeedAge, FeedMoving, MacroFresh, ModelHealthy
+from kalshi_daemon.guardrails.market_data import FeedAge, FeedMoving, IndexPlausible, MacroFresh, ModelHealthy
 from kalshi_daemon.guardrails.permission import Armed, KillSwitch, LatchOpen, OrderGroup, Reconciled
 from kalshi_daemon.guardrails.quote_rules import BookSane, ImpactCap, LotsPerQuote, MakerOnly, MinEv, UniqueBins
 from kalshi_daemon.guardrails.record import ForecastRecord, MarketRecord
@@ -151,6 +151,7 @@ def build_chain(settings: Settings, *, session_of: SessionLookup, release_near: 
                 final_minute=from_ms(guards.feed_age_final_minute_ms),
                 skew_most=skew_most,
             ),
+            IndexPlausible(),
             FeedMoving(from_ms(guards.feed_age_pull_ms)),
             ClocksAgree(skew_most),
             ModelHealthy(from_s(guards.calibration_age_most_s)),

@@ -52,12 +52,35 @@ class FeedAge:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexPlausible:
+    """Refuse, and pull, while the newest value of an index is too far from what was known to be believed.
+
+    Whether it is a misprint or a crash, what rests was priced for another level.
+    """
+
+    name: ClassVar[str] = "index_plausible"
+    pulls: ClassVar[bool] = True
+
+    def judge_window(self, state: DaemonState, context: WindowContext, _now: Nanos) -> Verdict:
+        index = context.window.series.index
+        withheld = state.index[index].withheld
+        if withheld is not None:
+            known = "nothing" if withheld.known is None else f"{withheld.known:g}"
+            note = f"{index.value} says {withheld.value:g} after {known}: withheld until it is confirmed"
+            measured, limit = withheld.move, withheld.limit
+            return answer(self, measured, limit, "share", passed=False, closing=Closing.PULL, note=note)
+        if state.index[index].last is None:
+            return refuse(self, None, None, "share", closing=Closing.PULL, note=f"no value of {index.value} yet")
+        return answer(self, 0.0, None, "share", passed=True)
+
+
+@dataclass(frozen=True, slots=True)
 class FeedMoving:
-    """Refuse while an index repeats one value although its stamps advance.
+    """Refuse, and pull, while an index repeats one value although its stamps advance.
 
     A cash index of hundreds of stocks changes nearly every second. If the other index still moves, this one's source is
-    frozen: pull. If neither moves, the market may be halted or the whole feed frozen: hold. The limit is the feed's
-    pull age: a value repeated that long tells as little as one that is that old.
+    frozen; if neither moves, the market is halted or the whole feed frozen. What rests is priced for a value nobody
+    knows to hold. The limit is the feed's pull age: a value repeated that long tells as little as one that is that old.
     """
 
     still_most: Nanos
@@ -79,7 +102,7 @@ class FeedMoving:
             limit,
             "ms",
             passed=still <= self.still_most,
-            closing=Closing.PULL if moving else Closing.HOLD,
+            closing=Closing.PULL,
             note=f"{index.value} repeats one value" + (" while the other index moves" if moving else ""),
         )
 

@@ -14,8 +14,9 @@ disconnected does not come (the vendor does not replay): whoever wants it hears 
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final, Never
 
 import structlog
@@ -44,6 +45,7 @@ from kalshi_daemon.index_feed.protocol import (
     tick_of_second,
 )
 from kalshi_daemon.index_feed.skew import SkewEstimate
+from kalshi_daemon.index_feed.value_intake import ValueIntake
 from kalshi_daemon.settings import IndexFeedSettings
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.units import SECOND, Nanos, from_s
@@ -92,6 +94,7 @@ class IndexFeed:
     on_session called when a session has been let in, before its first value: what came meanwhile was missed
     session_open  whether the market is open: silence only counts then
     rng        jitter of the back-off
+    known      by index: the last value of an earlier life or day, and when it was
 
     Raises ConfigurationError when no topic that carries values is configured, or the url cannot be one.
     """
@@ -108,6 +111,7 @@ class IndexFeed:
         session_open: Callable[[], bool],
         rng: random.Random,
         on_session: Callable[[], None] = lambda: None,
+        known: Mapping[Index, tuple[Nanos, float]] = MappingProxyType({}),
     ) -> None:
         if not {"V", "A"} & set(settings.channels):
             raise ConfigurationError("index_feed.channels", "needs V or A: minute bars alone carry no values", "add V")
@@ -115,13 +119,13 @@ class IndexFeed:
         self._settings = settings
         self._clock = clock
         self._url = url
-        self._on_tick = on_tick
         self._on_bar = on_bar
         self._session_open = session_open
         self._on_session = on_session
         self._rng = rng
         self._topics = tuple(Topic(Channel(name), index) for name in settings.channels for index in Index)
         self._guard = MonotonicGuard()
+        self._intake = ValueIntake(state, settings, on_tick, known)
         self._skew = SkewEstimate()
         self._failures = 0
         self._warned = ""
@@ -313,13 +317,10 @@ class IndexFeed:
         if not self._guard.admit(tick) or (last is not None and tick.event_ns <= last.event_ns):
             index.refused += 1  # the second test: switching between V and A closes must not step back either
             return
-        if last is None or tick.value != last.value:
-            index.changed_ns = tick.event_ns
-        index.last = tick
-        index.accepted += 1
-        session.delivered += 1
-        session.silent.discard(tick.index)
-        self._on_tick(tick)
+        accepted = self._intake.take(tick)
+        session.delivered += accepted
+        if accepted:
+            session.silent.discard(tick.index)
 
     def _take_bar(self, bar: Bar, session: _Session) -> None:
         index = self._state.index[bar.index]
@@ -329,6 +330,7 @@ class IndexFeed:
             return
         if bar.channel is Channel.MINUTE:
             index.last_bar = bar
+            self._intake.note_bar(bar)
         self._on_bar(bar)
         if bar.channel is Channel.SECOND and bar.index not in session.values_of:
             self._take_tick(tick_of_second(bar), session)

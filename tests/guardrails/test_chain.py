@@ -46,6 +46,7 @@ WINDOW_ORDER = [
     "window_phase",
     "session_calendar",
     "feed_age",
+    "index_plausible",
     "feed_frozen",
     "clock_skew",
     "calibration",

@@ -10,7 +10,7 @@ from kalshi_daemon.domain.verdict import Closing
 from kalshi_daemon.domain.window import Phase, Session, WindowStatus
 from kalshi_daemon.events import Balance, ExchangeStatus
 from kalshi_daemon.settings import GuardSettings, MacroFeed, MacroSettings, Settings
-from kalshi_daemon.state import ClockSkew, DaemonState, GroupHalt
+from kalshi_daemon.state import ClockSkew, DaemonState, GroupHalt, WithheldValue
 from kalshi_daemon.units import HOUR, MILLISECOND, MINUTE, SECOND, Dollars, Nanos
 from kalshi_daemon.windows.releases import EXHAUSTED, Release
 from tests.guardrails.guard_rig import (
@@ -376,12 +376,22 @@ def test_an_index_that_stands_still_while_the_other_moves_pulls(still_ms, passes
 
 
 @pytest.mark.parametrize("other", [None, Nanos(NOW - 6 * SECOND)])
-def test_when_neither_index_moves_it_holds(other):
+def test_when_neither_index_moves_it_pulls_too(other):
     state = healthy()
     state.index[Index.SPX].changed_ns = Nanos(NOW - 6 * SECOND)
     state.index[Index.NDX].changed_ns = other
     verdict = ask_window(state, "feed_frozen")
-    assert (verdict.passed, verdict.closing) == (False, Closing.HOLD)
+    assert (verdict.passed, verdict.closing) == (False, Closing.PULL)
+
+
+def test_a_value_that_is_not_believed_pulls_and_shows_both_numbers():
+    state = healthy()
+    assert ask_window(state, "index_plausible").passed
+    state.index[Index.SPX].withheld = WithheldValue(25_000.0, 6_800.0, 1.302, 0.0075, NOW)
+    verdict = ask_window(state, "index_plausible")
+    assert (verdict.passed, verdict.closing, verdict.measured, verdict.limit) == (False, Closing.PULL, 1.302, 0.0075)
+    assert "25000" in verdict.note
+    assert "6800" in verdict.note
 
 
 def test_an_index_never_seen_to_change_refuses():

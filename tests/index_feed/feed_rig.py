@@ -102,7 +102,8 @@ class Rig:
 
 
 def feed_settings(**changes: object) -> IndexFeedSettings:
-    return IndexFeedSettings(api_key=SecretStr(KEY), ack_timeout_s=PATIENCE_S).model_copy(update=changes)
+    given = IndexFeedSettings(api_key=SecretStr(KEY), ack_timeout_s=PATIENCE_S, agreeing_values_min=1)
+    return given.model_copy(update=changes)
 
 
 @contextlib.asynccontextmanager

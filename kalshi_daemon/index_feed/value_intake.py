@@ -1,0 +1,96 @@
+"""Values into the state: judged first, shown to the guards while withheld, handed on once they are believed."""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import structlog
+
+from kalshi_daemon.domain.index import Bar, Index, Tick
+from kalshi_daemon.index_feed.plausibility import PlausibilityLimits, PlausibleValues, Ruling, Word
+from kalshi_daemon.settings import IndexFeedSettings
+from kalshi_daemon.state import DaemonState, IndexState, WithheldValue
+from kalshi_daemon.units import MINUTE, SECOND, Nanos, from_s
+
+DELAYED_NS: Final = Nanos(5 * MINUTE)
+"""Values this old on arrival are no network's fault: the vendor's delayed plans are 15 minutes behind."""
+DELAYED_VALUES: Final = 20
+
+log = structlog.get_logger()
+
+
+class ValueIntake:
+    """The consumer's hand for values: writes `last`, `changed_ns`, `accepted`, `withheld` and `misprints` of an index.
+
+    on_tick  called with every value believed, in the order of the stamps
+    known    by index: the last value of an earlier life or day, and when it was
+    """
+
+    def __init__(
+        self,
+        state: DaemonState,
+        settings: IndexFeedSettings,
+        on_tick: Callable[[Tick], None],
+        known: Mapping[Index, tuple[Nanos, float]],
+    ) -> None:
+        confirm_ns = from_s(settings.jump_confirm_s)
+        limits = PlausibilityLimits(settings.jump_share_min, settings.agreeing_values_min, confirm_ns)
+        self._state = state
+        self._on_tick = on_tick
+        self._values = {index: PlausibleValues(limits, known.get(index)) for index in Index}
+        self._delayed = 0
+
+    def take(self, tick: Tick) -> int:
+        """Judge a value that is later than all before of its index; returns how many are believed by it."""
+        self._note_delay(tick)
+        others = [values for index, values in self._values.items() if index is not tick.index]
+        ruling = self._values[tick.index].judge(tick, others)
+        state = self._state.index[tick.index]
+        self._note(tick, state, ruling)
+        for believed in ruling.ticks:
+            if state.last is None or believed.value != state.last.value:
+                state.changed_ns = believed.event_ns
+            state.last = believed
+            state.accepted += 1
+            self._on_tick(believed)
+        return len(ruling.ticks)
+
+    def note_bar(self, bar: Bar) -> None:
+        """A minute bar: a witness for values that are withheld."""
+        self._values[bar.index].note_bar(bar)
+
+    def _note(self, tick: Tick, state: IndexState, ruling: Ruling) -> None:
+        """Show a withheld value to the guards; say once that values are withheld, and once what became of them."""
+        before = state.withheld
+        if ruling.word is Word.BELIEVED:
+            state.withheld = None
+            state.misprints += ruling.misprints
+            if before is not None:
+                log.warning(
+                    "feed.values_dropped" if ruling.misprints else "feed.values_confirmed",
+                    index=tick.index.value,
+                    value=tick.value,
+                    withheld=before.value,
+                    count=ruling.misprints or len(ruling.ticks),
+                    reason=ruling.reason,
+                )
+            return
+        known = None if state.last is None else state.last.value
+        since_ns = tick.event_ns if before is None else before.since_ns
+        state.withheld = WithheldValue(tick.value, known, ruling.move, ruling.limit, since_ns)
+        if before is None:
+            log.warning(
+                "feed.values_withheld",
+                index=tick.index.value,
+                value=tick.value,
+                known=known,
+                move_percent=round(100.0 * ruling.move, 3),
+                limit_percent=round(100.0 * ruling.limit, 3),
+            )
+
+    def _note_delay(self, tick: Tick) -> None:
+        """A plan that is delayed serves values that are always as old: said once, and called so."""
+        self._delayed = self._delayed + 1 if tick.recv_ns - tick.event_ns >= DELAYED_NS else 0
+        if self._delayed == DELAYED_VALUES:
+            behind_s = (tick.recv_ns - tick.event_ns) // SECOND
+            self._state.feed.problem = f"every value is stamped {behind_s} s ago: the vendor's plan is a delayed one"
+            log.error("feed.plan_delayed", behind_s=behind_s, values=DELAYED_VALUES)
