@@ -175,11 +175,23 @@ class Balance:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeStatus:
-    """`GET /exchange/status`, shard 0."""
+    """`GET /exchange/status`: shard 0, and the other shards it lists."""
 
     exchange_active: bool
     trading_active: bool
     read_ns: Nanos
+    other_shards: tuple[tuple[int, bool, bool], ...] = ()
+    """(exchange_index, exchange_active, trading_active)."""
+
+    def of_shard(self, exchange_index: int) -> tuple[bool, bool] | None:
+        """(exchange active, trading active) of a shard; None when the answer does not tell.
+
+        Nothing of the venue trades while the exchange as a whole does not: a shard's own word can only close further.
+        """
+        if exchange_index == 0:
+            return self.exchange_active, self.trading_active
+        said = {shard: (exchange, trading) for shard, exchange, trading in self.other_shards}.get(exchange_index)
+        return said and (said[0] and self.exchange_active, said[1] and self.trading_active)
 
 
 @dataclass(frozen=True, slots=True)

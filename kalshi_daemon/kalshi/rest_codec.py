@@ -234,15 +234,25 @@ def balance(obj: Json, read_ns: Nanos) -> Balance:
 
 
 def exchange_status(obj: Json, read_ns: Nanos) -> ExchangeStatus:
-    """The exchange and our shard: both must be up. Top level is shard 0; a listed shard 0 may only close it further."""
+    """The exchange and its shards. Top level is shard 0; a listed shard 0 may only close it further.
+
+    Of another shard a flag that is absent or not a boolean counts as closed: it must not cost shard 0 its answer.
+    """
     exchange_active = fields.flag(obj, "exchange_active", "exchange_status")
     trading_active = fields.flag(obj, "trading_active", "exchange_status")
+    others: dict[int, tuple[bool, bool]] = {}
     for item in fields.as_array(obj.get("exchange_index_statuses") or [], "exchange_status.exchange_index_statuses"):
         shard = fields.as_object(item, "exchange_status.exchange_index_statuses")
-        if fields.integer(shard, "exchange_index", "exchange_index_status") == _HOME_SHARD:
+        number = fields.integer(shard, "exchange_index", "exchange_index_status")
+        if number == _HOME_SHARD:
             exchange_active = exchange_active and fields.flag(shard, "exchange_active", "exchange_index_status")
             trading_active = trading_active and fields.flag(shard, "trading_active", "exchange_index_status")
-    return ExchangeStatus(exchange_active, trading_active, read_ns)
+            continue
+        flags = shard.get("exchange_active") is True, shard.get("trading_active") is True
+        before = others.get(number, (True, True))
+        others[number] = flags[0] and before[0], flags[1] and before[1]
+    rows = tuple((number, *flags) for number, flags in sorted(others.items()))
+    return ExchangeStatus(exchange_active, trading_active, read_ns, rows)
 
 
 # --- amounts ----------------------------------------------------------------------------------------------------------

@@ -144,6 +144,36 @@ def test_an_exchange_never_heard_of_refuses():
     assert ask_window(state, "exchange_status").measured is None
 
 
+@pytest.mark.parametrize(
+    ("shard", "said", "measured", "closing"),
+    [
+        (None, (), None, None),
+        (0, ((1, False, False),), None, None),
+        (1, (), "shard 1", Closing.HOLD),
+        (1, ((1, True, True),), "shard 1", Closing.HOLD),
+        (1, ((1, True, False),), "trading paused on shard 1", Closing.PULL),
+        (1, ((1, False, True), (2, True, True)), "exchange paused on shard 1", Closing.PULL),
+    ],
+)
+def test_the_shard_of_the_events_own_markets_decides(shard, said, measured, closing):
+    state = healthy()
+    ticker = state.venue.events[WINDOW.event_ticker][0]
+    state.venue.markets[ticker] = replace(state.venue.markets[ticker], exchange_index=shard)
+    state.venue.status = ExchangeStatus(True, True, NOW, said)
+    verdict = ask_window(state, "exchange_status")
+    assert verdict.passed == (measured is None)
+    if measured is not None:
+        assert (verdict.measured, verdict.closing) == (measured, closing)
+
+
+def test_a_far_shard_of_another_event_does_not_count():
+    state = healthy()
+    for ticker, market in state.venue.markets.items():
+        if market.contract.event_ticker != WINDOW.event_ticker:
+            state.venue.markets[ticker] = replace(market, exchange_index=1)
+    assert ask_window(state, "exchange_status").passed
+
+
 @pytest.mark.parametrize(("age_s", "passes"), [(7_200, True), (7_201, False)])
 def test_fees_are_good_for_their_limit(age_s, passes):
     state = healthy()

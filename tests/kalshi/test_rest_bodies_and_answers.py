@@ -292,6 +292,13 @@ def test_the_exchange_is_up_only_when_our_shard_is_up_too():
     assert messages.exchange_status(up, T0) == ExchangeStatus(True, True, T0)
     assert messages.exchange_status({**up, "exchange_index_statuses": shards[:1]}, T0).trading_active
     assert not messages.exchange_status({**up, "exchange_index_statuses": shards}, T0).trading_active
+    far = [{"exchange_index": 1, "exchange_active": True}, {"exchange_index": 3, **up}, shards[0]]
+    status = messages.exchange_status({**up, "exchange_index_statuses": far}, T0)
+    assert [status.of_shard(n) for n in range(5)] == [(True, True), (True, False), (False, False), (True, True), None]
+    down = messages.exchange_status(
+        {"exchange_active": True, "trading_active": False, "exchange_index_statuses": far}, T0
+    )
+    assert down.of_shard(3) == (True, False)
     assert messages.exchange_status({**up, "exchange_index_statuses": None}, T0).exchange_active
     with pytest.raises(MissingField):
         messages.exchange_status({"exchange_active": True}, T0)

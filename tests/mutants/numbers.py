@@ -78,4 +78,20 @@ MUTANTS = (
         "                    self.learn(lost, [r for r in problem.readable if isinstance(r, RemoteOrder)])\n",
         _RECORDS,
     ),
+    Mutant(
+        "every_market_on_shard_0",
+        "a market's own exchange_index decides whose status counts",
+        "guardrails/exchange.py",
+        "    return sorted({market.exchange_index or 0 for market in listed} - {0})",
+        "    return sorted({0 for market in listed} - {0})",
+        ("guardrails/test_window_guards.py",),
+    ),
+    Mutant(
+        "paused_shard_held",
+        "a market whose shard is paused is pulled",
+        "guardrails/exchange.py",
+        '{stopped} paused on shard {shard}", "trading", closing=Closing.PULL)',
+        '{stopped} paused on shard {shard}", "trading")',
+        ("guardrails/test_window_guards.py",),
+    ),
 )
