@@ -12,8 +12,9 @@ MUTANTS ?=
 KILLS ?= 200
 FUZZ_INPUTS ?= 100000
 FUZZ_SEED ?= 1
+RUNS ?= 5
 
-.PHONY: help setup run test simulate soak fuzz fault-matrix kills service-test mutants oracle lint log-events fmt cover bench unit-check docker-check clean
+.PHONY: help setup run test simulate soak fuzz fault-matrix kills way-down service-test mutants oracle lint log-events fmt cover bench unit-check docker-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +40,9 @@ simulate: setup ## seeds of the whole daemon under faults and crashes, replayabl
 kills: setup ## SIGKILL real daemons at random moments, judged by the exchange's record (KILLS=200 KILL_ARGS="--first-seed 9")
 	@$(BIN)/python -m tests.kills --kills $(KILLS) $(KILL_ARGS)
 
+way-down: setup ## stop real daemons with full volumes, unread pipes and lost terminals, under storms of signals (RUNS=5)
+	@$(BIN)/python -m tests.way_down --runs $(RUNS)
+
 fault-matrix: setup ## every kind of fault alone: what the daemon does and how long until all is safe (docs/fault-matrix.md)
 	@$(BIN)/python -m tests.simulation --matrix --workers $(WORKERS)
 
@@ -57,7 +61,7 @@ lint: setup ## ruff, mypy --strict, import-linter, file and function sizes, shel
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 	@$(BIN)/python scripts/check_sizes.py
-	@$(BIN)/shellcheck scripts/find-python scripts/setup scripts/service-test .ci/run
+	@$(BIN)/shellcheck scripts/find-python scripts/setup scripts/check-visible scripts/service-test .ci/run
 	@$(MAKE) -s docker-check unit-check
 
 service-test: setup ## the shipped unit under a real systemd: start, stop, crash, starve, refuse (root)

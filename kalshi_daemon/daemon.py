@@ -148,11 +148,14 @@ class Life:
 
     def reopen_log(self) -> None:
         """SIGHUP: the log file was moved away, write to its path again."""
-        self.sink.reopen()
-        log.info("log.reopened")
+        if not self.stop.ended:
+            self.sink.reopen()
+            log.info("log.reopened")
 
     def say_status(self) -> None:
         """SIGUSR1: one line that says how things stand."""
+        if self.stop.ended:
+            return
         status = self._steps.take("status", lambda: status_of(self.state, self._clock.now_ns()))
         log.info("daemon.status", ready=self._was_ready, **(status or {}))
 
@@ -328,6 +331,7 @@ class Life:
         if self._options.show_progress:
             self.sink.show()
         self.stop.end()
+        self.sink.expect_last_line()
         log.info("session.summary", **summary, stop_reason=self.stop.reason)
         owned = steps.take("journal_orders", house.journal.live_orders)
         if isinstance(failure, VenueUnreachable) and not self._was_ready and owned is not None and not owned:

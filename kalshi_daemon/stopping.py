@@ -3,6 +3,8 @@
 import asyncio
 import signal
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
 
 import structlog
 
@@ -10,6 +12,8 @@ from kalshi_daemon.clock import Clock
 from kalshi_daemon.state import Latch
 
 log = structlog.get_logger()
+
+_HEARD: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 
 
 class StopSignal:
@@ -42,6 +46,10 @@ class StopSignal:
         else:
             log.warning("stop.asked_again", reason=reason, first_reason=self._latch.reason)
 
+    @property
+    def ended(self) -> bool:
+        return self._ended
+
     def end(self) -> None:
         """Nothing is said from here on: the next line of the log is its last."""
         self._ended = True
@@ -61,8 +69,28 @@ def listen(
 
     SIGHUP never stops: it is what service managers and log rotation send to a daemon, and a stop that ends with 0 would
     stay down. A daemon whose terminal is gone goes on; SIGTERM stops it.
+
+    The handlers outlive the loop: a loop that closes puts its own back to the default, and a signal that comes between
+    the verified stop and the exit would end the process without its exit code. `deafen` follows.
     """
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.ask, signal.Signals(number).name)
-    loop.add_signal_handler(signal.SIGHUP, reopen_log)
-    loop.add_signal_handler(signal.SIGUSR1, say_status)
+    work: dict[signal.Signals, Callable[[], None]] = {
+        signal.SIGTERM: lambda: stop.ask("SIGTERM"),
+        signal.SIGINT: lambda: stop.ask("SIGINT"),
+        signal.SIGHUP: reopen_log,
+        signal.SIGUSR1: say_status,
+    }
+
+    def hand_over(number: int, _frame: object) -> None:
+        if not stop.ended:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(work[signal.Signals(number)])
+
+    for number in _HEARD:
+        signal.signal(number, hand_over)
+        signal.siginterrupt(number, False)
+
+
+def deafen() -> None:
+    """From here on no signal but SIGKILL ends the process: it is on its way out with its own exit code."""
+    for number in _HEARD:
+        signal.signal(number, signal.SIG_IGN)

@@ -11,6 +11,7 @@ from kalshi_daemon.daemon import RunOptions, run_daemon
 from kalshi_daemon.errors import ExitCode
 from kalshi_daemon.settings import Mode, Settings
 from kalshi_daemon.settings_loader import Credentials, require_live_acknowledgement
+from kalshi_daemon.stopping import deafen
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -54,7 +55,10 @@ def run(args: argparse.Namespace) -> int:
     )
     import uvloop  # noqa: PLC0415 - after the settings: a bad one need not wait for it
 
-    code: ExitCode = uvloop.run(run_daemon(settings, options))
+    try:
+        code: ExitCode = uvloop.run(run_daemon(settings, options))
+    finally:
+        deafen()
     return code
 
 

@@ -55,6 +55,7 @@ class LineSink:
 
     def __init__(self, *, stdout: bool, path: Path | None, bytes_most: int, render: Render | None = None) -> None:
         self._render = render or _plain
+        self._last_line_next = False
         self._stdout: Outlet | None = None
         self._file: Outlet | None = None
         if path is not None:
@@ -70,6 +71,10 @@ class LineSink:
         """From now on write to standard output too: the table on the terminal is done, the last line is for people."""
         if self._stdout is None and sys.stdout is not None:
             self._stdout = Outlet(StreamOutput(sys.stdout.buffer), self._notice)
+
+    def expect_last_line(self) -> None:
+        """Say nothing about the outputs from now on: the next line is the last."""
+        self._last_line_next = True
 
     def reopen(self) -> None:
         """Open the file's path again: something outside has moved the file away."""
@@ -88,7 +93,8 @@ class LineSink:
         return tuple(outlet for outlet in (self._file, self._stdout) if outlet is not None)
 
     def _notice(self, event: str, severity: Severity, fields: Mapping[str, Any]) -> None:
-        self.write(self._render(event, severity, fields), severity)
+        if not self._last_line_next:
+            self.write(self._render(event, severity, fields), severity)
 
 
 class _SinkLogger:

@@ -1,8 +1,9 @@
 """What a person at a terminal sees while a simulated session runs: one table that redraws itself. Never in pipes."""
 
 import asyncio
+import sys
 from datetime import datetime
-from typing import Final, Never
+from typing import IO, Final, Never, cast
 from zoneinfo import ZoneInfo
 
 from rich.console import Console, Group
@@ -14,11 +15,14 @@ from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.window import Phase, WindowStatus
+from kalshi_daemon.operations.screen import Screen, descriptor_writer
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.units import SECOND, format_count, format_dollars
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 _REDRAW_S: Final = 0.2
+_LAST_PICTURE_S: Final = 0.2
+"""Patience at the end with a terminal that does not take the last picture."""
 _PHASE_STYLE: Final = {
     Phase.OPEN: "bold green",
     Phase.HOLD: "yellow",
@@ -30,15 +34,24 @@ _PHASE_STYLE: Final = {
 }
 
 
-async def on_terminal(state: DaemonState, clock: Clock) -> Never:
-    """Draw on the terminal and redraw five times a second of real time, until cancelled."""
-    with Live(picture(state, clock), console=Console(stderr=True), auto_refresh=False) as live:
-        try:
-            while True:
+async def on_terminal(state: DaemonState, clock: Clock, screen: Screen | None = None) -> Never:
+    """Draw on the terminal and redraw five times a second of real time, until cancelled.
+
+    Never waits for the terminal: one that stands (Ctrl-S) is drawn on again once it has taken what it was given.
+    """
+    screen = screen or Screen(descriptor_writer(sys.stderr.fileno()))
+    console = Console(file=cast(IO[str], screen), force_terminal=True)
+    try:
+        with Live(picture(state, clock), console=console, auto_refresh=False) as live:
+            try:
+                while True:
+                    if screen.idle:
+                        live.update(picture(state, clock), refresh=True)
+                    await asyncio.sleep(_REDRAW_S)
+            finally:
                 live.update(picture(state, clock), refresh=True)
-                await asyncio.sleep(_REDRAW_S)
-        finally:
-            live.update(picture(state, clock), refresh=True)
+    finally:
+        screen.end(_LAST_PICTURE_S)
 
 
 def picture(state: DaemonState, clock: Clock) -> Group:

@@ -20,7 +20,7 @@ MUTANTS = (
         "latch_stays_open",
         "a stop closes the latch before anybody is woken",
         "stopping.py",
-        "        self._latch.closed = True\n",
+        "            self._latch.closed = True\n",
         "",
         ("ground/test_stopping.py",),
     ),

@@ -1,6 +1,6 @@
 """Every mutant. A new safety promise gets a mutant here; a changed line of code gets its old text renewed here."""
 
-from tests.mutants import gates, money, numbers, order_groups, orders_leave, orders_once, wire
+from tests.mutants import gates, money, numbers, order_groups, orders_leave, orders_once, way_down, wire
 
 MUTANTS = (
     *orders_leave.MUTANTS,
@@ -10,4 +10,5 @@ MUTANTS = (
     *gates.MUTANTS,
     *wire.MUTANTS,
     *numbers.MUTANTS,
+    *way_down.MUTANTS,
 )

@@ -3,11 +3,13 @@ import json
 import logging
 import os
 import sys
+import threading
 
 import pytest
 import structlog
 
 from kalshi_daemon.clock import ManualClock
+from kalshi_daemon.operations import log_outlets
 from kalshi_daemon.operations.logging import LineSink, configure
 from kalshi_daemon.units import MICROSECOND, SECOND, Nanos
 
@@ -165,3 +167,27 @@ def test_writing_after_the_end_is_silent_and_closing_twice_is_fine(tmp_path):
     sink.close()
     sink.write(b"late\n")
     assert path.read_bytes() == b""
+
+
+def test_the_last_line_stays_the_last_when_the_output_shown_at_the_end_is_gone(tmp_path, monkeypatch):
+    monkeypatch.setattr(log_outlets, "RETRY_FIRST_S", 0.01)
+    tried = threading.Semaphore(0)
+
+    class Gone(io.RawIOBase):
+        def write(self, _data: object) -> int:
+            tried.release()
+            raise OSError(5, "Input/output error")
+
+    class Terminal:
+        buffer = Gone()
+
+    path = tmp_path / "daemon.jsonl"
+    sink = start(path)
+    monkeypatch.setattr(sys, "stdout", Terminal())
+    sink.show()
+    sink.expect_last_line()
+    structlog.get_logger().info("session.summary")
+    for _ in range(2):  # the second try comes after the first was told of
+        assert tried.acquire(timeout=10)
+    sink.close()
+    assert [line["event"] for line in lines(path)] == ["session.summary"]

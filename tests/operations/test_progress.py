@@ -1,4 +1,5 @@
 import asyncio
+import threading
 
 import pytest
 from rich.console import Console
@@ -10,6 +11,7 @@ from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.domain.window import Phase, Window, WindowStatus
 from kalshi_daemon.operations import progress
 from kalshi_daemon.operations.progress import on_terminal, picture
+from kalshi_daemon.operations.screen import Screen
 from kalshi_daemon.orders.ledger import BookedFill, Ledger
 from kalshi_daemon.state import DaemonState, Position
 from kalshi_daemon.units import DOLLAR, HOUR, MINUTE, SECOND, Count, Dollars, Nanos, Price
@@ -141,8 +143,32 @@ async def test_it_redraws_until_cancelled_and_leaves_the_last_picture(monkeypatc
     monkeypatch.setattr(progress, "picture", counted)
     monkeypatch.setattr(progress, "_REDRAW_S", 0.001)
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
-        task = group.create_task(on_terminal(state, ManualClock(NOW)))
+        task = group.create_task(on_terminal(state, ManualClock(NOW), Screen(lambda _data: None)))
         await shown.wait()
         state.counters.scans = 99
         task.cancel()
     assert drawings[-1] == 99
+
+
+async def test_a_terminal_that_stands_holds_up_nothing_and_the_last_picture_is_the_newest(monkeypatch):
+    monkeypatch.setattr(progress, "_REDRAW_S", 0.001)
+    state, gate, shown = calm(), threading.Event(), []
+
+    def stopped(data: bytes) -> None:
+        gate.wait(5)
+        shown.append(data.decode())
+
+    screen = Screen(stopped)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        task = group.create_task(on_terminal(state, ManualClock(NOW), screen))
+        for scans in range(20):  # the loop turns, whatever the terminal does
+            state.counters.scans = scans
+            await asyncio.sleep(0.002)
+        assert not screen.idle
+        state.counters.scans = 99
+        task.cancel()
+    assert shown == []
+    gate.set()
+    assert screen.end(10)
+    assert "scans 99" in shown[-1]
+    assert len(shown) <= 3, "what a standing terminal missed is not drawn afterwards"

@@ -8,13 +8,14 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ _LOG_FIELDS: Final = ("ts", "level", "event", "run_id", "mode")
 _ANSWER_MOST_S: Final = 30.0
 _KEPT_OUT: Final = ("systemd-firstboot", "systemd-networkd", "postgresql", "docker")
 _HIDDEN_BY_PROTECT_HOME: Final = ("/root", "/home", "/run/user")
+_HIDDEN_BY_PRIVATE_TMP: Final = ("/tmp", "/var/tmp")
 
 
 class ServiceTestError(Exception):
@@ -219,6 +221,7 @@ class Container:
 @contextlib.contextmanager
 def booted() -> Iterator[Container]:
     """A running container with the unit, its drop-in and the settings installed; the exchange not yet started."""
+    refuse_hidden({"checkout": REPOSITORY, "environment": _venv(), "interpreter": Path(sys.base_prefix)})
     stage = Path(tempfile.mkdtemp(prefix="kalshi-daemon-service-"))
     container = Container(stage)
     try:
@@ -233,6 +236,18 @@ def booted() -> Iterator[Container]:
     finally:
         container.close()
         shutil.rmtree(stage)
+
+
+def refuse_hidden(places: Mapping[str, Path]) -> None:
+    """Raises ServiceTestError for a place that the unit could not see or enter: systemd says 203/EXEC and no more."""
+    for what, place in places.items():
+        path = place.resolve()
+        if any(path.is_relative_to(folder) for folder in _HIDDEN_BY_PRIVATE_TMP):
+            raise ServiceTestError(
+                f"the {what} ({path}) is in a folder that the unit hides (PrivateTmp=): clone to /opt"
+            )
+        if not path.stat().st_mode & stat.S_IXOTH:
+            raise ServiceTestError(f"the {what} ({path}) is closed to the unit's user: chmod o+rx {path}")
 
 
 def is_log_line(line: str) -> bool:

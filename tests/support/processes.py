@@ -45,7 +45,7 @@ class Process:
         self.popen = subprocess.Popen(
             [sys.executable, *argv],
             cwd=folder,
-            env=_environment(env),
+            env=environment(env),
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -272,7 +272,7 @@ class Processes:
         return subprocess.run(
             [sys.executable, "-m", "kalshi_daemon", *argv],
             cwd=self.folder,
-            env=_environment(env or {}),
+            env=environment(env or {}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -289,7 +289,7 @@ class Processes:
         return process
 
 
-def _environment(more: Mapping[str, str]) -> dict[str, str]:
+def environment(more: Mapping[str, str]) -> dict[str, str]:
     """This one without anything that would reach the daemon, and with byte code kept between the many starts."""
     ours = ("KALSHI_DAEMON_", "NOTIFY_SOCKET", "WATCHDOG_", "CREDENTIALS_DIRECTORY")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
