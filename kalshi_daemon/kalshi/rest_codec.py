@@ -136,8 +136,11 @@ def pair_items(wanted: Sequence[str], items: Sequence[Json], key: str) -> list[J
     """The item of a batch answer for each id asked for, or None where none can be told for certain.
 
     Items are matched by the id they carry. An item without an id (an error may have none) counts by its position, and
-    only when the answer has as many items as the request. An id that appears twice counts for nobody.
+    only when the answer has as many items as the request. An id that appears twice counts for nobody, the key's as well
+    as the exchange's order id.
     """
+    if key != "order_id":
+        items = [_without_shared_ids(item, items) for item in items]
     carried = [item.get(key) or None for item in items]
     by_id = {name: item for name, item in zip(carried, items, strict=True) if isinstance(name, str)}
     same_length = len(items) == len(wanted)
@@ -148,6 +151,16 @@ def pair_items(wanted: Sequence[str], items: Sequence[Json], key: str) -> list[J
         else:
             paired.append(items[position] if same_length and carried[position] is None else None)
     return paired
+
+
+def _without_shared_ids(item: Json, items: Sequence[Json]) -> Json:
+    """An item as it is, or without its order id when another item has the same: two orders cannot share one.
+
+    Whoever decodes it then lacks the order id, and the outcome is unknown: nobody can say whose the id is.
+    """
+    name = item.get("order_id")
+    shared = name not in (None, "") and sum(other.get("order_id") == name for other in items) > 1
+    return {key: value for key, value in item.items() if key != "order_id"} if shared else item
 
 
 # --- answers to reads -------------------------------------------------------------------------------------------------

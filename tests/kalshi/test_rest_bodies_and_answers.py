@@ -178,6 +178,18 @@ def test_an_item_that_speaks_of_another_order_or_twice_of_one_counts_for_nobody(
     assert messages.pair_items(["a"], [{"order_id": 7}], "order_id") == [None]
 
 
+def test_creates_that_share_an_order_id_are_answered_for_nobody():
+    ack = {"fill_count": "0.00", "remaining_count": "1.00", "ts_ms": 1_795_446_000_017}
+    items = [ack | {"client_order_id": name, "order_id": order} for name, order in (("a", "o"), ("b", "o"), ("c", "p"))]
+    first, second, third = messages.pair_items(["a", "b", "c"], items, "client_order_id")
+    for item, name in ((first, "a"), (second, "b")):
+        assert item is not None
+        with pytest.raises(MissingField, match="order_id"):
+            messages.create_ack(item, name)
+    assert third is not None
+    assert messages.create_ack(third, "c").order_id == "p"
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.lists(st.text("abcdef", min_size=1, max_size=3), unique=True, max_size=8), st.randoms())
 def test_any_order_of_items_pairs_up(ids, rng):

@@ -94,4 +94,12 @@ MUTANTS = (
         '{stopped} paused on shard {shard}", "trading")',
         ("guardrails/test_window_guards.py",),
     ),
+    Mutant(
+        "shared_order_id_believed",
+        "create answers that share an order id are answered for nobody",
+        "kalshi/rest_codec.py",
+        "        items = [_without_shared_ids(item, items) for item in items]\n",
+        "        pass\n",
+        ("kalshi/test_rest_bodies_and_answers.py",),
+    ),
 )
