@@ -39,6 +39,8 @@ _START_LIMIT_BURST: Final = 5
 _RESTART_S: Final = 5.0
 _CONFIG: Final = "78"
 _JOURNAL: Final = "/var/lib/kalshi-daemon/demo/data/proc/journal.sqlite3"
+_LOG: Final = "/var/lib/kalshi-daemon/demo/logs/kalshi_daemon.jsonl"
+_SIGNAL_MOST_S: Final = 10.0
 _UNVERIFIED: Final = "3"
 
 
@@ -126,6 +128,23 @@ class Drive:
         level = float(said.split(":")[1].split()[0])
         self.figures["exposure"] = level
         self.check("exposure of the running unit", level <= _EXPOSURE_MOST, f"{level} (at most {_EXPOSURE_MOST})")
+
+    def signals(self) -> None:
+        """`systemctl reload` follows an outside rotation, SIGUSR1 writes one line, and neither ends the daemon."""
+        pid = self.box.show("MainPID")
+        self.mark()
+        self.box.run("mv", _LOG, f"{_LOG}.moved")
+        self.box.run("systemctl", "reload", UNIT)
+        wait_until("log.reopened", lambda: self.event("log.reopened"), _SIGNAL_MOST_S)
+        wait_until("a new log file", lambda: self.box.run("cat", _LOG, check=False), _SIGNAL_MOST_S)
+        self.box.run("systemctl", "kill", "-s", "USR1", "--kill-who=main", UNIT)
+        status = wait_until("daemon.status", lambda: self.event("daemon.status"), _SIGNAL_MOST_S)
+        self.check("SIGUSR1: one line of status", status["ready"] and status["armed"], f"{len(status)} fields")
+        for _ in range(20):
+            self.box.run("systemctl", "kill", "-s", "HUP", "--kill-who=main", UNIT)
+        found = (self.box.show("ActiveState"), self.box.show("MainPID"), self.box.show("NRestarts"))
+        self.equal("SIGHUP never stops: the same process", found, ("active", pid, "0"))
+        self.equal("no core file is left", self.box.show("LimitCORE"), "0")
 
     def stop(self) -> None:
         """SIGTERM while quotes rest: everything off the book, verified, success."""
@@ -341,6 +360,7 @@ STEPS: Final[tuple[Callable[[Drive], None], ...]] = (
     Drive.logs,
     Drive.secrets,
     Drive.exposure,
+    Drive.signals,
     Drive.stop,
     Drive.start_again,
     Drive.restart,
