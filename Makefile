@@ -61,7 +61,7 @@ lint: setup ## ruff, mypy --strict, import-linter, file and function sizes, shel
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 	@$(BIN)/python scripts/check_sizes.py
-	@$(BIN)/shellcheck scripts/find-python scripts/setup scripts/check-visible scripts/service-test .ci/run
+	@$(BIN)/shellcheck scripts/find-python scripts/managed-python scripts/setup scripts/check-visible scripts/service-test .ci/run
 	@$(MAKE) -s docker-check unit-check
 
 service-test: setup ## the shipped unit under a real systemd: start, stop, crash, starve, refuse (root)

@@ -65,7 +65,10 @@ class Parser(argparse.ArgumentParser):
             "--state-dir", metavar="DIR", type=Path, default=argparse.SUPPRESS, help="overrides the setting"
         )
         group.add_argument(
-            "--json", action="store_true", default=argparse.SUPPRESS, help="JSON on standard output, errors too"
+            "--json",
+            action="store_true",
+            default=argparse.SUPPRESS,
+            help="JSON on standard output; an error is one line of JSON on standard error",
         )
 
 

@@ -1,0 +1,73 @@
+"""Starts: clocks, keys, and the first scan."""
+
+from tests.mutants.mutant import Mutant
+
+_SKEW = ("kalshi/test_clock_skew_refusals.py",)
+_RESCANS = ("trader/test_rescans.py",)
+
+MUTANTS = (
+    Mutant(
+        "skewed_refusal_blames_the_key",
+        "a signature refused while the clock is off is the clock's",
+        "kalshi/transport.py",
+        "        return error if skew_ns is None else ClockSkewed(error, skew_ns, self.server_clock.skew_ns_max)",
+        "        return error",
+        _SKEW,
+    ),
+    Mutant(
+        "guess_blames_the_clock",
+        "only a proven difference is put on the clock",
+        "kalshi/server_time.py",
+        "abs(skew.offset_ns) - skew.uncertainty_ns > self.skew_ns_max",
+        "abs(skew.offset_ns) > self.skew_ns_max",
+        _SKEW,
+    ),
+    Mutant(
+        "stream_gives_up_on_a_skewed_clock",
+        "the stream waits for the clock",
+        "kalshi/stream.py",
+        "                    cause, refused = str(skewed), 0",
+        "                    cause, refused = str(skewed), refused + 1",
+        _SKEW,
+    ),
+    Mutant(
+        "start_gives_up_on_a_skewed_clock",
+        "a start waits for the clock",
+        "session_start.py",
+        "        await clock.sleep(pause)\n",
+        "        return\n",
+        ("operations/test_session_start.py",),
+    ),
+    Mutant(
+        "skewed_start_without_a_pause",
+        "a refused start is asked again with growing pauses",
+        "session_start.py",
+        "        pause = min(PAUSE_MAX, Nanos(2 * pause))",
+        "        pause = PAUSE_MIN",
+        ("operations/test_session_start.py",),
+    ),
+    Mutant(
+        "guards_that_open_wait_for_the_timer",
+        "a guard that opens is followed by a scan",
+        "rescans.py",
+        "        if not (found.guards_closed or more_books) or not guards_open():",
+        "        if not more_books or not guards_open():",
+        _RESCANS,
+    ),
+    Mutant(
+        "books_that_come_wait_for_the_timer",
+        "books that come into sync are followed by a scan",
+        "rescans.py",
+        "        if not (found.guards_closed or more_books) or not guards_open():",
+        "        if not found.guards_closed or not guards_open():",
+        _RESCANS,
+    ),
+    Mutant(
+        "event_driven_scans_without_a_pause",
+        "event-driven scans keep their distance",
+        "rescans.py",
+        "            self._driven[key] = now",
+        "            pass",
+        _RESCANS,
+    ),
+)
