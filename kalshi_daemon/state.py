@@ -279,6 +279,11 @@ class DaemonState:
     """By `orders.manager`."""
     orders: dict[str, Order] = field(default_factory=dict)
     """By `orders.manager`: client_order_id -> every live order of ours, plus the ones ended this session."""
+    unbooked: dict[str, Order] = field(default_factory=dict)
+    """By `orders.desk`: client_order_id -> the part that has traded and whose fills are not in the ledger yet.
+
+    As an order of unknown fate with nothing filled, so that every worst case counts it like one that may fill.
+    """
     ledger: LedgerState = field(default_factory=LedgerState)
     """By `orders.manager`."""
     reconciliation: ReconciliationState = field(default_factory=ReconciliationState)

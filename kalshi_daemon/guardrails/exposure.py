@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from kalshi_daemon.domain.contract import Market
+from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Quote, Side
 from kalshi_daemon.ladder.payoff import (
     Holding,
@@ -32,11 +33,14 @@ class Exposure:
 
     @classmethod
     def of(cls, state: DaemonState) -> "Exposure":
-        """What is held and what may still trade, as far as we can prove (unknown and in-flight orders included)."""
+        """What is held and what may still trade, as far as we can prove (unknown and in-flight orders included).
+
+        What an order has traded counts as that order until its fills are booked: between the two it is in neither.
+        """
         venue = state.venue
         return cls(
             holdings_from(state.ledger.positions.values(), venue.markets),
-            resting_from(state.live_orders(), venue.markets, venue.fees),
+            resting_from(_may_cost(state), venue.markets, venue.fees),
         )
 
     def with_quotes(self, quotes: Iterable[Quote], markets: Mapping[str, Market]) -> "Exposure":
@@ -87,10 +91,14 @@ class ExposureMemo:
             for one in state.ledger.positions.values()
             if not one.settled
         )
-        orders = state.live_orders()
+        orders = _may_cost(state)
         terms = tuple((markets.get(one.market_ticker), fees.get(one.series_ticker)) for one in orders)
         made_of = (positions, orders, terms)
         if made_of != self._made_of:
             self._exposure = Exposure.of(state)
             self._made_of = made_of
         return self._exposure
+
+
+def _may_cost(state: DaemonState) -> tuple[Order, ...]:
+    return (*state.live_orders(), *state.unbooked.values())

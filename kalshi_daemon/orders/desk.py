@@ -7,6 +7,7 @@ after that the journal still knows it.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 import structlog
@@ -93,6 +94,7 @@ class Desk:
         now = self.clock.now_ns()
         for order in orders:
             self._take_in(order)
+            self._note_unbooked(order)
             if order.status in {Status.INTENDED, Status.IN_FLIGHT}:
                 self.apply(order.client_order_id, OutcomeUnknown(now, "restart"))
             if order.status is Status.UNKNOWN:
@@ -112,6 +114,7 @@ class Desk:
             self.journal.record_intents([order])
             self.journal.record_outcome(order, order.created_ns, "Adopted", {})
         self._take_in(order)
+        self._note_unbooked(order)
         self.state.counters.orders_placed += 1
         self.say("adopt", order)
 
@@ -137,6 +140,7 @@ class Desk:
             self.state.counters.orders_placed += 1
             self.on_id_learned(after.order_id)
         self._note_unknown(after, event)
+        self._note_unbooked(after)
         if after.status is not before.status:
             self._note_status(before, after)
         self.on_change()
@@ -184,6 +188,19 @@ class Desk:
             self.unknown_since.setdefault(order.client_order_id, event.at_ns)
         else:
             self.unknown_since.pop(order.client_order_id, None)
+
+    def _note_unbooked(self, order: Order) -> None:
+        booked = 0
+        try:
+            booked = self.fill_total(order) if order.filled else 0
+        except StateCorrupt as problem:  # while stopping: what cannot be looked up counts as not booked
+            self._tolerate(problem)
+        missing = order.filled - booked
+        if missing > 0:
+            part = replace(order, status=Status.UNKNOWN, count=Count(missing), filled=Count(0))
+            self.state.unbooked[order.client_order_id] = part
+        else:
+            self.state.unbooked.pop(order.client_order_id, None)
 
     def _note_status(self, before: Order, after: Order) -> None:
         if before.status in {Status.FILLED, Status.CANCELED, Status.EXPIRED, Status.REJECTED} and after.status.live:
@@ -245,6 +262,8 @@ class Desk:
         self._fill_totals.pop(order.client_order_id, None)
         total = self.journal.filled_total(fill.order_id)
         self._fill_totals[order.client_order_id] = total
+        # Before the event: an order that has said so itself does not change by it any more.
+        self._note_unbooked(self.state.orders.get(order.client_order_id, order))
         self.apply(order.client_order_id, FillSeen(fill.event_ns, fill.order_id, total), {"trade_id": fill.trade_id})
 
     def _recall(self, client_order_id: str) -> Order:

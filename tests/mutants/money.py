@@ -163,4 +163,12 @@ MUTANTS = (
         "            pnl[0] += order.pnl_yes",
         ("ladder/test_payoff.py",),
     ),
+    Mutant(
+        "unbooked_fill_costs_nothing",
+        "what has traded counts in every worst case until its fills are booked",
+        "guardrails/exposure.py",
+        "    return (*state.live_orders(), *state.unbooked.values())",
+        "    return state.live_orders()",
+        ("orders/test_unbooked_fills.py",),
+    ),
 )
