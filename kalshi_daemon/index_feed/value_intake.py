@@ -64,7 +64,7 @@ class ValueIntake:
         if ruling.word is Word.BELIEVED:
             state.withheld = None
             state.misprints += ruling.misprints
-            if before is not None:
+            if before is not None and before.move > before.limit:
                 log.warning(
                     "feed.values_dropped" if ruling.misprints else "feed.values_confirmed",
                     index=tick.index.value,
@@ -77,7 +77,7 @@ class ValueIntake:
         known = None if state.last is None else state.last.value
         since_ns = tick.event_ns if before is None else before.since_ns
         state.withheld = WithheldValue(tick.value, known, ruling.move, ruling.limit, since_ns)
-        if before is None:
+        if before is None and ruling.move > ruling.limit:  # the first values of a day wait for each other: no news
             log.warning(
                 "feed.values_withheld",
                 index=tick.index.value,

@@ -80,7 +80,12 @@ async def rig(folder, *, start: float = -0.1, gap_fill: bool = True) -> AsyncIte
     server = FeedServer(paths(), clock, KEY)
     url = await server.start(0)
     feed_settings = IndexFeedSettings(
-        url=url, rest_url=server.rest_url, api_key=SecretStr(KEY), gap_fill=gap_fill, ack_timeout_s=5.0
+        agreeing_values_min=1,
+        url=url,
+        rest_url=server.rest_url,
+        api_key=SecretStr(KEY),
+        gap_fill=gap_fill,
+        ack_timeout_s=5.0,
     )
     chosen = Settings(state_dir=folder, index_feed=feed_settings)
     try:
