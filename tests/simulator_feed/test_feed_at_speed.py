@@ -39,7 +39,7 @@ async def test_every_value_arrives_fresh_at_two_hundred_times_life():
     ages: dict[Index, list[int]] = {index: [] for index in Index}
     feed = IndexFeed(
         state,
-        IndexFeedSettings(api_key=SecretStr("K")),
+        IndexFeedSettings(api_key=SecretStr("K"), agreeing_values_min=1),
         clock,
         await server.start(0),
         on_tick=lambda tick: ages[tick.index].append(clock.now_ns() - tick.event_ns),
