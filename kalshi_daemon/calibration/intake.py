@@ -19,11 +19,48 @@ OPENING_AGE_MOST: Final = Nanos(30 * SECOND)
 DAY_COUNTS_FROM: Final = 0.8
 """Share of the session's variance mass a day must have shown to count as a day."""
 JUMP_MOST: Final = 0.05
-"""One price this far (log) from the last is taken for a misprint,"""
+"""One price this far from the last, or from the last close, is taken for a misprint,"""
 JUMP_REPEATS: Final = 3
-"""unless so many in a row say the same."""
+"""unless so many in a row say the same,"""
+JUMP_AGREE_MOST: Final = 0.02
+"""each this close to the first of them: prices that disagree with one another confirm nothing."""
 CALM_MOST: Final = 0.02
 """Two prices this close to the running minute's open are no misprint of each other."""
+
+
+class Doubt:
+    """Prices in a row too far from what is known to be believed at once.
+
+    A market that has moved goes on saying so; an exchanged instrument, a lost digit and a zero say different things.
+    """
+
+    def __init__(self, run: int = 0) -> None:
+        self.run = run
+        """Prices in a row that agree with one another and not with what is known."""
+        self.price: float | None = None
+        """The first of them, points; None when there is none, or it came before a restart."""
+        self.known = 0.0
+        """What it was held against, points."""
+
+    def believes(self, price: float, known: float) -> bool:
+        """Whether a price counts, beside the last one that did; both in points, above 0."""
+        if -JUMP_MOST < price / known - 1.0 < JUMP_MOST:
+            return True
+        if self.run and self.price is None:  # a memory keeps the count only: the price after it stands for the first
+            self.price, self.known = price, known
+        if self.price is None or abs(price / self.price - 1.0) > JUMP_AGREE_MOST:
+            self.run, self.price, self.known = 1, price, known
+            return False
+        self.run += 1
+        return self.run >= JUMP_REPEATS
+
+    def clear(self) -> None:
+        """A price was believed."""
+        self.run, self.price = 0, None
+
+    def alarms(self) -> tuple[str, ...]:
+        """One, with both numbers, while a price waits to be confirmed."""
+        return () if self.price is None else (f"unconfirmed value {self.price:g} against {self.known:g}",)
 
 
 def plausible_range(bar: Bar, last: float) -> bool:

@@ -83,7 +83,7 @@ class RollingCalibration:
         self.refused = 0
         """Prices not used: late, repeated, not positive, outside the session, or misprints."""
         self._last_seen_ns: Nanos | None = None
-        self._misprints = 0
+        self._doubt = intake.Doubt()
         self._view: VarianceForecast | None = None
         self.memory = "cold"
         """Where this came from: what was learnt before, or nothing (`memory`)."""
@@ -166,19 +166,18 @@ class RollingCalibration:
 
     def _price(self, at_ns: Nanos, price: float) -> None:
         today = self.today
-        assert today is not None, "a price is only taken inside a session"
+        assert today is not None
         path = today.path
+        known = self._last_close(at_ns) if path is None else path.last
+        if known is not None and not self._doubt.believes(price, known):
+            self.refused += 1
+            if path is not None:
+                path.calm_until_ns = Nanos(0)
+            return
         if path is None:
+            self._doubt.clear()
             self._last_seen_ns = at_ns
             self._first_price(today, at_ns, price)
-            return
-        if (
-            not -intake.JUMP_MOST < price / path.last - 1.0 < intake.JUMP_MOST
-            and self._misprints + 1 < intake.JUMP_REPEATS
-        ):
-            self._misprints += 1
-            self.refused += 1
-            path.calm_until_ns = Nanos(0)
             return
         self._accept(today, at_ns)
         done = path.tick(at_ns, price)
@@ -188,13 +187,16 @@ class RollingCalibration:
         self._view = None
         self._settle(today, path)
 
+    def _last_close(self, at_ns: Nanos) -> float | None:
+        return None if self.closing is None or at_ns - self.closing[0] > intake.GAP_MOST else self.closing[1]
+
     def _settle(self, today: Today, path: SessionPath) -> None:
         due_ns = today.agenda[today.next_item].at_ns if today.next_item < len(today.agenda) else path.span_end_ns
         path.settle(min(intake.CALM_MOST, today.jumps.limit), due_ns)
 
     def _accept(self, today: Today, at_ns: Nanos) -> None:
         """A price of this instant is believed: everything due before it is final."""
-        self._misprints = 0
+        self._doubt.clear()
         self._last_seen_ns = at_ns
         if today.next_item < len(today.agenda) and today.agenda[today.next_item].at_ns < at_ns:
             self._work_off(today, at_ns)
@@ -221,12 +223,10 @@ class RollingCalibration:
     def _begin(self, today: Today, at_ns: Nanos, price: float) -> None:
         today.path = SessionPath.begin(today.session.open_ns, today.curve.minutes, at_ns, price)
         today.agenda = agenda_of(today.session, at_ns) if self._learns else ()
-        if self.closing is not None and at_ns - today.session.open_ns <= intake.OPEN_SEEN_WITHIN:
-            closed_ns, close = self.closing
-            if at_ns - closed_ns <= intake.GAP_MOST:
-                gap = log(price / close)
-                today.gap_feature = self.daily.gap_feature(gap)
-                self.daily.fold_gap(gap)
+        if (close := self._last_close(at_ns)) and at_ns - today.session.open_ns <= intake.OPEN_SEEN_WITHIN:
+            gap = log(price / close)
+            today.gap_feature = self.daily.gap_feature(gap)
+            self.daily.fold_gap(gap)
         self._view = None
 
     def _arm(self, today: Today, path: SessionPath) -> None:
@@ -262,7 +262,7 @@ class RollingCalibration:
             self.monitor.next_session()
             self.watch.next_session()
         self.today = self._new_day(session)
-        self._misprints = 0
+        self._doubt.clear()
         self._view = None
 
     def _new_day(self, session: Session) -> Today:
@@ -345,9 +345,9 @@ class RollingCalibration:
         today = self.today
         path = None if today is None else today.path
         if today is None or path is None or not today.session.open_ns <= now_ns <= today.session.close_ns:
-            return CalibrationHealth(False, self._last_seen_ns, 0.0, (), record, self.memory)
+            return CalibrationHealth(False, self._last_seen_ns, 0.0, self._doubt.alarms(), record, self.memory)
         seen = path.watched_so_far()
-        alarms = ("jump",) if today.jumps.active(now_ns) else ()
+        alarms = (*self._doubt.alarms(), *(("jump",) if today.jumps.active(now_ns) else ()))
         ready = seen >= self.settings.ready_after_minutes
         return CalibrationHealth(ready, self._last_seen_ns, seen, alarms, record, self.memory)
 
@@ -366,7 +366,7 @@ class RollingCalibration:
 
     def position(self) -> tuple[Nanos | None, int]:
         """The stamp of the last price believed, and the misprints in a row since."""
-        return self._last_seen_ns, self._misprints
+        return self._last_seen_ns, self._doubt.run
 
     def day_at(self, at_ns: Nanos) -> Today | None:
         """A new day of the session this instant lies in, on the present curve; None when there is no session."""
@@ -375,7 +375,7 @@ class RollingCalibration:
 
     def resume(self, today: Today | None, last_seen_ns: Nanos | None, misprints: int) -> None:
         """Go on from a day under way. What was learnt up to then must have been put in place before."""
-        self.today, self._last_seen_ns, self._misprints, self._view = today, last_seen_ns, misprints, None
+        self.today, self._last_seen_ns, self._doubt, self._view = today, last_seen_ns, intake.Doubt(misprints), None
 
     def inputs(self) -> tuple[Floats, Conditions] | None:
         """Levels, shape (8,), and conditions the next forecast is made from; None before the day's first price."""

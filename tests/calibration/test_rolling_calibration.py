@@ -684,3 +684,36 @@ def test_constant_volatility_is_found():
 def test_a_prior_of_the_wrong_length_is_refused():
     with pytest.raises(ValueError, match="scale prior"):
         RollingCalibration(Index.SPX, PLAIN, calendar(session()), scale_prior=(1.0,))
+
+
+@pytest.mark.parametrize("wrong", [(1.5, 0.5, 1.7), (4.0, 0.1, 0.4), (1.5, 1.55, 0.001)])
+def test_far_prices_that_disagree_confirm_nothing(wrong):
+    one, clean = feed(model(), walk(30)), feed(model(), walk(30))
+    level = path_of(one).last
+    feed(one, [tick(30.1 + n / 60, level * factor) for n, factor in enumerate(wrong)])
+    (alarm,) = one.health(at(30.2)).alarms
+    assert alarm.startswith("unconfirmed value ")
+    assert alarm.endswith(f" against {level:g}")
+    for other in (one, clean):
+        other.on_tick(tick(30.3, level))
+    assert memory(one) == memory(clean)
+    assert one.health(at(30.3)).alarms == ()
+
+
+def test_the_first_price_of_a_day_is_held_against_the_last_close():
+    one, clean = (feed(model(session(), session(1)), walk(390)) for _ in range(2))
+    level = path_of(one).last
+    one.on_tick(tick(0.1, level * 3.6, day=1))
+    assert day_of(one).path is None
+    assert one.health(at(0.1, 1)).alarms == (f"unconfirmed value {level * 3.6:g} against {level:g}",)
+    for other in (one, clean):
+        feed(other, [tick(0.2, level, day=1), tick(0.3, level * 1.001, day=1)])
+    assert memory(one) == memory(clean)
+
+
+def test_an_open_far_from_the_last_close_is_believed_when_it_goes_on_saying_so():
+    one = feed(model(session(), session(1)), walk(390))
+    level = path_of(one).last
+    feed(one, [tick(n / 60, level * (0.9 + n / 1000), day=1) for n in range(3)])
+    assert path_of(one).first == pytest.approx(level * 0.902)
+    assert one.health(at(0.05, 1)).alarms == ()
