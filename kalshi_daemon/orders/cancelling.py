@@ -47,6 +47,13 @@ class VenueOrders(OrderApi, PortfolioApi, Protocol):
     """What the order path asks of the exchange."""
 
 
+_FOREIGN: Final = "foreign"
+_FOREIGN_AT_ONCE: Final = 10
+"""Strangers' orders of one request: what a pull of ours may have to wait for."""
+_OWN_FIRST_MOST: Final = SECOND
+_OWN_FIRST_LOOK: Final = Nanos(10 * MILLISECOND)
+
+
 @dataclass(frozen=True, slots=True)
 class StopResult:
     """How a clearing ended. `remaining` counts what the exchange last showed, or what we must assume."""
@@ -185,15 +192,14 @@ class Canceller:
         """Cancel what the exchange lists and our books cannot (foreign orders, ghosts). Raises what the API raises."""
         if not listed or not self._desk.state.armed:
             return
-        refs = [OrderRef(remote.order_id, remote.market_ticker) for remote in listed]
+        log.warning(
+            "orders.cancel_listed",
+            count=len(listed),
+            markets=len({remote.market_ticker for remote in listed}),
+            first_order_id=listed[0].order_id,
+            reason=reason,
+        )
         for remote in listed:
-            log.warning(
-                "orders.cancel_listed",
-                order_id=remote.order_id,
-                client_order_id=remote.client_order_id,
-                market=remote.market_ticker,
-                reason=reason,
-            )
             self._desk.audit(
                 {
                     "action": "cancel_intent",
@@ -203,7 +209,20 @@ class Canceller:
                     "reason": reason,
                 }
             )
-        await self._api.cancel_orders(refs)
+        refs = [OrderRef(remote.order_id, remote.market_ticker) for remote in listed]
+        if reason != _FOREIGN:
+            await self._api.cancel_orders(refs)
+            return
+        for first in range(0, len(refs), _FOREIGN_AT_ONCE):
+            await self._own_first()
+            await self._api.cancel_orders(refs[first : first + _FOREIGN_AT_ONCE])
+
+    async def _own_first(self) -> None:
+        """Strangers' orders wait while cancels of ours are on the wire: both draw on one budget of writes."""
+        clock = self._desk.clock
+        until = clock.now_ns() + _OWN_FIRST_MOST
+        while self._on_the_wire and clock.now_ns() < until:
+            await clock.sleep(_OWN_FIRST_LOOK)
 
     # --- clearing -----------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,10 @@
 """Cancels that are retried until the exchange says how the order ended."""
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
+from structlog.testing import capture_logs
 
 from kalshi_daemon.domain.order import Status
 from kalshi_daemon.events import CancelAck
@@ -207,3 +209,30 @@ async def test_an_unarmed_manager_sends_no_cancel(rig):
         rig.state.armed = False
         await rig.manager.cancel([name], "edge_lost")
     assert rig.sent("cancel") == []
+
+
+async def test_a_pull_does_not_queue_behind_two_hundred_cancels_of_strangers(rig):
+    async with rig.running():
+        (name,) = await resting(rig)
+        market = "KXNASDAQ100Y-26DEC31-T30000"
+        ids = [rig.venue.put_foreign(market, name=f"by-hand-{n}") for n in range(200)]
+        strangers = [SimpleNamespace(order_id=one, client_order_id="", market_ticker=market) for one in ids]
+        with capture_logs() as lines:
+            async with asyncio.TaskGroup() as group:
+                swept = group.create_task(rig.manager._canceller.cancel_listed(strangers, "foreign"))
+                await asyncio.sleep(0)
+                await rig.manager.cancel([name], "edge_lost")
+                assert rig.only().status is Status.CANCELED
+                assert not swept.done(), "the pull is through while strangers' orders are still being cancelled"
+                for _ in range(100):
+                    await rig.pass_time(0.25)
+                    if swept.done():
+                        break
+    requests = [[ref.order_id for ref in refs] for refs in rig.sent("cancel")]
+    own = requests.index([rig.only().order_id])
+    assert own <= 1, "at most one request of strangers' orders goes before a pull"
+    assert max(len(one) for one in requests) <= 10
+    assert sum(len(one) for one in requests) == 201
+    said = [line for line in lines if line["event"] == "orders.cancel_listed"]
+    assert [(line["count"], line["markets"]) for line in said] == [(200, 1)]
+    assert rig.venue.resting() == []
