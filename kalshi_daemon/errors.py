@@ -24,7 +24,8 @@ DaemonError
 |  |- RateLimited              429, or our own bucket said no
 |  `- VenueUnavailable         5xx on a read: nothing changed, ask again
 |- IllegalTransition           a bug in the order path: cancel everything, exit
-`- StateCorrupt                a file of ours that cannot be read back
+`- StateCorrupt                a file of ours that cannot be read back or written
+   `- StateLocked, StateDiskFull, StateIoError, StateGone, StateDamaged, StateTooNew (orders/journal_errors.py)
 """
 
 from collections.abc import Sequence

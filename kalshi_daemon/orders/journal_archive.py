@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Final
 
 from kalshi_daemon.domain.order import Status
-from kalshi_daemon.errors import StateCorrupt
 from kalshi_daemon.orders.journal import Journal
+from kalshi_daemon.orders.journal_file import cause_of
+from kalshi_daemon.orders.journal_schema import TABLES
 from kalshi_daemon.units import DAY, Nanos
 from kalshi_daemon.windows.eastern import eastern_day
 
@@ -25,7 +26,7 @@ CURSOR_KEPT: Final = DAY
 ORDERS_AT_ONCE: Final = 20_000
 """Most orders of one move; the rest goes with the next one."""
 _LIVE: Final = ", ".join(f"'{status.value}'" for status in Status if status.live)
-_EVENTS: Final = "client_order_id, at_ns, event, status, detail"
+_EVENTS: Final = f"{TABLES['order_events']}, crc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,8 @@ def move_old(journal_path: Path, now_ns: Nanos, ended_before: Nanos) -> Moved:
                 _copy(db)
             with _transaction(db):
                 return _delete(db)
-    except sqlite3.Error as problem:
-        raise StateCorrupt(str(target), f"the journal's old rows cannot be archived ({problem})") from problem
+    except (sqlite3.Error, UnicodeError) as problem:
+        raise cause_of(target, problem, "archived") from problem
 
 
 def _choose(db: sqlite3.Connection, ended_before: int, settled_before: int) -> bool:

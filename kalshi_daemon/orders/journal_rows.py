@@ -1,22 +1,22 @@
-"""Orders and fills as rows of the journal and back. Columns in the order of the values."""
+"""Records as rows of the journal and back. Values in the order of `journal_schema.TABLES`.
 
+Strict on the way back: what is not of the type and range that we write raises ValueError, and is damage to the caller.
+"""
+
+import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from kalshi_daemon.domain.order import Fill, Order, Status
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.orders.ledger import BookedFill
+from kalshi_daemon.orders.ledger import BookedFill, Inherited, Result
+from kalshi_daemon.state import GroupHalt
 from kalshi_daemon.units import Count, Dollars, Nanos, Price
 
-ORDER_COLUMNS: Final = (
-    "client_order_id, market_ticker, event_ticker, series_ticker, profile, side, price, count, created_ns, fair,"
-    " required_edge, status, expires_ns, order_id, filled, updated_ns, reason"
-)
-FILL_COLUMNS: Final = (
-    "trade_id, order_id, client_order_id, market_ticker, event_ticker, series_ticker, side, price, count, fee,"
-    " is_taker, event_ns"
-)
+_TURN: Final = 10_000
+"""One dollar in 1/100 cent: no price of a contract lies above it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ def order_row(order: Order) -> tuple[Any, ...]:
         order.price,
         order.count,
         order.created_ns,
-        order.fair,
-        order.required_edge,
+        float(order.fair),
+        float(order.required_edge),
         order.status.value,
         order.expires_ns,
         order.order_id,
@@ -62,40 +62,99 @@ def order_row(order: Order) -> tuple[Any, ...]:
 
 def order_of_row(row: Sequence[Any]) -> Order:
     return Order(
-        client_order_id=row[0],
-        market_ticker=row[1],
-        event_ticker=row[2],
-        series_ticker=row[3],
-        profile=row[4],
+        client_order_id=text(row[0]),
+        market_ticker=text(row[1]),
+        event_ticker=text(row[2]),
+        series_ticker=text(row[3]),
+        profile=text(row[4]),
         side=Side(row[5]),
-        price=Price(row[6]),
-        count=Count(row[7]),
-        created_ns=Nanos(row[8]),
-        fair=row[9],
-        required_edge=row[10],
+        price=_price(row[6]),
+        count=Count(integer(row[7])),
+        created_ns=Nanos(integer(row[8])),
+        fair=_finite(row[9]),
+        required_edge=_finite(row[10]),
         status=Status(row[11]),
-        expires_ns=Nanos(row[12]),
-        order_id=row[13],
-        filled=Count(row[14]),
-        updated_ns=Nanos(row[15]),
-        reason=row[16],
+        expires_ns=Nanos(integer(row[12])),
+        order_id=None if row[13] is None else text(row[13]),
+        filled=Count(integer(row[14])),
+        updated_ns=Nanos(integer(row[15])),
+        reason=text(row[16]),
     )
 
 
 def fill_of_row(row: Sequence[Any]) -> BookedFill:
+    if row[10] not in {0, 1}:
+        raise ValueError(f"is_taker {row[10]!r:.40}")
     fill = Fill(
-        trade_id=row[0],
-        order_id=row[1],
-        client_order_id=row[2],
-        market_ticker=row[3],
+        trade_id=text(row[0]),
+        order_id=text(row[1]),
+        client_order_id=None if row[2] is None else text(row[2]),
+        market_ticker=text(row[3]),
         side=Side(row[6]),
-        price=Price(row[7]),
-        count=Count(row[8]),
-        fee=Dollars(row[9]),
+        price=_price(row[7]),
+        count=Count(integer(row[8])),
+        fee=Dollars(integer(row[9], signed=True)),
         is_taker=bool(row[10]),
-        event_ns=Nanos(row[11]),
+        event_ns=Nanos(integer(row[11])),
     )
-    return BookedFill(fill, event_ticker=row[4], series_ticker=row[5])
+    return BookedFill(fill, event_ticker=text(row[4]), series_ticker=text(row[5]))
+
+
+def event_of_row(row: Sequence[Any]) -> tuple[Nanos, str, str, dict[str, Any]]:
+    """(at, event, status after it, detail)."""
+    detail = json.loads(row[4])
+    if not isinstance(detail, dict):
+        raise ValueError(f"detail {row[4]!r:.40}")  # noqa: TRY004 - one kind for all
+    return Nanos(integer(row[1])), text(row[2]), Status(row[3]).value, detail
+
+
+def result_of_row(row: Sequence[Any]) -> tuple[str, Result]:
+    revenue = None if row[3] is None else Dollars(integer(row[3], signed=True))
+    return text(row[0]), Result(text(row[2]), Nanos(integer(row[7], signed=True)), revenue)
+
+
+def inherited_of_row(row: Sequence[Any]) -> Inherited:
+    return Inherited(text(row[0]), text(row[1]), text(row[2]), Count(integer(row[3], signed=True)))
+
+
+def group_of_row(row: Sequence[Any]) -> GroupRow:
+    return GroupRow(text(row[0]), text(row[1]), Count(integer(row[2])), Nanos(integer(row[3])))
+
+
+def group_intent_of_row(row: Sequence[Any]) -> GroupIntent:
+    listed = json.loads(row[2])
+    if not isinstance(listed, list):
+        raise ValueError(f"listed_before {row[2]!r:.40}")  # noqa: TRY004 - one kind for all
+    return GroupIntent(text(row[0]), Nanos(integer(row[1])), frozenset(text(one) for one in listed))
+
+
+def halt_of_row(row: Sequence[Any]) -> tuple[str, GroupHalt]:
+    return text(row[0]), GroupHalt(Nanos(integer(row[1])), text(row[2]))
+
+
+def text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r:.40} is not text")  # noqa: TRY004 - one kind for all
+    return value
+
+
+def integer(value: object, *, signed: bool = False) -> int:
+    """An integer of ours; negative only where money and positions are. Raises ValueError."""
+    if not isinstance(value, int) or (value < 0 and not signed):
+        raise ValueError(f"{value!r:.40} is not a number of ours")
+    return value
+
+
+def _price(value: object) -> Price:
+    if integer(value) > _TURN:
+        raise ValueError(f"{value!r:.40} is not a price")
+    return Price(integer(value))
+
+
+def _finite(value: object) -> float:
+    if not isinstance(value, float) or not math.isfinite(value):
+        raise ValueError(f"{value!r:.40} is not a finite number")
+    return value
 
 
 def fill_row(booked: BookedFill) -> tuple[Any, ...]:

@@ -1,6 +1,52 @@
-"""The journal's tables, as numbered migrations. A step that was released is never edited: add another one."""
+"""The journal's tables, as numbered migrations. A step that was released is never edited: add another one.
 
+From schema 3 on every row ends with a checksum of its values (`row_crc`): SQLite notices damage to the structure of a
+page, and nothing of a changed digit inside a value.
+"""
+
+import zlib
 from typing import Final
+
+SEALED_SINCE: Final = 3
+"""The first schema whose rows carry a checksum."""
+TABLES: Final[dict[str, str]] = {
+    "orders": (
+        "client_order_id, market_ticker, event_ticker, series_ticker, profile, side, price, count, created_ns, fair,"
+        " required_edge, status, expires_ns, order_id, filled, updated_ns, reason"
+    ),
+    "order_events": "client_order_id, at_ns, event, status, detail",
+    "fills": (
+        "trade_id, order_id, client_order_id, market_ticker, event_ticker, series_ticker, side, price, count, fee,"
+        " is_taker, event_ns, booked_ns"
+    ),
+    "settlements": ("market_ticker, event_ticker, result, revenue, fee, yes_count, no_count, settled_ns, booked_ns"),
+    "inherited": "market_ticker, event_ticker, series_ticker, count",
+    "cursors": "name, value",
+    "order_groups": "order_group_id, profile, contracts_limit, created_ns",
+    "group_creates": "profile, at_ns, listed_before",
+    "group_halts": "profile, at_ns, reason",
+}
+"""The columns of each table in the order its checksum takes them, without the checksum."""
+
+
+def row_crc(table: str, *values: object) -> int:
+    """CRC-32 of a row's values, each with its kind: 1, 1.0, "1" and NULL differ."""
+    whole = "|".join((table, *(_tagged(value) for value in values)))
+    return zlib.crc32(whole.encode("utf-8", "surrogatepass"))
+
+
+def _tagged(value: object) -> str:
+    match value:
+        case None:
+            return "n"
+        case int():
+            return f"i{int(value)}"
+        case float():
+            return f"f{value + 0.0!r}"  # SQLite keeps -0.0 as 0
+        case _:
+            text = str(value)
+            return f"s{len(text)}:{text}"
+
 
 MIGRATIONS: Final[tuple[str, ...]] = (
     """
@@ -108,4 +154,10 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         reason          TEXT NOT NULL
     ) STRICT, WITHOUT ROWID;
     """,
+    # The rows of before are sealed as they are found: their values are held against their ranges when they are read.
+    "".join(
+        f"ALTER TABLE {table} ADD COLUMN crc INTEGER NOT NULL DEFAULT -1;"  # noqa: S608 - constants
+        f"UPDATE {table} SET crc = row_crc('{table}', {columns});"
+        for table, columns in TABLES.items()
+    ),
 )

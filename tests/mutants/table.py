@@ -1,6 +1,6 @@
 """Every mutant. A new safety promise gets a mutant here; a changed line of code gets its old text renewed here."""
 
-from tests.mutants import gates, money, numbers, order_groups, orders_leave, orders_once, starting, way_down, wire
+from tests.mutants import gates, journal, money, numbers, order_groups, orders_leave, orders_once, starting, way_down, wire
 
 MUTANTS = (
     *orders_leave.MUTANTS,
@@ -12,4 +12,5 @@ MUTANTS = (
     *wire.MUTANTS,
     *numbers.MUTANTS,
     *way_down.MUTANTS,
+    *journal.MUTANTS,
 )

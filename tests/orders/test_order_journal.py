@@ -9,7 +9,7 @@ import pytest
 from kalshi_daemon.domain.order import Fill, Order, Settlement, Status
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.errors import StateCorrupt
-from kalshi_daemon.orders import journal as journals
+from kalshi_daemon.orders import journal_file
 from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.orders.journal_schema import MIGRATIONS
 from kalshi_daemon.orders.ledger import FLAT, BookedFill, Inherited, Result
@@ -230,7 +230,7 @@ def test_reading_what_is_not_there(path):
 
 def test_reads_are_bounded(journal, monkeypatch):
     journal.record_intents([order(seq) for seq in range(5)])
-    monkeypatch.setattr(journals, "ROWS_MOST", 4)
+    monkeypatch.setattr(journal_file, "ROWS_MOST", 4)
     with pytest.raises(StateCorrupt, match="more than 4 rows"):
         journal.live_orders()
 
