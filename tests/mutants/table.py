@@ -1,6 +1,17 @@
 """Every mutant. A new safety promise gets a mutant here; a changed line of code gets its old text renewed here."""
 
-from tests.mutants import gates, journal, money, numbers, order_groups, orders_leave, orders_once, starting, way_down, wire
+from tests.mutants import (
+    gates,
+    journal,
+    money,
+    numbers,
+    order_groups,
+    orders_leave,
+    orders_once,
+    starting,
+    way_down,
+    wire,
+)
 
 MUTANTS = (
     *orders_leave.MUTANTS,
