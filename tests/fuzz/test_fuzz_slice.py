@@ -30,6 +30,7 @@ def test_what_is_almost_right_is_refused_in_documented_words(target):
         deadline=None,
         max_examples=EXAMPLES.get(target.name, 1_200),
         database=None,
+        derandomize=True,  # `make fuzz` takes new seeds; a run of the suite can be repeated
         suppress_health_check=list(HealthCheck),
     )
     @given(turn=st.integers(0, 2**48))
