@@ -17,9 +17,10 @@ from kalshi_daemon.errors import ConfigurationError, VenueUnreachable
 from kalshi_daemon.settings import SimSettings
 from kalshi_daemon.units import Nanos
 
-_START_TIMEOUT_S: Final = 60.0
-_STOP_TIMEOUT_S: Final = 10.0
-_JOIN_TIMEOUT_S: Final = 10.0
+_START_TIMEOUT_S: Final = 300.0
+"""Bounds of a child or an answer that hangs, wide enough for a machine with fifteen programs to each processor."""
+_STOP_TIMEOUT_S: Final = 30.0
+_JOIN_TIMEOUT_S: Final = 60.0
 _ADDRESS_FILE: Final = "simulator.json"
 _LOOPBACK: Final = ("http://127.", "http://localhost", "http://[::1]")
 

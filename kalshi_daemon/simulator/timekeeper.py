@@ -7,7 +7,8 @@ instant, every follower is told, and everything due is executed (`run_until`). T
 
 It answers {"ack_ns": ...} once its loop has gone quiet at that instant, and leaves on {"ended": true}. Between steps
 clocks run on by themselves, up to the horizon, which is the next step. A follower that owes an answer for
-SILENCE_MOST_S of real time is dropped and time goes on, so that a dead daemon cannot freeze the exchange. Without
+SILENCE_MOST_S of real time is dropped and time goes on, so that a stopped daemon cannot freeze the exchange for good; a
+dead one is gone with its connection. A daemon that only waits for a processor answers within that time. Without
 followers time simply runs.
 
 Time lost to a follower (or to a busy machine) is made up step by step, but not more than CATCH_UP_MOST_S of it.
@@ -29,13 +30,15 @@ QUANTUM_WALL_NS: Final = 2 * MILLISECOND
 QUANTUM_LEAST_NS: Final = 20 * MILLISECOND
 QUANTUM_MOST_NS: Final = SECOND
 LEAD_QUANTA: Final = 2
-SILENCE_MOST_S: Final = 5.0
+SILENCE_MOST_S: Final = 60.0
 CATCH_UP_MOST_S: Final = 1.0
 FOLLOWERS_MOST: Final = 16
 MESSAGE_BYTES_MOST: Final = 4_096
 ENDED: Final = '{"ended":true}'
 """The last message: time ends in order, and the follower leaves."""
 _SEND_MOST_S: Final = 1.0
+_LEAVE_MOST_S: Final = 20.0
+"""An abort throws away what a follower has not read yet: one that waits for a processor must get to the last word."""
 _LIFE: Final = 1.0
 
 log = structlog.get_logger()
@@ -76,6 +79,7 @@ class Timekeeper:
         *,
         hold_for_follower_s: float = 0.0,
         silence_most_s: float = SILENCE_MOST_S,
+        leave_most_s: float = _LEAVE_MOST_S,
     ) -> None:
         self._clock = clock
         self._speed = speed
@@ -83,6 +87,7 @@ class Timekeeper:
         self._end_ns = int(end_ns)
         self._hold_s = hold_for_follower_s
         self._silence_s = silence_most_s
+        self._leave_s = leave_most_s
         self._now_ns = int(clock.now_ns())
         self._horizon_ns = self._now_ns
         self._quantum_ns = int(quantum_ns(speed))
@@ -125,11 +130,11 @@ class Timekeeper:
         return socket
 
     async def aclose(self) -> None:
-        """Tell every follower that time ends here and wait until they have left, a second at most."""
+        """Tell every follower that time ends here and wait until they have left, _LEAVE_MOST_S at most."""
         for follower in tuple(self._followers):
             await self._send(follower, ENDED)
         try:
-            async with asyncio.timeout(_SEND_MOST_S):
+            async with asyncio.timeout(self._leave_s):
                 while self._followers:
                     self._changed.clear()
                     await self._changed.wait()

@@ -260,7 +260,9 @@ async def test_what_a_follower_does_about_an_instant_is_done_before_the_instant_
                 late.append(rig.now - due)
 
         async with asyncio.TaskGroup() as tasks:
-            following = tasks.create_task(ClockFollower(rig.url, clock).run())
+            follower = ClockFollower(rig.url, clock)
+            following = tasks.create_task(follower.run())
+            await follower.followed.wait()  # without a follower time simply runs
             working = tasks.create_task(decide_every_second())
             tasks.create_task(rig.timekeeper.run())
             await working
@@ -292,9 +294,8 @@ async def test_a_simulator_that_ends_in_order_ends_its_followers_without_an_erro
         assert rig.timekeeper.followers == 0
 
 
-async def test_a_follower_that_does_not_leave_is_cut_off(monkeypatch):
-    monkeypatch.setattr(timekeeper_module, "_SEND_MOST_S", 0.05)
-    async with serving(20) as rig, raw_follower(rig) as socket:
+async def test_a_follower_that_does_not_leave_is_cut_off():
+    async with serving(20, leave_most_s=0.05) as rig, raw_follower(rig) as socket:
         await read(socket)
         await rig.timekeeper.aclose()
         assert rig.timekeeper.followers == 0
@@ -351,3 +352,23 @@ async def test_settling_waits_for_quiet_turns_in_a_row_and_is_bounded():
     began = asyncio.get_running_loop().time()
     assert not await settle(lambda: True, most_s=0.05)
     assert asyncio.get_running_loop().time() - began < 2
+
+
+async def test_a_look_that_waited_for_a_processor_counts_as_a_look_of_an_idle_machine(monkeypatch):
+    loop, turn_s, looks = asyncio.get_running_loop(), 0.0, 0
+    real = loop.time
+
+    def late():
+        nonlocal turn_s
+        turn_s += 1.0  # each question for the time finds a second gone
+        return real() + turn_s
+
+    def busy():
+        nonlocal looks
+        looks += 1
+        return looks < 50
+
+    monkeypatch.setattr(loop, "time", late)
+    assert await settle(busy, most_s=2.0)
+    looks = 0
+    assert not await settle(lambda: True, most_s=2.0), "and there is a bound all the same"
