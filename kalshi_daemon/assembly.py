@@ -25,6 +25,7 @@ from kalshi_daemon.kalshi.rest import KalshiRest
 from kalshi_daemon.kalshi.server_time import ServerClock
 from kalshi_daemon.kalshi.stream import KalshiStream
 from kalshi_daemon.learning import Learning, build_learning, last_prices
+from kalshi_daemon.operations.disk_watch import DiskWatch
 from kalshi_daemon.operations.group_reset import GroupResetWatch
 from kalshi_daemon.operations.kill_switch import KillSwitchWatch, kill_switch_path
 from kalshi_daemon.orders.ids import ClientOrderIds
@@ -69,12 +70,18 @@ class House:
     monitor: VenueMonitor
     macro: MacroWatch
     kill_watch: KillSwitchWatch
+    disk_watch: DiskWatch
     group_resets: GroupResetWatch
     journal: Journal
     orders: OrderManager
     chain: Chain
     artifacts: ArtifactWriter
     trader: Trader
+
+    @property
+    def awaiting(self) -> bool:
+        """Whether an answer is on its way, of a venue or of the disk."""
+        return self.rest.in_flight > 0 or self.learning.in_flight > 0 or self.disk_watch.looking
 
 
 def profiles_of(settings: Settings) -> tuple[Profile, ...]:
@@ -194,6 +201,7 @@ class _Builder:
                 kill_switch_path(settings.mode_dir),
                 on_change=lambda found: trader.on_kill_switch(engaged=found.engaged),
             ),
+            disk_watch=DiskWatch(state, clock, settings.retention, settings.mode_dir),
             group_resets=GroupResetWatch(settings.mode_dir, PROFILE_NAMES, orders.reset_group),
             journal=journal,
             orders=orders,

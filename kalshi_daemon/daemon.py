@@ -165,9 +165,8 @@ class Life:
         self.stop.ask(f"failed: {type(problem).__name__}")
 
     def busy(self) -> bool:
-        """Whether a request is on the wire: simulated time then waits for its answer."""
-        house = self.house
-        return house is not None and (house.rest.in_flight > 0 or house.learning.in_flight > 0)
+        """Whether an answer is on its way: simulated time then waits for it."""
+        return self.house is not None and self.house.awaiting
 
     async def trade(self, where: Endpoints, http: aiohttp.ClientSession, *, end_ns: Nanos | None) -> ExitCode:
         """Build, work, stop, sum up. Raises AuthFailed for a key refused at a start that owns nothing."""
@@ -244,6 +243,7 @@ class Life:
         house.kill_watch.look()
         if self.on_time is not None:
             await self.on_time.wait()
+        await house.disk_watch.look()
         # First, because it goes on asking for half a minute: systemd gives up on starts that fail fast.
         await start_when_clock_agrees(house.orders.start, self._clock, self._notifier)
         await house.rest.load_limits()
@@ -255,6 +255,7 @@ class Life:
             ("windows", house.scheduler.run()),
             ("macro", house.macro.run()),
             ("kill_switch", house.kill_watch.run()),
+            ("disk", house.disk_watch.run()),
             ("group_resets", house.group_resets.run()),
             ("orders", house.orders.run()),
             ("trader", house.trader.run()),

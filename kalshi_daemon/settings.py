@@ -288,6 +288,20 @@ class LogSettings(Section):
     file_megabytes_most: int = Field(64, ge=1)
 
 
+class RetentionSettings(Section):
+    """What is kept of what the daemon wrote, and how much room its disk must have. Megabytes are of 1024 x 1024."""
+
+    disk_free_soft_megabytes_min: int = Field(1_000, ge=1)
+    """Less than this on the state directory's volume is said."""
+    disk_free_hard_megabytes_min: int = Field(200, ge=1)
+    """Below this nothing new is quoted: what is left is for the journal of what rests."""
+    disk_free_soft_inodes_min: int = Field(20_000, ge=0)
+    disk_free_hard_inodes_min: int = Field(5_000, ge=0)
+    """More than a day leaves before it is packed."""
+    disk_free_age_s_max: float = Field(300.0, ge=60.0)
+    """Looked at every 30 s; an older answer is none."""
+
+
 class Settings(Section):
     """Everything the daemon may be told. Frozen after loading."""
 
@@ -305,6 +319,7 @@ class Settings(Section):
     orders: OrderSettings = OrderSettings()
     sim: SimSettings = SimSettings()
     log: LogSettings = LogSettings()
+    retention: RetentionSettings = RetentionSettings()
 
     @property
     def mode_dir(self) -> Path:

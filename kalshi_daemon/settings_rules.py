@@ -192,11 +192,14 @@ def _check_profiles(settings: Settings, origins: Origins) -> None:
 
 def _check_order(settings: Settings, origins: Origins) -> None:
     """Two settings that contradict each other: the daemon would run, and quote nothing or guard nothing."""
-    guards, feed, windows = settings.guards, settings.index_feed, settings.windows
-    low_high = [
+    guards, feed, windows, keep = settings.guards, settings.index_feed, settings.windows, settings.retention
+    low_high: list[tuple[str, float, str, float]] = [
         ("guards.feed_age_soft_ms", guards.feed_age_soft_ms, "guards.feed_age_pull_ms", guards.feed_age_pull_ms),
         ("index_feed.backoff_first_s", feed.backoff_first_s, "index_feed.backoff_most_s", feed.backoff_most_s),
     ]
+    for unit in ("megabytes", "inodes"):
+        hard, soft = (f"disk_free_{limit}_{unit}_min" for limit in ("hard", "soft"))
+        low_high.append((f"retention.{hard}", getattr(keep, hard), f"retention.{soft}", getattr(keep, soft)))
     low_high += [
         (f"profiles.{name}.lots", profile.lots, "guards.lots_per_quote_most", guards.lots_per_quote_most)
         for name, profile in settings.profiles

@@ -162,6 +162,20 @@ class MacroState:
 
 
 @dataclass(slots=True)
+class DiskState:
+    """The room left on the volume of the state directory, by `operations.disk_watch`."""
+
+    free_bytes: int | None = None
+    """What this user may still write; None: never looked at, or it cannot be told (`problem`)."""
+    free_inodes: int | None = None
+    """Files that can still be made; None where the file system does not limit them."""
+    read_ns: Nanos | None = None
+    """When that was last asked, whatever came of it."""
+    problem: str = "not looked at yet"
+    """Why nothing is known; "" when it is."""
+
+
+@dataclass(slots=True)
 class Position:
     """Net position of one market from our own fills: + YES, - NO."""
 
@@ -253,6 +267,8 @@ class DaemonState:
     """Written once by `daemon`: the macro guard's named override."""
     kill_switch: bool = True
     """By `operations.kill_switch`: whether the file exists. True until first looked at: fail closed."""
+    disk: DiskState = field(default_factory=DiskState)
+    """By `operations.disk_watch`."""
     latch: Latch = field(default_factory=Latch)
     """By `daemon` (stop) only; checked in the submit path."""
     feed: FeedState = field(default_factory=FeedState)

@@ -34,6 +34,9 @@ COUNT_MAX: Final = Count(1_000_000_000 * 100)
 DOLLARS_MAX: Final = Dollars(1_000_000_000 * 10_000)
 """A billion dollars. Products of a count and a price within these bounds stay below 2**63."""
 
+MEGABYTE: Final = 1024 * 1024
+"""Bytes, as `df -m` counts; what settings and log lines call a megabyte."""
+
 MICROSECOND: Final = Nanos(1_000)
 MILLISECOND: Final = Nanos(1_000_000)
 SECOND: Final = Nanos(1_000_000_000)

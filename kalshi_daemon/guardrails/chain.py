@@ -14,6 +14,7 @@ from kalshi_daemon.domain.quote import Profile, Quote, QuotePlan
 from kalshi_daemon.domain.verdict import Closing, Verdict
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.guardrails.budgets import CashCovers, DailyLoss, StrikeLoss, WeeklyLoss
+from kalshi_daemon.guardrails.disk import DiskFree
 from kalshi_daemon.guardrails.exchange import ExchangeTrading, FeesKnown, MarketOpen, OnGrid
 from kalshi_daemon.guardrails.exposure import Exposure, ExposureMemo
 from kalshi_daemon.guardrails.guard import (
@@ -31,9 +32,9 @@ from kalshi_daemon.guardrails.permission import Armed, KillSwitch, LatchOpen, Or
 from kalshi_daemon.guardrails.quote_rules import BookSane, ImpactCap, LotsPerQuote, MakerOnly, MinEv, UniqueBins
 from kalshi_daemon.guardrails.record import ForecastRecord, MarketRecord
 from kalshi_daemon.guardrails.timing import ClocksAgree, InSession, WindowOpen
-from kalshi_daemon.settings import Settings
+from kalshi_daemon.settings import RetentionSettings, Settings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import HOUR, Nanos, dollars_from_float, from_ms, from_s
+from kalshi_daemon.units import HOUR, MEGABYTE, Nanos, dollars_from_float, from_ms, from_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,7 @@ def build_chain(settings: Settings, *, session_of: SessionLookup, release_near: 
             KillSwitch(),
             LatchOpen(),
             OrderGroup(),
+            _disk(settings.retention),
             ExchangeTrading(from_s(guards.exchange_status_age_most_s)),
             WindowOpen(),
             InSession(session_of),
@@ -186,6 +188,14 @@ def build_chain(settings: Settings, *, session_of: SessionLookup, release_near: 
             weekly,
             balance,
         ),
+    )
+
+
+def _disk(limits: RetentionSettings) -> DiskFree:
+    return DiskFree(
+        limits.disk_free_hard_megabytes_min * MEGABYTE,
+        limits.disk_free_hard_inodes_min,
+        from_s(limits.disk_free_age_s_max),
     )
 
 

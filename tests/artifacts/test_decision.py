@@ -55,7 +55,7 @@ def test_a_quote_that_was_sent():
     said = f"quoted: bid 1.00 at 0.4200 (fair 0.5000, ev 0.0800), order kd-r1-{TICKER} resting at the scan"
     assert found.headline == said
     assert found.client_order_ids == (f"kd-r1-{TICKER}",)
-    assert len(found.verdicts) == 20 + 13
+    assert len(found.verdicts) == 21 + 13
 
 
 def test_a_quote_accepted_but_not_sent_says_so():

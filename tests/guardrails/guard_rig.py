@@ -22,9 +22,10 @@ from kalshi_daemon.domain.window import Phase, Session, Window, WindowStatus
 from kalshi_daemon.events import Balance, ExchangeStatus
 from kalshi_daemon.guardrails.chain import Chain, build_chain
 from kalshi_daemon.settings import Settings
-from kalshi_daemon.state import ClockSkew, DaemonState, IndexState, Position
+from kalshi_daemon.state import ClockSkew, DaemonState, DiskState, IndexState, Position
 from kalshi_daemon.units import (
     CONTRACT,
+    MEGABYTE,
     MINUTE,
     POINT,
     SECOND,
@@ -151,6 +152,7 @@ def healthy() -> DaemonState:
         state.skew[venue] = ClockSkew(Nanos(20_000_000), NOW, Nanos(0))
     state.order_groups.ids = {profile: f"group-{profile}" for profile in ("wide", "size", "close")}
     state.balance = Balance(Dollars(1_000 * 10_000), Dollars(0), NOW)
+    state.disk = DiskState(free_bytes=50_000 * MEGABYTE, free_inodes=1_000_000, read_ns=NOW, problem="")
     state.reconciliation.agreed = True
     state.reconciliation.checked_ns = NOW
     state.reconciliation.problem = ""

@@ -42,6 +42,7 @@ WINDOW_ORDER = [
     "kill_switch",
     "latch",
     "order_group",
+    "disk_free",
     "exchange_status",
     "window_phase",
     "session_calendar",
@@ -248,7 +249,7 @@ def test_a_macro_guard_that_breaks_is_not_forced():
 def test_resting_quotes_are_looked_at_by_the_guards_that_may_pull():
     verdicts = chain_of().judge_resting(healthy(), "wide", WINDOW, NOW)
     assert [verdict.guard for verdict in verdicts] == [
-        name for name in WINDOW_ORDER if name not in {"armed", "latch", "balance"}
+        name for name in WINDOW_ORDER if name not in {"armed", "latch", "disk_free", "balance"}
     ]
     assert all(verdict.allows for verdict in verdicts)
 

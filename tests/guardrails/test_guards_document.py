@@ -35,7 +35,7 @@ def test_the_document_lists_the_quote_guards_in_order():
 
 def test_every_default_in_the_document_is_the_settings_default():
     settings = Settings()
-    named = re.findall(r"`(guards|macro)\.([a-z_]+)` = ([\d.]+)", DOCUMENT)
+    named = re.findall(r"`(guards|macro|retention)\.([a-z_]+)` = ([\d.]+)", DOCUMENT)
     assert len(named) >= 15
     for section_name, key, value in named:
         assert getattr(getattr(settings, section_name), key) == float(value), f"{section_name}.{key}"

@@ -10,7 +10,7 @@ from kalshi_daemon.domain.verdict import Closing
 from kalshi_daemon.domain.window import Phase, Session, WindowStatus
 from kalshi_daemon.events import Balance, ExchangeStatus
 from kalshi_daemon.settings import GuardSettings, MacroFeed, MacroSettings, Settings
-from kalshi_daemon.state import ClockSkew, DaemonState, GroupHalt, WithheldValue
+from kalshi_daemon.state import ClockSkew, DaemonState, DiskState, GroupHalt, WithheldValue
 from kalshi_daemon.units import HOUR, MILLISECOND, MINUTE, SECOND, Dollars, Nanos
 from kalshi_daemon.windows.releases import EXHAUSTED, Release
 from tests.guardrails.guard_rig import (
@@ -117,6 +117,47 @@ def test_a_profile_without_a_group_waits_unless_groups_are_off():
     state.order_groups.required = False
     assert ask_window(state, "order_group").measured == "off"
     assert not ask_window(DaemonState(), "order_group").allows, "required until somebody says otherwise"
+
+
+# --- the disk
+
+MB = 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("room", "measured", "unit"),
+    [
+        ((200 * MB, 5_000), None, ""),
+        ((200 * MB, None), None, ""),
+        ((200 * MB - 1, 5_000), 199, "MB"),
+        ((200 * MB, 4_999), 4_999, "inodes"),
+        ((0, 0), 0, "inodes"),
+        ((0, None), 0, "MB"),
+    ],
+)
+def test_less_room_than_the_hard_limit_holds_and_shows_what_is_left(room, measured, unit):
+    state = healthy()
+    state.disk = DiskState(room[0], room[1], NOW, "")
+    verdict = ask_window(state, "disk_free")
+    assert verdict.passed is (measured is None)
+    if measured is not None:
+        assert (verdict.measured, verdict.unit, verdict.closing) == (measured, unit, Closing.HOLD)
+
+
+@pytest.mark.parametrize(("age_ns", "passes"), [(300 * SECOND, True), (300 * SECOND + 1, False)])
+def test_an_old_look_at_the_disk_is_none(age_ns, passes):
+    state = healthy()
+    state.disk.read_ns = Nanos(NOW - age_ns)
+    verdict = ask_window(state, "disk_free")
+    assert (verdict.passed, verdict.closing) == (passes, Closing.HOLD)
+
+
+@pytest.mark.parametrize("disk", [DiskState(), DiskState(read_ns=NOW, problem="state/live: Input/output error")])
+def test_room_that_is_not_known_refuses_with_the_reason(disk):
+    state = healthy()
+    state.disk = disk
+    verdict = ask_window(state, "disk_free")
+    assert (verdict.passed, verdict.measured, verdict.note) == (False, None, disk.problem)
 
 
 # --- the exchange

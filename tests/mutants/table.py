@@ -8,6 +8,7 @@ from tests.mutants import (
     order_groups,
     orders_leave,
     orders_once,
+    retention,
     starting,
     way_down,
     wire,
@@ -24,4 +25,5 @@ MUTANTS = (
     *numbers.MUTANTS,
     *way_down.MUTANTS,
     *journal.MUTANTS,
+    *retention.MUTANTS,
 )

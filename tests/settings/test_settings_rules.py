@@ -312,6 +312,16 @@ def test_the_address_of_history_is_checked(mode, url, problem):
     [
         ("PROFILES__SIZE__LOTS", "3", ("profiles.size.lots", "guards.lots_per_quote_most")),
         ("GUARDS__FEED_AGE_SOFT_MS", "5001", ("guards.feed_age_soft_ms", "guards.feed_age_pull_ms")),
+        (
+            "RETENTION__DISK_FREE_HARD_MEGABYTES_MIN",
+            "1001",
+            ("retention.disk_free_hard_megabytes_min", "retention.disk_free_soft_megabytes_min"),
+        ),
+        (
+            "RETENTION__DISK_FREE_HARD_INODES_MIN",
+            "20001",
+            ("retention.disk_free_hard_inodes_min", "retention.disk_free_soft_inodes_min"),
+        ),
         ("INDEX_FEED__BACKOFF_FIRST_S", "31", ("index_feed.backoff_first_s", "index_feed.backoff_most_s")),
         ("WINDOWS__NEW_QUOTES_UNTIL_S", "3600", ("windows.new_quotes_until_s", "windows.close_opens_before_s")),
     ],

@@ -199,6 +199,7 @@ class Rig:
         state.venue.status = replace(state.venue.status, read_ns=now)
         state.balance = replace(state.balance, read_ns=now)
         state.reconciliation.checked_ns = now
+        state.disk.read_ns = now
         for book in state.venue.books.values():
             book.recv_ns = now
         for series, fees in state.venue.fees.items():
