@@ -201,6 +201,8 @@ class LedgerState:
     """Settled profit and loss since New York midnight."""
     realized_week: Dollars = Dollars(0)
     """Settled profit and loss since Monday, New York."""
+    disputed: Dollars = Dollars(0)
+    """What paid markets in dispute may still take back, >= 0: lost in both budgets, gone in the cash."""
     fees_total: Dollars = Dollars(0)
     fills_total: int = 0
     contracts_total: Count = Count(0)

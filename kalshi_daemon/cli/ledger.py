@@ -16,7 +16,7 @@ from kalshi_daemon.errors import ExitCode
 from kalshi_daemon.operations.durable import write_whole
 from kalshi_daemon.orders.journal import ROWS_MOST, Journal
 from kalshi_daemon.orders.journal_archive import archives
-from kalshi_daemon.orders.statement import FillLine, MarketLine, Span, Statement, make_statement
+from kalshi_daemon.orders.statement import CorrectionLine, FillLine, MarketLine, Span, Statement, make_statement
 from kalshi_daemon.settings import Settings
 from kalshi_daemon.settings_loader import Credentials
 from kalshi_daemon.units import Dollars, Nanos, format_count, format_dollars, format_price
@@ -26,7 +26,10 @@ CSV_COLUMNS: Final = (
     "kind", "day", "time_utc", "series", "event", "market", "profile", "side", "price", "count", "fee_dollars",
     "cash_dollars", "result", "paid_dollars", "profit_dollars", "trade_id", "order_id", "client_order_id",
 )  # fmt: skip
-"""One row per fill, settlement and open position; cells that do not apply are empty, totals are left to the reader."""
+"""One row per fill, settlement, correction of one (with the difference it made) and open position.
+
+Cells that do not apply are empty, totals are left to the reader.
+"""
 _FILL_COLUMNS: Final = (
     Column("filled (ET)"), Column("market", style="bold"), Column("profile"), Column("side"),
     Column("price", right=True), Column("count", right=True), Column("fee", right=True), Column("cash", right=True),
@@ -34,6 +37,10 @@ _FILL_COLUMNS: Final = (
 _MARKET_COLUMNS: Final = (
     Column("settled (ET)"), Column("market", style="bold"), Column("count", right=True), Column("cash", right=True),
     Column("fees", right=True), Column("result"), Column("paid", right=True), Column("profit", right=True),
+)  # fmt: skip
+_CORRECTION_COLUMNS: Final = (
+    Column("booked (ET)"), Column("market", style="bold"), Column("count", right=True), Column("result"),
+    Column("before"), Column("profit", right=True),
 )  # fmt: skip
 _TOTAL_COLUMNS: Final = (
     Column("day"), Column("series", style="bold"), Column("fills", right=True), Column("contracts", right=True),
@@ -46,8 +53,8 @@ def add_parser(subparsers: Subparsers) -> None:
         "ledger",
         help="fills, settlements and positions with their profit, from the journal; CSV export",
         description="Sums up the journal by New York day and series; it can be read while a daemon runs. Profit counts "
-        "on the day its market settled, fees on the day of the fill. Cash and profit are on the YES scale, fees "
-        "included; open positions are shown as of now.",
+        "on the day its market settled, of a correction on the day it was booked, fees on the day of the fill. Cash "
+        "and profit are on the YES scale, fees included; open positions are shown as of now.",
     )
     parser.add_argument("--from", dest="first", type=a_date, metavar="D", help="first day, YYYY-MM-DD, New York")
     parser.add_argument("--to", dest="last", type=a_date, metavar="D", help="last day, included")
@@ -82,7 +89,8 @@ def _statement(journals: Sequence[Journal], settings: Settings, span: Span) -> S
     held = {one.market_ticker: one for journal in journals for one in journal.inherited(Nanos(0))}
     inherited = list(held.values()) if whole_account else []
     results = {ticker: one for journal in journals for ticker, one in journal.results_since(Nanos(0)).items()}
-    return make_statement(fills, inherited, results, profile_of, span)
+    corrections = {ticker: found for journal in journals for ticker, found in journal.corrections().items()}
+    return make_statement(fills, inherited, results, profile_of, span, corrections)
 
 
 # --- for people -------------------------------------------------------------------------------------------------------
@@ -95,6 +103,10 @@ def _tables(args: argparse.Namespace, settings: Settings, found: Statement) -> I
     positions = tuple(_market_row(line) for line in found.positions)
     yield Table(_FILL_COLUMNS, fills, title=f"fills, {days}, mode {settings.mode.value}")
     yield Table(_MARKET_COLUMNS, settled, title="settlements")
+    if found.corrections:
+        corrections = tuple(_correction_row(line) for line in found.corrections)
+        note = "a settlement that the exchange changed after it was booked; profit is the difference"
+        yield Table(_CORRECTION_COLUMNS, corrections, title="corrections", notes=(note,))
     yield Table(_MARKET_COLUMNS, positions, title="open positions, as of now")
     totals = tuple(
         (
@@ -108,9 +120,11 @@ def _tables(args: argparse.Namespace, settings: Settings, found: Statement) -> I
         )
         for total in found.totals
     )
+    corrected = f", {len(found.corrections)} corrected" if found.corrections else ""
     note = (
         f"{len(found.fills)} fills, {format_count(found.contracts)} contracts, fees ${format_dollars(found.fees)}, "
-        f"{len(found.settled)} markets settled, profit ${format_dollars(found.profit)}; {len(found.positions)} open"
+        f"{len(found.settled)} markets settled{corrected}, "
+        f"profit ${format_dollars(found.profit)}; {len(found.positions)} open"
     )
     yield Table(_TOTAL_COLUMNS, totals, title="totals", notes=(note,))
 
@@ -142,6 +156,17 @@ def _market_row(line: MarketLine) -> tuple[str, ...]:
     )
 
 
+def _correction_row(line: CorrectionLine) -> tuple[str, ...]:
+    return (
+        f"{line.day} {eastern_clock(line.booked_ns)}",
+        line.market_ticker,
+        format_count(line.count),
+        line.result,
+        line.previous_result,
+        format_dollars(line.profit),
+    )
+
+
 def _money(amount: Dollars | None) -> str:
     return "" if amount is None else format_dollars(amount)
 
@@ -159,6 +184,8 @@ def csv_of(found: Statement) -> str:
     for kind, lines in (("settlement", found.settled), ("position", found.positions)):
         for line in lines:
             writer.writerow({"kind": kind} | _csv(_market_json(line)))
+    for correction in found.corrections:
+        writer.writerow({"kind": "correction"} | _csv(_correction_json(correction)))
     return text.getvalue()
 
 
@@ -174,6 +201,7 @@ def _data(args: argparse.Namespace, settings: Settings, path: Path, found: State
         "to": args.last,
         "fills": [_fill_json(line) for line in found.fills],
         "settlements": [_market_json(line) for line in found.settled],
+        "corrections": [_correction_json(line) for line in found.corrections],
         "positions": [_market_json(line) for line in found.positions],
         "totals": [
             {
@@ -210,6 +238,21 @@ def _fill_json(line: FillLine) -> dict[str, Any]:
         "trade_id": fill.trade_id,
         "order_id": fill.order_id,
         "client_order_id": fill.client_order_id,
+    }
+
+
+def _correction_json(line: CorrectionLine) -> dict[str, Any]:
+    return {
+        "day": line.day,
+        "time_utc": iso_utc(line.booked_ns),
+        "series": line.series_ticker,
+        "event": line.event_ticker,
+        "market": line.market_ticker,
+        "count": format_count(line.count),
+        "result": line.result,
+        "previous_result": line.previous_result,
+        "paid_dollars": format_dollars(line.profit),
+        "profit_dollars": format_dollars(line.profit),
     }
 
 

@@ -67,6 +67,17 @@ def _money(money: Money) -> Json:
             for peak in money.peaks
         ],
         "fixings": [_fixing(one) for one in money.fixings],
+        "corrections": [
+            {
+                "market": one.market_ticker,
+                "count": format_count(one.count),
+                "result": one.result,
+                "previous_result": one.previous_result,
+                "at": iso_utc(one.booked_ns),
+                "profit_dollars": format_dollars(one.profit),
+            }
+            for one in money.corrections
+        ],
     }
 
 

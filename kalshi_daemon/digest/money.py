@@ -1,12 +1,13 @@
 """What a day earned and what was at stake: by series, window and profile, open positions, budgets, fixings. Pure.
 
-Profit belongs to the day its market settled, after the fees of all its fills; fees, fills and contracts of the day to
+Profit belongs to the day its market settled, after the fees of all its fills, and of a correction to the day it was
+booked; fees, fills and contracts of the day to
 the day they happened (as `kalshi-daemon ledger` counts). By profile, a market closed before its fixing by several
 profiles together cannot be divided: it stands under NOT_ONE_PROFILE, so that the parts always add up to the whole.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,7 +15,7 @@ from kalshi_daemon.digest.fills import settled_value
 from kalshi_daemon.digest.records import FillRecord, Records
 from kalshi_daemon.digest.scans import BUDGETS, Peak, ScanDay, WindowScans
 from kalshi_daemon.orders.ledger import cash_of_fill, payout
-from kalshi_daemon.orders.statement import MarketLine
+from kalshi_daemon.orders.statement import CorrectionLine, MarketLine
 from kalshi_daemon.units import CONTRACT, DOLLAR, Count, Dollars, Nanos, parse_level
 
 NOT_ONE_PROFILE: Final = "(not of one profile)"
@@ -27,7 +28,7 @@ class Part:
 
     name: str
     profit: int = 0
-    """Of the markets settled on the day, in 1/10 000 dollar."""
+    """Of the markets settled on the day and the corrections booked on it, in 1/10 000 dollar."""
     fees: int = 0
     fills: int = 0
     contracts: int = 0
@@ -78,6 +79,8 @@ class Money:
     open: tuple[OpenLine, ...]
     peaks: tuple[Peak, ...]
     fixings: tuple[Fixing, ...]
+    corrections: tuple[CorrectionLine, ...] = ()
+    """Settlements, mostly of earlier days, that the exchange changed and that were booked anew on the day."""
 
     @property
     def open_profit(self) -> float | None:
@@ -103,17 +106,22 @@ def money(records: Records, scans: ScanDay) -> Money:
             for window in sorted(scans.windows.values(), key=lambda one: (one.target_ns, one.event))
             if window.target_ns <= records.now_ns
         ),
+        corrections=statement.corrections,
     )
 
 
 def _parts(
-    records: Records, of_market: Callable[[MarketLine], str], of_fill: Callable[[FillRecord], str]
+    records: Records,
+    of_market: Callable[[MarketLine | CorrectionLine], str],
+    of_fill: Callable[[FillRecord], str],
 ) -> tuple[Part, ...]:
     parts: dict[str, Part] = {}
     for line in records.journal.statement.settled:
         part = _part(parts, of_market(line))
         part.profit += line.profit or 0
         part.markets.add(line.market_ticker)
+    for correction in records.journal.statement.corrections:
+        _part(parts, of_market(correction)).profit += correction.profit
     _add_fills(parts, records.fills_of_day, of_fill)
     return tuple(parts[name] for name in sorted(parts))
 
@@ -140,8 +148,23 @@ def _by_profile(records: Records) -> tuple[Part, ...]:
             part = _part(parts, NOT_ONE_PROFILE)
             part.profit += left
             part.markets.add(line.market_ticker)
+    for correction in records.journal.statement.corrections:
+        _divide(correction, parts, count)
     _add_fills(parts, records.fills_of_day, lambda one: one.profile or NO_PROFILE)
     return tuple(parts[name] for name in sorted(parts))
+
+
+def _divide(line: CorrectionLine, parts: dict[str, Part], count: Mapping[tuple[str, str], int]) -> None:
+    """A correction by profile: each held its own part of the position."""
+    left = int(line.profit)
+    for ticker, profile in sorted(key for key in count if key[0] == line.market_ticker):
+        held = Count(count[ticker, profile])
+        after, before = payout(line.result, held), payout(line.previous_result, held)
+        if after is not None and before is not None:
+            _part(parts, profile).profit += after - before
+            left -= after - before
+    if left:
+        _part(parts, NOT_ONE_PROFILE).profit += left
 
 
 def _part(parts: dict[str, Part], name: str) -> Part:
@@ -165,6 +188,7 @@ def _fixing(window: WindowScans, records: Records, scans: ScanDay) -> Fixing:
     tape = records.tapes.get(window.index)
     value = None if tape is None else tape.at(window.target_ns)
     lines = [line for line in records.journal.statement.settled if line.event_ticker == window.event]
+    corrected = [one for one in records.journal.statement.corrections if one.event_ticker == window.event]
     paid = {line.market_ticker: settled_value(records.journal.results.get(line.market_ticker)) for line in lines}
     return Fixing(
         window=window,
@@ -172,8 +196,8 @@ def _fixing(window: WindowScans, records: Records, scans: ScanDay) -> Fixing:
         yes=sum(one == 1.0 for one in paid.values()),
         no=sum(one == 0.0 for one in paid.values()),
         disagree=() if value is None else tuple(sorted(_disagreeing(paid, value, scans))),
-        paid=Dollars(sum(line.paid or 0 for line in lines)),
-        profit=Dollars(sum(line.profit or 0 for line in lines)),
+        paid=Dollars(sum(line.paid or 0 for line in lines) + sum(one.profit for one in corrected)),
+        profit=Dollars(sum(line.profit or 0 for line in lines) + sum(one.profit for one in corrected)),
     )
 
 

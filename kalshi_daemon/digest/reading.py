@@ -90,13 +90,14 @@ def read_journal(journals: Sequence[Journal], day: date, *, whole_account: bool,
     held = {one.market_ticker: one for journal in journals for one in journal.inherited(week)} if whole_account else {}
     results = {ticker: one for journal in journals for ticker, one in journal.results_since(week).items()}
     profile_of = {order_id: order.profile for order_id, order in behind.items()}
-    statement = make_statement(fills, held.values(), results, profile_of, Span(day, day))
-    of_week = make_statement(fills, held.values(), results, profile_of, Span(eastern_day(week), day))
+    corrections = {ticker: found for journal in journals for ticker, found in journal.corrections().items()}
+    statement = make_statement(fills, held.values(), results, profile_of, Span(day, day), corrections)
+    of_week = make_statement(fills, held.values(), results, profile_of, Span(eastern_day(week), day), corrections)
     return JournalDay(
         statement=statement,
         week_profit=of_week.profit,
         fills=tuple(_fill(one, behind.get(one.fill.order_id)) for one in fills),
-        results=results,
+        results=results | {ticker: found[-1] for ticker, found in corrections.items() if ticker in results},
         orders=tuple(orders.values()),
     )
 

@@ -109,10 +109,11 @@ class JournalDay:
     statement: Statement
     """Of the day; positions as of now."""
     week_profit: Dollars
-    """Settled from Monday to the end of the day."""
+    """Settled and corrected from Monday to the end of the day."""
     fills: tuple[FillRecord, ...]
     """All fills behind the day: those of the day, and earlier ones of the markets settled on it or still open."""
     results: Mapping[str, Result]
+    """How the markets ended as far as is known now, corrections included."""
     orders: tuple[OrderRecord, ...]
 
 

@@ -107,6 +107,14 @@ def _money(money: Money) -> list[Section]:
     )  # fmt: skip
     names = ("window", "fixing (ET)", "our last value", "yes", "no", "paid", "profit", "-")
     found.append(Section("Fixings", names, fixings))
+    corrected: tuple[Row, ...] = tuple(
+        (one.market_ticker, format_count(one.count), one.previous_result, one.result, format_dollars(one.profit),
+         eastern_clock(one.booked_ns))
+        for one in money.corrections
+    )  # fmt: skip
+    note = "settlements that the exchange changed; profit is the difference"
+    columns = ("market", "count", "-before", "-now", "profit", "booked (ET)")
+    found.append(Section("Corrections", columns, corrected, (note,)))
     held = tuple(
         (line.market.market_ticker, format_count(line.market.count), format_dollars(line.market.cash),
          _number(line.fair, 4), _number(line.profit, 4))

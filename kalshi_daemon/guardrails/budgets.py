@@ -52,7 +52,8 @@ class _LossBudget:
 
     The predecessor's drawdown was fed with expected profits and never saw a fill (defect 14), and its budgets were
     reset at each scan (defect 13). Here gains do not enlarge the budget, every profile and series counts once, and the
-    amount already at risk can demand a pull.
+    amount already at risk can demand a pull. Corrections of settlements count on the day they were booked; what was
+    paid by a market in dispute counts as if it had been taken back today.
     """
 
     most: Dollars
@@ -73,9 +74,11 @@ class _LossBudget:
             return refuse(self, None, limit, "dollars", note="our books were never compared with the exchange's")
         ledger = state.ledger
         realized = ledger.realized_today if self.span is Span.DAY else ledger.realized_week
-        lost = max(0, -realized)
+        lost = max(0, ledger.disputed - realized)
         loss = Dollars(lost + context.exposure().worst_loss)
         note = f"{in_dollars(Dollars(lost)):.4f} lost {self.span.value}, the rest is at risk"
+        if ledger.disputed:
+            note += f"; {in_dollars(ledger.disputed):.4f} of it paid and in dispute"
         return answer(self, in_dollars(loss), limit, "dollars", passed=loss <= self.most, closing=closing, note=note)
 
 
@@ -100,6 +103,7 @@ class CashCovers:
     """Refuse unless the cash, lately read, covers the collateral of all live orders and this one, above the floor.
 
     The venue's figure may already leave out what resting orders reserve; taking them out again errs on the safe side.
+    What a market in dispute has paid may be taken back: it counts as gone.
     """
 
     floor: Dollars
@@ -120,5 +124,5 @@ class CashCovers:
             return refuse(self, None, floor, "dollars left", note="balance never read")
         if now - balance.read_ns > self.age_most:
             return refuse(self, None, floor, "dollars left", note="balance is too old")
-        left = Dollars(balance.cash - context.exposure().collateral)
+        left = Dollars(balance.cash - state.ledger.disputed - context.exposure().collateral)
         return answer(self, in_dollars(left), floor, "dollars left", passed=left >= self.floor, note="not enough cash")

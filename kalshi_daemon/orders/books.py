@@ -11,20 +11,19 @@ from typing import Final
 import structlog
 
 from kalshi_daemon.domain.index import SERIES
-from kalshi_daemon.domain.order import Fill, Settlement
+from kalshi_daemon.domain.order import Fill
 from kalshi_daemon.errors import StateCorrupt
 from kalshi_daemon.orders.desk import Desk, event_of, series_of
 from kalshi_daemon.orders.journal_archive import Moved, move_old
 from kalshi_daemon.orders.ledger import (
-    FLAT,
     BookedFill,
     Inherited,
     Ledger,
-    Result,
     day_start,
     week_start,
 )
-from kalshi_daemon.orders.reconcile import Finding, Scope, compare_fills, compare_settlement
+from kalshi_daemon.orders.payments import Payments
+from kalshi_daemon.orders.reconcile import Finding, Scope, compare_fills
 from kalshi_daemon.state import Position
 from kalshi_daemon.units import DAY, Count, Dollars, Nanos, format_count, format_dollars, format_price
 
@@ -45,7 +44,7 @@ class Books:
         self._strangers: dict[str, BookedFill] = {}
         """Scope `own`: fills of orders that are not ours, by trade id."""
         self._inherited: dict[str, Count] = {}
-        self._determined: dict[str, str] = {}
+        self.payments = Payments(desk, self.ledger, self.net, self._publish)
         self._day = Nanos(0)
         self.started_ns = Nanos(0)
         self._start = (Dollars(0), 0, Count(0))
@@ -62,8 +61,10 @@ class Books:
             self._take_over(held)
         for booked in journal.fills_that_matter(since):
             self._count_in(booked)
+        corrections = journal.corrections()
         for ticker, result in journal.results_since(since).items():
-            self.ledger.set_result(ticker, result)
+            for entry in (result, *corrections.get(ticker, ())):
+                self.ledger.set_result(ticker, entry)
         self.started_ns = now
         self._publish(now)
         ledger = self._desk.state.ledger
@@ -162,75 +163,6 @@ class Books:
             source=facts["source"],
         )
 
-    # --- settlements --------------------------------------------------------------------------------------------------
-
-    def determined(self, market_ticker: str, result: str) -> None:
-        """The market's result is known; it may still be disputed, so nothing is booked before `settled`."""
-        if market_ticker in self.ledger.positions:
-            self._determined[market_ticker] = result
-
-    def settled(self, market_ticker: str, result: str | None, at_ns: Nanos) -> bool:
-        """The market has paid. Books its result at once; our own settlement may be listed much later."""
-        result = result or self._determined.pop(market_ticker, "")
-        position = self.ledger.positions.get(market_ticker)
-        if position is None or result not in {"yes", "no"}:
-            return False
-        return self._book_result(position, Result(result, at_ns), "stream")
-
-    def book_settlement(self, settlement: Settlement) -> list[Finding]:
-        """Book a listed settlement; returns what does not agree with our position. Other series are left alone."""
-        position = self.ledger.positions.get(settlement.market_ticker)
-        if position is None:
-            return []
-        known = self.ledger.result(settlement.market_ticker)
-        if known is not None and known.result not in {settlement.result, FLAT}:
-            log.error(
-                "ledger.result_changed",
-                market=settlement.market_ticker,
-                before=known.result,
-                listed=settlement.result,
-            )
-        result = Result(settlement.result, settlement.settled_ns, settlement.revenue)
-        if known != result:
-            self._desk.journal.add_settlement(settlement, self._desk.clock.now_ns())
-            if self.ledger.set_result(settlement.market_ticker, result):
-                if known is None or known.result != settlement.result:
-                    self._settled(position, result, "list")
-                self._publish(self._desk.clock.now_ns())
-        return compare_settlement(settlement, self.net(settlement.market_ticker))
-
-    def close_flat(self, market_tickers: Iterable[str], at_ns: Nanos) -> None:
-        """Realise what was bought and sold again before the fixing: the exchange lists no settlement for it."""
-        for ticker in market_tickers:
-            position = self.ledger.positions[ticker]
-            if position.count == 0 and not position.settled:
-                self._book_result(position, Result(FLAT, at_ns), "flat")
-
-    def _book_result(self, position: Position, result: Result, source: str) -> bool:
-        if not self.ledger.set_result(position.market_ticker, result):
-            return False
-        now = self._desk.clock.now_ns()
-        self._desk.journal.add_result(position.market_ticker, position.event_ticker, result, now)
-        self._settled(position, result, source)
-        return True
-
-    def _settled(self, position: Position, result: Result, source: str) -> None:
-        self._publish(self._desk.clock.now_ns())
-        profit = self.ledger.profit(position.market_ticker)
-        facts = {
-            "market": position.market_ticker,
-            "event": position.event_ticker,
-            "result": result.result,
-            "count": format_count(position.count),
-            "profit": None if profit is None else format_dollars(profit),
-            "fees": format_dollars(position.fees),
-            "source": source,
-        }
-        self._desk.audit({"action": "settle", **facts})
-        # structlog keeps `event` for the line's own name.
-        log.info("position.settled", **{f"{key}_ticker" if key == "event" else key: v for key, v in facts.items()})
-        self._desk.on_change()
-
     # --- positions ----------------------------------------------------------------------------------------------------
 
     def net(self, market_ticker: str) -> Count:
@@ -308,11 +240,12 @@ class Books:
             self._forgotten_pnl += self.ledger.realized(self.started_ns, before)
             self.ledger.forget_settled(before)
             self._strangers = {name: b for name, b in self._strangers.items() if b.fill.event_ns >= before}
-        fresh = self.ledger.state(now)
+        fresh = self.ledger.state(now, self.payments.disputed)
         shared = self._desk.state.ledger
         shared.positions = fresh.positions
         shared.realized_today = fresh.realized_today
         shared.realized_week = fresh.realized_week
+        shared.disputed = fresh.disputed
         shared.fees_total = fresh.fees_total
         shared.fills_total = fresh.fills_total
         shared.contracts_total = fresh.contracts_total

@@ -17,6 +17,7 @@ from kalshi_daemon.orders.journal_file import ROWS_MOST, JournalFile
 from kalshi_daemon.orders.journal_rows import (
     GroupIntent,
     GroupRow,
+    correction_of_row,
     event_of_row,
     fill_of_row,
     fill_row,
@@ -29,7 +30,7 @@ from kalshi_daemon.orders.journal_rows import (
     order_row,
     result_of_row,
 )
-from kalshi_daemon.orders.journal_schema import row_crc
+from kalshi_daemon.orders.journal_schema import CORRECTIONS_SINCE, row_crc
 from kalshi_daemon.orders.ledger import BookedFill, Inherited, Result
 from kalshi_daemon.state import GroupHalt
 from kalshi_daemon.units import Count, Nanos
@@ -133,8 +134,7 @@ class Journal(JournalFile):
     def fills_that_matter(self, settled_since_ns: Nanos) -> list[BookedFill]:
         """Fills of markets that are not settled, or were settled at or after `settled_since_ns`."""
         return self._fills(
-            "market_ticker NOT IN (SELECT market_ticker FROM settlements WHERE settled_ns < ?)"
-            " ORDER BY event_ns, trade_id",
+            f"market_ticker NOT IN ({self._settled_before}) ORDER BY event_ns, trade_id",
             (settled_since_ns,),
         )
 
@@ -166,10 +166,43 @@ class Journal(JournalFile):
         )
         self._insert("settlements", values, "INSERT OR REPLACE")
 
+    def add_correction(self, settlement: Settlement, previous: Result, booked_ns: Nanos) -> None:
+        """Write down that the exchange lists a settlement otherwise than it was booked; what was booked stays."""
+        values = (
+            settlement.market_ticker,
+            settlement.event_ticker,
+            settlement.result,
+            settlement.revenue,
+            settlement.fee,
+            settlement.yes_count,
+            settlement.no_count,
+            previous.result,
+            previous.revenue,
+            settlement.settled_ns,
+            booked_ns,
+        )
+        self._insert("settlement_corrections", values)
+
     def results_since(self, since_ns: Nanos) -> dict[str, Result]:
-        rows = self._select("settlements", "WHERE settled_ns >= ?", (since_ns,))
+        """What was booked first of each market that was settled, or corrected, at or after `since_ns`."""
+        rows = self._select(
+            "settlements",
+            f"WHERE market_ticker NOT IN ({self._settled_before})",
+            (since_ns,),
+        )
         with self._strictly("settlements"):
             return dict(result_of_row(row) for row in rows)
+
+    def corrections(self) -> dict[str, list[Result]]:
+        """Every correction that is here, by market, in the order of booking; their time is that of the booking."""
+        found: dict[str, list[Result]] = {}
+        if not self._has_corrections:
+            return found
+        rows = self._select("settlement_corrections", "ORDER BY seq")
+        with self._strictly("settlement_corrections"):
+            for ticker, result in map(correction_of_row, rows):
+                found.setdefault(ticker, []).append(result)
+        return found
 
     def inherit(self, positions: Sequence[Inherited]) -> None:
         with self.transaction():
@@ -180,7 +213,7 @@ class Journal(JournalFile):
     def inherited(self, settled_since_ns: Nanos) -> list[Inherited]:
         rows = self._select(
             "inherited",
-            "WHERE market_ticker NOT IN (SELECT market_ticker FROM settlements WHERE settled_ns < ?)",
+            f"WHERE market_ticker NOT IN ({self._settled_before})",
             (settled_since_ns,),
         )
         with self._strictly("inherited"):
@@ -239,6 +272,17 @@ class Journal(JournalFile):
         self._do("DELETE FROM group_halts WHERE profile = ?", (profile,))
 
     # --- inside -------------------------------------------------------------------------------------------------------
+
+    @property
+    def _has_corrections(self) -> bool:
+        return self._schema >= CORRECTIONS_SINCE
+
+    @property
+    def _settled_before(self) -> str:
+        """Markets that were settled before an instant (the first value) and not corrected since."""
+        settled = "SELECT market_ticker FROM settlements WHERE settled_ns < ?1"
+        lately = " EXCEPT SELECT market_ticker FROM settlement_corrections WHERE booked_ns >= ?1"
+        return settled + lately if self._has_corrections else settled
 
     def _event(self, order: Order, at_ns: Nanos, event: str, detail: Mapping[str, Any]) -> None:
         text = json.dumps(dict(detail), separators=(",", ":"))

@@ -27,6 +27,7 @@ ORDERS_AT_ONCE: Final = 20_000
 """Most orders of one move; the rest goes with the next one."""
 _LIVE: Final = ", ".join(f"'{status.value}'" for status in Status if status.live)
 _EVENTS: Final = f"{TABLES['order_events']}, crc"
+_CORRECTIONS: Final = f"{TABLES['settlement_corrections']}, crc"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +77,9 @@ def _choose(db: sqlite3.Connection, ended_before: int, settled_before: int) -> b
     db.execute("CREATE TEMP TABLE gone_orders (client_order_id TEXT PRIMARY KEY)")
     db.execute(
         "INSERT INTO gone_markets SELECT market_ticker FROM main.settlements WHERE settled_ns < ?"
-        " AND market_ticker NOT IN (SELECT market_ticker FROM main.fills WHERE event_ns >= ?)",
-        (settled_before, settled_before),
+        " AND market_ticker NOT IN (SELECT market_ticker FROM main.fills WHERE event_ns >= ?)"
+        " AND market_ticker NOT IN (SELECT market_ticker FROM main.settlement_corrections WHERE booked_ns >= ?)",
+        (settled_before, settled_before, settled_before),
     )
     db.execute(
         "INSERT INTO gone_fills SELECT trade_id, order_id FROM main.fills"
@@ -109,6 +111,13 @@ def _copy(db: sqlite3.Connection) -> None:
     db.execute(
         "INSERT OR REPLACE INTO old.fills SELECT * FROM main.fills WHERE trade_id IN (SELECT trade_id FROM gone_fills)"
     )
+    db.execute(
+        "DELETE FROM old.settlement_corrections WHERE market_ticker IN (SELECT market_ticker FROM gone_markets)"
+    )  # of an earlier try
+    db.execute(
+        f"INSERT INTO old.settlement_corrections ({_CORRECTIONS}) SELECT {_CORRECTIONS}"  # noqa: S608 - constants
+        " FROM main.settlement_corrections WHERE market_ticker IN (SELECT market_ticker FROM gone_markets) ORDER BY seq"
+    )
     for table in ("settlements", "inherited"):
         db.execute(
             f"INSERT OR REPLACE INTO old.{table} SELECT * FROM main.{table}"  # noqa: S608 - constants
@@ -117,7 +126,7 @@ def _copy(db: sqlite3.Connection) -> None:
 
 
 def _delete(db: sqlite3.Connection) -> Moved:
-    for table in ("order_events", "inherited"):
+    for table in ("order_events", "inherited", "settlement_corrections"):
         key = "client_order_id" if table == "order_events" else "market_ticker"
         gone = "gone_orders" if table == "order_events" else "gone_markets"
         db.execute(f"DELETE FROM main.{table} WHERE {key} IN (SELECT {key} FROM {gone})")  # noqa: S608 - constants

@@ -61,7 +61,7 @@ class JournalFile:
         self._path = path
         self._depth = 0
         self._inode = _inode(path)
-        self._sealed = True
+        self._schema = len(MIGRATIONS)
 
     @classmethod
     def open(cls, path: Path, now_ns: Nanos, *, synchronous: Literal["full", "normal"] = "full") -> Self:
@@ -88,7 +88,7 @@ class JournalFile:
         try:
             opened = cls(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None), path)
             opened._db.execute(f"PRAGMA busy_timeout = {BUSY_MS_MAX}")
-            opened._sealed = opened._check_version(opened._version()) >= SEALED_SINCE
+            opened._schema = opened._check_version(opened._version())
         except BaseException as problem:
             if opened is not None:
                 opened._db.close()
@@ -144,9 +144,9 @@ class JournalFile:
 
     def _select(self, table: str, rest: str = "", values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Whole rows of a table, each held against its checksum. Raises StateDamaged."""
-        crc = ", crc" if self._sealed else ""
+        crc = ", crc" if self._schema >= SEALED_SINCE else ""
         rows = self._rows(f"SELECT {TABLES[table]}{crc} FROM {table} {rest}", values)  # noqa: S608 - constants
-        if not self._sealed:
+        if not crc:
             return rows
         return [self._unsealed(table, row) for row in rows]
 

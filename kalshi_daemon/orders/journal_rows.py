@@ -113,6 +113,10 @@ def result_of_row(row: Sequence[Any]) -> tuple[str, Result]:
     return text(row[0]), Result(text(row[2]), Nanos(integer(row[7], signed=True)), revenue)
 
 
+def correction_of_row(row: Sequence[Any]) -> tuple[str, Result]:
+    return text(row[0]), Result(text(row[2]), Nanos(integer(row[10])), Dollars(integer(row[3], signed=True)))
+
+
 def inherited_of_row(row: Sequence[Any]) -> Inherited:
     return Inherited(text(row[0]), text(row[1]), text(row[2]), Count(integer(row[3], signed=True)))
 

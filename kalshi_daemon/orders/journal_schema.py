@@ -9,6 +9,10 @@ from typing import Final
 
 SEALED_SINCE: Final = 3
 """The first schema whose rows carry a checksum."""
+CORRECTIONS_SINCE: Final = 4
+"""The first schema that has corrections of settlements."""
+_LATER: Final = frozenset({"settlement_corrections"})
+"""Tables that are younger than the checksums: made with theirs."""
 TABLES: Final[dict[str, str]] = {
     "orders": (
         "client_order_id, market_ticker, event_ticker, series_ticker, profile, side, price, count, created_ns, fair,"
@@ -25,6 +29,10 @@ TABLES: Final[dict[str, str]] = {
     "order_groups": "order_group_id, profile, contracts_limit, created_ns",
     "group_creates": "profile, at_ns, listed_before",
     "group_halts": "profile, at_ns, reason",
+    "settlement_corrections": (
+        "market_ticker, event_ticker, result, revenue, fee, yes_count, no_count, previous_result, previous_revenue,"
+        " settled_ns, booked_ns"
+    ),
 }
 """The columns of each table in the order its checksum takes them, without the checksum."""
 
@@ -159,5 +167,27 @@ MIGRATIONS: Final[tuple[str, ...]] = (
         f"ALTER TABLE {table} ADD COLUMN crc INTEGER NOT NULL DEFAULT -1;"  # noqa: S608 - constants
         f"UPDATE {table} SET crc = row_crc('{table}', {columns});"
         for table, columns in TABLES.items()
+        if table not in _LATER
     ),
+    """
+    -- what the exchange listed otherwise after it had been booked; the row in settlements stays as it is
+    CREATE TABLE settlement_corrections (
+        seq               INTEGER PRIMARY KEY,
+        market_ticker     TEXT NOT NULL,
+        event_ticker      TEXT NOT NULL,
+        result            TEXT NOT NULL,
+        revenue           INTEGER NOT NULL,
+        fee               INTEGER NOT NULL,
+        yes_count         INTEGER NOT NULL,
+        no_count          INTEGER NOT NULL,
+        previous_result   TEXT NOT NULL,
+        -- NULL: what was booked before was the market's result alone
+        previous_revenue  INTEGER,
+        settled_ns        INTEGER NOT NULL,
+        booked_ns         INTEGER NOT NULL,
+        crc               INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX settlement_corrections_by_market ON settlement_corrections (market_ticker);
+    CREATE INDEX settlement_corrections_by_time ON settlement_corrections (booked_ns);
+    """,
 )

@@ -8,6 +8,9 @@ so that it equals the change of the exchange's own cash (kalshi.md section 7 "Co
 Profit is realised when the market settles, in the New York day and week of the settlement: cash plus what the position
 pays. There is no settlement fee on binary markets. Market results are kept apart from positions, so a fill that turns
 up after its market's settlement is booked as if it had come in time.
+
+A settlement is not final: a market may be disputed, determined again or amended (kalshi.md section 2.2). What was
+booked first stays on its day; a correction stands beside it, on the day it was booked, with the difference.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,6 +25,8 @@ from kalshi_daemon.windows.eastern import eastern_day, eastern_ns
 
 FLAT: Final = "flat"
 """Result of a market that was over while we held nothing: no settlement of ours will ever be listed."""
+_SAYING: Final = ("yes", "no")
+"""Results that say what a position pays."""
 _PAYS: Final = PRICE_ONE // CONTRACT
 """What 1/100 contract pays, in 1/10 000 dollar."""
 _MICROS: Final = 100
@@ -56,6 +61,7 @@ class Result:
 
     result: str
     at_ns: Nanos
+    """When the market was paid; of a correction, when it was booked."""
     revenue: Dollars | None = None
     """What the exchange says our position paid; None while only the market's result is known."""
 
@@ -102,8 +108,11 @@ class Ledger:
 
     def __init__(self) -> None:
         self._positions: dict[str, Position] = {}
-        self._results: dict[str, Result] = {}
+        self._results: dict[str, list[Result]] = {}
+        """The first entry of each market, then its corrections in the order of their booking."""
         self._trades: dict[str, str] = {}
+        self.corrected = 0
+        """Corrections booked since the start, loaded ones included."""
         self._fees = 0
         self._fills = 0
         self._contracts = 0
@@ -135,16 +144,46 @@ class Ledger:
         position.cash = Dollars(position.cash - max(0, held.count) * _PAYS)
         self._mark(position)
 
-    def set_result(self, market_ticker: str, result: Result) -> bool:
-        """Book how a market ended; False when that changes nothing. What the exchange listed is never overruled."""
-        known = self._results.get(market_ticker)
-        if known is not None and (known == result or (known.revenue is not None and result.revenue is None)):
+    def corrects(self, market_ticker: str, result: Result) -> bool:
+        """Whether this contradicts what was booked, so that it is a correction and no confirmation.
+
+        A result that never said what it pays (`flat`, a scalar one without its revenue) cannot be contradicted.
+        """
+        known = self.result(market_ticker)
+        if (
+            known is None
+            or FLAT in {known.result, result.result}
+            or (known.revenue is not None and result.revenue is None)
+        ):
             return False
-        self._results[market_ticker] = result
+        if known.revenue is None and (known.result == result.result or known.result not in _SAYING):
+            return False
+        return (known.result, known.revenue) != (result.result, result.revenue)
+
+    def set_result(self, market_ticker: str, result: Result) -> bool:
+        """Book how a market ended; False when that changes nothing.
+
+        What the exchange listed is overruled by another listing only. A result that contradicts the booked one is
+        booked beside it, as of its own time; one that adds the revenue takes its place.
+        """
+        entries = self._results.setdefault(market_ticker, [])
+        if self.corrects(market_ticker, result):
+            entries.append(result)
+            self.corrected += 1
+        elif not entries:
+            entries.append(result)
+        elif self._adds_to(entries[-1], result):
+            entries[-1] = result
+        else:
+            return False
         position = self._positions.get(market_ticker)
         if position is not None:
             self._mark(position)
         return True
+
+    @staticmethod
+    def _adds_to(known: Result, result: Result) -> bool:
+        return known.revenue is None and known != result and (result.result != FLAT or known.result == FLAT)
 
     def forget_settled(self, before_ns: Nanos) -> None:
         """Drop markets settled before `before_ns`; their cash stays in `exchange_cash`.
@@ -153,8 +192,9 @@ class Ledger:
         """
         gone = {
             ticker
-            for ticker, result in self._results.items()
-            if result.at_ns < before_ns and (ticker not in self._positions or self._positions[ticker].settled)
+            for ticker, entries in self._results.items()
+            if max(entry.at_ns for entry in entries) < before_ns
+            and (ticker not in self._positions or self._positions[ticker].settled)
         }
         self._forgotten_cash += sum(self.profit(ticker) or 0 for ticker in gone)
         for ticker in gone:
@@ -173,7 +213,18 @@ class Ledger:
         return Count(0) if position is None else position.count
 
     def result(self, market_ticker: str) -> Result | None:
-        return self._results.get(market_ticker)
+        """How a market ended, as far as is known now: the last correction, else the first entry."""
+        entries = self._results.get(market_ticker)
+        return entries[-1] if entries else None
+
+    def paid_since(self) -> Nanos | None:
+        """When the first of the settled markets with a position was paid; None without any."""
+        held = (ticker for ticker, one in self._positions.items() if one.settled and one.count)
+        return min((self._results[ticker][0].at_ns for ticker in held), default=None)
+
+    def corrections(self, market_ticker: str) -> int:
+        """How often a market's result was corrected."""
+        return max(0, len(self._results.get(market_ticker, ())) - 1)
 
     def open_positions(self) -> Iterable[Position]:
         """Not settled yet, flat ones included."""
@@ -181,18 +232,44 @@ class Ledger:
 
     def profit(self, market_ticker: str) -> Dollars | None:
         """What a settled market made or lost; None while it is open."""
+        entries = self.entries(market_ticker)
+        return Dollars(sum(profit for _, profit in entries)) if entries else None
+
+    def entries(self, market_ticker: str) -> list[tuple[Result, Dollars]]:
+        """Each entry of a settled market with its profit: the first with all of it, a correction with the difference.
+
+        Empty while the market is open.
+        """
         position = self._positions.get(market_ticker)
         if position is None or not position.settled:
-            return None
-        return Dollars(position.cash + self._paid(position))
+            return []
+        found: list[tuple[Result, Dollars]] = []
+        before = -position.cash
+        for entry in self._results[market_ticker]:
+            paid = _paid(entry, position.count)
+            if paid is not None:  # only a late fill can leave an entry without: the next one then carries all of it
+                found.append((entry, Dollars(paid - before)))
+                before = paid
+        return found
+
+    def at_risk(self, market_ticker: str) -> Dollars:
+        """What a settled market may still take back if its result turns to the worse, >= 0."""
+        position, profit = self._positions.get(market_ticker), self.profit(market_ticker)
+        if position is None or profit is None:
+            return Dollars(0)
+        outcomes = [position.cash + (payout(one, position.count) or 0) for one in _SAYING]
+        return Dollars(max(0, profit - min(outcomes)))
 
     def realized(self, since_ns: Nanos, until_ns: Nanos | None = None) -> Dollars:
-        """Profit of the markets settled in [since, until)."""
-        total = 0
-        for ticker, result in self._results.items():
-            if result.at_ns >= since_ns and (until_ns is None or result.at_ns < until_ns):
-                total += self.profit(ticker) or 0
-        return Dollars(total)
+        """Profit of what was booked in [since, until): markets settled then, and corrections made then."""
+        return Dollars(
+            sum(
+                profit
+                for ticker in self._results
+                for entry, profit in self.entries(ticker)
+                if entry.at_ns >= since_ns and (until_ns is None or entry.at_ns < until_ns)
+            )
+        )
 
     def tied_up(self) -> Dollars:
         """What open positions have done to the exchange's cash so far, mostly negative: pairs' dollars are held."""
@@ -202,12 +279,16 @@ class Ledger:
         """What all of it has done to the exchange's cash of the account: paid in full, pairs' dollars given back."""
         return Dollars(self._forgotten_cash + self.tied_up() + sum(self.profit(t) or 0 for t in self._positions))
 
-    def state(self, now_ns: Nanos) -> LedgerState:
-        """The shared form, as of now: today and this week begin at New York midnights."""
+    def state(self, now_ns: Nanos, disputed: Iterable[str] = ()) -> LedgerState:
+        """The shared form, as of now: today and this week begin at New York midnights.
+
+        `disputed` are markets that have paid and are not final.
+        """
         return LedgerState(
             positions=dict(self._positions),
             realized_today=self.realized(day_start(now_ns)),
             realized_week=self.realized(week_start(now_ns)),
+            disputed=Dollars(sum(self.at_risk(ticker) for ticker in disputed)),
             fees_total=Dollars(self._fees),
             fills_total=self._fills,
             contracts_total=Count(self._contracts),
@@ -223,14 +304,14 @@ class Ledger:
 
     def _mark(self, position: Position) -> None:
         """Settled or not: `flat` holds only while nothing is held, a result without a value only with its revenue."""
-        result = self._results.get(position.market_ticker)
-        known = result is not None and (payout(result.result, position.count) is not None or result.revenue is not None)
+        result = self.result(position.market_ticker)
+        known = result is not None and _paid(result, position.count) is not None
         position.settled = result.result if result is not None and known else ""
 
-    def _paid(self, position: Position) -> Dollars:
-        result = self._results[position.market_ticker]
-        paid = payout(result.result, position.count)
-        if paid is not None:
-            return paid
-        assert result.revenue is not None, "a position is marked settled only when its payment is known"
-        return Dollars(result.revenue + min(0, position.count) * _PAYS)
+
+def _paid(result: Result, count: Count) -> Dollars | None:
+    """What a signed position got on the YES scale; None when the result does not say."""
+    paid = payout(result.result, count)
+    if paid is not None or result.revenue is None:
+        return paid
+    return Dollars(result.revenue + min(0, count) * _PAYS)

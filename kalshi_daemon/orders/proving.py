@@ -67,9 +67,9 @@ class Prover:
     async def begin(self) -> None:
         """Remember cash and ledger of the start, if nothing rests: resting orders hold balance back, a stranger's too.
 
-        Positions of an earlier life may have been paid while nobody looked. Their payment is in the cash already and
-        would be expected once more when it is booked: cash counts only when a look at the settlements right after it
-        books nothing. Never raises for trouble with the exchange: cash is then not compared.
+        Positions of an earlier life may have been paid, or paid otherwise than before, while nobody looked. That money
+        is in the cash already and would be expected once more when it is booked: cash counts only when a look at the
+        settlements right after it books nothing. Never raises for trouble with the exchange: cash is then not compared.
         """
         for _ in range(TRIES):
             if self._desk.live():
@@ -82,7 +82,7 @@ class Prover:
                     return
                 await self._reconciler.read_balance()
                 balance, before = self._desk.state.balance, ledger.exchange_cash()
-                if held:
+                if held or ledger.paid_since() is not None:
                     await self._settler.read(Nanos(self._books.started_ns - KEPT))
             except TROUBLE as problem:
                 log.warning("books.start_unknown", problem=str(problem))
@@ -115,9 +115,9 @@ class Prover:
         books, desk = self._books, self._desk
         findings = await self._reconciler.read_fills()
         since = Nanos(books.started_ns - SECOND)
-        # A position from before the start may have been paid before it, too.
-        waiting = any(position.count for position in books.ledger.open_positions())
-        await self._settler.read(Nanos(books.started_ns - KEPT) if waiting else since)
+        # A position from before the start may have been paid before it, or otherwise than it was.
+        earlier = any(position.count for position in books.ledger.positions.values())
+        await self._settler.read(Nanos(books.started_ns - KEPT) if earlier else since)
         findings += await self._fills(since)
         findings += self._settler.findings()
         answer = await read_list(self._api.positions(), desk.state)

@@ -25,6 +25,8 @@ ASK_EVERY: Final = Nanos(15 * SECOND)
 SLOW_AFTER: Final = Nanos(15 * MINUTE)
 """A settlement held back longer than this (2.6 % of events) is asked for less often."""
 ASK_SLOWLY: Final = MINUTE
+WATCH_EVERY: Final = Nanos(10 * MINUTE)
+"""How often what has been paid is read again; a market in dispute, or just corrected, every ASK_EVERY."""
 _LOOK_BACK: Final = Nanos(2 * MINUTE)
 
 
@@ -36,6 +38,7 @@ class Settler:
         self._books = books
         self._api = api
         self._next = Nanos(0)
+        self._next_watch = Nanos(0)
         self._unreadable: dict[str, tuple[Nanos, UnreadableRecord]] = {}
         """Settlements that may be ours and could not be read, and since when the list was asked for that had them."""
         self.listed: dict[str, Settlement] = {}
@@ -43,17 +46,22 @@ class Settler:
 
     def on_lifecycle(self, event: MarketLifecycle) -> None:
         """A market message of the stream; only markets we have traded matter."""
+        payments = self._books.payments
         if event.event_type == "determined" and event.result:
-            self._books.determined(event.market_ticker, event.result)
-        elif event.event_type == "settled" and self._books.settled(event.market_ticker, event.result, event.recv_ns):
-            self._next = Nanos(0)
+            if payments.determined(event.market_ticker, event.result):
+                self._next_watch = Nanos(0)
+        elif event.event_type == "settled" and payments.settled(event.market_ticker, event.result, event.recv_ns):
+            self._next = self._next_watch = Nanos(0)
 
     async def turn(self) -> None:
         """Close what was flat, ask for what is due. Never raises for trouble with the exchange."""
         self._books.turn_of_day()
+        self._books.payments.look_at_disputes()
+        if await self._watch():
+            self._books.payments.look_at_disputes()
         now = self._desk.clock.now_ns()
         over = self._over(now)
-        self._books.close_flat(
+        self._books.payments.close_flat(
             [p.market_ticker for p in self._books.waiting(over) if p.event_ticker in self._desk.state.windows], now
         )
         waiting = self._unconfirmed(over)
@@ -66,26 +74,50 @@ class Settler:
         except TROUBLE as problem:
             log.warning("settlements.failed", waiting=len(waiting), problem=str(problem))
 
-    async def read(self, since_ns: Nanos) -> None:
-        """Book every settlement listed since then that can be read, remember the others. Raises what the API raises."""
+    async def _watch(self) -> bool:
+        """Read the settlements of all markets in memory again: what was paid may have been paid otherwise since.
+
+        Whether it was time to.
+        """
+        now, first = self._desk.clock.now_ns(), self._books.ledger.paid_since()
+        if first is None or now < self._next_watch:
+            return False
+        pause = ASK_EVERY
+        try:
+            corrected = await self.read(Nanos(first - _LOOK_BACK))
+        except TROUBLE as problem:
+            log.warning("settlements.failed", waiting=0, problem=str(problem))
+        else:
+            pause = ASK_EVERY if corrected or self._books.payments.disputed else WATCH_EVERY
+        self._next_watch = Nanos(now + pause)
+        return True
+
+    async def read(self, since_ns: Nanos) -> bool:
+        """Book every settlement listed since then that can be read, remember the others; whether any was corrected.
+
+        Raises what the API raises.
+        """
         listed = await read_list(self._api.settlements(min_ts_ns=since_ns), self._desk.state)
         self._unreadable = {key: kept for key, kept in self._unreadable.items() if kept[0] < since_ns}
         for record in listed.unreadable:
             if not record.market_ticker or record.market_ticker in self._books.ledger.positions:
                 self._unreadable[record.place] = (since_ns, record)
+        before = self._books.ledger.corrected
         for settlement in listed.records:
             if series_of(settlement.market_ticker, self._desk.state) not in SERIES:
                 continue
             if settlement.market_ticker in self._books.ledger.positions:
                 self.listed[settlement.market_ticker] = settlement
-                for finding in self._books.book_settlement(settlement):
+                for finding in self._books.payments.book_settlement(settlement):
                     log.error("settlements.disagreed", text=finding.text)
         oldest = self._desk.clock.now_ns() - KEPT
         self.listed = {ticker: s for ticker, s in self.listed.items() if s.settled_ns >= oldest}
+        return self._books.ledger.corrected != before
 
     def findings(self) -> list[Finding]:
         """Listed settlements that do not agree with what we held, as of now."""
         found = unreadable_findings([record for _, record in self._unreadable.values()])
+        found += self._books.payments.unsteady.values()
         for ticker, settlement in self.listed.items():
             found += compare_settlement(settlement, self._books.net(ticker))
         return found

@@ -1,13 +1,15 @@
 """What was traded and what it brought, by New York day and series: rows summed up as the ledger does. Pure.
 
-Profit belongs to the day its market settled; fills, contracts and fees to the day they happened. Positions that are not
+Profit belongs to the day its market settled, and of a correction to the day it was booked; fills, contracts and fees to
+the day they happened. Positions that are not
 settled have no profit yet: they are shown as they stand now, whatever days were asked for.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 
 from kalshi_daemon.orders.ledger import BookedFill, Inherited, Ledger, Result, cash_of_fill
 from kalshi_daemon.units import Count, Dollars, Nanos
@@ -56,8 +58,29 @@ class MarketLine:
 
 
 @dataclass(frozen=True, slots=True)
+class CorrectionLine:
+    """A settlement that the exchange listed otherwise after it had been booked. Money is the difference it made."""
+
+    market_ticker: str
+    event_ticker: str
+    series_ticker: str
+    count: Count
+    result: str
+    previous_result: str
+    day: date
+    """Of the booking."""
+    booked_ns: Nanos
+    profit: Dollars
+    """Against what stood in the books before; all of it was paid or taken back."""
+
+
+@dataclass(frozen=True, slots=True)
 class Total:
-    """One day and series. Profit is that of the markets settled that day, after the fees of all their fills."""
+    """One day and series.
+
+    Profit is that of the markets settled that day, after the fees of all their fills, and of the corrections booked
+    that day.
+    """
 
     day: date
     series_ticker: str
@@ -76,6 +99,7 @@ class Statement:
     settled: tuple[MarketLine, ...]
     positions: tuple[MarketLine, ...]
     totals: tuple[Total, ...]
+    corrections: tuple[CorrectionLine, ...] = ()
 
     @property
     def profit(self) -> Dollars:
@@ -96,10 +120,12 @@ def make_statement(
     results: Mapping[str, Result],
     profile_of: Mapping[str, str],
     span: Span,
+    corrections: Mapping[str, Sequence[Result]] | None = None,
 ) -> Statement:
     """Sum up. `fills` are all that are known (a market's early fills count in its profit, whatever the span).
 
-    `profile_of`: the exchange's order id -> profile.
+    `results` are the first entries, `corrections` what was booked beside them, in order. `profile_of`: the exchange's
+    order id -> profile.
     """
     ledger = Ledger()
     every = sorted(fills, key=lambda booked: (booked.fill.event_ns, booked.fill.trade_id))
@@ -108,7 +134,8 @@ def make_statement(
     for booked in every:
         ledger.add_fill(booked)
     for ticker, result in results.items():
-        ledger.set_result(ticker, result)
+        for entry in (result, *(corrections or {}).get(ticker, ())):
+            ledger.set_result(ticker, entry)
     markets = [_market(ledger, ticker) for ticker in sorted(ledger.positions)]
     lines = tuple(
         FillLine(booked, day, cash_of_fill(booked.fill), profile_of.get(booked.fill.order_id, ""))
@@ -122,22 +149,47 @@ def make_statement(
         )
     )
     positions = tuple(line for line in markets if line.day is None and line.count)
-    return Statement(lines, settled, positions, _totals(lines, settled))
+    corrected = tuple(
+        sorted(
+            (line for ticker in ledger.positions for line in _corrections(ledger, ticker) if line.day in span),
+            key=lambda line: (line.booked_ns, line.market_ticker),
+        )
+    )
+    return Statement(lines, settled, positions, _totals(lines, settled, corrected), corrected)
 
 
 def _market(ledger: Ledger, ticker: str) -> MarketLine:
     position = ledger.positions[ticker]
-    profit, result = ledger.profit(ticker), ledger.result(ticker)
+    entries = ledger.entries(ticker)
     common = (
         ticker, position.event_ticker, position.series_ticker, position.count, position.cash, position.fees,
     )  # fmt: skip
-    if profit is None or result is None:
+    if not entries:
         return MarketLine(*common)
+    result, profit = entries[0]
     paid = Dollars(profit - position.cash)
     return MarketLine(*common, result.result, eastern_day(result.at_ns), result.at_ns, paid, profit)
 
 
-def _totals(fills: Iterable[FillLine], settled: Iterable[MarketLine]) -> tuple[Total, ...]:
+def _corrections(ledger: Ledger, ticker: str) -> Iterable[CorrectionLine]:
+    position = ledger.positions[ticker]
+    for (before, _), (result, profit) in pairwise(ledger.entries(ticker)):
+        yield CorrectionLine(
+            ticker,
+            position.event_ticker,
+            position.series_ticker,
+            position.count,
+            result.result,
+            before.result,
+            eastern_day(result.at_ns),
+            result.at_ns,
+            profit,
+        )
+
+
+def _totals(
+    fills: Iterable[FillLine], settled: Iterable[MarketLine], corrections: Iterable[CorrectionLine]
+) -> tuple[Total, ...]:
     fills_of: defaultdict[tuple[date, str], list[FillLine]] = defaultdict(list)
     settled_of: defaultdict[tuple[date, str], list[MarketLine]] = defaultdict(list)
     for fill in fills:
@@ -145,6 +197,9 @@ def _totals(fills: Iterable[FillLine], settled: Iterable[MarketLine]) -> tuple[T
     for line in settled:
         assert line.day is not None, "only settled markets are totalled"
         settled_of[line.day, line.series_ticker].append(line)
+    corrected: defaultdict[tuple[date, str], int] = defaultdict(int)
+    for correction in corrections:
+        corrected[correction.day, correction.series_ticker] += correction.profit
     return tuple(
         Total(
             day,
@@ -153,7 +208,7 @@ def _totals(fills: Iterable[FillLine], settled: Iterable[MarketLine]) -> tuple[T
             contracts=Count(sum(line.booked.fill.count for line in fills_of[day, series])),
             fees=Dollars(sum(line.booked.fill.fee for line in fills_of[day, series])),
             settled=len(settled_of[day, series]),
-            profit=Dollars(sum(line.profit or 0 for line in settled_of[day, series])),
+            profit=Dollars(sum(line.profit or 0 for line in settled_of[day, series]) + corrected[day, series]),
         )
-        for day, series in sorted({*fills_of, *settled_of})
+        for day, series in sorted({*fills_of, *settled_of, *corrected})
     )

@@ -117,3 +117,22 @@ def test_no_journal_is_4_a_wrong_span_2_and_a_csv_that_cannot_be_written_78(else
     assert capsys.readouterr().err.count("\n") == 3
     assert main(["ledger"]) == 0
     assert capsys.readouterr().out.splitlines()[-1].endswith("0 open")
+
+
+def test_a_correction_has_its_own_line_and_everything_still_adds_up(book, elsewhere, capsys):
+    listed = Settlement(MARKETS[0], EVENT, "no", lots(2), Count(0), Dollars(0), Dollars(5), at(MONDAY, 10, 2))
+    book.add_correction(listed, Result("yes", at(MONDAY, 10, 2)), at(TUESDAY, 11))
+    assert main(["ledger"]) == 0
+    _fills, settled, corrections, _positions, totals = capsys.readouterr().out.split("\n\n")
+    assert settled.splitlines()[2].split()[-3:] == ["yes", "2.0000", "1.1595"], "the first entry stays"
+    assert corrections.splitlines()[2].split() == [
+        "2026-11-24", "11:00:00", MARKETS[0], "2.00", "no", "yes", "-2.0000",
+    ]  # fmt: skip
+    assert totals.splitlines()[-1].endswith("2 markets settled, 1 corrected, profit $-1.6810; 1 open")
+    target = elsewhere / "ledger.csv"
+    found = shown(capsys, "--csv", str(target))
+    assert found["corrections"][0]["previous_result"] == "yes"
+    with target.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    money = [float(row["profit_dollars"]) for row in rows if row["kind"] in {"settlement", "correction"}]
+    assert sum(money) == pytest.approx(-1.6810)

@@ -95,13 +95,14 @@ def tape(*ticks: tuple[Nanos, float], delay_ms: int = 100) -> Tape:
 
 def records_of(
     fills: tuple[tuple[BookedFill, str, float | None], ...] = (), *, results: dict[str, Result] | None = None,
+    corrections: dict[str, list[Result]] | None = None,
     orders: tuple[OrderRecord, ...] = (), tapes: dict[Index, Tape] | None = None, now: Nanos | None = None,
 ) -> Records:  # fmt: skip
     """Fills as (fill, profile, fair at the decision)."""
     booked = [one for one, _profile, _fair in fills]
     profiles = {one.fill.order_id: profile for one, profile, _fair in fills}
     results = results or {}
-    statement = make_statement(booked, [], results, profiles, Span(MONDAY, MONDAY))
+    statement = make_statement(booked, [], results, profiles, Span(MONDAY, MONDAY), corrections)
     rows = tuple(FillRecord(one, profile, fair) for one, profile, fair in fills)
     journal = JournalDay(statement, statement.profit, rows, results, orders)
     end = Nanos(at(0) + 86_400 * SECOND)

@@ -9,6 +9,7 @@ from kalshi_daemon.digest.scans import ScanDay
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.orders.ledger import Result
+from kalshi_daemon.units import Dollars
 from tests.digest.digest_rig import M1, M2, M3, at, fill, look, manifest, records_of, scans_of, tape, verdict
 
 WON, LOST = Result("yes", at(11, 2)), Result("no", at(11, 2))
@@ -118,3 +119,17 @@ def test_every_way_to_divide_the_days_profit_adds_up_to_it(trades, results):
         assert sum(part.profit for part in division) == found.profit
         assert sum(part.fees for part in division) == found.fees
         assert sum(part.fills for part in division) == len(trades)
+
+
+def test_a_correction_counts_by_series_window_and_profile_and_the_parts_add_up():
+    fills = (
+        (fill("A", M1, at(10, 10), count=2), "size", 0.45),
+        (fill("B", M1, at(10, 12), side=Side.ASK, price=5_000), "wide", 0.45),
+    )
+    records = records_of(fills, results={M1: WON}, corrections={M1: [Result("no", at(15), Dollars(0))]})
+    found = money(records, ScanDay())
+    assert found.profit == sum(part.profit for part in found.by_profile) == -2 * 4_000 + 5_000
+    assert parts(found.by_profile)["size"][0] == -8_000
+    assert parts(found.by_profile)["wide"][0] == 5_000
+    assert parts(found.by_series)["KXINXU"][0] == found.profit
+    assert [(one.result, one.profit) for one in found.corrections] == [("no", -10_000)]

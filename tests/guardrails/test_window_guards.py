@@ -632,3 +632,18 @@ def test_the_final_minute_is_measured_against_the_window_in_question():
     verdicts = {v.guard: v for v in chain_of().judge_window(state, WIDE, soon, NOW)}
     assert not verdicts["feed_age"].passed
     assert ask_window(state, "feed_age").passed
+
+
+def test_what_a_market_in_dispute_may_take_back_is_lost_and_gone():
+    state = healthy()
+    state.ledger.realized_today = state.ledger.realized_week = Dollars(2 * 10_000)
+    state.ledger.disputed = Dollars(12 * 10_000)
+    hold(state, TICKER, 100, -41 * 10_000)
+    verdict = ask_window(state, "daily_loss")
+    assert (verdict.measured, verdict.passed) == (51.0, False)
+    assert "12.0000 of it paid and in dispute" in verdict.note
+    assert ask_window(state, "weekly_loss").measured == 51.0
+    left = [ask_window(state, "balance").measured]
+    state.ledger.disputed = Dollars(0)
+    left.append(ask_window(state, "balance").measured)
+    assert left == [988.0, 1_000.0]

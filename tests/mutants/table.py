@@ -9,6 +9,7 @@ from tests.mutants import (
     orders_leave,
     orders_once,
     retention,
+    settlements,
     starting,
     way_down,
     wire,
@@ -26,4 +27,5 @@ MUTANTS = (
     *way_down.MUTANTS,
     *journal.MUTANTS,
     *retention.MUTANTS,
+    *settlements.MUTANTS,
 )

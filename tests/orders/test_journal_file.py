@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import time
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -36,7 +37,7 @@ def path(tmp_path):
     return journal_path(tmp_path / "sim")
 
 
-def fill_journal(journal):
+def fill_journal(journal, *, corrected=True):
     """Something of every table."""
     journal.record_intents([order(seq) for seq in range(1, 6)])
     journal.record_outcome(order(1, status=Status.RESTING, order_id="ex-1", reason="r"), NOW, "Acked", {"n": 1})
@@ -45,6 +46,8 @@ def fill_journal(journal):
     journal.add_result("M1", EVENT, Result("yes", NOW), NOW)
     listed = Settlement("M2", EVENT, "no", Count(0), Count(100), Dollars(10_000), Dollars(3), NOW)
     journal.add_settlement(listed, NOW)
+    if corrected:
+        journal.add_correction(replace(listed, result="yes", revenue=Dollars(0)), Result("no", NOW), NOW)
     journal.inherit([Inherited("M3", EVENT, "KXINXU", Count(-300))])
     journal.set_cursor("fills", NOW)
     journal.record_group(GroupRow("g-1", "wide", Count(1000), NOW))
@@ -63,6 +66,7 @@ def facts(journal):
         journal.filled_total("ex-1"),
         journal.fills_that_matter(Nanos(0)),
         journal.results_since(Nanos(0)),
+        journal.corrections(),
         journal.inherited(Nanos(0)),
         journal.cursor("fills"),
         journal.groups(),
@@ -161,14 +165,15 @@ def test_a_value_that_is_never_written_is_damage_even_when_its_checksum_fits(pat
 
 def test_a_journal_of_before_the_checksums_is_read_and_sealed(path):
     with closing(Journal.open(path, NOW)) as journal:
-        fill_journal(journal)
+        fill_journal(journal, corrected=False)
         known = facts(journal)
     with closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TABLE settlement_corrections")
         for (table,) in db.execute(
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name != 'schema'"
         ).fetchall():
             db.execute(f"ALTER TABLE {table} DROP COLUMN crc")
-        db.execute("DELETE FROM schema WHERE version = 3")
+        db.execute("DELETE FROM schema WHERE version >= 3")
         db.commit()
     with closing(Journal.read(path)) as reader:
         assert facts(reader) == known

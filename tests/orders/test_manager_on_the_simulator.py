@@ -19,6 +19,7 @@ from kalshi_daemon.orders.ids import ClientOrderIds
 from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.orders.manager import OrderManager
 from kalshi_daemon.settings import KalshiSettings, OrderSettings
+from kalshi_daemon.simulator.corrections import amend_settlement
 from kalshi_daemon.simulator.rate_buckets import TIERS
 from kalshi_daemon.simulator.sim_server import SimServer
 from kalshi_daemon.state import DaemonState
@@ -174,3 +175,21 @@ async def test_groups_the_exchange_does_not_know_any_more_are_made_again(tmp_pat
         (order,) = await desk.drive(desk.manager.place([QUOTE]))
         assert order.status is Status.RESTING
         assert len(desk.exchange.groups.of(desk.ann)) == 3
+
+
+@pytest.mark.parametrize("silent", [False, True])
+async def test_an_amended_settlement_is_corrected_to_the_exchanges_cash(tmp_path, silent):
+    async with bench(tmp_path) as desk:
+        await desk.drive(desk.manager.place([QUOTE]))
+        put(desk.exchange, "bob", "ask", 42, 2)
+        await desk.until(lambda: desk.state.ledger.fills_total == 1)
+        desk.clock.set(Nanos(TARGET - SECOND))
+        await desk.until(lambda: all(p.settled for p in desk.state.ledger.positions.values()), 400, 500)
+        before = desk.ann.cash
+        assert amend_settlement(desk.exchange, EVENT, silent=silent)
+        assert desk.ann.cash != before
+        await desk.until(desk.journal.corrections, 700, 1_000)
+        await desk.until(lambda: not desk.state.ledger.disputed, 60, 1_000)
+        check = await desk.drive(desk.manager.books_equal())
+        assert check.equal, check.detail
+        assert check.pnl == check.exchange_pnl == (desk.ann.cash - desk.ann.start_cash) // 100

@@ -117,3 +117,19 @@ def test_totals_are_the_ledgers_figures_and_days_add_up(made, ended):
     assert sum(day.profit for day in days) == whole.profit
     assert tuple(total for day in days for total in day.totals) == whole.totals
     assert sum(line.profit or 0 for line in whole.settled) == whole.profit
+
+
+def test_a_correction_stands_on_its_own_day_beside_the_first_entry():
+    fills = [fill(1, "A", at(MONDAY, 11), count=200)]
+    results = {"A": Result("yes", at(MONDAY, 12), Dollars(20_000))}
+    corrections = {"A": [Result("no", at(TUESDAY, 9), Dollars(0)), Result("yes", at(TUESDAY, 10), Dollars(20_000))]}
+    found = make_statement(fills, [], results, {}, Span(), corrections)
+    (line,) = found.settled
+    assert (line.result, line.day, line.paid, line.profit) == ("yes", MONDAY, 20_000, 12_000)
+    assert [(one.previous_result, one.result, one.day, one.profit) for one in found.corrections] == [
+        ("yes", "no", TUESDAY, -20_000),
+        ("no", "yes", TUESDAY, 20_000),
+    ]
+    assert found.profit == 12_000
+    tuesday = make_statement(fills, [], results, {}, Span(TUESDAY, TUESDAY), {"A": corrections["A"][:1]})
+    assert tuesday.totals == (Total(TUESDAY, "KXINXU", 0, Count(0), Dollars(0), 0, Dollars(-20_000)),)

@@ -1,0 +1,56 @@
+"""A settlement is not final: corrections stand beside the first entry, disputes count as they are worse."""
+
+from tests.mutants.mutant import Mutant
+
+_CORRECTIONS = ("orders/test_settlement_corrections.py",)
+
+MUTANTS = (
+    Mutant(
+        "correction_rewrites_the_first_entry",
+        "a correction is booked beside the first entry, on its own day",
+        "orders/ledger.py",
+        "            entries.append(result)\n            self.corrected += 1",
+        "            entries[-1] = result\n            self.corrected += 1",
+        _CORRECTIONS,
+    ),
+    Mutant(
+        "correction_not_written_down",
+        "a correction survives a restart",
+        "orders/payments.py",
+        "        self._desk.journal.add_correction(settlement, known, now)\n",
+        "",
+        _CORRECTIONS,
+    ),
+    Mutant(
+        "corrected_market_forgotten",
+        "a correction counts in its week however long ago its market was settled",
+        "orders/journal.py",
+        "        return settled + lately if self._has_corrections else settled",
+        "        return settled",
+        _CORRECTIONS,
+    ),
+    Mutant(
+        "paid_markets_not_read_again",
+        "a settlement that changes without a message is noticed",
+        "orders/settling.py",
+        "        if first is None or now < self._next_watch:",
+        "        if now > 0:",
+        _CORRECTIONS,
+    ),
+    Mutant(
+        "disputed_money_spent",
+        "what a market in dispute may take back is lost in the budgets",
+        "guardrails/budgets.py",
+        "        lost = max(0, ledger.disputed - realized)",
+        "        lost = max(0, -realized)",
+        ("guardrails/test_window_guards.py",),
+    ),
+    Mutant(
+        "second_result_not_heard",
+        "a second result of the stream is a dispute",
+        "orders/disputes.py",
+        "            self._said[market_ticker] = _Contradiction(result, now_ns)",
+        "            pass",
+        _CORRECTIONS,
+    ),
+)
