@@ -106,7 +106,14 @@ class OrderManager:
         self._canceller = Canceller(self._desk, api, settings, self._asker, self._placer)
         self._settler = Settler(self._desk, self._books, api)
         self._reconciler = Reconciler(
-            self._desk, self._books, api, settings, self._asker, self._canceller, self._settler.findings
+            self._desk,
+            self._books,
+            api,
+            settings,
+            self._asker,
+            self._canceller,
+            self._settler.findings,
+            self._settler.soon,
         )
         self._leases = Leases(self._desk, api, settings, self._asker, renew_allowed)
         self._desk.on_missed_fill = self._look_soon

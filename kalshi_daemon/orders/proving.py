@@ -174,8 +174,9 @@ class Prover:
         if balance is None or self._cash is None or self._desk.live():
             return [], None
         ledger = self._books.ledger
-        expected = Dollars(self._cash + ledger.exchange_cash() - self._ledger_cash)
-        moved = balance.cash - self._cash
+        by_others = self._reconciler.cash.moved
+        expected = Dollars(self._cash + ledger.exchange_cash() - self._ledger_cash + by_others)
+        moved = balance.cash - self._cash - by_others
         return compare_balance(expected, balance.cash), Dollars(moved - (ledger.tied_up() - self._open_cash))
 
     def totals(self) -> SessionTotals:

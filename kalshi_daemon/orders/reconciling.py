@@ -18,6 +18,7 @@ from kalshi_daemon.orders.asking import Asker, report_of
 from kalshi_daemon.orders.books import Books
 from kalshi_daemon.orders.bounded import TROUBLE
 from kalshi_daemon.orders.cancelling import Canceller
+from kalshi_daemon.orders.cash import CashWatch, Mark
 from kalshi_daemon.orders.desk import Desk, event_of, series_of
 from kalshi_daemon.orders.reconcile import (
     Act,
@@ -68,7 +69,9 @@ class Reconciler:
         asker: Asker,
         canceller: Canceller,
         settlement_findings: Callable[[], list[Finding]],
+        read_settlements: Callable[[], None],
     ) -> None:
+        """`read_settlements`: have the list of settlements read at once, it may explain the cash."""
         self._desk = desk
         self._books = books
         self._api = api
@@ -76,6 +79,8 @@ class Reconciler:
         self._asker = asker
         self._canceller = canceller
         self._settlement_findings = settlement_findings
+        self._read_settlements = read_settlements
+        self.cash = CashWatch(desk, books, whole_account=settings.scope == "account")
         self._every = from_s(settings.reconcile_every_s)
         self._next = Nanos(0)
         self._looked = Nanos(0)
@@ -102,6 +107,7 @@ class Reconciler:
         asked = self._looked = desk.clock.now_ns()
         self._next = Nanos(asked + self._every)
         before = {order.client_order_id: order for order in desk.live()}
+        mark = self.cash.mark()
         resting = await read_list(self._api.orders(status="resting"), desk.state)
         findings = self._compare_orders(before, resting.records, asked) + resting.findings
         findings += await self.read_fills()
@@ -110,6 +116,7 @@ class Reconciler:
         findings += await self._look_at_fill_sums(asked)
         findings += self._settlement_findings()
         await self.read_balance()
+        findings += self._compare_cash(mark, resting.records, findings)
         return self._judge(findings, asked)
 
     # --- orders -------------------------------------------------------------------------------------------------------
@@ -199,6 +206,9 @@ class Reconciler:
         cursor = desk.journal.cursor(_FILLS)
         since = Nanos(asked - FIRST_LOOK_BACK) if cursor is None else Nanos(cursor - FILL_OVERLAP)
         listed = await read_list(self._api.fills(min_ts_ns=since), desk.state)
+        others = [f.event_ns for f in listed.records if series_of(f.market_ticker, desk.state) not in SERIES]
+        if others:
+            self.cash.others_traded(max(others))
         # The venue's filter is in whole seconds and its stamps are its own clock's: the edges are not compared.
         missed, findings = self._books.missed(listed.records, Nanos(since + SETTLE), Nanos(asked - FILL_LAG))
         for fill in sorted(missed, key=lambda f: (f.event_ns, f.trade_id)):
@@ -236,6 +246,8 @@ class Reconciler:
         state = self._desk.state
         answer = await read_list(self._api.positions(), state)
         listed = [p for p in answer.records if series_of(p.market_ticker, state) in SERIES]
+        others = (p for p in answer.records if series_of(p.market_ticker, state) not in SERIES)
+        self.cash.others_hold(held=any(p.count for p in others))
         theirs = {position.market_ticker: position.count for position in listed}
         if self._desk.journal.cursor(_INHERITED) is None:
             if answer.unreadable:
@@ -265,6 +277,14 @@ class Reconciler:
     async def read_balance(self) -> None:
         """Raises what the API raises."""
         self._desk.state.balance = await self._api.balance()
+
+    def _compare_cash(self, mark: Mark, resting: Sequence[RemoteOrder], others: Sequence[Finding]) -> list[Finding]:
+        now = self._desk.clock.now_ns()
+        found = self.cash.compare(mark, resting, self.waiting(now), now)
+        if not found:
+            return []
+        self._read_settlements()
+        return [] if self.cash.settle(now, only_cash=not disagreements(others)) else found
 
     # --- the judgement ------------------------------------------------------------------------------------------------
 

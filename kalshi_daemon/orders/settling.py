@@ -39,6 +39,7 @@ class Settler:
         self._api = api
         self._next = Nanos(0)
         self._next_watch = Nanos(0)
+        self._watched = Nanos(0)
         self._unreadable: dict[str, tuple[Nanos, UnreadableRecord]] = {}
         """Settlements that may be ours and could not be read, and since when the list was asked for that had them."""
         self.listed: dict[str, Settlement] = {}
@@ -52,6 +53,10 @@ class Settler:
                 self._next_watch = Nanos(0)
         elif event.event_type == "settled" and payments.settled(event.market_ticker, event.result, event.recv_ns):
             self._next = self._next_watch = Nanos(0)
+
+    def soon(self) -> None:
+        """Read what has been paid again at the next turn, but not twice within ASK_EVERY."""
+        self._next_watch = Nanos(min(self._next_watch, self._watched + ASK_EVERY))
 
     async def turn(self) -> None:
         """Close what was flat, ask for what is due. Never raises for trouble with the exchange."""
@@ -82,7 +87,7 @@ class Settler:
         now, first = self._desk.clock.now_ns(), self._books.ledger.paid_since()
         if first is None or now < self._next_watch:
             return False
-        pause = ASK_EVERY
+        pause, self._watched = ASK_EVERY, now
         try:
             corrected = await self.read(Nanos(first - _LOOK_BACK))
         except TROUBLE as problem:

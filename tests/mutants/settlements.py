@@ -1,7 +1,8 @@
-"""A settlement is not final: corrections stand beside the first entry, disputes count as they are worse."""
+"""Corrections of settlements stand beside the first entry, disputes count as they are worse, cash is explained."""
 
 from tests.mutants.mutant import Mutant
 
+_CASH = ("orders/test_cash.py",)
 _CORRECTIONS = ("orders/test_settlement_corrections.py",)
 
 MUTANTS = (
@@ -44,6 +45,30 @@ MUTANTS = (
         "        lost = max(0, ledger.disputed - realized)",
         "        lost = max(0, -realized)",
         ("guardrails/test_window_guards.py",),
+    ),
+    Mutant(
+        "cash_not_compared",
+        "cash that nothing explains is a disagreement",
+        "orders/reconciling.py",
+        "        findings += self._compare_cash(mark, resting.records, findings)\n",
+        "",
+        _CASH,
+    ),
+    Mutant(
+        "moving_cash_accepted",
+        "a difference is accepted only when it stands still",
+        "orders/cash.py",
+        "        since = now if self._drift is None or self._drift.amount != amount else self._drift.since_ns",
+        "        since = now if self._drift is None else self._drift.since_ns",
+        _CASH,
+    ),
+    Mutant(
+        "cash_accepted_beside_other_differences",
+        "a difference is accepted only while everything else agrees",
+        "orders/reconciling.py",
+        "only_cash=not disagreements(others)",
+        "only_cash=True",
+        _CASH,
     ),
     Mutant(
         "second_result_not_heard",

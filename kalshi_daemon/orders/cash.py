@@ -1,0 +1,160 @@
+"""The exchange's cash against what our fills and settlements make of it, look by look.
+
+What rests, what is about to be paid and what was paid just now make the expected cash a band; when there is nothing of
+the kind it is one number, to a cent. Cash outside of it is a disagreement like any other. Deposits, withdrawals and
+transfers between shards happen and no list that we read tells of them: a difference that stands still for
+ACCEPTED_AFTER while everything else agrees is taken for one and said.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+
+from kalshi_daemon.domain.order import Order
+from kalshi_daemon.events import RemoteOrder
+from kalshi_daemon.orders.books import Books
+from kalshi_daemon.orders.desk import Desk
+from kalshi_daemon.orders.reconcile import Act, Finding
+from kalshi_daemon.state import Position
+from kalshi_daemon.units import CONTRACT, DOLLAR, MINUTE, SECOND, Dollars, Nanos, format_dollars
+
+log = structlog.get_logger()
+
+ACCEPTED_AFTER: Final = Nanos(10 * MINUTE)
+TOLERANCE: Final = Dollars(DOLLAR // 100)
+"""Differences below a cent are rounding of the exchange's (kalshi.md section 7)."""
+READS_LAG: Final = Nanos(5 * SECOND)
+"""Cash is not compared this soon after an order of ours ended: reads lag writes (kalshi.md 2.1)."""
+PAID_LAG: Final = Nanos(2 * MINUTE)
+"""A payment booked from the stream may come to the cash this much later."""
+_PAYS: Final = DOLLAR // CONTRACT
+_FEE_MAX: Final = 2
+"""More than any maker fee of 1/100 contract, in 1/10 000 dollar."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What is compared with itself before and after the reads of a look."""
+
+    ledger_cash: Dollars
+    live: tuple[Order, ...]
+
+
+@dataclass(slots=True)
+class _Drift:
+    amount: Dollars
+    since_ns: Nanos
+    finding: Finding
+
+
+class CashWatch:
+    """Remembers the cash of a quiet moment. Only with scope `account`: in a shared one, strangers' trades move it."""
+
+    def __init__(self, desk: Desk, books: Books, *, whole_account: bool) -> None:
+        self._desk = desk
+        self._books = books
+        self._whole_account = whole_account
+        self._expected_offset: Dollars | None = None
+        """Cash minus the ledger's figure, of a quiet moment; None while no moment was quiet yet."""
+        self._drift: _Drift | None = None
+        self._others_ns = Nanos(0)
+        self._others_hold = False
+        self.moved = Dollars(0)
+        """Accepted since the start: what came and went by other ways than our fills and settlements."""
+
+    def mark(self) -> Mark:
+        """To be taken before the reads of a look."""
+        return Mark(self._books.ledger.exchange_cash(), tuple(self._desk.live()))
+
+    def others_traded(self, last_ns: Nanos) -> None:
+        """The account traded markets of other series, the last time then: its cash is not ours alone to explain."""
+        if last_ns > self._others_ns:
+            self._others_ns = last_ns
+            self._forget()
+
+    def others_hold(self, *, held: bool) -> None:
+        """The account holds positions in other series, whose payments move its cash."""
+        self._others_hold = held
+        if held:
+            self._forget()
+
+    def compare(
+        self, mark: Mark, resting: Iterable[RemoteOrder], waiting: Iterable[Position], now: Nanos
+    ) -> list[Finding]:
+        """Findings of one look; `resting` is the exchange's list, `waiting` are positions past their fixing.
+
+        A look that cannot be compared repeats what stands.
+        """
+        band = self._band(mark, resting, waiting, now)
+        balance = self._desk.state.balance
+        if band is None or balance is None:
+            return [] if self._drift is None else [self._drift.finding]
+        below, above = band
+        actual = Dollars(balance.cash - mark.ledger_cash)
+        if self._expected_offset is None:
+            if below == above == 0:
+                self._expected_offset = actual
+            return []
+        difference = actual - self._expected_offset
+        if -below - TOLERANCE < difference < above + TOLERANCE:
+            self._drift = None
+            return []
+        amount = Dollars(difference + below if difference < 0 else difference - above)
+        expected = Dollars(balance.cash - amount)
+        text = (
+            f"cash: our fills and settlements leave {format_dollars(expected)}, exchange {format_dollars(balance.cash)}"
+        )
+        finding = Finding(Act.DISAGREE, "cash", text)
+        since = now if self._drift is None or self._drift.amount != amount else self._drift.since_ns
+        self._drift = _Drift(amount, since, finding)
+        return [finding]
+
+    def settle(self, now: Nanos, *, only_cash: bool) -> bool:
+        """Accept a difference that has stood still for long while everything else agreed; whether it was."""
+        drift = self._drift
+        if drift is None or not only_cash or self._expected_offset is None or now - drift.since_ns < ACCEPTED_AFTER:
+            return False
+        self._expected_offset = Dollars(self._expected_offset + drift.amount)
+        self.moved = Dollars(self.moved + drift.amount)
+        self._drift = None
+        log.warning(
+            "cash.moved",
+            amount=format_dollars(drift.amount),
+            problem=drift.finding.text,
+            stood_s=(now - drift.since_ns) // SECOND,
+            moved_since_start=format_dollars(self.moved),
+        )
+        return True
+
+    @property
+    def drifting(self) -> bool:
+        return self._drift is not None
+
+    def _forget(self) -> None:
+        self._expected_offset = None
+        self._drift = None
+
+    def _band(
+        self, mark: Mark, resting: Iterable[RemoteOrder], waiting: Iterable[Position], now: Nanos
+    ) -> tuple[int, int] | None:
+        """(how far below, how far above the ledger's figure) the cash may be; None when it cannot be compared now."""
+        state, ledger = self._desk.state, self._books.ledger
+        ours = {order.client_order_id for order in mark.live}
+        if (
+            not self._whole_account
+            or self._others_hold
+            or state.unbooked
+            or self.mark() != mark
+            or any(remote.client_order_id not in ours for remote in resting)
+            or any(not order.status.live and order.updated_ns > now - READS_LAG for order in state.orders.values())
+        ):
+            return None
+        may_trade = sum(order.leaves for order in mark.live)
+        may_be_paid = sum(abs(position.count) for position in waiting)
+        lately = self._books.settled_lately(Nanos(now - PAID_LAG))
+        paid_lately = sum(abs(ledger.count(ticker)) for ticker in lately)
+        below = may_trade * (_PAYS + _FEE_MAX) + paid_lately * _PAYS
+        above = (may_trade + may_be_paid + paid_lately) * _PAYS
+        return below, above
