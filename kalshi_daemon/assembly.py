@@ -12,7 +12,7 @@ import aiohttp
 
 from kalshi_daemon.artifacts.writer import ArtifactWriter
 from kalshi_daemon.clock import Clock
-from kalshi_daemon.domain.index import SERIES, Bar, Tick
+from kalshi_daemon.domain.index import SERIES, Bar, Index, Tick
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Profile, Quote
 from kalshi_daemon.domain.window import WindowStatus
@@ -302,6 +302,7 @@ class _Builder:
             rng=self._jitter,
             on_session=self._board.on_session,
             known=last_prices(learning.models),
+            beliefs=self._board,
         )
 
 
@@ -348,6 +349,24 @@ class _Board:
     def on_session(self) -> None:
         if self._learning is not None:
             self._learning.on_session()
+
+    def on_doubt(self, index: Index) -> None:
+        if self._learning is not None:
+            self._learning.on_doubt(index)
+
+    def on_settled(self, index: Index) -> None:
+        if self._learning is not None:
+            self._learning.on_settled(index)
+
+    def on_retracted(self, index: Index, from_ns: Nanos, to_ns: Nanos) -> None:
+        if self._learning is not None:
+            self._learning.on_retracted(index, from_ns, to_ns)
+        if self._recorder is not None:
+            self._recorder.on_retracted(index, from_ns, to_ns)
+
+    def on_withheld(self, event: Tick | Bar) -> None:
+        if self._recorder is not None:
+            self._recorder.on_withheld(event)
 
     def on_venue_event(self, event: VenueEvent) -> None:
         if self._monitor is not None:

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import aiohttp
+import structlog
 
 from kalshi_daemon.calibration.constants_file import SHIPPED, read_judged_constants
 from kalshi_daemon.calibration.gap_fill import GapFiller
 from kalshi_daemon.calibration.healing import CorrelationHealing, Healing
 from kalshi_daemon.calibration.session_curve import decaying
 from kalshi_daemon.calibration.updater import RollingCalibration
-from kalshi_daemon.clock import Clock
+from kalshi_daemon.clock import Clock, iso_utc
 from kalshi_daemon.domain.index import Bar, Index, Tick
 from kalshi_daemon.index_feed.history import HistoryClient
 from kalshi_daemon.operations.calibration_store import CalibrationStore
@@ -19,6 +20,8 @@ from kalshi_daemon.units import Nanos, from_s
 from kalshi_daemon.windows.releases import MacroCalendar
 from kalshi_daemon.windows.scheduled import ReleaseEvents
 from kalshi_daemon.windows.sessions import SessionTable
+
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -31,6 +34,8 @@ class Learning:
     history: HistoryClient | None
     """None: nobody to ask, or not wanted."""
     gaps: GapFiller | None
+    together: CorrelationHealing
+    """For prices in doubt; the gap filler has one of its own."""
 
     def on_tick(self, tick: Tick) -> None:
         self.healings[tick.index].on_tick(tick)
@@ -52,6 +57,29 @@ class Learning:
         """The feed has opened a session: what came before its first value was missed."""
         if self.gaps is not None:
             self.gaps.on_session()
+
+    def on_doubt(self, index: Index) -> None:
+        """The feed believes what follows on time alone: what was learnt before is kept until it is settled."""
+        self.healings[index].doubt()
+        self.together.arm()
+
+    def on_settled(self, index: Index) -> None:
+        self.healings[index].settle()
+        if all(healing.confirmed is None for healing in self.healings.values()):
+            self.together.drop()
+
+    def on_retracted(self, index: Index, from_ns: Nanos, to_ns: Nanos) -> None:
+        """The prices of [from, to] were wrong: they are taken out of what was learnt."""
+        done = self.healings[index].retract(from_ns, to_ns)
+        if done:
+            self.together.healed()
+        say = log.warning if done else log.error
+        say(
+            "calibration.prices_unlearnt" if done else "calibration.prices_not_unlearnt",
+            index=index.value,
+            first=iso_utc(from_ns),
+            last=iso_utc(to_ns),
+        )
 
     @property
     def in_flight(self) -> int:
@@ -77,8 +105,11 @@ def build_learning(
     memory.recall()
     healings = {index: Healing(model) for index, model in models.items()}
     memory.made_again = lambda index, at_ns: healings[index].made_again(at_ns)
+    memory.confirmed = lambda index: healings[index].confirmed
+    pair = (models[Index.SPX], models[Index.NDX])
+    doubts = CorrelationHealing(memory.correlation, pair)
     if not (feed.gap_fill and feed.rest_url):
-        return Learning(models, memory, healings, None, None)
+        return Learning(models, memory, healings, None, None, doubts)
     history = HistoryClient(
         feed.rest_url,
         feed.api_key,
@@ -93,9 +124,10 @@ def build_learning(
         sessions.sessions,
         clock,
         warm_up_sessions=chosen.warm_up_sessions,
-        together=CorrelationHealing(memory.correlation, (models[Index.SPX], models[Index.NDX])),
+        jump_min=feed.jump_share_min,
+        together=CorrelationHealing(memory.correlation, pair),
     )
-    return Learning(models, memory, healings, history, gaps)
+    return Learning(models, memory, healings, history, gaps, doubts)
 
 
 def models_of(settings: Settings, sessions: SessionTable, macro: MacroCalendar) -> dict[Index, RollingCalibration]:

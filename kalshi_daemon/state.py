@@ -28,6 +28,8 @@ class WithheldValue:
     limit: float
     since_ns: Nanos
     """Stamp of the first value withheld."""
+    against: str = ""
+    """Witnesses that speak against it."""
 
 
 @dataclass(slots=True)

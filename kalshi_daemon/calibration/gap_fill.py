@@ -16,6 +16,7 @@ from kalshi_daemon.domain.index import Bar, Index
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.errors import HistoryRefused, HistoryUnavailable
 from kalshi_daemon.index_feed.history import History
+from kalshi_daemon.index_feed.judged_bars import judged_bars
 from kalshi_daemon.units import MINUTE, SECOND, Nanos
 
 SETTLE: Final = Nanos(5 * SECOND)
@@ -46,14 +47,19 @@ class GapFiller:
         clock: Clock,
         *,
         warm_up_sessions: int,
+        jump_min: float = 0.0075,
         together: CorrelationHealing | None = None,
     ) -> None:
-        """`sessions` by time; a model without any memory is given the last `warm_up_sessions` before now."""
+        """`sessions` by time; a model without any memory is given the last `warm_up_sessions` before now.
+
+        `jump_min`: a bar further away than this share, or than an index moves in the time, is not believed at once.
+        """
         self._healings = healings
         self._past = past
         self._sessions = sessions
         self._clock = clock
         self._warm_up = warm_up_sessions
+        self._jump_min = jump_min
         self._together = together
         self.on_bar: Callable[[Bar], None] = lambda _bar: None
         """Told of every bar that history gave, once it was given to a model."""
@@ -116,11 +122,15 @@ class GapFiller:
 
     def _heal(self, index: Index, healing: Healing, span: Span, found: History) -> None:
         warming_up = healing.since_ns is None
-        used = healing.heal(found.bars)
+        known = healing.known
+        bars = tuple(judged_bars(found.bars, self._jump_min, known))
+        if len(bars) < len(found.bars):
+            log.warning("calibration.bars_refused", index=index.value, refused=len(found.bars) - len(bars))
+        used = healing.heal(bars)
         self.filled += used
         if self._together is not None:
             self._together.healed()
-        for bar in found.bars:
+        for bar in bars:
             self.on_bar(bar)
         say = log.info if found.bars or warming_up else log.warning
         say(

@@ -1,9 +1,12 @@
-"""A model that was without prices for a while, and what it missed, put together again. Pure.
+"""A model that was without prices for a while, or took wrong ones, put together again. Pure.
 
 Prices never wait: after a gap the model goes on with them at once, the gap unobserved. Meanwhile what it knew before
 the gap and what came since are kept. When the missed minutes arrive, the model is put back to before the gap and takes
 everything in order: the minutes, then the prices since. It ends where a feed that had never broken off would have
 brought it, to the resolution of a minute bar.
+
+The same for prices that are believed without a witness: what was known before them is kept, and when they are found
+wrong the model is put back and takes everything but them. Both may be open at once; the older one's beginning is kept.
 """
 
 from collections import deque
@@ -38,7 +41,11 @@ class Span:
 
 
 class Healing:
-    """Stands between the feed and one model. `arm` when prices may have been missed, then `heal` or `drop`."""
+    """Stands between the feed and one model.
+
+    `arm` when prices may have been missed, then `heal` or `drop`; `doubt` when they may be wrong, then `retract` or
+    `settle`.
+    """
 
     def __init__(self, model: RollingCalibration) -> None:
         self.model = model
@@ -46,6 +53,8 @@ class Healing:
         """Times it was armed: a gap within a gap is seen by the one who asks for bars."""
         self.overflowed = False
         """Whether the last gap was given up because too much came while it was open."""
+        self._gap = False
+        self._in_doubt = False
         self._before: Document | None = None
         self._since: list[Tick | Bar] = []
         self._resumed_ns: Nanos | None = None
@@ -54,7 +63,12 @@ class Healing:
 
     def armed(self) -> bool:
         """Whether a gap is open."""
-        return self._before is not None
+        return self._gap and self._before is not None
+
+    @property
+    def confirmed(self) -> Document | None:
+        """What was known before the prices in doubt; None while none are."""
+        return self._before if self._in_doubt else None
 
     @property
     def since_ns(self) -> Nanos | None:
@@ -62,6 +76,14 @@ class Healing:
         assert self._before is not None, "armed"
         last = self._before["last_seen_ns"]
         return None if last is None else Nanos(last)
+
+    @property
+    def known(self) -> tuple[Nanos, float] | None:
+        """The last price before the gap, of its day or the close before, with its time. Only while armed."""
+        assert self._before is not None, "armed"
+        path = (self._before["today"] or {}).get("path")
+        found = self._before["closing"] if path is None else (path["last_ns"], path["last"])
+        return None if found is None else (Nanos(found[0]), found[1])
 
     @property
     def resumed_ns(self) -> Nanos | None:
@@ -76,12 +98,41 @@ class Healing:
         """From here on prices may have been missed. Armed already: the older gap stays open too."""
         self.arms += 1
         self._resumed_ns = None
-        if self._before is None:
-            self._before, self._since, self.overflowed = remember(self.model), [], False
+        self._gap = True
+        self._keep_from_here()
 
     def drop(self) -> None:
         """The gap stays as it is."""
-        self._before, self._since = None, []
+        self._gap = False
+        self._forget()
+
+    def doubt(self) -> None:
+        """From here on prices may be wrong. In doubt already: the older one stays open."""
+        self._in_doubt = True
+        self._keep_from_here()
+
+    def settle(self) -> None:
+        """They were not."""
+        self._in_doubt = False
+        self._forget()
+
+    def retract(self, from_ns: Nanos, to_ns: Nanos) -> bool:
+        """Take the prices of [from, to] out of what was learnt; those kept stay in doubt until `settle`.
+
+        False: it could not be done, because too much has come since, or the model cannot be put back.
+        """
+        before, kept = self._before, [one for one in self._since if not _touches(one, from_ns, to_ns)]
+        if before is None or not self._in_doubt:
+            return False
+        try:
+            restore(self.model, before)
+        except ValueError:
+            return False
+        self._since = kept
+        self._again.append((from_ns, to_ns))
+        for event in kept:
+            self._take(event)
+        return True
 
     def on_tick(self, tick: Tick) -> None:
         self._keep(tick)
@@ -101,13 +152,15 @@ class Healing:
         self.drop()
         if not bars:
             return 0
+        if self._in_doubt:
+            self._since = sorted([*bars, *since], key=_ends)  # a bar after the ticks of its minute
         restore(self.model, before)
         since_ns = Nanos(before["last_seen_ns"] or 0)
         self._again.append((since_ns, FOREVER))
         used, left = 0, iter(bars)
         waiting = next(left, None)
         for event in since:
-            begins, last_ns = _begins(event), self.model.position()[0]
+            begins, last_ns = _begins(event), self.model.last_seen_ns
             if last_ns is None or begins - last_ns > HOLE_LEAST:
                 while waiting is not None and waiting.end_ns <= begins:
                     used += self._missed(waiting)
@@ -116,8 +169,16 @@ class Healing:
         while waiting is not None and not live:
             used += self._missed(waiting)
             waiting = next(left, None)
-        self._again[-1] = since_ns, self.model.position()[0] or since_ns
+        self._again[-1] = since_ns, self.model.last_seen_ns or since_ns
         return used
+
+    def _keep_from_here(self) -> None:
+        if self._before is None:
+            self._before, self._since, self.overflowed = remember(self.model), [], False
+
+    def _forget(self) -> None:
+        if not (self._gap or self._in_doubt):
+            self._before, self._since = None, []
 
     def _keep(self, event: Tick | Bar) -> None:
         if self._before is None:
@@ -126,12 +187,13 @@ class Healing:
             self._resumed_ns = _begins(event)
         self._since.append(event)
         if len(self._since) > EVENTS_MOST:
-            self.drop()
+            self._gap = self._in_doubt = False
+            self._forget()
             self.overflowed = True
 
     def _missed(self, bar: Bar) -> bool:
         """Take a bar unless the model is beyond it."""
-        last_ns = self.model.position()[0]
+        last_ns = self.model.last_seen_ns
         if last_ns is not None and bar.end_ns <= last_ns:
             return False
         self.model.on_bar(bar)
@@ -165,12 +227,20 @@ class CorrelationHealing:
         self._before = None
 
     def healed(self) -> None:
-        """One of the models was: follow both anew from before the gap."""
+        """One of the models was put together again: follow both anew from before the gap."""
         if self._before is None:
             return
         self._correlation.go_back(self._before)
         one, other = self._models
         self._correlation.follow(one.today, other.today)
+
+
+def _touches(event: Tick | Bar, from_ns: Nanos, to_ns: Nanos) -> bool:
+    return _begins(event) <= to_ns and _ends(event) >= from_ns
+
+
+def _ends(event: Tick | Bar) -> Nanos:
+    return event.event_ns if isinstance(event, Tick) else event.end_ns
 
 
 def _begins(event: Tick | Bar) -> Nanos:

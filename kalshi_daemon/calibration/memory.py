@@ -42,12 +42,11 @@ type Document = dict[str, Any]
 
 def remember(model: RollingCalibration) -> Document:
     """Everything `model` has learnt, as plain values (numbers, strings, lists, dicts)."""
-    last_seen_ns, misprints = model.position()
+    last_seen_ns = model.last_seen_ns
     return {
         "index": model.index.value,
         "constants": fingerprint(model.constants),
         "last_seen_ns": last_seen_ns,
-        "misprints": misprints,
         "variance": to_plain(model.variance),
         "ratio": to_plain(model.ratio),
         "long_ratio": to_plain(model.long_ratio),
@@ -81,7 +80,6 @@ def restore(model: RollingCalibration, document: Mapping[str, Any]) -> None:
         raise ValueError("faded sums of squares must not be negative")
     last_seen = where["last_seen_ns"]
     last_seen_ns = None if last_seen is None else Nanos(whole(last_seen, "last_seen_ns"))
-    misprints = whole(where["misprints"], "misprints")
     closing = None if where["closing"] is None else _closing(where["closing"])
     before = model.base
     model.base = base  # a new day is made on the present curve
@@ -93,7 +91,7 @@ def restore(model: RollingCalibration, document: Mapping[str, Any]) -> None:
     model.variance, model.ratio, model.long_ratio, model.daily = variance, ratio, long_ratio, daily
     model.hour_layer, model.close_layer = layers["hour_layer"], layers["close_layer"]
     model.monitor, model.watch, model.base, model.closing = monitor, watch, base, closing
-    model.resume(today, last_seen_ns, misprints)
+    model.resume(today, last_seen_ns)
 
 
 def restore_slow_parts(model: RollingCalibration, document: Mapping[str, Any]) -> None:

@@ -81,9 +81,8 @@ class RollingCalibration:
         self.closing: tuple[Nanos, float] | None = None
         """When the last session closed, and its last price; None when it was not seen to its end."""
         self.refused = 0
-        """Prices not used: late, repeated, not positive, outside the session, or misprints."""
+        """Prices not used: late, repeated, not positive, or outside the session."""
         self._last_seen_ns: Nanos | None = None
-        self._doubt = intake.Doubt()
         self._view: VarianceForecast | None = None
         self.memory = "cold"
         """Where this came from: what was learnt before, or nothing (`memory`)."""
@@ -93,7 +92,10 @@ class RollingCalibration:
     # Prices in
 
     def on_tick(self, tick: Tick) -> None:
-        """Take an index value at its event time. Late and repeated stamps, and impossible values, change nothing."""
+        """Take an index value at its event time. Late and repeated stamps, and values that are none, change nothing.
+
+        Whether it may be believed was judged before (`index_feed.plausibility`); it is not judged again here.
+        """
         at_ns, price = tick.event_ns, tick.value
         today = self.today
         if today is not None:
@@ -168,14 +170,7 @@ class RollingCalibration:
         today = self.today
         assert today is not None
         path = today.path
-        known = self._last_close(at_ns) if path is None else path.last
-        if known is not None and not self._doubt.believes(price, known):
-            self.refused += 1
-            if path is not None:
-                path.calm_until_ns = Nanos(0)
-            return
         if path is None:
-            self._doubt.clear()
             self._last_seen_ns = at_ns
             self._first_price(today, at_ns, price)
             return
@@ -195,8 +190,7 @@ class RollingCalibration:
         path.settle(min(intake.CALM_MOST, today.jumps.limit), due_ns)
 
     def _accept(self, today: Today, at_ns: Nanos) -> None:
-        """A price of this instant is believed: everything due before it is final."""
-        self._doubt.clear()
+        """A price of this instant has come: everything due before it is final."""
         self._last_seen_ns = at_ns
         if today.next_item < len(today.agenda) and today.agenda[today.next_item].at_ns < at_ns:
             self._work_off(today, at_ns)
@@ -262,7 +256,6 @@ class RollingCalibration:
             self.monitor.next_session()
             self.watch.next_session()
         self.today = self._new_day(session)
-        self._doubt.clear()
         self._view = None
 
     def _new_day(self, session: Session) -> Today:
@@ -345,9 +338,9 @@ class RollingCalibration:
         today = self.today
         path = None if today is None else today.path
         if today is None or path is None or not today.session.open_ns <= now_ns <= today.session.close_ns:
-            return CalibrationHealth(False, self._last_seen_ns, 0.0, self._doubt.alarms(), record, self.memory)
+            return CalibrationHealth(False, self._last_seen_ns, 0.0, (), record, self.memory)
         seen = path.watched_so_far()
-        alarms = (*self._doubt.alarms(), *(("jump",) if today.jumps.active(now_ns) else ()))
+        alarms = ("jump",) if today.jumps.active(now_ns) else ()
         ready = seen >= self.settings.ready_after_minutes
         return CalibrationHealth(ready, self._last_seen_ns, seen, alarms, record, self.memory)
 
@@ -364,18 +357,19 @@ class RollingCalibration:
 
     # What `memory` writes down and takes back
 
-    def position(self) -> tuple[Nanos | None, int]:
-        """The stamp of the last price believed, and the misprints in a row since."""
-        return self._last_seen_ns, self._doubt.run
+    @property
+    def last_seen_ns(self) -> Nanos | None:
+        """The stamp of the last price taken."""
+        return self._last_seen_ns
 
     def day_at(self, at_ns: Nanos) -> Today | None:
         """A new day of the session this instant lies in, on the present curve; None when there is no session."""
         session = self._sessions(at_ns)
         return None if session is None else self._new_day(session)
 
-    def resume(self, today: Today | None, last_seen_ns: Nanos | None, misprints: int) -> None:
+    def resume(self, today: Today | None, last_seen_ns: Nanos | None) -> None:
         """Go on from a day under way. What was learnt up to then must have been put in place before."""
-        self.today, self._last_seen_ns, self._doubt, self._view = today, last_seen_ns, intake.Doubt(misprints), None
+        self.today, self._last_seen_ns, self._view = today, last_seen_ns, None
 
     def inputs(self) -> tuple[Floats, Conditions] | None:
         """Levels, shape (8,), and conditions the next forecast is made from; None before the day's first price."""

@@ -67,6 +67,8 @@ class IndexPlausible:
         if withheld is not None:
             known = "nothing" if withheld.known is None else f"{withheld.known:g}"
             note = f"{index.value} says {withheld.value:g} after {known}: withheld until it is confirmed"
+            if withheld.against:
+                note += f", contradicted by {withheld.against}"
             measured, limit = withheld.move, withheld.limit
             return answer(self, measured, limit, "share", passed=False, closing=Closing.PULL, note=note)
         if state.index[index].last is None:

@@ -45,7 +45,8 @@ from kalshi_daemon.index_feed.protocol import (
     tick_of_second,
 )
 from kalshi_daemon.index_feed.skew import SkewEstimate
-from kalshi_daemon.index_feed.value_intake import ValueIntake
+from kalshi_daemon.index_feed.value_intake import Beliefs, Unheard, ValueIntake, nothing_outside
+from kalshi_daemon.index_feed.witnesses import OutsideLevels
 from kalshi_daemon.settings import IndexFeedSettings
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.units import SECOND, Nanos, from_s
@@ -90,11 +91,13 @@ class IndexFeed:
     """The consumer task. Writes `state.feed`, `state.index` and `state.skew["index_feed"]`, nothing else.
 
     on_tick    called with every accepted value, in order, on the loop: must be quick and must not raise
-    on_bar     called with every accepted A and AM aggregate (a repeated start is a replacement)
+    on_bar     called with every accepted A and AM aggregate that may be learnt from (a repeated start is a replacement)
     on_session called when a session has been let in, before its first value: what came meanwhile was missed
     session_open  whether the market is open: silence only counts then
     rng        jitter of the back-off
     known      by index: the last value of an earlier life or day, and when it was
+    beliefs    told when values are believed on time alone, and when they are taken back
+    outside    what others than the feed know about the level of an index
 
     Raises ConfigurationError when no topic that carries values is configured, or the url cannot be one.
     """
@@ -112,6 +115,8 @@ class IndexFeed:
         rng: random.Random,
         on_session: Callable[[], None] = lambda: None,
         known: Mapping[Index, tuple[Nanos, float]] = MappingProxyType({}),
+        beliefs: Beliefs = Unheard(),  # noqa: B008 - it keeps nothing
+        outside: Callable[[Index], OutsideLevels] = nothing_outside,
     ) -> None:
         if not {"V", "A"} & set(settings.channels):
             raise ConfigurationError("index_feed.channels", "needs V or A: minute bars alone carry no values", "add V")
@@ -125,7 +130,7 @@ class IndexFeed:
         self._rng = rng
         self._topics = tuple(Topic(Channel(name), index) for name in settings.channels for index in Index)
         self._guard = MonotonicGuard()
-        self._intake = ValueIntake(state, settings, on_tick, known)
+        self._intake = ValueIntake(state, settings, on_tick, known, beliefs, outside)
         self._skew = SkewEstimate()
         self._failures = 0
         self._warned = ""
@@ -330,8 +335,8 @@ class IndexFeed:
             return
         if bar.channel is Channel.MINUTE:
             index.last_bar = bar
-            self._intake.note_bar(bar)
-        self._on_bar(bar)
+        if self._intake.take_bar(bar):
+            self._on_bar(bar)
         if bar.channel is Channel.SECOND and bar.index not in session.values_of:
             self._take_tick(tick_of_second(bar), session)
 

@@ -1,28 +1,45 @@
-"""Whether an index value may be believed. Pure: values in, a ruling out.
+"""Whether an index value may be believed. Pure: values in, a ruling out. The one judge of values and of bars.
 
 A value of the right shape may be of another instrument, lack a digit, or come from a source that stands still. So each
 is held against what is known: the value before, and at the start of a day the last close. A value further away than an
 index moves in the time between is withheld, together with what follows it, until
 
 * the market returns to where it was: what was withheld were misprints, and is let go; or
-* VALUES_MIN values over RUN_MIN_NS agree with each other and a second witness moved the same way: the other index, or
-  the vendor's own minute bar; or
-* they have agreed for `confirm_ns`, witness or none: real markets do not wait for ours.
+* `values_min` values over RUN_MIN_NS agree with each other and more witnesses say the same than the contrary: the other
+  index, the vendor's own minute bar, the books, the listed ladder; or
+* they have agreed for `confirm_ns` and no witness speaks against them: real markets do not wait for ours. A witness who
+  contradicts weighs more than the time: only an equal number who agree, for TIE_NS, outweighs it.
 
-The first values of a day are withheld until they agree, wherever they are: nothing else vouches for them.
+The first values of a day are withheld until they agree, wherever they are.
+
+What is believed without the other index or the books is in doubt for DOUBT_NS at most: whoever learns from it keeps
+what was learnt before. When the market returns to where it was before, or the witnesses come to say otherwise, the
+stretch is taken back.
 
 How far is far: JUMP_RATE per square root of a second, seven standard deviations of the wildest openings of March 2020
 (0.034 % per square root of a second), at least `jump_min`, at most JUMP_CAP, the exchange's own limit before it halts.
 """
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import Enum
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from math import log, sqrt
 from typing import Final
 
 from kalshi_daemon.domain.index import Bar, Tick
+from kalshi_daemon.index_feed.ruling import PlausibilityLimits, Ruling, Word
+from kalshi_daemon.index_feed.witnesses import (
+    BAR_FRESH_NS,
+    BOOKS_LAG_NS,
+    FRESH_NS,
+    NOTHING_KNOWN,
+    Jump,
+    Opinion,
+    OutsideLevels,
+    by_level,
+    by_middle,
+    by_move,
+)
 from kalshi_daemon.units import MINUTE, SECOND, Nanos
 
 JUMP_RATE: Final = 0.0024
@@ -30,91 +47,124 @@ JUMP_CAP: Final = 0.10
 NEW_DAY_AFTER_NS: Final = Nanos(10 * MINUTE)
 """A value this long after the one before is the first of a day, or after an outage as long."""
 RUN_MIN_NS: Final = Nanos(2 * SECOND)
-WITNESS_SHARE: Final = 0.3
-"""The least part of a move that the other index must have made too."""
-_HISTORY: Final = 600
-_WITHHELD_MAX: Final = 600
-
-
-class Word(Enum):
-    """What is to be done with a value."""
-
-    BELIEVED = "believed"
-    WITHHELD = "withheld"
-
-
-@dataclass(frozen=True, slots=True)
-class Ruling:
-    """The word on a value, and the ticks that may now be used, oldest first: it and those withheld before it."""
-
-    word: Word
-    ticks: tuple[Tick, ...]
-    move: float
-    """From what was known, as a share; 0 when nothing was."""
-    limit: float
-    misprints: int = 0
-    """Values withheld before that are let go with this one."""
-    reason: str = ""
-    """Why withheld values are believed now: `returned`, `first`, `other_index`, `minute_bar`, `time`; "" for others."""
+TIE_NS: Final = Nanos(10 * MINUTE)
+"""How long values must agree when as many witnesses speak for them as against them."""
+DOUBT_NS: Final = Nanos(10 * MINUTE)
+STAND_NS: Final = Nanos(3 * MINUTE)
+"""A jump from a day's unconfirmed first values that has stood for this long was none: those were wrong."""
+_HISTORY: Final = 1_200
+_WITHHELD_MAX: Final = 900
+_SETTLING: Final = frozenset({"other_index", "books"})
+"""Witnesses that do not live on the vendor's own values of this index."""
+_UNCONFIRMED: Final = "unconfirmed"
+"""Stands for a day's first values that nobody vouches for: no witness, but as good as one against them."""
 
 
 @dataclass(frozen=True, slots=True)
-class PlausibilityLimits:
-    """jump_min is a share of the value. values_min: agreeing values that a jump, or a new day, needs at least."""
+class _Doubt:
+    """A stretch believed without an independent witness."""
 
-    jump_min: float
-    values_min: int
-    confirm_ns: Nanos
+    from_ns: Nanos
+    known: tuple[Nanos, float] | None
+    """What was known before it."""
+    first: bool
+    """It began with the first value of a day: any move from the last close is possible, so only levels can settle."""
+    apart_ns: Nanos
+    """When values first were too far from what was known."""
+
+
+def _nothing() -> OutsideLevels:
+    return NOTHING_KNOWN
 
 
 class PlausibleValues:
     """The values of one index, judged in the order of their stamps."""
 
-    def __init__(self, limits: PlausibilityLimits, known: tuple[Nanos, float] | None = None) -> None:
-        """`known`: the last value of an earlier life or day, with its time."""
+    def __init__(
+        self,
+        limits: PlausibilityLimits,
+        known: tuple[Nanos, float] | None = None,
+        outside: Callable[[], OutsideLevels] = _nothing,
+    ) -> None:
+        """`known`: the last value of an earlier life or day, with its time. `outside` is asked only while in doubt."""
         self._limits = limits
         self._believed: deque[tuple[Nanos, float]] = deque([known] if known else [], maxlen=_HISTORY)
+        self._changed_ns = known[0] if known else Nanos(0)
+        """Stamp of the last believed value that differed from the one before."""
         self._withheld: deque[Tick] = deque(maxlen=_WITHHELD_MAX)
+        self._apart_ns: Nanos | None = None
+        """Stamp of the first value withheld since the last one believed."""
+        self._doubt: _Doubt | None = None
+        self._under: _Doubt | None = None
+        """A day's first values, still in doubt themselves when what followed them came into doubt."""
         self._bar: Bar | None = None
+        self._outside = outside
 
     def judge(self, tick: Tick, others: Sequence["PlausibleValues"]) -> Ruling:
         """Rule on a value that is later than all before. `others` are the other indices' values."""
         move, limit = self._from_known(tick)
-        new_day = not self._believed or tick.event_ns - self._believed[-1][0] > NEW_DAY_AFTER_NS
-        if not new_day and move <= limit:
-            misprints = len(self._withheld)
-            self._withheld.clear()
-            return self._believe((tick,), move, limit, misprints, "returned" if misprints else "")
+        if not self._new_day(tick) and move <= limit:
+            return self._near(tick, others, move, limit)
         if self._withheld and not self._follows(self._withheld[-1], tick):
             self._withheld.clear()
         self._withheld.append(tick)
-        reason = self._confirmed(others, in_reach=move <= limit)
+        if self._apart_ns is None:
+            self._apart_ns = tick.event_ns
+        agrees, against = self._votes(tick.value, others)
+        reason = self._confirmed(agrees, against, in_reach=move <= limit)
         if not reason:
-            return Ruling(Word.WITHHELD, (), move, limit)
-        ticks = tuple(self._withheld)
-        self._withheld.clear()
-        return self._believe(ticks, move, limit, 0, reason)
+            return Ruling(Word.WITHHELD, (), move, limit, against=", ".join(against))
+        return self._confirm(reason, move, limit)
 
     def note_bar(self, bar: Bar) -> None:
         """A minute of the vendor's own sums: a witness of its own."""
         self._bar = bar
 
-    def latest(self) -> float | None:
-        """The newest value, believed or not."""
+    def believes_bar(self, bar: Bar) -> bool:
+        """Whether all of a bar's prices are near the values believed in its time."""
+        inside, before = [], None
+        for stamp, value in reversed(self._believed):
+            if stamp < bar.start_ns:
+                before = stamp, value
+                break
+            if stamp <= bar.end_ns:
+                inside.append(value)
+        limit = self._limits.jump_min
+        if not inside:
+            if before is None:
+                return False
+            inside, limit = [before[1]], self._reach(bar.end_ns - before[0])
+        return within(bar, min(inside), max(inside), limit)
+
+    def latest(self) -> tuple[Nanos, float] | None:
+        """The newest value with its stamp, believed or not."""
         if self._withheld:
-            return self._withheld[-1].value
-        return self._believed[-1][1] if self._believed else None
+            return self._withheld[-1].event_ns, self._withheld[-1].value
+        return self._believed[-1] if self._believed else None
 
     def believed_before(self, at_ns: Nanos) -> float | None:
-        """The last value believed before an instant."""
-        return next((value for stamp, value in reversed(self._believed) if stamp < at_ns), None)
+        """The last value believed before an instant; the oldest kept when it is longer ago than is kept."""
+        found = next((value for stamp, value in reversed(self._believed) if stamp < at_ns), None)
+        return self._believed[0][1] if found is None and len(self._believed) == _HISTORY else found
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the values believed last lack an independent witness."""
+        return self._doubt is not None
+
+    # How far
+
+    def _new_day(self, tick: Tick) -> bool:
+        # A value that is withheld for long does not become the first of a day by that.
+        at_ns = tick.event_ns if self._apart_ns is None else self._apart_ns
+        return not self._believed or at_ns - self._believed[-1][0] > NEW_DAY_AFTER_NS
 
     def _from_known(self, tick: Tick) -> tuple[float, float]:
         if not self._believed:
             return 0.0, JUMP_CAP
         at_ns, value = self._believed[-1]
         # The time of a move ends where it was withheld: standing still does not make a misprint likelier.
-        until_ns = self._withheld[0].event_ns if self._withheld else tick.event_ns
+        until_ns = tick.event_ns if self._apart_ns is None else self._apart_ns
         return abs(log(tick.value / value)), self._reach(until_ns - at_ns)
 
     def _reach(self, elapsed_ns: int) -> float:
@@ -123,31 +173,209 @@ class PlausibleValues:
     def _follows(self, before: Tick, tick: Tick) -> bool:
         return abs(log(tick.value / before.value)) <= self._reach(tick.event_ns - before.event_ns)
 
-    def _confirmed(self, others: Sequence["PlausibleValues"], *, in_reach: bool) -> str:
+    # Believing
+
+    def _near(self, tick: Tick, others: Sequence["PlausibleValues"], move: float, limit: float) -> Ruling:
+        """A value within reach of the last: believed, unless the stretch it continues turns out to be wrong."""
+        misprints = len(self._withheld)
+        self._withheld.clear()
+        self._apart_ns = None
+        doubt, retracted = self._doubt, None
+        if doubt is not None:
+            agrees, against = self._votes(tick.value, others)
+            if len(against) > len(agrees):
+                return self._withdraw(tick, doubt, against)
+            age_ns = tick.event_ns - doubt.from_ns
+            if self._under is not None and (agrees or age_ns >= STAND_NS):
+                retracted = self._drop_under(self._under, doubt)
+            elif age_ns > DOUBT_NS or (agrees if doubt.first else _SETTLING & {*agrees}):
+                self._doubt = self._under = None
+        self._believe((tick,))
+        return Ruling(
+            Word.BELIEVED,
+            (tick,),
+            move,
+            limit,
+            misprints,
+            "returned" if misprints else "",
+            settled=doubt is not None and self._doubt is None,
+            retracted=retracted,
+        )
+
+    def _confirm(self, reason: str, move: float, limit: float) -> Ruling:
+        """What was withheld is believed now.
+
+        What that makes of a stretch before it that is in doubt: nothing when the other index moved too; else it was
+        wrong, when the market is back where it was or jumps once more. A day's first values are wrong when a level
+        speaks for what follows them, or when that has stood long enough (`_near`).
+        """
+        ticks, doubt = tuple(self._withheld), self._doubt
+        known, first = (self._believed[-1] if self._believed else None), self._new_day(ticks[0])
+        retracted, vouched = None, reason in _SETTLING
+        if doubt is not None and doubt.first and reason == "time":
+            self._under, self._doubt = doubt, None
+        elif doubt is not None and reason != "other_index":
+            retracted = doubt.from_ns, self._believed[-1][0]
+            self._take_back(doubt)
+            known, first = doubt.known, doubt.first
+            self._doubt = None
+            if (
+                reason == "returned"
+                and known is not None
+                and abs(log(ticks[-1].value / known[1])) <= self._limits.jump_min
+            ):
+                self._doubt, self._under = self._under, None
+                vouched = True
+        if self._doubt is None and not vouched:
+            apart_ns = ticks[0].event_ns if self._apart_ns is None else self._apart_ns
+            self._doubt = _Doubt(ticks[0].event_ns, known, first, apart_ns if doubt is None else doubt.apart_ns)
+        self._withheld.clear()
+        self._apart_ns = None
+        self._believe(ticks)
+        return Ruling(
+            Word.BELIEVED,
+            ticks,
+            move,
+            limit,
+            reason=reason,
+            doubtful=doubt is None and self._doubt is not None,
+            settled=doubt is not None and self._doubt is None,
+            retracted=retracted,
+        )
+
+    def _withdraw(self, tick: Tick, doubt: _Doubt, against: Sequence[str]) -> Ruling:
+        """The witnesses have come to say otherwise: the stretch is withheld, and what was known before it is known."""
+        retracted = doubt.from_ns, self._believed[-1][0]
+        stretch = self._take_back(doubt)
+        self._doubt, self._under = self._under, None
+        self._withheld.extend(Tick(tick.index, tick.channel, value, at, at) for at, value in stretch)
+        self._withheld.append(tick)
+        self._apart_ns = doubt.apart_ns
+        move, limit = self._from_known(tick)
+        return Ruling(
+            Word.WITHHELD,
+            (),
+            move,
+            limit,
+            against=", ".join(against),
+            settled=self._doubt is None,
+            retracted=retracted,
+        )
+
+    def _drop_under(self, under: _Doubt, doubt: _Doubt) -> tuple[Nanos, Nanos]:
+        """A day's first values were wrong: what follows them is the first now."""
+        kept = [one for one in self._believed if not under.from_ns <= one[0] < doubt.from_ns]
+        last_ns = max(one[0] for one in self._believed if one[0] < doubt.from_ns)
+        self._believed = deque(kept, maxlen=_HISTORY)
+        self._doubt, self._under = replace(under, from_ns=doubt.from_ns), None
+        return under.from_ns, last_ns
+
+    def _take_back(self, doubt: _Doubt) -> list[tuple[Nanos, float]]:
+        """Know only what was known before the stretch in doubt; gives the stretch."""
+        stretch = [one for one in self._believed if one[0] >= doubt.from_ns]
+        while self._believed and self._believed[-1][0] >= doubt.from_ns:
+            self._believed.pop()
+        if not self._believed and doubt.known is not None:
+            self._believed.append(doubt.known)
+        return stretch
+
+    def _believe(self, ticks: Iterable[Tick]) -> None:
+        for tick in ticks:
+            if not self._believed or tick.value != self._believed[-1][1]:
+                self._changed_ns = tick.event_ns
+            self._believed.append((tick.event_ns, tick.value))
+
+    def _confirmed(self, agrees: Sequence[str], against: Sequence[str], *, in_reach: bool) -> str:
         """Why what is withheld may be believed; "" when it may not."""
         first, last = self._withheld[0], self._withheld[-1]
         span_ns = last.event_ns - first.event_ns
         if self._limits.values_min > 1 and (len(self._withheld) < self._limits.values_min or span_ns < RUN_MIN_NS):
             return ""
-        if in_reach:
+        if self._returns(last):
+            return "returned"
+        if len(agrees) > len(against):
+            return agrees[0]
+        if in_reach and not against:
             return "first"
-        if any(self._moved_with(other, first, last) for other in others):
-            return "other_index"
-        bar = self._bar
-        if bar is not None and bar.end_ns > first.event_ns and bar.low <= last.value <= bar.high:
-            return "minute_bar"
+        if against:
+            wait_ns = STAND_NS if _UNCONFIRMED in agrees else TIE_NS
+            return "time" if len(agrees) == len(against) and span_ns >= wait_ns else ""
         return "time" if span_ns >= self._limits.confirm_ns else ""
 
-    def _moved_with(self, other: "PlausibleValues", first: Tick, last: Tick) -> bool:
-        if not self._believed:
+    def _returns(self, last: Tick) -> bool:
+        """Whether the market is back where it was before a jump that nobody vouched for."""
+        doubt = self._doubt
+        if doubt is None or doubt.first or doubt.known is None:
             return False
-        known_ns, known = self._believed[-1]
-        then, now = other.believed_before(Nanos(max(known_ns + 1, first.event_ns))), other.latest()
-        if then is None or now is None:
-            return False
-        ours, theirs = log(last.value / known), log(now / then)
-        return ours * theirs > 0.0 and WITNESS_SHARE <= theirs / ours <= 1.0 / WITNESS_SHARE
+        at_ns, value = doubt.known
+        return abs(log(last.value / value)) <= self._reach(last.event_ns - at_ns)
 
-    def _believe(self, ticks: tuple[Tick, ...], move: float, limit: float, misprints: int, reason: str) -> Ruling:
-        self._believed.extend((tick.event_ns, tick.value) for tick in ticks)
-        return Ruling(Word.BELIEVED, ticks, move, limit, misprints, reason)
+    # Witnesses
+
+    def _votes(self, value: float, others: Sequence["PlausibleValues"]) -> tuple[list[str], list[str]]:
+        """Who agrees with the newest value and who contradicts it, by name."""
+        found = {**self._moves(value, others), **self._levels(value)}
+        by_word = {word: [name for name, said in found.items() if said is word] for word in Opinion}
+        doubt = self._doubt
+        if self._withheld and doubt is not None and doubt.first and "other_index" in by_word[Opinion.CONTRADICTS]:
+            # What is known is itself unconfirmed: either may be wrong, so that is a tie and no more.
+            by_word[Opinion.AGREES].append(_UNCONFIRMED)
+        return by_word[Opinion.AGREES], by_word[Opinion.CONTRADICTS]
+
+    def _moves(self, value: float, others: Sequence["PlausibleValues"]) -> dict[str, Opinion]:
+        if self._withheld:
+            known = self._believed[-1] if self._believed else None
+            if known is None or self._new_day(self._withheld[-1]):
+                return {}  # any move over night
+            # What stands still tells nothing: their move counts from our last change.
+            since_ns = min(Nanos(max(known[0] + 1, self._withheld[0].event_ns)), Nanos(self._changed_ns + FRESH_NS))
+            now_ns = self._withheld[-1].event_ns
+        else:
+            doubt = self._doubt
+            if doubt is None or doubt.first or doubt.known is None or self._under is not None:
+                return {}  # from last night's close, or from a level that is in doubt itself: any move
+            known, since_ns, now_ns = doubt.known, doubt.from_ns, self._believed[-1][0]
+        for other in others:
+            then, latest = other.believed_before(since_ns), other.latest()
+            if then is not None and latest is not None and abs(latest[0] - now_ns) <= FRESH_NS:
+                return {"other_index": by_move(Jump(known[1], value), log(latest[1] / then))}
+        return {}
+
+    def _levels(self, value: float) -> dict[str, Opinion]:
+        known = self._doubt.known if self._doubt is not None and not self._withheld else self._last_known()
+        started_ns = self._withheld[0].event_ns if self._withheld else self._doubt.from_ns if self._doubt else Nanos(0)
+        now_ns = self._withheld[-1].event_ns if self._withheld else self._believed[-1][0]
+        found: dict[str, Opinion] = {}
+        tolerance, outside, bar = self._limits.jump_min, self._outside(), self._bar
+        if bar is not None and started_ns + RUN_MIN_NS <= bar.end_ns and now_ns - bar.end_ns <= BAR_FRESH_NS:
+            then = self._value_at(bar.end_ns)
+            if then is not None:
+                found["minute_bar"] = _by_level(known, then, bar.close, tolerance)
+        if outside.books is not None:
+            said = _by_level(known, value, outside.books, tolerance)
+            if said is Opinion.AGREES or now_ns - started_ns >= BOOKS_LAG_NS:
+                found["books"] = said
+        if outside.ladder_middle is not None:
+            found["ladder"] = by_middle(value, outside.ladder_middle, JUMP_CAP)
+        return found
+
+    def _last_known(self) -> tuple[Nanos, float] | None:
+        return self._believed[-1] if self._believed else None
+
+    def _value_at(self, at_ns: Nanos) -> float | None:
+        """The last value of the stretch in question at an instant."""
+        if self._withheld:
+            return next((tick.value for tick in reversed(self._withheld) if tick.event_ns <= at_ns), None)
+        return self.believed_before(Nanos(at_ns + 1))
+
+
+def _by_level(known: tuple[Nanos, float] | None, value: float, level: float, tolerance: float) -> Opinion:
+    if known is None:  # nothing to be nearer to: right or wrong by itself
+        return Opinion.AGREES if abs(log(value / level)) <= tolerance else Opinion.CONTRADICTS
+    return by_level(Jump(known[1], value), level, tolerance)
+
+
+def within(bar: Bar, low: float, high: float, limit: float) -> bool:
+    """Whether a bar's prices lie at most `limit` (natural log) beyond low..high."""
+    prices = (bar.open, bar.high, bar.low, bar.close)
+    return min(prices) > 0.0 and log(max(prices) / high) <= limit and log(low / min(prices)) <= limit

@@ -9,6 +9,10 @@ simulated twice) gets `_1`, `_2`, ...; nothing is overwritten.
 Bounds: at most ROWS_MOST rows per index wait for a flush. Beyond that the oldest are kept, new ones are dropped and
 counted, and the next flush says so. A flush that fails (disk full) keeps its rows for the next one within that bound.
 
+What the feed's judge did not believe (`plausibility`) is kept too, with `believed` false; a value that is believed
+later has a second row that says so. A `retracted` row takes back the believed ticks of its index before it, from
+`start_ns` to `event_ns`. Whoever learns from a recording uses what is believed and not taken back.
+
 Bars that the vendor's history gave for what was missed are rows of a kind of their own (`missed`), in the folder of the
 day they came.
 """
@@ -25,7 +29,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from kalshi_daemon.clock import Clock
-from kalshi_daemon.domain.index import Bar, Index, Tick
+from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
 from kalshi_daemon.index_feed.parquet import write_whole
 from kalshi_daemon.units import SECOND, Nanos, from_s
 
@@ -38,7 +42,7 @@ NAMES_MOST: Final = 10_000
 """Files of one index within one second of New York time; beyond it the flush fails and is tried again later."""
 NEW_YORK: Final = ZoneInfo("America/New_York")
 FOLDER: Final = "polygon_index"
-_TICK, _BAR, _MISSED = "tick", "bar", "missed"
+_TICK, _BAR, _MISSED, _RETRACTED = "tick", "bar", "missed", "retracted"
 
 log = structlog.get_logger()
 
@@ -57,30 +61,36 @@ class Columns:
     high: list[float | None] = field(default_factory=list)
     low: list[float | None] = field(default_factory=list)
     start_ns: list[int | None] = field(default_factory=list)
+    believed: list[bool] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.kind)
 
-    def add_tick(self, tick: Tick) -> None:
-        self._add(_TICK, tick, tick.event_ns, tick.value)
+    def add_tick(self, tick: Tick, *, believed: bool = True) -> None:
+        self._add(_TICK, tick, tick.event_ns, tick.value, believed=believed)
         self.open.append(None)
         self.high.append(None)
         self.low.append(None)
         self.start_ns.append(None)
 
-    def add_bar(self, bar: Bar, kind: str = _BAR) -> None:
-        self._add(kind, bar, bar.end_ns, bar.close)
+    def add_bar(self, bar: Bar, kind: str = _BAR, *, believed: bool = True) -> None:
+        self._add(kind, bar, bar.end_ns, bar.close, believed=believed)
         self.open.append(bar.open)
         self.high.append(bar.high)
         self.low.append(bar.low)
         self.start_ns.append(bar.start_ns)
 
-    def _add(self, kind: str, event: Tick | Bar, event_ns: Nanos, value: float) -> None:
+    def add_retraction(self, index: Index, from_ns: Nanos, to_ns: Nanos, now_ns: Nanos) -> None:
+        self.add_tick(Tick(index, Channel.VALUE, 0.0, to_ns, now_ns), believed=False)
+        self.kind[-1], self.start_ns[-1] = _RETRACTED, from_ns
+
+    def _add(self, kind: str, event: Tick | Bar, event_ns: Nanos, value: float, *, believed: bool) -> None:
         self.kind.append(kind)
         self.channel.append(event.channel.value)
         self.event_ns.append(event_ns)
         self.recv_ns.append(event.recv_ns)
         self.value.append(value)
+        self.believed.append(believed)
 
     def followed_by(self, newer: "Columns", rows_most: int) -> tuple["Columns", int]:
         """These rows, then the newer ones, cut at `rows_most`; and how many of the newest fell off."""
@@ -89,7 +99,7 @@ class Columns:
         return (Columns(*(getattr(joined, name)[:rows_most] for name in COLUMN_NAMES)) if over else joined), over
 
 
-COLUMN_NAMES: Final = ("kind", "channel", "event_ns", "recv_ns", "value", "open", "high", "low", "start_ns")
+COLUMN_NAMES: Final = ("kind", "channel", "event_ns", "recv_ns", "value", "open", "high", "low", "start_ns", "believed")
 
 
 class Recorder:
@@ -113,6 +123,20 @@ class Recorder:
     def on_bar(self, bar: Bar) -> None:
         if self._has_room(bar.index):
             self._buffers[bar.index].add_bar(bar)
+
+    def on_withheld(self, event: Tick | Bar) -> None:
+        """Keep what is not believed, marked as such."""
+        if self._has_room(event.index):
+            columns = self._buffers[event.index]
+            if isinstance(event, Tick):
+                columns.add_tick(event, believed=False)
+            else:
+                columns.add_bar(event, believed=False)
+
+    def on_retracted(self, index: Index, from_ns: Nanos, to_ns: Nanos) -> None:
+        """Values with these stamps, both included, were believed and are wrong."""
+        if self._has_room(index):
+            self._buffers[index].add_retraction(index, from_ns, to_ns, self._clock.now_ns())
 
     def on_missed_bar(self, bar: Bar) -> None:
         """Keep a bar that was asked for afterwards, marked as such."""
@@ -198,7 +222,8 @@ def _table(index: Index, rows: Columns) -> "pa.Table":
     import pyarrow as pa  # noqa: PLC0415 - imported by the first flush, in its thread
 
     text, whole, real = pa.dictionary(pa.int8(), pa.string()), pa.int64(), pa.float64()
-    types = dict(zip(COLUMN_NAMES, (text, text, whole, whole, real, real, real, real, whole), strict=True))
+    kinds = (text, text, whole, whole, real, real, real, real, whole, pa.bool_())
+    types = dict(zip(COLUMN_NAMES, kinds, strict=True))
     arrays = {"index": pa.array([index.value] * len(rows), text)}
     arrays.update({name: pa.array(getattr(rows, name), kind) for name, kind in types.items()})
     return pa.table(arrays)

@@ -1,12 +1,15 @@
 """Values into the state: judged first, shown to the guards while withheld, handed on once they are believed."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from functools import partial
+from typing import Final, Protocol
 
 import structlog
 
-from kalshi_daemon.domain.index import Bar, Index, Tick
-from kalshi_daemon.index_feed.plausibility import PlausibilityLimits, PlausibleValues, Ruling, Word
+from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
+from kalshi_daemon.index_feed.plausibility import PlausibleValues
+from kalshi_daemon.index_feed.ruling import PlausibilityLimits, Ruling, Word
+from kalshi_daemon.index_feed.witnesses import NOTHING_KNOWN, OutsideLevels
 from kalshi_daemon.settings import IndexFeedSettings
 from kalshi_daemon.state import DaemonState, IndexState, WithheldValue
 from kalshi_daemon.units import MINUTE, SECOND, Nanos, from_s
@@ -18,11 +21,47 @@ DELAYED_VALUES: Final = 20
 log = structlog.get_logger()
 
 
+class Beliefs(Protocol):
+    """Who must know how sure the values are that are handed on."""
+
+    def on_doubt(self, index: Index) -> None:
+        """What follows is believed without an independent witness: keep what was learnt up to here."""
+        ...
+
+    def on_settled(self, index: Index) -> None:
+        """What was in doubt is not any more."""
+        ...
+
+    def on_retracted(self, index: Index, from_ns: Nanos, to_ns: Nanos) -> None:
+        """The values with these stamps, both included, were wrong. Called before what follows is handed on."""
+        ...
+
+    def on_withheld(self, event: Tick | Bar) -> None:
+        """A value or bar that is not believed, a value at least not yet."""
+        ...
+
+
+class Unheard:
+    """Nobody learns."""
+
+    def on_doubt(self, index: Index) -> None: ...
+    def on_settled(self, index: Index) -> None: ...
+    def on_retracted(self, index: Index, from_ns: Nanos, to_ns: Nanos) -> None: ...
+    def on_withheld(self, event: Tick | Bar) -> None: ...
+
+
+def nothing_outside(_index: Index) -> OutsideLevels:
+    """Nobody else knows anything."""
+    return NOTHING_KNOWN
+
+
 class ValueIntake:
     """The consumer's hand for values: writes `last`, `changed_ns`, `accepted`, `withheld` and `misprints` of an index.
 
     on_tick  called with every value believed, in the order of the stamps
     known    by index: the last value of an earlier life or day, and when it was
+    beliefs  told how sure they are
+    outside  what others than the feed know about the level of an index
     """
 
     def __init__(
@@ -31,12 +70,15 @@ class ValueIntake:
         settings: IndexFeedSettings,
         on_tick: Callable[[Tick], None],
         known: Mapping[Index, tuple[Nanos, float]],
+        beliefs: Beliefs,
+        outside: Callable[[Index], OutsideLevels],
     ) -> None:
         confirm_ns = from_s(settings.jump_confirm_s)
         limits = PlausibilityLimits(settings.jump_share_min, settings.agreeing_values_min, confirm_ns)
         self._state = state
         self._on_tick = on_tick
-        self._values = {index: PlausibleValues(limits, known.get(index)) for index in Index}
+        self._beliefs = beliefs
+        self._values = {index: PlausibleValues(limits, known.get(index), partial(outside, index)) for index in Index}
         self._delayed = 0
 
     def take(self, tick: Tick) -> int:
@@ -45,6 +87,7 @@ class ValueIntake:
         others = [values for index, values in self._values.items() if index is not tick.index]
         ruling = self._values[tick.index].judge(tick, others)
         state = self._state.index[tick.index]
+        self._tell(tick, state, ruling)
         self._note(tick, state, ruling)
         for believed in ruling.ticks:
             if state.last is None or believed.value != state.last.value:
@@ -54,9 +97,35 @@ class ValueIntake:
             self._on_tick(believed)
         return len(ruling.ticks)
 
-    def note_bar(self, bar: Bar) -> None:
-        """A minute bar: a witness for values that are withheld."""
-        self._values[bar.index].note_bar(bar)
+    def take_bar(self, bar: Bar) -> bool:
+        """Whether a bar may be learnt from. A minute bar is a witness for values, too."""
+        values = self._values[bar.index]
+        if bar.channel is Channel.MINUTE:
+            values.note_bar(bar)
+        believed = values.believes_bar(bar)
+        if not believed:
+            self._beliefs.on_withheld(bar)
+        return believed
+
+    def _tell(self, tick: Tick, state: IndexState, ruling: Ruling) -> None:
+        """Tell who learns; a stretch that is taken back is said, with both numbers."""
+        if ruling.retracted is not None:
+            from_ns, to_ns = ruling.retracted
+            self._beliefs.on_retracted(tick.index, from_ns, to_ns)
+            log.error(
+                "feed.values_retracted",
+                index=tick.index.value,
+                wrong=None if state.last is None else state.last.value,
+                value=tick.value,
+                seconds=(to_ns - from_ns) / SECOND,
+                reason=ruling.reason or ruling.against,
+            )
+        if ruling.settled:
+            self._beliefs.on_settled(tick.index)
+        if ruling.doubtful:
+            self._beliefs.on_doubt(tick.index)
+        if ruling.word is Word.WITHHELD:
+            self._beliefs.on_withheld(tick)
 
     def _note(self, tick: Tick, state: IndexState, ruling: Ruling) -> None:
         """Show a withheld value to the guards; say once that values are withheld, and once what became of them."""
@@ -76,7 +145,7 @@ class ValueIntake:
             return
         known = None if state.last is None else state.last.value
         since_ns = tick.event_ns if before is None else before.since_ns
-        state.withheld = WithheldValue(tick.value, known, ruling.move, ruling.limit, since_ns)
+        state.withheld = WithheldValue(tick.value, known, ruling.move, ruling.limit, since_ns, ruling.against)
         if before is None and ruling.move > ruling.limit:  # the first values of a day wait for each other: no news
             log.warning(
                 "feed.values_withheld",
@@ -85,6 +154,10 @@ class ValueIntake:
                 known=known,
                 move_percent=round(100.0 * ruling.move, 3),
                 limit_percent=round(100.0 * ruling.limit, 3),
+            )
+        elif ruling.against and (before is None or not before.against):
+            log.warning(
+                "feed.values_contradicted", index=tick.index.value, value=tick.value, known=known, by=ruling.against
             )
 
     def _note_delay(self, tick: Tick) -> None:

@@ -94,11 +94,17 @@ def put_aside(path: Path, why: str, now_ns: Nanos) -> Path:
     return aside
 
 
-def document_of(model: RollingCalibration, market: MarketRecord, correlation: Correlation, saved_ns: Nanos) -> Document:
-    """What the file of an index holds."""
+def document_of(
+    model: RollingCalibration,
+    market: MarketRecord,
+    correlation: Correlation,
+    saved_ns: Nanos,
+    confirmed: Document | None = None,
+) -> Document:
+    """What the file of an index holds. `confirmed`: what is written of the model while its last prices are in doubt."""
     return {
         "saved_ns": saved_ns,
-        "model": remember(model),
+        "model": remember(model) if confirmed is None else confirmed,
         "market": market.snapshot(),
         "correlation": correlation.snapshot(),
     }
@@ -128,6 +134,8 @@ class CalibrationStore:
         self.record = ForecastRecord(mode_dir / FOLDER)
         self.made_again: Callable[[Index, Nanos], bool] = lambda _index, _at_ns: False
         """Whether a forecast of this instant was made after the fact, from minutes that came later."""
+        self.confirmed: Callable[[Index], Document | None] = lambda _index: None
+        """What a model had learnt before prices that are still in doubt; None: none are."""
         for index, model in models.items():
             self.record.listen(model, partial(self._made_again, index))
         self.records = {index: self._heard(index, MarketRecord()) for index in models}
@@ -272,11 +280,11 @@ class CalibrationStore:
         A model that has seen nothing is left out: there is nothing to keep, and perhaps a file to keep from it.
         """
         saved_ns = self._clock.now_ns()
-        return {
-            index: document_of(model, self.records[index], self.correlation, saved_ns)
+        documents = {
+            index: document_of(model, self.records[index], self.correlation, saved_ns, self.confirmed(index))
             for index, model in self._models.items()
-            if model.position()[0] is not None
         }
+        return {index: one for index, one in documents.items() if one["model"]["last_seen_ns"] is not None}
 
     def _write(self, documents: Mapping[Index, Document], lines: Lines) -> Mapping[str, Sequence[bytes]]:
         """The lines that could not be written. They come first: a memory never knows what the record does not."""

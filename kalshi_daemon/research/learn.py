@@ -54,7 +54,7 @@ def learn(models: Mapping[Index, RollingCalibration], samples: Mapping[Index, Sa
 
 
 def lessons_of(model: RollingCalibration, sample: Sample) -> Lessons:
-    last_ns, _ = model.position()
+    last_ns = model.last_seen_ns
     assert last_ns is not None, "it was fed"
     layers = (model.hour_layer, model.close_layer)
     return Lessons(

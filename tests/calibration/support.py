@@ -13,6 +13,8 @@ from kalshi_daemon.calibration.today import Today
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
 from kalshi_daemon.domain.window import Session
+from kalshi_daemon.index_feed.plausibility import PlausibleValues
+from kalshi_daemon.index_feed.ruling import PlausibilityLimits
 from kalshi_daemon.settings import CalibrationSettings
 from kalshi_daemon.units import DAY, MINUTE, SECOND, Nanos
 
@@ -22,6 +24,7 @@ MONDAY_OPEN = Nanos(1_763_994_600 * SECOND)
 """2025-11-24 09:30 New York."""
 PLAIN = CalibrationSettings(first_minute_excluded=False, settlement_basis_bp=0.0)
 UNIT_PRIOR = (1.0,) * BUCKETS
+JUDGE_LIMITS = PlausibilityLimits(jump_min=0.0075, values_min=3, confirm_ns=Nanos(30 * SECOND))
 
 
 def session(day: int = 0, *, minutes: int = 390) -> Session:
@@ -63,6 +66,17 @@ def feed(one: RollingCalibration, ticks: Iterable[Tick]) -> RollingCalibration:
     for item in ticks:
         one.on_tick(item)
     return one
+
+
+def judged(
+    one: RollingCalibration, ticks: Iterable[Tick], values: PlausibleValues | None = None
+) -> tuple[RollingCalibration, PlausibleValues]:
+    """Feed what the feed's judge believes; the judge goes on when it is given."""
+    values = values or PlausibleValues(JUDGE_LIMITS)
+    for item in ticks:
+        for believed in values.judge(item, ()).ticks:
+            one.on_tick(believed)
+    return one, values
 
 
 def walk(

@@ -247,7 +247,7 @@ async def test_a_cold_start_before_the_open_asks_for_the_sessions_before():
         await made.pass_time(4 * (SETTLE + ROUND_PAUSE) / SECOND)
         assert made.vendor.asked[0] == (at(0, 0), at(389, 1))
         assert made.filler.filled == 390, "Monday is all the vendor knows"
-        assert made.model.position()[0] == at(390)
+        assert made.model.last_seen_ns == at(390)
 
 
 async def test_a_cold_start_in_the_session_is_ready_at_once():

@@ -146,7 +146,7 @@ def test_a_gap_over_night_is_filled_too():
 def test_without_prices_since_everything_there_is_is_taken():
     healing = broken((40.3, 60), until=60)
     assert healing.heal(minutes(SECONDS, 40, 55)) == 15
-    assert healing.model.position()[0] == at(55)
+    assert healing.model.last_seen_ns == at(55)
 
 
 @settings(max_examples=25, deadline=None)
@@ -269,3 +269,66 @@ def test_what_was_gone_through_again_is_known():
     assert not healing.made_again(at(45))
     healing.heal(minutes(SECONDS, 40, 52))
     assert [healing.made_again(at(minute)) for minute in (39, 45, 55, 61)] == [False, True, True, False]
+
+
+# Prices that were wrong
+
+
+def doubted(until: float = 30.5) -> Healing:
+    """Monday, its second 1 200 to 1 229 one per cent off and believed."""
+    healing = Healing(fresh())
+    for one in between(0, 20):
+        healing.on_tick(one)
+    healing.doubt()
+    for one in between(20, 20.5):
+        healing.on_tick(replace(one, value=one.value * 1.01))
+    for one in between(20.5, until):
+        healing.on_tick(one)
+    return healing
+
+
+WRONG = (Nanos(at(20)), Nanos(at(20.5) - SECOND))
+
+
+def test_wrong_prices_are_taken_out_bit_for_bit():
+    healing = doubted()
+    assert healing.retract(*WRONG)
+    healing.settle()
+    reference = feed(feed(fresh(), between(0, 20)), between(20.5, 30.5))
+    assert state(healing.model) == state(reference)
+    assert healing.confirmed is None
+    assert healing.made_again(at(20.2))
+
+
+def test_what_is_written_down_meanwhile_is_what_was_known_before():
+    healing = doubted()
+    assert healing.confirmed == remember(feed(fresh(), between(0, 20)))
+    healing.settle()
+    assert healing.confirmed is None
+
+
+def test_a_gap_within_a_doubt_is_healed_and_the_wrong_prices_still_go():
+    healing = doubted(until=25)
+    healing.arm()
+    for one in between(27.25, 30.5):
+        healing.on_tick(one)
+    bars = minutes(SECONDS, 25, 30)
+    assert healing.heal(bars) == 2
+    assert not healing.armed()
+    assert healing.retract(*WRONG)
+    reference = feed(feed(fresh(), between(0, 20)), between(20.5, 25))
+    for one in bars[:2]:
+        reference.on_bar(one)
+    feed(reference, between(27.25, 30.5))
+    assert healing.model.last_seen_ns == reference.last_seen_ns
+    healed, wanted = (law_at(one, 30.5, at(90)) for one in (healing.model, reference))
+    assert healed.sigma == pytest.approx(wanted.sigma, rel=0.02)
+    assert healed.level == wanted.level
+
+
+def test_too_much_after_wrong_prices_is_said_and_the_model_goes_on():
+    healing = doubted(until=20.5 + EVENTS_MOST / 60 + 1)
+    assert healing.confirmed is None
+    before = state(healing.model)
+    assert not healing.retract(*WRONG)
+    assert state(healing.model) == before

@@ -15,7 +15,7 @@ from kalshi_daemon.calibration.memory import VERSION, decoded, encoded, fingerpr
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.settings import CalibrationSettings
 from kalshi_daemon.units import Nanos
-from tests.calibration.support import at, bar, day_of, feed, memory, model, path_of, session, tick, walk
+from tests.calibration.support import at, bar, day_of, feed, memory, model, session, tick, walk
 
 DAYS = (session(0), session(1, minutes=210), session(2))
 
@@ -25,10 +25,9 @@ def fresh() -> RollingCalibration:
 
 
 def prices(seed: int) -> list:
-    """Three days, ticks every 40 s, with a hole, a misprint, a jump and bars of one and of two minutes in them."""
+    """Three days, ticks every 40 s, with a hole, a jump and bars of one and of two minutes in them."""
     whole = walk(391, seed=seed, step_s=40)
     first: list = [one for one in whole if not (at(100) < one.event_ns < at(103) or at(200) < one.event_ns <= at(202))]
-    first.insert(200, tick(133.41, 9_000.0))
     spoken = next(one.value for one in first if one.event_ns == at(200))
     long_bar = replace(bar(200, spoken, spoken * 1.001, spoken * 0.999, spoken * 1.0004), end_ns=at(202))
     first.insert(next(n for n, one in enumerate(first) if one.event_ns > at(202)), long_bar)
@@ -90,20 +89,17 @@ def test_the_prices_of_the_property_reach_everything_that_is_kept():
         take(seen, event)
     kept = remember(seen)
     for name, value in remember(fresh()).items():
-        if name not in {"index", "constants", "misprints"}:
+        if name not in {"index", "constants"}:
             assert kept[name] != value, name
     assert kept["today"]["waiting"]
     assert kept["today"]["next_item"] > 0
 
 
-def test_a_misprint_under_way_is_remembered():
-    one = feed(fresh(), [*walk(20, step_s=10), tick(20.1, 9_000.0)])
-    again = through_bytes(one)
-    for other in (one, again):
-        other.on_tick(tick(20.2, 9_001.0))
-        other.on_tick(tick(20.3, 9_002.0))
+def test_a_memory_of_an_older_version_with_its_count_of_misprints_is_read():
+    one = feed(fresh(), walk(20, step_s=10))
+    again = fresh()
+    restore(again, {**remember(one), "misprints": 2})
     assert memory(again) == memory(one)
-    assert path_of(again).last == 9_002.0
 
 
 def test_a_morning_before_its_first_valid_price_is_remembered():
@@ -149,7 +145,6 @@ def changed(document: dict, path: str, value) -> dict:
         ("constants", "0" * 16),
         ("last_seen_ns", "yesterday"),
         ("last_seen_ns", 1.5),
-        ("misprints", None),
         ("variance.num", [1e-6] * 7),
         ("variance.num.3", -1e-6),
         ("variance.num.3", None),

@@ -142,13 +142,26 @@ async def test_a_bar_that_comes_late_is_refused_and_one_that_repeats_replaces():
         await feed.opened()
         await feed.play(61)
         await until(lambda: len(feed.bars) == 2)
-        prices = {"o": 1.0, "h": 2.0, "l": 1.0, "c": 2.0}
+        level = next(bar.close for bar in feed.bars if bar.index is Index.SPX)
+        prices = {"o": level, "h": level + 2.0, "l": level, "c": level + 2.0}
         for start in (to_ms(OPEN_NS), to_ms(OPEN_NS) - 60_000):
             bar = {"ev": "AM", "sym": "I:SPX", **prices, "s": start, "e": start + 60_000}
             feed.server.send_raw(orjson.dumps([bar]))
         await until(lambda: feed.state.index[Index.SPX].refused == 1)
         assert feed.state.index[Index.SPX].last_bar == feed.bars[-1]
-        assert feed.bars[-1].close == 2.0
+        assert feed.bars[-1].close == level + 2.0
+
+
+async def test_a_bar_of_another_size_is_not_learnt_from():
+    async with rig() as feed:
+        await feed.opened()
+        await feed.play(61)
+        await until(lambda: len(feed.bars) == 2)
+        prices = {"o": 25_000.0, "h": 25_001.0, "l": 25_000.0, "c": 25_000.5}
+        bar = {"ev": "AM", "sym": "I:SPX", **prices, "s": to_ms(OPEN_NS), "e": to_ms(OPEN_NS) + 60_000}
+        feed.server.send_raw(orjson.dumps([bar]))
+        await until(lambda: getattr(feed.state.index[Index.SPX].last_bar, "close", 0.0) == 25_000.5)
+        assert len(feed.bars) == 2
 
 
 async def test_falling_back_to_second_closes_cannot_step_behind_the_last_value():

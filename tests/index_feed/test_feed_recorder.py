@@ -48,6 +48,22 @@ async def test_bars_of_the_history_are_kept_apart_from_those_the_feed_delivered(
     assert set(found.missed) == {bar(1), bar(0, Index.NDX)}
 
 
+async def test_whoever_learns_from_a_recording_skips_what_was_not_believed(recorder, tmp_path):
+    recorder.on_withheld(tick(1))
+    recorder.on_withheld(bar(2))
+    for number in (3, 4, 5):
+        recorder.on_tick(tick(number))
+    recorder.on_tick(tick(4, Index.NDX))
+    recorder.on_retracted(Index.SPX, tick(3).event_ns, tick(4).event_ns)
+    recorder.on_tick(tick(6))
+    recorder.on_bar(bar(7))
+    await recorder.flush()
+    found = read_folder(tmp_path / FOLDER)
+    assert set(found.ticks) == {tick(5), tick(6), tick(4, Index.NDX)}
+    assert found.bars == [bar(7)]
+    assert found.withheld == [tick(1), bar(2)]
+
+
 async def test_what_was_recorded_reads_back_exactly_one_file_per_index(recorder, tmp_path):
     recorder.on_tick(tick(1))
     recorder.on_bar(bar(2))

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
-from kalshi_daemon.index_feed.plausibility import PlausibilityLimits, PlausibleValues, Word
+from kalshi_daemon.index_feed.plausibility import PlausibleValues
+from kalshi_daemon.index_feed.ruling import PlausibilityLimits, Ruling, Word
+from kalshi_daemon.index_feed.witnesses import OutsideLevels
 from kalshi_daemon.units import MINUTE, SECOND, Nanos
 
 START = Nanos(1_795_446_000 * SECOND)
@@ -121,3 +123,120 @@ def test_a_market_that_really_moves_is_hardly_ever_withheld(yearly):
         longest = max(longest, run)
     assert withheld <= 20
     assert longest <= 10
+
+
+# Witnesses
+
+
+def sure(value: float = SPX) -> PlausibleValues:
+    """Values that nobody doubts, up to second -1."""
+    return PlausibleValues(LIMITS, (Nanos(START - SECOND), value))
+
+
+def minute_bar(values: PlausibleValues, second: float, close: float) -> None:
+    """A minute that ended at `second` and says `close`."""
+    end = Nanos(START + int(second * SECOND))
+    values.note_bar(Bar(Index.SPX, Channel.MINUTE, close, close, close, close, Nanos(end - MINUTE), end, end))
+
+
+def in_step(values: PlausibleValues, other: PlausibleValues, first: int, last: int, value: float) -> list[Ruling]:
+    """Seconds first..last-1 of a value, while the other index stands by its own."""
+    rulings = []
+    for second in range(first, last):
+        rulings.append(values.judge(tick(second, value), (other,)))
+        other.judge(tick(second + 0.3, NDX * (1 + 1e-5 * (second % 2)), Index.NDX), (values,))
+    return rulings
+
+
+def test_a_contradiction_weighs_more_than_the_time():
+    """One per cent off and frozen, while the other index moves on: half a minute changes nothing, nor does a day."""
+    values, other = sure(), sure(NDX)
+    rulings = in_step(values, other, 0, 3_000, SPX * 1.01)
+    assert {each.word for each in rulings} == {Word.WITHHELD}
+    assert rulings[-1].against == "other_index"
+    assert in_step(values, other, 3_000, 3_001, SPX)[0].reason == "returned"
+
+
+def test_as_many_who_agree_outweigh_a_contradiction_only_after_ten_minutes():
+    values, other = sure(), sure(NDX)
+    rulings = []
+    for second in range(700):
+        if second % 60 == 2:
+            minute_bar(values, second - 2, SPX * 1.01)
+        rulings += in_step(values, other, second, second + 1, SPX * 1.01)
+    believed = [n for n, each in enumerate(rulings) if each.word is Word.BELIEVED]
+    assert believed[0] == 600
+    assert (rulings[600].reason, rulings[600].doubtful) == ("time", True)
+
+
+def test_a_minute_bar_contradicts_what_began_well_before_its_end():
+    values = sure()
+    said = [values.judge(tick(second, SPX * 1.01), ()) for second in range(20)]
+    minute_bar(values, 18, SPX * 1.0003)
+    said += [values.judge(tick(second, SPX * 1.01), ()) for second in range(20, 120)]
+    assert {each.word for each in said} == {Word.WITHHELD}
+    assert said[-1].against == "minute_bar"
+
+
+@pytest.mark.parametrize(
+    ("books", "word"), [(SPX * 1.01, Word.BELIEVED), (SPX * 1.0005, Word.WITHHELD), (None, Word.BELIEVED)]
+)
+def test_the_books_speak_for_a_jump_and_against_one(books, word):
+    values = PlausibleValues(LIMITS, (Nanos(START - SECOND), SPX), lambda: OutsideLevels(books=books))
+    said = [values.judge(tick(second, SPX * 1.01), ()) for second in range(60)]
+    assert said[-1].word is word
+    assert (said[2].reason == "books") is (books == SPX * 1.01)
+
+
+@pytest.mark.parametrize("wrong", [NDX, SPX / 10, SPX * 1.2])
+@pytest.mark.parametrize("known", [None, (Nanos(START - 17 * 3_600 * SECOND), SPX)], ids=["cold", "close"])
+def test_the_listed_ladder_says_which_instrument_a_first_value_is_of(wrong, known):
+    values = PlausibleValues(LIMITS, known, lambda: OutsideLevels(ladder_middle=SPX * 1.03))
+    said = [values.judge(tick(second, wrong), ()) for second in range(120)]
+    assert {each.word for each in said} == {Word.WITHHELD}
+    assert said[-1].against == "ladder"
+    assert values.judge(tick(120, SPX), ()).word is Word.WITHHELD
+    assert [values.judge(tick(121 + n, SPX), ()).word for n in range(2)][-1] is Word.BELIEVED
+
+
+# What was believed on time alone
+
+
+def test_a_jump_believed_on_time_alone_is_taken_back_when_the_market_returns():
+    values = sure()
+    rulings = [values.judge(tick(second, SPX * 1.01), ()) for second in range(40)]
+    assert (rulings[30].reason, rulings[30].doubtful, values.in_doubt) == ("time", True, True)
+    back = [values.judge(tick(40 + second, SPX * 1.0002), ()) for second in range(3)]
+    assert [each.word for each in back] == [Word.WITHHELD] * 2 + [Word.BELIEVED]
+    assert (back[-1].reason, back[-1].settled) == ("returned", True)
+    assert back[-1].retracted == (tick(0, 1.0).event_ns, tick(39, 1.0).event_ns)
+    assert not values.in_doubt
+
+
+def test_a_stretch_in_doubt_is_withheld_again_when_a_minute_bar_says_otherwise():
+    values = PlausibleValues(LIMITS, (Nanos(START - 17 * 3_600 * SECOND), SPX))
+    rulings = [values.judge(tick(second, SPX * 1.01), ()) for second in range(61)]
+    assert (rulings[2].reason, rulings[2].doubtful) == ("first", True)
+    minute_bar(values, 60, SPX * 1.0005)
+    ruling = values.judge(tick(61, SPX * 1.01), ())
+    assert (ruling.word, ruling.against) == (Word.WITHHELD, "minute_bar")
+    assert ruling.retracted == (tick(0, 1.0).event_ns, tick(60, 1.0).event_ns)
+    assert values.judge(tick(62, SPX * 1.01), ()).word is Word.WITHHELD, "agreeing with itself is not enough"
+    true = [values.judge(tick(63 + second, SPX * 1.0005), ()) for second in range(3)]
+    assert true[-1].word is Word.BELIEVED
+
+
+def test_the_first_minute_bar_of_a_day_settles_its_first_values():
+    values = PlausibleValues(LIMITS, (Nanos(START - 17 * 3_600 * SECOND), SPX))
+    for second in range(61):
+        values.judge(tick(second, SPX * 1.01), ())
+    minute_bar(values, 60, SPX * 1.0101)
+    assert values.judge(tick(61, SPX * 1.01), ()).settled
+
+
+def test_a_day_of_misprints_does_not_become_a_new_day():
+    values = sure()
+    for second in range(900):
+        assert (
+            values.judge(tick(second, SPX * (1.01 + 0.1 * (second % 2))), (warm(NDX, Index.NDX),)).word is Word.WITHHELD
+        )

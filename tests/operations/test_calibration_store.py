@@ -215,7 +215,7 @@ def test_damage_means_a_cold_start_with_one_warning(tmp_path, lines, content, wh
     again.store.recall()
     (warning,) = warnings(lines)
     assert why in warning["why"]
-    assert again.model.position() == (None, 0)
+    assert again.model.last_seen_ns is None
 
 
 def test_the_memory_of_the_other_index_is_refused(tmp_path, lines):

@@ -85,7 +85,7 @@ def test_a_start_weeks_later_has_what_ages_in_months(bars, tmp_path):
         store, models = started(tmp_path, days_later=21)
     assert store.recollections[Index.SPX].restored_ns is None
     assert models[Index.SPX].hour_layer.scale_weight.sum() > 0.0
-    assert models[Index.SPX].position()[0] is None
+    assert models[Index.SPX].last_seen_ns is None
 
 
 def test_bars_that_are_not_there_are_one_line(tmp_path, capsys):

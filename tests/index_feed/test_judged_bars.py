@@ -1,0 +1,40 @@
+"""A history's bars are held against each other: one of another size is left out, a level that lasts is taken."""
+
+import pytest
+
+from kalshi_daemon.domain.index import Bar, Channel, Index
+from kalshi_daemon.index_feed.judged_bars import judged_bars
+from kalshi_daemon.units import MINUTE, SECOND, Nanos
+
+START = Nanos(1_795_446_000 * SECOND)
+KNOWN = (START, 6_800.0)
+
+
+def bar(minute: int, level: float, spread: float = 1.0) -> Bar:
+    start = Nanos(START + minute * MINUTE)
+    end = Nanos(start + MINUTE)
+    return Bar(Index.SPX, Channel.MINUTE, level, level + spread, level - spread, level, start, end, end)
+
+
+def test_plausible_bars_pass_unchanged():
+    bars = [bar(minute, 6_800.0 + minute) for minute in range(30)]
+    assert list(judged_bars(bars, 0.0075, KNOWN)) == bars
+    assert list(judged_bars(bars, 0.0075)) == bars
+
+
+@pytest.mark.parametrize("wrong", [25_000.0, 680.0, 0.0, 6_800.0 * 1.03])
+@pytest.mark.parametrize("count", [1, 2])
+def test_bars_of_another_size_are_left_out(wrong, count):
+    bars = [bar(minute, 6_800.0) for minute in range(30)]
+    bent = [bar(minute, wrong) if 10 <= minute < 10 + count else one for minute, one in enumerate(bars)]
+    assert list(judged_bars(bent, 0.0075, KNOWN)) == [*bars[:10], *bars[10 + count :]]
+
+
+def test_a_bar_with_an_extreme_of_another_size_is_left_out():
+    bars = [bar(0, 6_800.0), bar(1, 6_800.0, spread=400.0), bar(2, 6_800.0)]
+    assert list(judged_bars(bars, 0.0075, KNOWN)) == [bars[0], bars[2]]
+
+
+def test_a_level_that_lasts_is_taken_with_its_first_bars():
+    bars = [bar(minute, 6_800.0 if minute < 5 else 6_500.0) for minute in range(10)]
+    assert list(judged_bars(bars, 0.0075, KNOWN)) == bars
