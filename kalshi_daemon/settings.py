@@ -124,6 +124,10 @@ class CalibrationSettings(Section):
     """Days for which a cold start still takes over session curve and online corrections, which age in months."""
     warm_up_sessions: int = Field(5, ge=0, le=10)
     """Past sessions a cold start asks the vendor's history for."""
+    sigma_ratio_min: float = Field(0.3, gt=0.0, lt=1.0)
+    """Sigma as forecast, against its slow level: below it the model is not quoted on."""
+    sigma_ratio_max: float = Field(6.0, gt=1.0, le=100.0)
+    """Above it the model is not quoted on. 2020 and 2025 stayed within 0.37 and 5.4 (docs/calibration.md)."""
     half_day_widening: float = Field(1.0, ge=1.0)
     """Sigma multiplier on half days, on top of what was measured on them."""
 

@@ -23,8 +23,10 @@ from kalshi_daemon.calibration.monitor import JumpMonitor
 from kalshi_daemon.calibration.path import SessionPath
 from kalshi_daemon.calibration.plain import MisfitError, from_plain, mapping, number, to_plain, whole
 from kalshi_daemon.calibration.recalibration import BINS, BUCKETS, Correction, PitMap, Recalibration
+from kalshi_daemon.calibration.sigma_band import SlowLevel
 from kalshi_daemon.calibration.today import Outlook, Taken, Today
 from kalshi_daemon.calibration.updater import RollingCalibration
+from kalshi_daemon.calibration.variance import WEEK, VarianceState
 from kalshi_daemon.calibration.watch import ForecastWatch
 from kalshi_daemon.units import Nanos
 
@@ -35,6 +37,8 @@ BYTES_MOST: Final = 4_000_000
 _CALM: Final = ("calm_until_ns", "calm_low", "calm_high")
 """A band of prices that need no closer look: worked out again at the next price."""
 _CURVE_TOLERANCE: Final = 1e-6
+_SLOW: Final = "slow"
+"""Younger than the version: a document without it begins its slow level from the week's."""
 _LAYERS: Final = ("hour_layer", "close_layer")
 
 type Document = dict[str, Any]
@@ -48,6 +52,7 @@ def remember(model: RollingCalibration) -> Document:
         "constants": fingerprint(model.constants),
         "last_seen_ns": last_seen_ns,
         "variance": to_plain(model.variance),
+        "slow": to_plain(model.slow),
         "ratio": to_plain(model.ratio),
         "long_ratio": to_plain(model.long_ratio),
         "daily": to_plain(model.daily),
@@ -69,11 +74,12 @@ def restore(model: RollingCalibration, document: Mapping[str, Any]) -> None:
     where = mapping(document, "the document")
     _check_names(where, model)
     variance = from_plain(model.variance, where["variance"])
+    slow = _slow(model, variance, where)
     ratio, long_ratio = from_plain(model.ratio, where["ratio"]), from_plain(model.long_ratio, where["long_ratio"])
     daily, monitor = from_plain(model.daily, where["daily"]), from_plain(model.monitor, where["monitor"])
     layers, base = _slow_parts(model, where)
     watch = ForecastWatch.restored(mapping(where["watch"], "watch"))
-    if min(variance.num.min(), variance.den.min(), variance.floor) <= 0.0:
+    if min(variance.num.min(), variance.den.min(), variance.floor, slow.num, slow.den) <= 0.0:
         raise ValueError("variance states must be positive")
     sums = (to_plain(ratio), to_plain(long_ratio), to_plain(daily), to_plain(monitor))
     if min(value for part in sums for value in _numbers(part)) < 0.0:
@@ -88,6 +94,7 @@ def restore(model: RollingCalibration, document: Mapping[str, Any]) -> None:
     finally:
         model.base = before
     # Nothing below can fail: the model is the old one or the remembered one, never a mixture.
+    model.slow = slow
     model.variance, model.ratio, model.long_ratio, model.daily = variance, ratio, long_ratio, daily
     model.hour_layer, model.close_layer = layers["hour_layer"], layers["close_layer"]
     model.monitor, model.watch, model.base, model.closing = monitor, watch, base, closing
@@ -264,7 +271,7 @@ def _check_names(document: Mapping[str, Any], model: RollingCalibration) -> None
         raise ValueError(f"it is about {str(document.get('index'))[:20]}, not {model.index.value}")
     if document.get("constants") != fingerprint(model.constants):
         raise ValueError("it was learnt with other constants")
-    if missing := set(remember(model)) - set(document):
+    if missing := set(remember(model)) - set(document) - {_SLOW}:
         raise ValueError(f"not in it: {', '.join(sorted(missing))}")
 
 
@@ -276,6 +283,12 @@ def _slow_parts(model: RollingCalibration, where: Mapping[str, Any]) -> tuple[di
         raise ValueError("the session curve must be positive with mean 1")
     base.flags.writeable = model.base.flags.writeable
     return layers, base
+
+
+def _slow(model: RollingCalibration, variance: VarianceState, where: Mapping[str, Any]) -> SlowLevel:
+    if _SLOW in where:
+        return from_plain(model.slow, where[_SLOW])
+    return SlowLevel.of(variance.level_1950(), float(variance.den[WEEK]))
 
 
 def _layer(like: Recalibration, found: object) -> Recalibration:

@@ -9,7 +9,7 @@ from math import inf, isfinite, log
 
 import numpy as np
 
-from kalshi_daemon.calibration import intake
+from kalshi_daemon.calibration import intake, sigma_band
 from kalshi_daemon.calibration.agenda import PRICE_AGE_MOST, Item, agenda_of
 from kalshi_daemon.calibration.constants import SESSION_MINUTES, ModelConstants
 from kalshi_daemon.calibration.constants_file import SHIPPED
@@ -20,6 +20,7 @@ from kalshi_daemon.calibration.predictive import PredictiveLaw, settled_sigma
 from kalshi_daemon.calibration.recalibration import CASH_SCALE_PRIOR, Recalibration
 from kalshi_daemon.calibration.resolving import Hear, resolve, unheard
 from kalshi_daemon.calibration.session_curve import curve_of
+from kalshi_daemon.calibration.sigma_band import SlowLevel
 from kalshi_daemon.calibration.today import Events, Floats, Outlook, Sessions, Taken, Today, no_events
 from kalshi_daemon.calibration.variance import (
     PARKINSON,
@@ -65,6 +66,7 @@ class RollingCalibration:
         self._events = events
         self._basis = settings.settlement_basis_bp * 1e-4
         self.variance = VarianceState.cold(settings.daily_vol_prior)
+        self.slow = SlowLevel.cold(settings.daily_vol_prior)
         self.ratio = RangeRatio()
         self.long_ratio = RangeRatio()
         """Of bars of several minutes: how squares compare with ranges depends on how often a price is looked at."""
@@ -233,6 +235,7 @@ class RollingCalibration:
         if span.watched:
             ratio = self.long_ratio if span.long else self.ratio
             ratio.fold(seen.length_min, span.log_return**2 / mass, PARKINSON * span.log_range**2 / mass)
+            self.slow.fold(seen.length_min, seen.ranged)
         today.realised += span.log_return**2
         today.realised_mass += mass
         self.variance.fold(seen)
@@ -340,7 +343,10 @@ class RollingCalibration:
         if today is None or path is None or not today.session.open_ns <= now_ns <= today.session.close_ns:
             return CalibrationHealth(False, self._last_seen_ns, 0.0, (), record, self.memory)
         seen = path.watched_so_far()
-        alarms = ("jump",) if today.jumps.active(now_ns) else ()
+        low, high = self.settings.sigma_ratio_min, self.settings.sigma_ratio_max
+        variance = self._current(today, path).variance(sigma_band.HORIZON_MIN, 1.0)
+        found = "jump" if today.jumps.active(now_ns) else "", sigma_band.alarm_of(variance, self.slow.level, low, high)
+        alarms = tuple(filter(None, found))
         ready = seen >= self.settings.ready_after_minutes
         return CalibrationHealth(ready, self._last_seen_ns, seen, alarms, record, self.memory)
 
@@ -349,9 +355,7 @@ class RollingCalibration:
         from_ns = min(now_ns, path.last_ns)
         horizon = (target_ns - from_ns) / MINUTE
         mass = today.curve.mass(path.minutes_at(from_ns), path.minutes_at(target_ns))
-        if self._view is None:
-            self._view = self._look(today, path)
-        variance = self._view.variance(horizon, mass) * today.widening**2
+        variance = self._current(today, path).variance(horizon, mass) * today.widening**2
         layer = self.close_layer if target_ns == today.session.close_ns else self.hour_layer
         return Outlook(horizon, variance, self._residuals.at(horizon), layer)
 
@@ -379,8 +383,10 @@ class RollingCalibration:
         levels, conditions = self._inputs(today, today.path)
         return np.array(levels), conditions
 
-    def _look(self, today: Today, path: SessionPath) -> VarianceForecast:
-        return forecast_of(*self._inputs(today, path), self.constants.variance)
+    def _current(self, today: Today, path: SessionPath) -> VarianceForecast:
+        if self._view is None:
+            self._view = forecast_of(*self._inputs(today, path), self.constants.variance)
+        return self._view
 
     def _inputs(self, today: Today, path: SessionPath) -> tuple[list[float], Conditions]:
         span = path.running()

@@ -35,6 +35,8 @@ _VARIANCE_HALF_LIVES: Final = (*HALF_LIVES_MIN, 90.0)
 _RATES: Final = tuple(-1.0 / half_life for half_life in _VARIANCE_HALF_LIVES)
 _PER_MINUTE: Final = tuple(1.0 / (1.0 - exp2(rate)) for rate in _RATES)
 _L90, _L390, _L1950, _L90R = 3, 4, 5, 7
+WEEK: Final = _L1950
+"""The state with a half-life of five sessions."""
 
 PARKINSON: Final = 1.0 / (4.0 * log(2.0))
 """Expected variance per squared log range of a Brownian path (Parkinson 1980)."""
@@ -100,6 +102,9 @@ class VarianceState:
 
     def level_90(self) -> float:
         return max(float(self.num[_L90] / self.den[_L90]), self.floor)
+
+    def level_1950(self) -> float:
+        return max(float(self.num[WEEK] / self.den[WEEK]), self.floor)
 
     def _after(self, seen: Observation) -> tuple[list[float], list[float]]:
         # Eight numbers: plain floats are faster than arrays, and this is asked for at every tick.

@@ -44,7 +44,7 @@ def test_defect_06_a_bar_is_known_at_its_end():
 def test_defect_06_the_horizon_is_not_shifted_by_a_minute():
     one = feed(model(), walk(88, step_s=10))
     scale = one.hour_layer.at(2.0).scale_squared
-    variance = one._look(day_of(one), path_of(one)).variance(2.0, sum(day_of(one).curve.rates[88:90]))
+    variance = one._current(day_of(one), path_of(one)).variance(2.0, sum(day_of(one).curve.rates[88:90]))
     assert known(one.forecast(at(88), ELEVEN)).sigma ** 2 == pytest.approx(scale * variance, rel=1e-9)
 
 

@@ -317,8 +317,8 @@ def test_a_gap_within_a_doubt_is_healed_and_the_wrong_prices_still_go():
     assert not healing.armed()
     assert healing.retract(*WRONG)
     reference = feed(feed(fresh(), between(0, 20)), between(20.5, 25))
-    for one in bars[:2]:
-        reference.on_bar(one)
+    for missed in bars[:2]:
+        reference.on_bar(missed)
     feed(reference, between(27.25, 30.5))
     assert healing.model.last_seen_ns == reference.last_seen_ns
     healed, wanted = (law_at(one, 30.5, at(90)) for one in (healing.model, reference))

@@ -151,6 +151,8 @@ def changed(document: dict, path: str, value) -> dict:
         ("variance.num.3", "1e-6"),
         ("variance.den.0", 0.0),
         ("variance.floor", 0.0),
+        ("slow.num", 0.0),
+        ("slow.den", -1.0),
         ("variance", {}),
         ("ratio.weight", -1.0),
         ("ratio.prior", True),
@@ -198,7 +200,7 @@ def test_what_is_not_sound_is_refused_and_changes_nothing(kept, path, value):
     assert encoded(remember(one)) == before
 
 
-@pytest.mark.parametrize("name", sorted(remember(fresh())))
+@pytest.mark.parametrize("name", sorted(set(remember(fresh())) - {"slow"}))
 def test_a_part_that_lacks_is_refused(kept, name):
     with pytest.raises((ValueError, KeyError)):
         restore(fresh(), {key: value for key, value in kept.items() if key != name})
