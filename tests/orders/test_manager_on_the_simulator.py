@@ -28,6 +28,8 @@ from tests.orders.order_rig import quote, window
 from tests.simulator.exchange_kit import EVENT, OTHER, START, TARGET, TICKER, put, small_exchange
 from tests.simulator.key_kit import ed25519_pair
 
+pytestmark = pytest.mark.alone
+
 WINDOW = window(EVENT, TARGET)
 QUOTE = replace(quote(where=WINDOW), market_ticker=TICKER, count=lots(2))
 

@@ -14,6 +14,8 @@ from kalshi_daemon.simulator.follow import ClockFollower, settle
 from kalshi_daemon.simulator.timekeeper import LEAD_QUANTA, Timekeeper, quantum_ns
 from kalshi_daemon.units import HOUR, MILLISECOND, SECOND, Nanos
 
+pytestmark = pytest.mark.alone
+
 START = Nanos(1_800_000_000 * SECOND)
 SPEED = 200.0
 QUANTUM = quantum_ns(SPEED)

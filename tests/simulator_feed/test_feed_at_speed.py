@@ -4,6 +4,7 @@ import asyncio
 import random
 from datetime import UTC, datetime
 
+import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
@@ -18,6 +19,8 @@ from kalshi_daemon.simulator.index_synthetic import synthesize_session
 from kalshi_daemon.simulator.timekeeper import Timekeeper
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.units import HOUR, MINUTE, SECOND, Nanos
+
+pytestmark = pytest.mark.alone
 
 OPEN_NS = Nanos(int(datetime(2026, 11, 23, 14, 30, tzinfo=UTC).timestamp()) * SECOND)
 SESSION = Session("2026-11-23", OPEN_NS, Nanos(OPEN_NS + 13 * HOUR // 2), half_day=False)

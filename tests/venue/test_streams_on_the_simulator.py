@@ -4,6 +4,8 @@ import asyncio
 from contextlib import asynccontextmanager
 from random import Random
 
+import pytest
+
 from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import Channel, Index, Tick
 from kalshi_daemon.domain.window import Phase, Window, WindowStatus
@@ -20,6 +22,8 @@ from kalshi_daemon.venue.monitor import UPKEEP_EVERY, VenueMonitor
 from tests.orders.order_rig import window
 from tests.simulator.exchange_kit import EVENT, OTHER, START, TARGET, TICKER, put, small_exchange
 from tests.simulator.key_kit import ed25519_pair
+
+pytestmark = pytest.mark.alone
 
 WIDE = ProfileSettings(series=("KXINXU",), lots=1, bins=4, impact_cap=0.05)
 OFF = WIDE.model_copy(update={"enabled": False})
