@@ -11,12 +11,10 @@ from dataclasses import dataclass
 import aiohttp
 
 from kalshi_daemon.artifacts.writer import ArtifactWriter
+from kalshi_daemon.board import Board
 from kalshi_daemon.clock import Clock
-from kalshi_daemon.domain.index import SERIES, Bar, Index, Tick
-from kalshi_daemon.domain.order import Order
-from kalshi_daemon.domain.quote import Profile, Quote
-from kalshi_daemon.domain.window import WindowStatus
-from kalshi_daemon.events import VenueEvent
+from kalshi_daemon.domain.index import SERIES
+from kalshi_daemon.domain.quote import Profile
 from kalshi_daemon.guardrails.chain import Chain, build_chain
 from kalshi_daemon.index_feed.consumer import IndexFeed
 from kalshi_daemon.index_feed.recorder import Recorder
@@ -27,10 +25,11 @@ from kalshi_daemon.kalshi.stream import KalshiStream
 from kalshi_daemon.learning import Learning, build_learning, last_prices
 from kalshi_daemon.operations.disk_watch import DiskWatch
 from kalshi_daemon.operations.group_reset import GroupResetWatch
-from kalshi_daemon.operations.kill_switch import KillSwitchWatch, kill_switch_path
+from kalshi_daemon.operations.kill_switch import KillSwitch, KillSwitchWatch, kill_switch_path
 from kalshi_daemon.orders.ids import ClientOrderIds
 from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.orders.manager import OrderManager
+from kalshi_daemon.retention.keeper import RetentionKeeper
 from kalshi_daemon.settings import PROFILE_NAMES, ProfileSettings, Settings
 from kalshi_daemon.state import ClockSkew, DaemonState
 from kalshi_daemon.trader import Trader, TraderParts
@@ -77,6 +76,7 @@ class House:
     chain: Chain
     artifacts: ArtifactWriter
     trader: Trader
+    retention: RetentionKeeper
 
     @property
     def awaiting(self) -> bool:
@@ -147,7 +147,7 @@ class _Builder:
         self._state = state
         self._jitter = random.Random(plan.entropy)  # noqa: S311 - spreads reconnects, guards nothing
         # The parts that must hear of each other are joined through this small board of late-bound callbacks.
-        self._board = _Board()
+        self._board = Board()
 
     def house(self) -> House:
         settings, clock, state = self._settings, self._clock, self._state
@@ -196,11 +196,7 @@ class _Builder:
             scheduler=scheduler,
             monitor=monitor,
             macro=MacroWatch(state, clock, settings.macro),
-            kill_watch=KillSwitchWatch(
-                state,
-                kill_switch_path(settings.mode_dir),
-                on_change=lambda found: trader.on_kill_switch(engaged=found.engaged),
-            ),
+            kill_watch=self._kill_watch(trader),
             disk_watch=DiskWatch(state, clock, settings.retention, settings.mode_dir),
             group_resets=GroupResetWatch(settings.mode_dir, PROFILE_NAMES, orders.reset_group),
             journal=journal,
@@ -208,6 +204,7 @@ class _Builder:
             chain=chain,
             artifacts=artifacts,
             trader=trader,
+            retention=RetentionKeeper(settings.mode_dir, state, clock, settings.retention, artifacts.files_lock),
         )
 
     def _wire(self) -> tuple[KalshiRest, KalshiStream]:
@@ -289,6 +286,12 @@ class _Builder:
             )
         )
 
+    def _kill_watch(self, trader: Trader) -> KillSwitchWatch:
+        def changed(found: KillSwitch) -> None:
+            trader.on_kill_switch(engaged=found.engaged)
+
+        return KillSwitchWatch(self._state, kill_switch_path(self._settings.mode_dir), on_change=changed)
+
     def _feed(self, learning: Learning) -> IndexFeed:
         state = self._state
         return IndexFeed(
@@ -304,96 +307,6 @@ class _Builder:
             known=last_prices(learning.models),
             beliefs=self._board,
         )
-
-
-class _Board:
-    """Who hears what. Every listener is called in turn, synchronously: one event, one pass, no queue in between."""
-
-    def __init__(self) -> None:
-        self._learning: Learning | None = None
-        self._recorder: Recorder | None = None
-        self._trader: Trader | None = None
-        self._monitor: VenueMonitor | None = None
-        self._orders: OrderManager | None = None
-
-    def join(
-        self,
-        learning: Learning,
-        recorder: Recorder | None,
-        trader: Trader,
-        monitor: VenueMonitor,
-        orders: OrderManager,
-    ) -> None:
-        self._learning = learning
-        self._recorder = recorder
-        self._trader = trader
-        self._monitor = monitor
-        self._orders = orders
-        if recorder is not None:
-            learning.keep_missed(recorder.on_missed_bar)
-
-    def on_tick(self, tick: Tick) -> None:
-        if self._learning is not None:
-            self._learning.on_tick(tick)
-        if self._recorder is not None:
-            self._recorder.on_tick(tick)
-        if self._trader is not None:
-            self._trader.on_tick()
-
-    def on_bar(self, bar: Bar) -> None:
-        if self._learning is not None:
-            self._learning.on_bar(bar)
-        if self._recorder is not None:
-            self._recorder.on_bar(bar)
-
-    def on_session(self) -> None:
-        if self._learning is not None:
-            self._learning.on_session()
-
-    def on_doubt(self, index: Index) -> None:
-        if self._learning is not None:
-            self._learning.on_doubt(index)
-
-    def on_settled(self, index: Index) -> None:
-        if self._learning is not None:
-            self._learning.on_settled(index)
-
-    def on_retracted(self, index: Index, from_ns: Nanos, to_ns: Nanos) -> None:
-        if self._learning is not None:
-            self._learning.on_retracted(index, from_ns, to_ns)
-        if self._recorder is not None:
-            self._recorder.on_retracted(index, from_ns, to_ns)
-
-    def on_withheld(self, event: Tick | Bar) -> None:
-        if self._recorder is not None:
-            self._recorder.on_withheld(event)
-
-    def on_venue_event(self, event: VenueEvent) -> None:
-        if self._monitor is not None:
-            self._monitor.on_event(event)
-        if self._orders is not None:
-            self._orders.on_event(event)
-
-    def on_orders_changed(self) -> None:
-        if self._trader is not None:
-            self._trader.on_orders_changed()
-
-    def closed_guard(self, quote: Quote) -> str:
-        """What forbids placing this quote now; without anybody to ask, everything does."""
-        return "trader" if self._trader is None else self._trader.closed_guard(quote)
-
-    def on_crossed(self, market_ticker: str) -> None:
-        """The exchange would not rest an order of ours there."""
-        if self._monitor is not None:
-            self._monitor.on_post_only_reject(market_ticker)
-
-    def renewal_allowed(self, order: Order) -> bool:
-        """A lease is renewed only while every guard that could pull the order is open."""
-        return self._trader is not None and self._trader.may_stay(order)
-
-    def on_phase(self, status: WindowStatus) -> None:
-        if self._trader is not None:
-            self._trader.on_phase(status)
 
 
 def _counter(run_id: str) -> Callable[[], str]:

@@ -14,7 +14,6 @@ from typing import Final
 
 import aiohttp
 import structlog
-from pydantic import SecretStr
 
 from kalshi_daemon.assembly import Endpoints, House, Plan, build_house
 from kalshi_daemon.clock import Clock, SystemClock
@@ -33,11 +32,14 @@ from kalshi_daemon.session_end import Steps, exit_code, first_failure, say_failu
 from kalshi_daemon.session_start import start_when_clock_agrees
 from kalshi_daemon.settings import Mode, Settings
 from kalshi_daemon.simulator.afresh import put_earlier_run_aside
-from kalshi_daemon.simulator.attach import SimAddress, embedded_simulator, join, remember
+from kalshi_daemon.simulator.attach import SimAddress, embedded_simulator, join, remember, settings_of
 from kalshi_daemon.simulator.follow import ClockFollower
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.stopping import StopSignal, listen
 from kalshi_daemon.units import MILLISECOND, SECOND, Nanos, from_s
+
+SESSION_END: Final = "session_end"
+"""Why a simulated session stops that ran to its end."""
 
 log = structlog.get_logger()
 
@@ -59,6 +61,8 @@ class RunOptions:
     environ: Mapping[str, str]
     write_digest: bool = False
     """Write the day's digest after each session and at the stop."""
+    keep_tidy: bool = False
+    """Pack finished days, and let go what is kept no longer."""
 
 
 class _Stop(Exception):  # noqa: N818 - not an error: how the working group is told to end
@@ -76,7 +80,7 @@ async def run_daemon(settings: Settings, options: RunOptions) -> ExitCode:
                     if settings.sim.connect
                     else stack.enter_async_context(embedded_simulator(settings.sim))
                 )
-                settings = _as_sim(settings, address)
+                settings = settings_of(settings, address)
                 stack.callback(remember(settings.mode_dir, address).unlink, missing_ok=True)
             clock: Clock = SystemClock() if address is None else (elastic := address.clock())
             run = Life(settings, options, clock)
@@ -266,6 +270,8 @@ class Life:
             group.create_task(house.learning.gaps.run(), name="gap_fill")
         if self._digest is not None:
             group.create_task(self._digest.run(), name="digest")
+        if self._options.keep_tidy:
+            group.create_task(house.retention.run(), name="retention")
         if self._options.show_progress:
             from kalshi_daemon.operations.progress import on_terminal  # noqa: PLC0415 - rich, only for people
 
@@ -276,7 +282,7 @@ class Life:
 
     async def _end_at(self, end_ns: Nanos) -> None:
         await self._clock.sleep_until(end_ns)
-        self.stop.ask("session_end")
+        self.stop.ask(SESSION_END)
 
     def _on_progress(self) -> None:
         """Called by the decision loop at every turn: feeds the watchdog and touches the heartbeat."""
@@ -329,6 +335,8 @@ class Life:
         await steps.wait_for("files", self._write_files(house))
         if self._digest is not None:
             await steps.wait_for("digest", self._digest.at_stop())
+        if self._options.keep_tidy and self.stop.reason == SESSION_END and not self._settings.sim.connect:
+            await steps.wait_for("retention", house.retention.at_stop())
         if self._options.show_progress:
             self.sink.show()
         self.stop.end()
@@ -347,33 +355,6 @@ class Life:
                 await house.artifacts.drain()
         except TimeoutError:
             log.warning("shutdown.files_not_written", waited_s=FILES_WITHIN_S)
-
-
-def _as_sim(settings: Settings, address: SimAddress) -> Settings:
-    """Loopback addresses and the simulator's throw-away key; never a key of the operator's."""
-    addresses = (address.rest_url, address.ws_url, address.feed_url, address.feed_rest_url)
-    for url in filter(None, addresses):
-        host = url.split("://", 1)[-1].split("/", 1)[0].rsplit(":", 1)[0]
-        if host not in {"127.0.0.1", "localhost", "[::1]"}:
-            raise ConfigurationError("simulator", f"{url} is not on this machine", "mode sim talks to loopback only")
-    kalshi = settings.kalshi.model_copy(
-        update={
-            "rest_url": address.rest_url,
-            "ws_url": address.ws_url,
-            "key_id": address.key_id,
-            "private_key_path": address.private_key_path,
-            "subaccount": 0,
-        }
-    )
-    feed = settings.index_feed.model_copy(
-        update={
-            "url": address.feed_url,
-            "rest_url": address.feed_rest_url,
-            "api_key": SecretStr(address.feed_api_key),
-        }
-    )
-    orders = settings.orders.model_copy(update={"journal_synchronous": "normal"})
-    return settings.model_copy(update={"kalshi": kalshi, "index_feed": feed, "orders": orders})
 
 
 def _endpoints(settings: Settings, environ: Mapping[str, str]) -> Endpoints:

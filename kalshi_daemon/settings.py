@@ -295,6 +295,10 @@ class LogSettings(Section):
 class RetentionSettings(Section):
     """What is kept of what the daemon wrote, and how much room its disk must have. Megabytes are of 1024 x 1024."""
 
+    days_max: int = Field(400, ge=35, le=4_000)
+    """Scans, index values and reports of days longer ago than this go. The order journal and its archives never do."""
+    megabytes_max: int = Field(2_000, ge=200)
+    """Of everything below the mode's directory; the oldest days go first. 400 ordinary days fit in."""
     disk_free_soft_megabytes_min: int = Field(1_000, ge=1)
     """Less than this on the state directory's volume is said."""
     disk_free_hard_megabytes_min: int = Field(200, ge=1)

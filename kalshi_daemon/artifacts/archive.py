@@ -1,6 +1,7 @@
 """The worker's side of the writer: takes jobs, keeps the day's facts, writes files. Blocking; one thread at a time."""
 
 import contextlib
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -101,6 +102,8 @@ class Archive:
         self._board_dirty = False
         self._session: SessionJob | None = None
         self._now = Nanos(0)
+        self.files_lock = threading.Lock()
+        """Held while files are written: whoever packs or removes them waits for it."""
 
     def write(
         self, audits: Sequence[AuditJob], jobs: Sequence[Job], dropped: Mapping[str, int], now_ns: Nanos, *, whole: bool
@@ -109,6 +112,12 @@ class Archive:
 
         dropped: manifests that never got here, by series.
         """
+        with self.files_lock:
+            return self._write(audits, jobs, dropped, now_ns, whole=whole)
+
+    def _write(
+        self, audits: Sequence[AuditJob], jobs: Sequence[Job], dropped: Mapping[str, int], now_ns: Nanos, *, whole: bool
+    ) -> Written:
         self._now = now_ns
         written = Written()
         self._append(audits, written)

@@ -1,17 +1,18 @@
 """The last decision about a market, read back from the newest manifest that holds it: what `why TICKER` prints.
 
-Manifests are looked through newest first, by the folder's time of writing, so that a session simulated twice shows the
-later one. The search is bounded; it never walks the whole tree.
+Manifests are looked through newest first, by their time of writing, so that a session simulated twice shows the later
+one, loose ones and those of a packed day alike. The search is bounded; it never walks the whole tree.
 """
 
-import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from kalshi_daemon.artifacts.files import read_object
-from kalshi_daemon.artifacts.paths import MANIFEST, ArtifactPaths, is_day, safe_name, scan_order
+import orjson
+
+from kalshi_daemon.artifacts.paths import ArtifactPaths, is_day, safe_name
+from kalshi_daemon.artifacts.scan_files import LooseScan, StoredScan, folders, loose_scans, pack_path, read_pack
 from kalshi_daemon.errors import StateCorrupt
 from kalshi_daemon.ladder.outcomes import OUTCOMES
 
@@ -38,6 +39,8 @@ class Decision:
     """The order this scan sent; where it kept one, those of the whole window that it kept."""
     meaning: str = ""
     """What the look's outcome means, in words; "" for a word of an older version."""
+    scan: str = ""
+    """Which scan of `manifest`, where that is a packed day; "" where it is the scan's own file."""
 
 
 def last_decision(paths: ArtifactPaths, market_ticker: str, profile: str | None = None) -> Decision | None:
@@ -45,18 +48,59 @@ def last_decision(paths: ArtifactPaths, market_ticker: str, profile: str | None 
 
     A manifest that cannot be read is passed over: a crash leaves at worst an empty folder.
     """
-    series = market_ticker.partition("-")[0]
-    for at, path in enumerate(_newest_first(paths, series)):
-        if at >= MANIFESTS_MOST:
-            return None
-        try:
-            manifest = read_object(path)
-            found = decide(manifest, market_ticker, path) if _is_of(manifest, profile) else None
-        except (FileNotFoundError, StateCorrupt, KeyError, TypeError, AttributeError):
-            continue
-        if found is not None:
-            return found
-    return None
+    search = _Search(market_ticker, profile)
+    for day in sorted((one for one in folders(paths.scans) if is_day(one)), reverse=True):
+        search.loose(paths, day)
+        search.packed(paths, day)
+        if search.found is not None or search.left <= 0:
+            break
+    return search.found
+
+
+class _Search:
+    """The newest decision of a day, over its loose scans and its pack; `left`: manifests it may still look into."""
+
+    def __init__(self, market_ticker: str, profile: str | None) -> None:
+        self._market = market_ticker
+        self._series = safe_name(market_ticker.partition("-")[0])
+        self._profile = profile
+        self._text = orjson.dumps(market_ticker)
+        self._age: tuple[int, tuple[str, int, str]] | None = None
+        self.found: Decision | None = None
+        self.left = MANIFESTS_MOST
+
+    def loose(self, paths: ArtifactPaths, day: str) -> None:
+        """Newest first, to the first one that tells."""
+        for one in sorted(loose_scans(paths, day, self._series), key=_loose_age, reverse=True):
+            if self.found is not None or self.left <= 0:
+                return
+            with suppress(OSError, StateCorrupt):
+                self._look(one.read(), "")
+
+    def packed(self, paths: ArtifactPaths, day: str) -> None:
+        """All of it, in one pass."""
+        with suppress(OSError, StateCorrupt):  # what stands before a damage still counts
+            for scan in read_pack(pack_path(paths, day, self._series)):
+                if self.left <= 0:
+                    return
+                self._look(scan, scan.name)
+
+    def _look(self, scan: StoredScan, packed_as: str) -> None:
+        self.left -= 1
+        if self._text not in scan.content or (self._age is not None and scan.age <= self._age):
+            return
+        with suppress(StateCorrupt, KeyError, TypeError, AttributeError):
+            manifest = scan.manifest()
+            found = decide(manifest, self._market, scan.path) if _is_of(manifest, self._profile) else None
+            if found is not None:
+                self._age, self.found = scan.age, replace(found, scan=packed_as)
+
+
+def _loose_age(one: LooseScan) -> tuple[int, tuple[str, int, str]]:
+    try:
+        return one.written_ns(), one.order
+    except OSError:
+        return 0, one.order
 
 
 def decide(manifest: Json, market_ticker: str, path: Path) -> Decision | None:
@@ -138,23 +182,3 @@ def _find(rows: list[Json], market_ticker: str) -> Json | None:
 
 def _is_of(manifest: Json, profile: str | None) -> bool:
     return profile is None or manifest["profile"]["name"] == profile
-
-
-def _newest_first(paths: ArtifactPaths, series: str) -> Iterator[Path]:
-    days = sorted((one.name for one in _folders(paths.scans) if is_day(one.name)), reverse=True)
-    for day in days:
-        scans = [one for one in _folders(paths.scans / day) if scan_order(one.name) is not None]
-        for scan in sorted(scans, key=_age, reverse=True):
-            yield Path(scan.path) / safe_name(series) / MANIFEST
-
-
-def _folders(path: Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(path) as entries:
-            return [entry for entry in entries if entry.is_dir()]
-    except FileNotFoundError:
-        return []
-
-
-def _age(entry: os.DirEntry[str]) -> tuple[int, tuple[str, int]]:
-    return entry.stat().st_mtime_ns, scan_order(entry.name) or ("", 0)

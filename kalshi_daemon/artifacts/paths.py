@@ -10,8 +10,8 @@ from kalshi_daemon.windows.eastern import eastern, eastern_day
 
 MANIFEST: Final = "manifest.json"
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]+")
-_SCAN_FOLDER: Final = re.compile(r"(\d{6})(?:_(\d+))?")
-_DAY_FOLDER: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_SCAN_FOLDER: Final = re.compile(r"([0-9]{6})(?:_([0-9]{1,7}))?")
+_DAY_FOLDER: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def day_of(ns: Nanos) -> str:

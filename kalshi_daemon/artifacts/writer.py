@@ -12,6 +12,7 @@ the latter at once when the go/no-go answer changes, and all of it by `drain`.
 """
 
 import asyncio
+import threading
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from itertools import islice
@@ -88,6 +89,11 @@ class ArtifactWriter:
         self._problems: frozenset[str] = frozenset()
         self.manifests_written = 0
         self.manifests_dropped = 0
+
+    @property
+    def files_lock(self) -> threading.Lock:
+        """Held by the thread while it writes; never to be waited for on the loop."""
+        return self._archive.files_lock
 
     # -- taking in
 

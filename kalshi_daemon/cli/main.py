@@ -44,6 +44,7 @@ COMMANDS: Final = (
     Command("unkill", "release the kill switch"),
     Command("reset-group", "let a profile quote again whose order group was triggered"),
     Command("why", "the last decision for a market, guard by guard"),
+    Command("pack", "pack finished days and let go what [retention] keeps no longer"),
     Command("calibration-report", "write the forecast's quality as one page of figures and pictures, on bars or live"),
     Command("backfill", "fetch minute bars of past sessions from the vendor into parquet files"),
     Command("learn", "make the forecast's memory from bars, as if the daemon had watched them"),

@@ -52,6 +52,7 @@ def run(args: argparse.Namespace) -> int:
         show_progress=settings.mode is Mode.SIM and sys.stdout.isatty() and not wants_json(args),
         environ=os.environ,
         write_digest=True,
+        keep_tidy=True,
     )
     import uvloop  # noqa: PLC0415 - after the settings: a bad one need not wait for it
 

@@ -116,7 +116,8 @@ def _notes(decision: Decision) -> tuple[str, ...]:
     look = decision.look
     book = () if look is None else (_priced(look),)
     means = (f"{look['outcome']}: {decision.meaning}",) if look is not None and decision.meaning else ()
-    return (head, *means, *book, f"manifest {decision.manifest}")
+    packed = f", scan {decision.scan}" if decision.scan else ""
+    return (head, *means, *book, f"manifest {decision.manifest}{packed}")
 
 
 def _priced(look: dict[str, Any]) -> str:

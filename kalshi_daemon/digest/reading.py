@@ -16,7 +16,8 @@ import numpy as np
 import orjson
 
 from kalshi_daemon.artifacts.files import read_object
-from kalshi_daemon.artifacts.paths import MANIFEST, ArtifactPaths, is_day, scan_order
+from kalshi_daemon.artifacts.paths import ArtifactPaths, is_day
+from kalshi_daemon.artifacts.scan_files import folders, scans_of_day
 from kalshi_daemon.clock import iso_utc
 from kalshi_daemon.digest.records import FillRecord, JournalDay, Json, OrderRecord, Tape, order_record
 from kalshi_daemon.digest.scans import ScanDay
@@ -24,6 +25,7 @@ from kalshi_daemon.digest.service import EVENTS, RATE_LIMITED, ServiceLog
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.errors import StateCorrupt
+from kalshi_daemon.index_feed.day_files import read_recordings
 from kalshi_daemon.index_feed.recorder import folder_of
 from kalshi_daemon.operations.logging import log_path, rotated_path
 from kalshi_daemon.orders.journal import ROWS_MOST, Journal, journal_path
@@ -70,7 +72,7 @@ def last_day(journals: Sequence[Journal], paths: ArtifactPaths) -> date | None:
         changed = [one.fill.event_ns for journal in journals for one in journal.fills_since(Nanos(0))[-1:]]
     if changed:
         return eastern_day(Nanos(max(changed)))
-    days = sorted(one.name for one in _folders(paths.scans) if is_day(one.name))
+    days = sorted(one for one in folders(paths.scans) if is_day(one))
     return date.fromisoformat(days[-1]) if days else None
 
 
@@ -138,18 +140,15 @@ def _fill(booked: BookedFill, order: Order | None) -> FillRecord:
 
 
 def fold_manifests(paths: ArtifactPaths, day: date, scans: ScanDay, go_on: GoOn) -> None:
-    """Every manifest of the day, in order of its folder's name, then `finish`."""
-    folder = paths.scans / day.isoformat()
-    found = [one for one in _folders(folder) if scan_order(one.name) is not None]
-    for scan in sorted(found, key=lambda one: scan_order(one.name) or ("", 0)):
-        for series in _folders(scan):
-            go_on()
-            try:
-                scans.add(read_object(series / MANIFEST))
-            except FileNotFoundError:
-                continue  # a crash leaves an empty folder
-            except (StateCorrupt, OSError):
-                scans.unreadable += 1
+    """Every scan of the day, loose or packed, in order of its folder's name, then `finish`."""
+    found = scans_of_day(paths, day.isoformat())
+    for scan in found:
+        go_on()
+        try:
+            scans.add(scan.manifest())
+        except StateCorrupt:
+            scans.unreadable += 1
+    scans.unreadable += len(found.problems)
     scans.finish()
 
 
@@ -157,20 +156,15 @@ def read_tapes(root: Path, day: date, notes: list[str], go_on: GoOn) -> dict[Ind
     """The ticks of the day by index, in order of their stamps; an index without any is left out."""
     start, end = eastern_midnights(day)
     folder = folder_of(root / "data" / "raw", start)
-    parts: dict[Index, list[tuple[Any, Any, Any]]] = {}
-    unreadable = 0
-    for path in sorted(folder.glob("*.parquet")):
-        go_on()
-        index = next((one for one in Index if f"_{one.value}" in path.stem), None)
-        if index is None:
-            continue
-        try:
-            parts.setdefault(index, []).append(_ticks(path))
-        except (OSError, ValueError, KeyError, TypeError):  # pyarrow's own errors are ValueErrors or KeyErrors
-            unreadable += 1
-    if unreadable:
-        notes.append(f"{folder}: {unreadable} files of index values cannot be read")
-    return {index: tape for index, found in parts.items() if len((tape := _tape(found, start, end)).at_ns)}
+    try:
+        found = read_recordings(folder, _ticks, go_on)
+    except OSError as problem:
+        notes.append(f"index values cannot be read: {problem}")
+        return {}
+    if found.unreadable:
+        notes.append(f"{folder}: {found.unreadable} files of index values cannot be read")
+    tapes = {index: _tape(parts, start, end) for index, parts in found.parts.items()}
+    return {index: tape for index, tape in tapes.items() if len(tape.at_ns)}
 
 
 def _ticks(path: Path) -> tuple[Any, Any, Any]:
@@ -250,10 +244,3 @@ def _fold_line(raw: bytes, log: ServiceLog) -> None:
         log.add(line)
     else:
         log.unreadable += 1
-
-
-def _folders(path: Path) -> list[Path]:
-    try:
-        return sorted(one for one in path.iterdir() if one.is_dir())
-    except (FileNotFoundError, NotADirectoryError):
-        return []

@@ -1,7 +1,10 @@
-"""Small files that must be whole or absent, also after a power cut."""
+"""Files that must be whole or absent, also after a power cut."""
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from kalshi_daemon.errors import ConfigurationError
 
@@ -18,3 +21,38 @@ def write_whole(path: Path, content: bytes, what: str) -> None:
         draft.replace(path)
     except OSError as error:
         raise ConfigurationError(str(path), f"{what} cannot be written: {error.strerror}") from error
+
+
+@contextmanager
+def replacing(path: Path, check: Callable[[Path], None]) -> Iterator[BinaryIO]:
+    """Write what replaces `path`: into a draft beside it, which takes its place once it is on disk and was checked.
+
+    check: reads the draft back and raises when it is not what was meant. Whatever is raised, here or in the body,
+    `path` is as it was; after the body it lasts, name included. Raises OSError and what `check` raises.
+    """
+    draft = draft_of(path)
+    try:
+        with draft.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        check(draft)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def draft_of(path: Path) -> Path:
+    """Where `replacing` writes; one that is there without a writer is what a kill left."""
+    return path.with_name(f".{path.name}.draft")
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder last. Raises OSError."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

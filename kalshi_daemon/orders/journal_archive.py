@@ -49,6 +49,16 @@ def archives(journal_path: Path) -> list[Path]:
     return sorted(archive_folder(journal_path).glob("journal-*.sqlite3"))
 
 
+def earlier_runs_folder(journal_path: Path) -> Path:
+    """Where the journals of earlier built-in exchanges lie (`simulator.afresh`)."""
+    return journal_path.parent / "earlier-runs"
+
+
+def earlier_runs(journal_path: Path) -> list[Path]:
+    """Their folders, oldest first; each holds a journal and its archives."""
+    return sorted(earlier_runs_folder(journal_path).glob("run-*"))
+
+
 def move_old(journal_path: Path, now_ns: Nanos, ended_before: Nanos) -> Moved:
     """Move what ended before `ended_before`. Not inside a transaction of the journal. Raises StateCorrupt."""
     target = archive_folder(journal_path) / f"journal-{eastern_day(now_ns):%Y-%m}.sqlite3"

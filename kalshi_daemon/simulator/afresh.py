@@ -13,19 +13,13 @@ import structlog
 from kalshi_daemon.clock import iso_utc
 from kalshi_daemon.errors import ConfigurationError
 from kalshi_daemon.orders.journal import journal_path
-from kalshi_daemon.orders.journal_archive import archive_folder
+from kalshi_daemon.orders.journal_archive import archive_folder, earlier_runs, earlier_runs_folder
 from kalshi_daemon.units import Nanos
 
 KEPT: Final = 3
 """Earlier runs that are kept; the oldest go first."""
-_FOLDER: Final = "earlier-runs"
 
 log = structlog.get_logger()
-
-
-def earlier_runs(mode_dir: Path) -> list[Path]:
-    """The folders of earlier runs, oldest first; each holds a journal and its archives."""
-    return sorted((journal_path(mode_dir).parent / _FOLDER).glob("run-*"))
 
 
 def put_earlier_run_aside(mode_dir: Path, now_ns: Nanos) -> Path | None:
@@ -39,12 +33,12 @@ def put_earlier_run_aside(mode_dir: Path, now_ns: Nanos) -> Path | None:
     found = [path for path in parts if path.exists()]
     if not found:
         return None
-    target = journal.parent / _FOLDER / f"run-{iso_utc(now_ns).replace(':', '')}"
+    target = earlier_runs_folder(journal) / f"run-{iso_utc(now_ns).replace(':', '')}"
     try:
         target.mkdir(parents=True, exist_ok=True)
         for path in found:
             path.rename(target / path.name)
-        for old in earlier_runs(mode_dir)[:-KEPT]:
+        for old in earlier_runs(journal)[:-KEPT]:
             shutil.rmtree(old)
     except OSError as problem:
         where = str(problem.filename or target)

@@ -11,10 +11,11 @@ from typing import IO, Any, Final
 
 import aiohttp
 import orjson
+from pydantic import SecretStr
 
 from kalshi_daemon.clock import ElasticClock
 from kalshi_daemon.errors import ConfigurationError, VenueUnreachable
-from kalshi_daemon.settings import SimSettings
+from kalshi_daemon.settings import Settings, SimSettings
 from kalshi_daemon.units import Nanos
 
 _START_TIMEOUT_S: Final = 300.0
@@ -177,3 +178,30 @@ def remembered(mode_dir: Path) -> str:
         return str(found["admin_url"])
     except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
         return ""
+
+
+def settings_of(settings: Settings, address: SimAddress) -> Settings:
+    """Loopback addresses and the simulator's throw-away key; never a key of the operator's."""
+    addresses = (address.rest_url, address.ws_url, address.feed_url, address.feed_rest_url)
+    for url in filter(None, addresses):
+        host = url.split("://", 1)[-1].split("/", 1)[0].rsplit(":", 1)[0]
+        if host not in {"127.0.0.1", "localhost", "[::1]"}:
+            raise ConfigurationError("simulator", f"{url} is not on this machine", "mode sim talks to loopback only")
+    kalshi = settings.kalshi.model_copy(
+        update={
+            "rest_url": address.rest_url,
+            "ws_url": address.ws_url,
+            "key_id": address.key_id,
+            "private_key_path": address.private_key_path,
+            "subaccount": 0,
+        }
+    )
+    feed = settings.index_feed.model_copy(
+        update={
+            "url": address.feed_url,
+            "rest_url": address.feed_rest_url,
+            "api_key": SecretStr(address.feed_api_key),
+        }
+    )
+    orders = settings.orders.model_copy(update={"journal_synchronous": "normal"})
+    return settings.model_copy(update={"kalshi": kalshi, "index_feed": feed, "orders": orders})

@@ -13,6 +13,7 @@ from kalshi_daemon.artifacts.files import encode
 from kalshi_daemon.artifacts.manifest import Json, build_manifest
 from kalshi_daemon.artifacts.paths import ArtifactPaths
 from kalshi_daemon.domain.quote import Look
+from kalshi_daemon.retention.packing import Work, pack
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.units import HOUR, Nanos, Price
 from kalshi_daemon.windows.releases import Release
@@ -131,7 +132,7 @@ def put(root: Path, manifest: Json, name: str, day: str = DAY, age_s: int = 0) -
     path.parent.mkdir(parents=True)
     path.write_bytes(encode(manifest))
     stamp = 1_800_000_000 - age_s
-    os.utime(path.parent.parent, (stamp, stamp))
+    os.utime(path, (stamp, stamp))
     return path
 
 
@@ -206,3 +207,46 @@ def test_the_search_is_bounded(tmp_path, monkeypatch):
 def test_a_ticker_cannot_walk_out_of_its_folder(tmp_path):
     put(tmp_path, manifest_of(), "113000")
     assert last_decision(ArtifactPaths(tmp_path), "../../../KXINXU-x") is None
+
+
+# --- a packed day
+
+
+def test_a_packed_day_tells_the_same_and_names_scan_and_pack(tmp_path):
+    put(tmp_path, manifest_of(), "113000", age_s=10)
+    put(tmp_path, manifest_of(plan_of(quote_of(TICKERS[1]))), "113300")
+    paths = ArtifactPaths(tmp_path)
+    before = [last_decision(paths, ticker) for ticker in TICKERS[:3]]
+    pack(paths, Work(DAY, "scans", "KXINXU"))
+    after = [last_decision(paths, ticker) for ticker in TICKERS[:3]]
+    packed = paths.scans / DAY / "KXINXU.jsonl.gz"
+    assert [one.manifest for one in after if one] == [packed, packed]
+    assert [one.scan for one in after if one] == ["113000", "113300"]
+    assert [one and replace(one, manifest=packed, scan="") for one in before] == [
+        one and replace(one, scan="") for one in after
+    ]
+
+
+def test_of_a_day_in_both_forms_the_newest_counts(tmp_path):
+    paths = ArtifactPaths(tmp_path)
+    put(tmp_path, manifest_of(plan_of(quote_of(ev=Price(0)))), "115900", age_s=100)
+    put(tmp_path, manifest_of(), "120000", age_s=90)
+    pack(paths, Work(DAY, "scans", "KXINXU"))
+    put(tmp_path, manifest_of(plan_of(quote_of(ev=Price(0)))), "113000", age_s=1)
+    found = last_decision(paths, TICKER)
+    assert found is not None
+    assert (found.quoted, found.scan) == (False, ""), "simulated again, with an earlier clock"
+    os.utime(found.manifest, (1_000_000_000, 1_000_000_000))
+    found = last_decision(paths, TICKER)
+    assert found is not None
+    assert (found.quoted, found.scan) == (True, "120000")
+
+
+def test_what_stands_before_the_damage_of_a_pack_is_found(tmp_path):
+    paths = ArtifactPaths(tmp_path)
+    for minute in range(60):
+        put(tmp_path, manifest_of(), f"11{minute:02}00")
+    pack(paths, Work(DAY, "scans", "KXINXU"))
+    path = paths.scans / DAY / "KXINXU.jsonl.gz"
+    path.write_bytes(path.read_bytes()[:-40])
+    assert last_decision(paths, TICKER) is not None

@@ -47,7 +47,7 @@ def test_commands_keep_their_names():
     names = [command.name for command in COMMANDS]
     assert " ".join(names) == (
         "run simulate-exchange config windows orders ledger digest resting cancel-all kill unkill reset-group why "
-        "calibration-report backfill learn score calibrate"
+        "pack calibration-report backfill learn score calibrate"
     )
     assert COMMANDS[8].module == "kalshi_daemon.cli.cancel_all"
 

@@ -40,6 +40,7 @@ from tests.digest.digest_rig import (
     verdict,
     write_manifest,
 )
+from tests.retention.day_rig import DayRig, killed_at
 
 NOW = at(17)
 
@@ -109,6 +110,17 @@ def test_a_whole_day(root):
     assert [run["run_id"] for run in found["service"]["runs"]] == ["r1"], "yesterday's line is not of the day"
     assert found["notes"] == []
     json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.parametrize("killed_after", [3, 7, 999])
+def test_a_packed_day_and_one_that_is_half_packed_have_the_same_digest(root, killed_after):
+    before = document(made(root))
+    rig = DayRig(root)
+    with killed_at(killed_after):
+        rig.pack()
+    assert document(made(root)) == before
+    assert (rig.paths.scans / "2026-11-23" / "KXINXU.jsonl.gz").exists() is (killed_after == 999)
+    assert len(made(root).scans.plans) == 2
 
 
 def test_without_the_service_part_no_log_is_read(root):

@@ -4,6 +4,8 @@ from tests.mutants.mutant import Mutant
 
 _WINDOW_GUARDS = ("guardrails/test_window_guards.py",)
 _DISK_WATCH = ("operations/test_disk_watch.py",)
+_PACKING = ("retention/test_packing.py",)
+_PRUNING = ("retention/test_pruning.py",)
 
 MUTANTS = (
     Mutant(
@@ -29,5 +31,117 @@ MUTANTS = (
         "        if age > self.age_max:",
         "        if age > 2 * self.age_max:",
         _WINDOW_GUARDS,
+    ),
+    Mutant(
+        "hard_above_soft_accepted",
+        "a hard limit of free space above the soft one is refused",
+        "settings_rules.py",
+        'f"retention.{hard}", getattr(keep, hard), ',
+        'f"retention.{hard}", 0, ',
+        ("settings/test_settings_rules.py",),
+    ),
+    Mutant(
+        "pack_not_compared",
+        "originals are removed only once the pack was read back and is what was meant",
+        "operations/durable.py",
+        "        check(draft)\n",
+        "",
+        _PACKING,
+    ),
+    Mutant(
+        "half_packed_scan_counts_twice",
+        "a scan in both forms is one scan",
+        "artifacts/scan_files.py",
+        "            if identity not in self._seen:",
+        "            if identity not in self._seen or identity:",
+        _PACKING,
+    ),
+    Mutant(
+        "scan_packed_under_the_reader_is_lost",
+        "a manifest that is packed while somebody reads is found in the pack",
+        "artifacts/scan_files.py",
+        "        if self._gone:",
+        "        if self._gone and not self._seen:",
+        _PACKING,
+    ),
+    Mutant(
+        "half_packed_values_count_twice",
+        "index values in both forms count once",
+        "index_feed/day_files.py",
+        "            inside |= named  #",
+        "            named |= inside  #",
+        _PACKING,
+    ),
+    Mutant(
+        "packed_flush_forgotten",
+        "a flush that is packed and still lies there keeps its name in the day's file",
+        "retention/packing.py",
+        "        names = {name: digest for name, digest in held.items() if (folder / name).exists()} | fresh\n",
+        "        names = fresh\n",
+        _PACKING,
+    ),
+    Mutant(
+        "audit_lines_doubled",
+        "a line of the audit trail is packed once",
+        "retention/packing.py",
+        "    if lines and not before.endswith(lines):",
+        "    if lines:",
+        _PACKING,
+    ),
+    Mutant(
+        "unreadable_scan_removed",
+        "a file that cannot be read stays where it is",
+        "retention/packing.py",
+        "            piece.left.append(str(problem))\n    if not found:",
+        "            piece.left.append(str(problem))\n            loose.path.unlink()\n    if not found:",
+        _PACKING,
+    ),
+    Mutant(
+        "packs_while_quoting",
+        "nothing is packed while a window is quoted or an order lives",
+        "retention/keeper.py",
+        "        return not phases & _BUSY and not self._state.live_orders()\n",
+        "        return not phases & _BUSY or not self._state.live_orders()\n",
+        ("retention/test_retention_keeper.py",),
+    ),
+    Mutant(
+        "packs_today",
+        "a day that is not over is not packed",
+        "retention/keeper.py",
+        "self._keep(today - timedelta(days=1), self._quiet)",
+        "self._keep(today - timedelta(days=0), self._quiet)",
+        ("retention/test_retention_keeper.py",),
+    ),
+    Mutant(
+        "today_pruned",
+        "what belongs to a day that is not over never goes",
+        "retention/pruning.py",
+        "    finished = [one for one in items if one.day < now or",
+        "    finished = [one for one in items if one.day <= now or",
+        _PRUNING,
+    ),
+    Mutant(
+        "journals_pruned_outside_the_simulator",
+        "a journal of real money never goes, wherever it lies",
+        "retention/pruning.py",
+        "    if _simulated(mode_dir):  #",
+        "    if mode_dir.name:  #",
+        _PRUNING,
+    ),
+    Mutant(
+        "newest_pruned_first",
+        "the oldest goes first",
+        "retention/pruning.py",
+        "sorted(finished, key=lambda one: (one.day, one.kind)):",
+        "sorted(finished, key=lambda one: (one.day, one.kind), reverse=True):",
+        _PRUNING,
+    ),
+    Mutant(
+        "records_pruned",
+        "what the forecast has learnt never goes",
+        "retention/pruning.py",
+        'path.stem.removesuffix("-digest")) for path in _files(reports)),\n',
+        'path.stem) for path in _files(paths.root / "calibration" / "record")),\n',
+        _PRUNING,
     ),
 )

@@ -6,8 +6,8 @@ import pytest
 
 from kalshi_daemon.errors import ConfigurationError
 from kalshi_daemon.orders.journal import Journal, journal_path
-from kalshi_daemon.orders.journal_archive import archive_folder
-from kalshi_daemon.simulator.afresh import KEPT, earlier_runs, put_earlier_run_aside
+from kalshi_daemon.orders.journal_archive import archive_folder, earlier_runs
+from kalshi_daemon.simulator.afresh import KEPT, put_earlier_run_aside
 from kalshi_daemon.units import SECOND, Nanos
 
 NOW = Nanos(1_763_900_000 * SECOND)
@@ -41,8 +41,8 @@ def test_the_last_few_are_kept(tmp_path):
     for run in range(KEPT + 2):
         path.write_bytes(b"%d" % run)
         made.append(put_earlier_run_aside(tmp_path, Nanos(NOW + run * SECOND)))
-    assert earlier_runs(tmp_path) == made[-KEPT:]
-    assert (earlier_runs(tmp_path)[-1] / path.name).read_bytes() == b"%d" % (KEPT + 1)
+    assert earlier_runs(journal_path(tmp_path)) == made[-KEPT:]
+    assert (earlier_runs(journal_path(tmp_path))[-1] / path.name).read_bytes() == b"%d" % (KEPT + 1)
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
