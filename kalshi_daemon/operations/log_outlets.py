@@ -110,9 +110,13 @@ class Outlet:
         """Bytes of the batch being written that the destination has not taken yet."""
         self._failures = 0
         self._dropping = False
+        self._thread = self._start()
+
+    def _start(self) -> threading.Thread:
         # A daemon thread: one that hangs in a write to a dead disk must not hold up the exit of the process.
-        self._thread = threading.Thread(target=self._run, name=f"log.{destination.name}", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name=f"log.{self._destination.name}", daemon=True)
+        thread.start()
+        return thread
 
     def put(self, line: bytes, severity: Severity) -> None:
         with self._changed:

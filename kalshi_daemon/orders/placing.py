@@ -13,7 +13,7 @@ import structlog
 
 from kalshi_daemon.domain.order import NewOrder, Order, Status
 from kalshi_daemon.domain.quote import Quote
-from kalshi_daemon.errors import IllegalTransition, OrderOutcomeUnknown, PostOnlyCross, VenueError
+from kalshi_daemon.errors import IllegalTransition, OrderOutcomeUnknown, PostOnlyCross, StateCorrupt, VenueError
 from kalshi_daemon.events import CreateAck
 from kalshi_daemon.kalshi.api import OrderApi
 from kalshi_daemon.orders.ambiguity import Meaning, Operation, reject_reason, rule
@@ -162,11 +162,12 @@ class Placer:
         with self._desk.one_commit():
             for order, result in zip(orders, results, strict=True):
                 try:
-                    after = self._desk.apply(order.client_order_id, self._event(order, result))
+                    event = self._event(order, result)
+                    after = self._desk.apply(order.client_order_id, event)
                 except IllegalTransition as bug:
                     bugs.append(bug)
                     continue
-                self._say(after, result)
+                self._say(after, event, result)
         for order, result in zip(orders, results, strict=True):
             if isinstance(result, Exception):
                 self._groups.on_refused(order, result)
@@ -180,6 +181,9 @@ class Placer:
         if isinstance(result, CreateAck):
             if result.client_order_id != order.client_order_id:
                 return OutcomeUnknown(now, f"answer about {result.client_order_id}")
+            doubt = self._doubt(order, result.order_id)
+            if doubt:
+                return OutcomeUnknown(now, doubt)
             return Acked(now, result.order_id, result.filled, result.remaining)
         match rule(Operation.CREATE, result).meaning:
             case Meaning.NOT_APPLIED:
@@ -191,7 +195,20 @@ class Placer:
             case never:
                 assert_never(never)
 
-    def _say(self, order: Order, result: CreateAck | Exception) -> None:
+    def _doubt(self, order: Order, order_id: str) -> str:
+        """Why an answer's order id cannot be this order's; "" when it can. Its real id is then asked for."""
+        seen = self._desk.state.orders.get(order.client_order_id, order).order_id
+        if seen is not None and seen != order_id:
+            return f"answered as {order_id}, shown by the exchange as {seen}"
+        try:
+            other = self._desk.find(None, order_id)
+        except StateCorrupt:
+            return ""  # the journal cannot be read: the write that follows says so
+        if other is None or other.client_order_id == order.client_order_id:
+            return ""
+        return f"answered as {order_id}, which is {other.client_order_id}"
+
+    def _say(self, order: Order, event: Event, result: CreateAck | Exception) -> None:
         facts = {
             "client_order_id": order.client_order_id,
             "market": order.market_ticker,
@@ -199,13 +216,14 @@ class Placer:
             "price": order.price,
             "count": order.count,
         }
-        if isinstance(result, CreateAck):
-            log.info("orders.acked", **facts, order_id=result.order_id, filled=result.filled)
+        if isinstance(event, Acked):
+            log.info("orders.acked", **facts, order_id=event.order_id, filled=event.filled)
         elif order.status is Status.UNKNOWN:
-            log.warning("orders.unknown", **facts, cause=str(result))
+            log.warning("orders.unknown", **facts, cause=order.reason)
         elif order.status is not Status.REJECTED:
-            # No answer, but the stream has spoken meanwhile.
-            log.warning("orders.answer_lost", **facts, status=order.status.value, cause=str(result))
+            # No answer, or none to believe, but the stream has spoken meanwhile.
+            cause = event.cause if isinstance(event, OutcomeUnknown) else str(result)
+            log.warning("orders.answer_lost", **facts, status=order.status.value, cause=cause)
         else:
             known = isinstance(result, VenueError)
             log.warning("orders.refused", **facts, reason=order.reason, detail=str(result), venue=known)

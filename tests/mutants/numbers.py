@@ -15,6 +15,22 @@ MUTANTS = (
         _LISTS,
     ),
     Mutant(
+        "answered_id_of_another_order_believed",
+        "an answer to a create with the id of another order of ours is about nobody",
+        "orders/placing.py",
+        "if other is None or other.client_order_id == order.client_order_id:",
+        "if True:",
+        ("orders/test_placing_orders.py",),
+    ),
+    Mutant(
+        "answered_id_against_the_stream",
+        "an answer to a create does not contradict what the stream has shown",
+        "orders/placing.py",
+        "if seen is not None and seen != order_id:",
+        "if False:",
+        ("orders/test_placing_orders.py",),
+    ),
+    Mutant(
         "size_may_be_negative",
         "a minus is no part of a count that cannot be negative",
         "units.py",

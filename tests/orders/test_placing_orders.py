@@ -1,6 +1,7 @@
 """The submit path: what is sent, what is not, and what becomes of each answer."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
@@ -221,6 +222,57 @@ async def test_a_bug_in_one_item_does_not_lose_the_others(rig):
         await rig.manager.place(quotes(3))
     first, _broken, third = rig.journal.live_orders()
     assert (first.status, third.status) == (Status.RESTING, Status.RESTING)
+
+
+async def lied_to(rig, orders, order_id):
+    """The answer to creates, each applied, with this order id instead of its own."""
+    answers = await type(rig.venue).create_orders(rig.venue, orders)
+    await spin()  # the stream is heard before the answer
+    return [replace(answer, order_id=order_id(answer)) for answer in answers]
+
+
+async def test_an_answer_with_the_id_of_another_order_of_ours_is_about_nobody(rig):
+    """Not the other order's news either; the exchange is asked, and says which id it has."""
+    async with rig.running():
+        rig.venue.listener = None
+        (first,) = await rig.manager.place([quote()])
+        rig.venue.create_orders = lambda orders: lied_to(rig, orders, lambda _answer: first.order_id)
+        with capture_logs() as lines:
+            (second,) = await rig.manager.place([quote(6805)])
+        assert second.status is Status.UNKNOWN
+        assert second.order_id is None
+        assert rig.state.orders[first.client_order_id] == first
+        (said,) = [line for line in lines if line["event"] == "orders.unknown"]
+        assert said["cause"] == f"answered as {first.order_id}, which is {first.client_order_id}"
+        await rig.pass_time(30)
+    asked = rig.state.orders[second.client_order_id]
+    assert asked.status is Status.RESTING
+    assert asked.order_id == rig.venue.named(second.client_order_id).order_id
+
+
+async def test_an_answer_with_the_id_of_an_order_of_an_earlier_life_is_about_nobody(rig):
+    async with rig.running():
+        (first,) = await rig.manager.place([quote()])
+        rig.venue.end(rig.venue.named(first.client_order_id))
+        await spin()
+    late = rig.reborn()
+    await drive(late.clock, late.manager.start())
+    assert late.state.orders == {}
+    late.venue.create_orders = lambda orders: lied_to(late, orders, lambda _answer: first.order_id)
+    (second,) = await late.manager.place([quote(6805)])
+    assert second.status is Status.UNKNOWN
+    late.journal.close()
+
+
+async def test_an_answer_that_contradicts_the_stream_changes_nothing(rig):
+    async with rig.running():
+        rig.venue.create_orders = lambda orders: lied_to(rig, orders, lambda _answer: "00000000-0000-4000-8000-1")
+        with capture_logs() as lines:
+            await rig.manager.place([quote()])
+        order = rig.only()
+        assert order.status is Status.RESTING
+        assert order.order_id == rig.venue.named(order.client_order_id).order_id
+        assert [line["event"] for line in lines if line["event"].startswith("orders.")] == ["orders.answer_lost"]
 
 
 async def test_the_stream_may_be_faster_than_the_answer(rig):
