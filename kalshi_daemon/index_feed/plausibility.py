@@ -205,14 +205,16 @@ class PlausibleValues:
     def _confirm(self, reason: str, move: float, limit: float) -> Ruling:
         """What was withheld is believed now.
 
-        What that makes of a stretch before it that is in doubt: nothing when the other index moved too; else it was
-        wrong, when the market is back where it was or jumps once more. A day's first values are wrong when a level
-        speaks for what follows them, or when that has stood long enough (`_near`).
+        What that makes of a stretch before it that is in doubt: nothing when the other index moved too, or after an
+        outage; else it was wrong, when the market is back where it was or jumps once more. A day's first values are
+        wrong when a level speaks for what follows them, or when that has stood long enough (`_near`).
         """
         ticks, doubt = tuple(self._withheld), self._doubt
         known, first = (self._believed[-1] if self._believed else None), self._new_day(ticks[0])
         retracted, vouched = None, reason in _SETTLING
-        if doubt is not None and doubt.first and reason == "time":
+        if doubt is not None and reason == "first":
+            self._doubt = self._under = None  # after so long a silence nobody can tell any more
+        elif doubt is not None and doubt.first and reason == "time":
             self._under, self._doubt = doubt, None
         elif doubt is not None and reason != "other_index":
             retracted = doubt.from_ns, self._believed[-1][0]
