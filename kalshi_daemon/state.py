@@ -304,6 +304,11 @@ class DaemonState:
 
     As an order of unknown fate with nothing filled, so that every worst case counts it like one that may fill.
     """
+    quarantined: dict[str, Order] = field(default_factory=dict)
+    """By `orders.quarantine`: client_order_id -> what an order in quarantine counts for on top of itself.
+
+    As an order of unknown fate with nothing filled. One that is named here is not renewed.
+    """
     ledger: LedgerState = field(default_factory=LedgerState)
     """By `orders.manager`."""
     reconciliation: ReconciliationState = field(default_factory=ReconciliationState)

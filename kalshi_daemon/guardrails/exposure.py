@@ -35,7 +35,8 @@ class Exposure:
     def of(cls, state: DaemonState) -> "Exposure":
         """What is held and what may still trade, as far as we can prove (unknown and in-flight orders included).
 
-        What an order has traded counts as that order until its fills are booked: between the two it is in neither.
+        What an order has traded counts as that order until its fills are booked: between the two it is in neither. An
+        order in quarantine counts once more in full.
         """
         venue = state.venue
         return cls(
@@ -101,4 +102,4 @@ class ExposureMemo:
 
 
 def _may_cost(state: DaemonState) -> tuple[Order, ...]:
-    return (*state.live_orders(), *state.unbooked.values())
+    return (*state.live_orders(), *state.unbooked.values(), *state.quarantined.values())

@@ -5,7 +5,7 @@ Found means believed. Not found means something only as an authenticated answer,
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import structlog
@@ -17,6 +17,7 @@ from kalshi_daemon.kalshi.api import PortfolioApi
 from kalshi_daemon.orders.bounded import TROUBLE, Backoff
 from kalshi_daemon.orders.desk import Desk
 from kalshi_daemon.orders.lifecycle import (
+    Disowned,
     Event,
     Lapsed,
     NotFoundAuthenticated,
@@ -35,6 +36,8 @@ LAPSE_GRACE: Final = Nanos(3 * SECOND)
 """How long after its expiry an order may still be reported by the stream before we ask."""
 MARKETS_ONE_BY_ONE: Final = 3
 """Up to this many markets are listed each; more are found in one listing of all of them."""
+DOUBTED_ASKED: Final = 10
+"""Ended orders in quarantine that are asked about in one turn."""
 _LOOK_BACK: Final = MINUTE
 _PAUSE_MOST_MS: Final = 5_000
 
@@ -57,6 +60,7 @@ class Asker:
         """One round over everything that is due. Never raises for trouble with the exchange: it asks again later."""
         now = self._desk.clock.now_ns()
         live = {order.client_order_id: order for order in self._desk.live()}
+        live |= self._in_doubt(live)
         self._pauses.forget_all_but(set(live))
         self._wanted = {name: None for name in self._wanted if name in live}
         due = [order for order in live.values() if self._is_due(order, now)]
@@ -67,12 +71,20 @@ class Asker:
             if order.order_id is not None:
                 await self.ask_one(order)
 
+    def _in_doubt(self, live: Mapping[str, Order]) -> dict[str, Order]:
+        """Orders in quarantine that have ended in our books: at the exchange they may not have."""
+        names = [name for name in self._desk.quarantine.names() if name not in live][:DOUBTED_ASKED]
+        found = ((name, self._desk.find(name, None)) for name in names)
+        return {name: order for name, order in found if order is not None}
+
     def _is_due(self, order: Order, now: Nanos) -> bool:
         if order.status is Status.UNKNOWN:
             since = self._desk.unknown_since.get(order.client_order_id, Nanos(0))
             wanted = now - since >= self._after
         elif order.order_id is None:
-            wanted = False  # in flight: its own answer comes first
+            wanted = False  # in flight: its own answer comes first; or it ended without ever having an id
+        elif order.client_order_id in self._desk.quarantine:
+            wanted = True
         else:
             wanted = order.client_order_id in self._wanted or now >= order.expires_ns + LAPSE_GRACE
         return wanted and self._pauses.due(order.client_order_id, now)
@@ -140,9 +152,24 @@ class Asker:
         self.believe(remote, order)
 
     def believe(self, remote: RemoteOrder, order: Order) -> None:
-        """Take over what the exchange says about an order of ours."""
-        before = self._desk.state.orders.get(order.client_order_id, order)
-        after = self._desk.apply(order.client_order_id, report_of(remote, before, self._desk.clock.now_ns()))
+        """Take over what the exchange says about an order of ours, unless it cannot be."""
+        desk, name = self._desk, order.client_order_id
+        before = desk.state.orders.get(name, order)
+        now = desk.clock.now_ns()
+        if remote.client_order_id and remote.client_order_id != name:
+            cause = f"{remote.order_id} is order {remote.client_order_id} at the exchange"
+            desk.doubt(before, "listed", cause)
+            if before.order_id == remote.order_id:
+                desk.apply(name, Disowned(now, cause))
+            return
+        if (remote.market_ticker, remote.side) != (before.market_ticker, before.side):
+            desk.doubt(before, "listed", f"{remote.side.value} in {remote.market_ticker} at the exchange")
+            return
+        event = report_of(remote, before, now)
+        sound = not desk.impossible(before, event)
+        after = desk.apply(name, event)
+        if sound and (remote.price, remote.initial) == (before.price, before.count) and desk.quarantine.agree(name):
+            desk.on_missed_fill()  # have the lists read: they must not show a second one
         if after.status is not before.status:
             log.info(
                 "orders.resolved",

@@ -90,10 +90,14 @@ class Books:
         if series not in SERIES:
             return False
         booked = BookedFill(fill, event_of(fill.market_ticker, desk.state), series)
-        order = desk.find(fill.client_order_id, fill.order_id)
+        # The exchange's id first: it is what the lists tell of a fill. The name may be another order's all the same.
+        order = desk.find(None, fill.order_id) or desk.find(fill.client_order_id, None)
+        named = desk.find(fill.client_order_id, None)
         with desk.journal.transaction():
             if not desk.journal.add_fill(booked, desk.clock.now_ns()):
                 return False
+            if named is not None and order is not None and named.client_order_id != order.client_order_id:
+                desk.doubt(named, "FillSeen", f"a fill of {fill.order_id} carries its name")
             if order is not None:
                 desk.fill_booked(order, fill)
         self._count_in(booked)

@@ -21,13 +21,17 @@ from kalshi_daemon.orders.lifecycle import (
     CancelAcked,
     CancelRefused,
     CancelSent,
+    Disowned,
     Event,
     FillSeen,
     NotFoundAuthenticated,
     OutcomeUnknown,
+    Rejected,
     Sent,
     advance,
+    impossible,
 )
+from kalshi_daemon.orders.quarantine import Quarantine
 from kalshi_daemon.orders.telling import order_facts
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.units import Count, Nanos
@@ -83,6 +87,7 @@ class Desk:
         self._ended: dict[str, None] = {}
         self.unknown_since: dict[str, Nanos] = {}
         """client_order_id -> since when its create is certainly over on our side."""
+        self.quarantine = Quarantine(state)
         self.tolerant = False
         """While stopping: a journal that cannot be written is logged and no longer stops anything."""
 
@@ -128,13 +133,22 @@ class Desk:
     # --- changing them ------------------------------------------------------------------------------------------------
 
     def apply(self, client_order_id: str, event: Event, detail: dict[str, Any] | None = None) -> Order:
-        """Advance one order and write it down. Raises IllegalTransition, StateCorrupt, KeyError for a stranger."""
+        """Advance one order and write it down; what the exchange cannot mean is not applied and quarantines the order.
+
+        Raises IllegalTransition (a bug of ours), StateCorrupt, KeyError for a stranger.
+        """
         before = self.state.orders.get(client_order_id) or self._recall(client_order_id)
+        problem = self.impossible(before, event)
+        if problem:
+            return self._doubt_word(before, event, problem)
         after = advance(before, event)
         if after is before:
             return before
         self._write(after, event, detail or {})
         self.state.orders[client_order_id] = after
+        if after.order_id is None and before.order_id is not None:
+            self._by_exchange_id.pop(before.order_id, None)
+            self._fill_totals.pop(client_order_id, None)
         if after.order_id is not None and before.order_id is None:
             self._learn_id(after)
             self.state.counters.orders_placed += 1
@@ -145,6 +159,34 @@ class Desk:
             self._note_status(before, after)
         self.on_change()
         return self.state.orders.get(client_order_id, after)
+
+    def impossible(self, order: Order, event: Event) -> str:
+        """Why the exchange cannot mean this of this order, other orders' ids included; "" when it can."""
+        problem = impossible(order, event)
+        named = getattr(event, "order_id", None)
+        if problem or named is None or order.order_id is not None:
+            return problem
+        owner = self.find(None, named)
+        if owner is None or owner.client_order_id == order.client_order_id:
+            return ""
+        return f"{named} is the id of our order {owner.client_order_id}"
+
+    def _doubt_word(self, order: Order, event: Event, problem: str) -> Order:
+        self.doubt(order, type(event).__name__, problem)
+        if isinstance(event, (Acked, Rejected)) and order.status is Status.IN_FLIGHT:
+            # The create is over on our side, and nobody knows what became of it.
+            return self.apply(order.client_order_id, OutcomeUnknown(event.at_ns, f"create answer: {problem}"))
+        return self.state.orders.get(order.client_order_id, order)
+
+    def doubt(self, order: Order, word: str, problem: str) -> None:
+        """The exchange said of this order what cannot be: quarantine it and have the lists read."""
+        if not self.quarantine.add(order, word, problem, self.clock.now_ns()):
+            return
+        facts = {"word": word, "problem": problem}
+        self._guarded(lambda: self.journal.record_outcome(order, self.clock.now_ns(), "Quarantined", facts))
+        self.say("quarantine", order, **facts)
+        self.on_missed_fill()
+        self.on_change()
 
     def renewed(self, orders: Sequence[Order]) -> None:
         """Write down the moved expiries of orders that are in the state already.
@@ -259,9 +301,9 @@ class Desk:
 
     def fill_booked(self, order: Order, fill: Fill) -> None:
         """The journal has taken `fill`, which is new and of `order`: let the order know."""
-        self._fill_totals.pop(order.client_order_id, None)
         total = self.journal.filled_total(fill.order_id)
-        self._fill_totals[order.client_order_id] = total
+        if order.order_id in {None, fill.order_id}:
+            self._fill_totals[order.client_order_id] = total
         # Before the event: an order that has said so itself does not change by it any more.
         self._note_unbooked(self.state.orders.get(order.client_order_id, order))
         self.apply(order.client_order_id, FillSeen(fill.event_ns, fill.order_id, total), {"trade_id": fill.trade_id})
@@ -309,7 +351,7 @@ def _nothing(_order_id: str) -> None:
 def _facts(event: Event) -> dict[str, Any]:
     """What an event adds to the order's own row, for the history."""
     match event:
-        case OutcomeUnknown(cause=cause) | CancelRefused(cause=cause):
+        case OutcomeUnknown(cause=cause) | CancelRefused(cause=cause) | Disowned(cause=cause):
             return {"cause": cause}
         case CancelAcked(reduced_by=taken):
             return {"reduced_by": taken}

@@ -78,6 +78,7 @@ class Leases:
         ends = self._ends(order)
         return (
             order.status is Status.RESTING
+            and order.client_order_id not in self._desk.quarantine
             and ends - now < self._lease // RENEW_AT
             and self._new_expiry(order, now) >= ends + SECOND
             and self._pauses.due(order.client_order_id, now)

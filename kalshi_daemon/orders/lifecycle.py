@@ -1,5 +1,7 @@
 """The life of one order as a table. Every (status, event) pair is listed; what the table forbids is a bug of ours.
 
+A word of the exchange that the table forbids cannot be meant (`impossible`): it is not applied, and is no bug of ours.
+
 Information about an order reaches us by several roads (answers to writes, stream frames, REST reads) in any order, late
 and more than once. So an event carries what it knows in cumulative form, and `advance` takes the larger of two counts:
 hearing something twice or late changes nothing. Only events that are our own doing (Sent, CancelSent) can be illegal
@@ -17,7 +19,7 @@ from typing import Final
 
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.errors import IllegalTransition
-from kalshi_daemon.units import Count, Nanos
+from kalshi_daemon.units import Count, Nanos, format_count
 
 # --- events -----------------------------------------------------------------------------------------------------------
 
@@ -151,6 +153,14 @@ class Lapsed:
     at_ns: Nanos
 
 
+@dataclass(frozen=True, slots=True)
+class Disowned:
+    """The exchange's id that we took for this order's is another order's: which one is ours is to be found out."""
+
+    at_ns: Nanos
+    cause: str
+
+
 Event = (
     Sent
     | NotSent
@@ -167,7 +177,13 @@ Event = (
     | NotFoundAuthenticated
     | Renewed
     | Lapsed
+    | Disowned
 )
+_WORDS: Final = (
+    Acked, Rejected, ReportedResting, ReportedExecuted, ReportedCanceled, FillSeen, CancelAcked, CancelRefused,
+    NotFoundAuthenticated,
+)  # fmt: skip
+"""Events that are the exchange's own words; the others are our doing, or what we conclude."""
 
 # --- the table --------------------------------------------------------------------------------------------------------
 
@@ -197,8 +213,9 @@ _ROWS: Final[Mapping[type[Event], str]] = {
     CancelAcked:          ". . C C C  = = = .",
     CancelRefused:        ". . = = =  = = = =",
     NotFoundAuthenticated:". = = = X  = = = =",
-    Renewed:              ". . = = .  = = = .",
+    Renewed:              ". . = = =  = = = .",
     Lapsed:               ". . E E .  = = = .",
+    Disowned:             ". U U U U  = = = =",
 }  # fmt: skip
 
 
@@ -216,6 +233,23 @@ TRANSITIONS: Final[Mapping[tuple[Status, type[Event]], Status | None]] = _table(
 Two cells depend on the event: NotFoundAuthenticated before its patience leaves UNKNOWN as it is, and ReportedCanceled
 with `expired` leads to EXPIRED instead of CANCELED. And in any status, once all is filled the order is FILLED.
 """
+
+
+def impossible(order: Order, event: Event) -> str:
+    """Why the exchange cannot mean this of this order; "" when it can, and for what is not a word of the exchange."""
+    if not isinstance(event, _WORDS):
+        return ""
+    if TRANSITIONS[order.status, type(event)] is None:
+        return f"{type(event).__name__} of an order that is {order.status.value}"
+    named = getattr(event, "order_id", None)
+    if named is not None and order.order_id not in {None, named}:
+        return f"it is {order.order_id} in our books and {named} at the exchange"
+    if isinstance(event, CancelAcked) and order.order_id is None:
+        return "a cancel was taken of an order whose id is not known"
+    said = Count(_said(event) + (event.remaining if isinstance(event, Acked) else 0))
+    if said > order.count:
+        return f"{format_count(said)} of {format_count(order.count)}"
+    return ""
 
 
 def advance(order: Order, event: Event) -> Order:
@@ -265,6 +299,8 @@ def _refine(order: Order, event: Event, target: Status, filled: Count) -> Status
 
 
 def _order_id(order: Order, event: Event) -> str | None:
+    if isinstance(event, Disowned) and order.status.live:
+        return None
     if not isinstance(event, (Acked, ReportedResting, ReportedExecuted, ReportedCanceled, FillSeen)):
         return order.order_id
     if order.order_id is not None and event.order_id != order.order_id:
@@ -274,16 +310,23 @@ def _order_id(order: Order, event: Event) -> str | None:
 
 
 def _filled(order: Order, event: Event) -> Count:
-    match event:
-        case Acked(filled=said) | ReportedResting(filled=said) | ReportedCanceled(filled=said):
-            filled = max(order.filled, said)
-        case ReportedExecuted(filled=said) | FillSeen(total=said):
-            filled = max(order.filled, said)
-        case _:
-            filled = order.filled
+    if isinstance(event, Disowned) and order.status.live:
+        return Count(0)  # what was said of the other order
+    filled = max(order.filled, _said(event))
     if filled > order.count:
         raise IllegalTransition(order.client_order_id, order.status.value, f"filled {filled} of {order.count}")
     return filled
+
+
+def _said(event: Event) -> Count:
+    """How much has traded in all, as the event tells; 0 when it does not."""
+    match event:
+        case Acked(filled=said) | ReportedResting(filled=said) | ReportedCanceled(filled=said):
+            return said
+        case ReportedExecuted(filled=said) | FillSeen(total=said):
+            return said
+        case _:
+            return Count(0)
 
 
 def _expires(order: Order, event: Event) -> Nanos:
@@ -301,7 +344,7 @@ def _reason(order: Order, event: Event, status: Status) -> str:
     match event:
         case NotSent(reason=said) | Rejected(reason=said) | CancelSent(reason=said):
             return said
-        case OutcomeUnknown(cause=said):
+        case OutcomeUnknown(cause=said) | Disowned(cause=said):
             return said
         case ReportedCanceled(reason=said):
             return said or order.reason

@@ -180,7 +180,7 @@ class OrderManager:
         await self._canceller.turn()
 
     async def run(self) -> Never:
-        """Until cancelled. IllegalTransition and StateCorrupt end it: the daemon then stops through its ladder."""
+        """Until cancelled. IllegalTransition (our bug) and StateCorrupt end it: the daemon stops by its ladder."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._take_events(), name="orders.events")
             for name, turn in (
@@ -322,6 +322,9 @@ class OrderManager:
             if event.status == "resting" and (self._whole_account or is_ours(event.client_order_id)):
                 log.warning("orders.stranger", order_id=event.order_id, client_order_id=event.client_order_id)
                 self._look_soon()
+            return
+        if (event.market_ticker, event.side) != (order.market_ticker, order.side):
+            self._desk.doubt(order, "user_order", f"{event.side.value} in {event.market_ticker} at the exchange")
             return
         if event.reason == _CROSSED and order.status.live:
             self._on_crossed(event.market_ticker)

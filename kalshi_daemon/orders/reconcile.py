@@ -72,9 +72,10 @@ def compare_orders(
         if name in ours:
             findings += _same_order(ours[name], theirs)
         elif name in ended:
-            if ended[name].order_id in (None, theirs.order_id):
-                text = f"order {name} is {ended[name].status.value} in our books and resting at the exchange"
-                findings.append(Finding(Act.CANCEL_GHOST, f"ghost:{name}", text, ended[name], theirs))
+            text = f"order {name} is {ended[name].status.value} in our books and resting at the exchange"
+            if ended[name].order_id not in (None, theirs.order_id):
+                text += f" as {theirs.order_id}, not {ended[name].order_id}"
+            findings.append(Finding(Act.CANCEL_GHOST, f"ghost:{name}", text, ended[name], theirs))
         elif is_ours(name):
             text = f"order {name} rests at the exchange and is not in the journal"
             findings.append(Finding(Act.ADOPT, f"adopt:{name}", text, None, theirs))
@@ -88,12 +89,17 @@ def compare_orders(
     return findings
 
 
-def _same_order(order: Order, theirs: RemoteOrder) -> list[Finding]:
+def same_terms(order: Order, theirs: RemoteOrder) -> bool:
+    """Whether the exchange shows an order as our books have it: market, side, price, count and the exchange's id."""
     said = (theirs.market_ticker, theirs.side, theirs.price, theirs.initial)
-    if said != (order.market_ticker, order.side, order.price, order.count) or order.order_id not in (
+    return said == (order.market_ticker, order.side, order.price, order.count) and order.order_id in (
         None,
         theirs.order_id,
-    ):
+    )
+
+
+def _same_order(order: Order, theirs: RemoteOrder) -> list[Finding]:
+    if not same_terms(order, theirs):
         text = (
             f"order {order.client_order_id}: we have {_terms(order.market_ticker, order)} as {order.order_id},"
             f" the exchange {_terms(theirs.market_ticker, theirs)} as {theirs.order_id}"

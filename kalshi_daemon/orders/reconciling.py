@@ -14,12 +14,13 @@ from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.domain.order import Fill, Order, Status
 from kalshi_daemon.events import RemoteOrder
 from kalshi_daemon.kalshi.api import PortfolioApi
-from kalshi_daemon.orders.asking import Asker, report_of
+from kalshi_daemon.orders.asking import LAPSE_GRACE, PATIENCE, Asker, report_of
 from kalshi_daemon.orders.books import Books
 from kalshi_daemon.orders.bounded import TROUBLE
 from kalshi_daemon.orders.cancelling import Canceller
 from kalshi_daemon.orders.cash import CashWatch, Mark
 from kalshi_daemon.orders.desk import Desk, event_of, series_of
+from kalshi_daemon.orders.quarantine import QUARANTINED_MAX
 from kalshi_daemon.orders.reconcile import (
     Act,
     Finding,
@@ -27,6 +28,7 @@ from kalshi_daemon.orders.reconcile import (
     compare_orders,
     compare_positions,
     disagreements,
+    same_terms,
 )
 from kalshi_daemon.orders.records import read_list
 from kalshi_daemon.settings import OrderSettings
@@ -112,6 +114,7 @@ class Reconciler:
         findings = self._compare_orders(before, resting.records, asked) + resting.findings
         findings += await self.read_fills()
         await self._act(findings)
+        findings += self._look_at_quarantine(resting.records, asked)
         findings += await self._look_at_positions()
         findings += await self._look_at_fill_sums(asked)
         findings += self._settlement_findings()
@@ -142,11 +145,10 @@ class Reconciler:
             match finding:
                 case Finding(act=Act.UPDATE, order=Order() as order, remote=RemoteOrder() as remote):
                     self._asker.believe(remote, order)
-                case Finding(act=Act.ASK, order=Order() as order):
+                case Finding(act=Act.ASK | Act.DISAGREE, order=Order() as order):
                     self._asker.want(order.client_order_id)
                 case Finding(act=Act.ADOPT, remote=RemoteOrder() as remote):
-                    log.warning("reconcile.adopted", client_order_id=remote.client_order_id, text=finding.text)
-                    self._desk.adopt(self._stranger_of_ours(remote))
+                    self._adopt(remote, finding)
                 case Finding(act=Act.CANCEL_GHOST, order=Order() as order, remote=RemoteOrder() as remote):
                     log.warning("reconcile.ghost", client_order_id=order.client_order_id, text=finding.text)
                     await self._lay(order, remote)
@@ -159,6 +161,15 @@ class Reconciler:
         await self._send_adopted_away()
         await self._canceller.cancel_listed(listed, "foreign")
 
+    def _adopt(self, remote: RemoteOrder, finding: Finding) -> None:
+        """Take one in, unless the list has its name twice, or its id is that of an order we know by another name."""
+        owner = self._desk.find(None, remote.order_id)
+        if owner is not None:
+            self._desk.doubt(owner, "listed", f"{remote.order_id} is order {remote.client_order_id} at the exchange")
+        elif self._desk.find(remote.client_order_id, None) is None:
+            log.warning("reconcile.adopted", client_order_id=remote.client_order_id, text=finding.text)
+            self._desk.adopt(self._stranger_of_ours(remote))
+
     async def _send_adopted_away(self) -> None:
         """Also those of an earlier life: it may have died between taking one in and cancelling it."""
         resting = [o for o in self._desk.live() if o.profile == _ADOPTED and o.status is Status.RESTING]
@@ -166,7 +177,7 @@ class Reconciler:
 
     async def _lay(self, order: Order, remote: RemoteOrder) -> None:
         """Put a ghost to rest: one we thought refused comes back to life first, so that it counts as risk meanwhile."""
-        if order.status is Status.REJECTED:
+        if order.status is Status.REJECTED and order.order_id in {None, remote.order_id}:
             self._desk.apply(order.client_order_id, report_of(remote, order, self._desk.clock.now_ns()))
             await self._canceller.cancel([order.client_order_id], "thought_refused")
         else:
@@ -196,6 +207,28 @@ class Reconciler:
             order_id=remote.order_id,
             filled=remote.filled,
         )
+
+    def _look_at_quarantine(self, resting: Sequence[RemoteOrder], asked: Nanos) -> list[Finding]:
+        """Let go of orders that the exchange describes as our books have them, and of which it shows no second one."""
+        desk = self._desk
+        for name in desk.quarantine.names():
+            order = desk.find(name, None)
+            shown = [remote for remote in resting if remote.client_order_id == name]
+            if order is None or any(not same_terms(order, remote) for remote in shown):
+                continue
+            if desk.quarantine.agreed_before(name, asked):
+                desk.quarantine.release(order, "the exchange agrees")
+            elif not order.status.live and not shown and asked >= self._surely_over(order):
+                desk.quarantine.release(order, "its expiry has passed and the exchange lists nothing of its name")
+        if len(desk.quarantine) <= QUARANTINED_MAX:
+            return []
+        text = f"the exchange said what cannot be of {len(desk.quarantine)} orders, {QUARANTINED_MAX} at the most"
+        return [Finding(Act.DISAGREE, "quarantine", text)]
+
+    def _surely_over(self, order: Order) -> Nanos:
+        """From when no order of this name can rest: it was made with this expiry, and not renewed in quarantine."""
+        last = max(order.expires_ns, self._desk.quarantine.quiet_since(order.client_order_id))
+        return Nanos(last + LAPSE_GRACE + PATIENCE)
 
     # --- fills --------------------------------------------------------------------------------------------------------
 

@@ -53,10 +53,8 @@ MUTANTS = (
         "late_news_shrink_a_fill",
         "hearing something late never takes a fill back",
         "orders/lifecycle.py",
-        "        case Acked(filled=said) | ReportedResting(filled=said) | ReportedCanceled(filled=said):\n"
-        "            filled = max(order.filled, said)",
-        "        case Acked(filled=said) | ReportedResting(filled=said) | ReportedCanceled(filled=said):\n"
-        "            filled = said",
+        "    filled = max(order.filled, _said(event))",
+        "    filled = _said(event) or order.filled",
         ("orders/test_order_lifecycle.py",),
     ),
     Mutant(
@@ -167,8 +165,8 @@ MUTANTS = (
         "unbooked_fill_costs_nothing",
         "what has traded counts in every worst case until its fills are booked",
         "guardrails/exposure.py",
-        "    return (*state.live_orders(), *state.unbooked.values())",
-        "    return state.live_orders()",
+        "    return (*state.live_orders(), *state.unbooked.values(), *state.quarantined.values())",
+        "    return (*state.live_orders(), *state.quarantined.values())",
         ("orders/test_unbooked_fills.py",),
     ),
 )

@@ -8,6 +8,7 @@ from tests.mutants import (
     order_groups,
     orders_leave,
     orders_once,
+    quarantine,
     retention,
     settlements,
     starting,
@@ -28,4 +29,5 @@ MUTANTS = (
     *journal.MUTANTS,
     *retention.MUTANTS,
     *settlements.MUTANTS,
+    *quarantine.MUTANTS,
 )

@@ -18,6 +18,7 @@ from kalshi_daemon.orders.lifecycle import (
     CancelAcked,
     CancelRefused,
     CancelSent,
+    Disowned,
     FillSeen,
     Lapsed,
     NotFoundAuthenticated,
@@ -77,6 +78,7 @@ def sample(kind):
         NotFoundAuthenticated: NotFoundAuthenticated(T, Nanos(0), Nanos(10)),
         Renewed: Renewed(T, Nanos(120_000)),
         Lapsed: Lapsed(T),
+        Disowned: Disowned(T, "another order's id"),
     }[kind]
 
 

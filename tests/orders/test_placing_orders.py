@@ -16,6 +16,7 @@ from kalshi_daemon.errors import (
 )
 from kalshi_daemon.events import CreateAck, UserOrder
 from kalshi_daemon.orders.ids import is_ours
+from kalshi_daemon.orders.lifecycle import Acked
 from kalshi_daemon.units import SECOND, Count, Nanos
 from tests.orders.order_rig import START, WINDOW, drive, quote, quotes, spin, ticker
 
@@ -210,14 +211,31 @@ async def test_a_place_that_is_cancelled_mid_request_leaves_unknown_orders(rig):
     assert {order.status for order in rig.journal.live_orders()} == {Status.UNKNOWN}
 
 
-async def test_a_bug_in_one_item_does_not_lose_the_others(rig):
-    """Two orders answered with one exchange id: a bug or worse; the third is still recorded before it is raised."""
+async def test_an_impossible_answer_to_one_item_does_not_lose_the_others(rig):
+    """More traded than was asked for: nothing of it is taken over, the order is unknown and asked about."""
 
     async def doubled(orders):
         return [CreateAck(o.client_order_id, f"ex-{i}", Count(o.count * 2 * (i == 1)), o.count, START)
                 for i, o in enumerate(orders)]  # fmt: skip
 
     rig.venue.create_orders = doubled
+    await rig.manager.place(quotes(3))
+    first, broken, third = rig.journal.live_orders()
+    assert (first.status, third.status) == (Status.RESTING, Status.RESTING)
+    assert (broken.status, broken.order_id, broken.filled) == (Status.UNKNOWN, None, 0)
+    assert set(rig.state.quarantined) == {broken.client_order_id}
+
+
+async def test_a_bug_in_one_item_does_not_lose_the_others(rig, monkeypatch):
+    """A bug of ours is raised, after the other outcomes are written down."""
+    apply = rig.manager._desk.apply
+
+    def buggy(name, event, detail=None):
+        if isinstance(event, Acked) and name.endswith("-2"):
+            raise IllegalTransition(name, "resting", "Sent")
+        return apply(name, event, detail)
+
+    monkeypatch.setattr(rig.manager._desk, "apply", buggy)
     with pytest.raises(IllegalTransition):
         await rig.manager.place(quotes(3))
     first, _broken, third = rig.journal.live_orders()

@@ -1,0 +1,65 @@
+"""Words of the exchange that cannot be: not believed, never fatal, counted, and asked about."""
+
+from tests.mutants.mutant import Mutant
+
+_QUARANTINE = ("orders/test_quarantine.py",)
+
+MUTANTS = (
+    Mutant(
+        "impossible_word_applied",
+        "a word of the exchange that cannot be ends nothing",
+        "orders/desk.py",
+        "        if problem:\n            return self._doubt_word(before, event, problem)\n",
+        "",
+        _QUARANTINE,
+    ),
+    Mutant(
+        "quarantined_order_renewed",
+        "an order in quarantine rests no longer than its lease",
+        "orders/leases.py",
+        "            and order.client_order_id not in self._desk.quarantine\n",
+        "",
+        _QUARANTINE,
+    ),
+    Mutant(
+        "quarantine_not_counted",
+        "an order in quarantine counts in every worst case once more in full",
+        "guardrails/exposure.py",
+        ", *state.quarantined.values())",
+        ")",
+        _QUARANTINE,
+    ),
+    Mutant(
+        "known_id_taken",
+        "an order id of ours is never another order's",
+        "orders/desk.py",
+        "        if owner is None or owner.client_order_id == order.client_order_id:",
+        "        if owner is None or owner is not None:",
+        _QUARANTINE,
+    ),
+    Mutant(
+        "strangers_id_kept",
+        "an id that the exchange calls another order's is given up",
+        "orders/asking.py",
+        "            if before.order_id == remote.order_id:",
+        "            if before.order_id is None:",
+        _QUARANTINE,
+    ),
+    Mutant(
+        "released_unasked",
+        "an order leaves quarantine only when the exchange agrees",
+        "orders/reconciling.py",
+        "            if desk.quarantine.agreed_before(name, asked):",
+        "            if asked:",
+        _QUARANTINE,
+    ),
+    Mutant(
+        "second_order_left_resting",
+        "an order of an ended one's name that rests is cancelled",
+        "orders/reconcile.py",
+        '            findings.append(Finding(Act.CANCEL_GHOST, f"ghost:{name}", text, ended[name], theirs))',
+        "            if ended[name].order_id in (None, theirs.order_id):\n"
+        '                findings.append(Finding(Act.CANCEL_GHOST, f"ghost:{name}", text, ended[name], theirs))',
+        _QUARANTINE,
+    ),
+)
