@@ -125,6 +125,16 @@ class VenueState:
     listing_problem: dict[str, str] = field(default_factory=dict)
     """By event: markets refused (unknown strike type, bad grid), with the reason."""
 
+    def far_shards(self, event_ticker: str) -> list[int]:
+        """Shards other than 0 that markets of an event are on, rising. A market that names none is on shard 0."""
+        listed = (self.markets[ticker] for ticker in self.events.get(event_ticker, ()) if ticker in self.markets)
+        return sorted({market.exchange_index or 0 for market in listed} - {0})
+
+    def shard_of(self, market_ticker: str) -> int:
+        """The shard of a market; 0 while it is not listed."""
+        market = self.markets.get(market_ticker)
+        return 0 if market is None else market.exchange_index or 0
+
 
 class CalibrationView(Protocol):
     """What readers may ask of the rolling model of one index (written by `calibration.updater`)."""
@@ -296,7 +306,9 @@ class DaemonState:
     venue: VenueState = field(default_factory=VenueState)
     """By `venue.monitor`."""
     balance: Balance | None = None
-    """By `orders.manager`."""
+    """By `orders.manager`: the cash of shard 0."""
+    shard_balances: dict[int, Balance] = field(default_factory=dict)
+    """By `orders.manager`: the cash of other shards that markets of ours are on; absent while it is not known."""
     orders: dict[str, Order] = field(default_factory=dict)
     """By `orders.manager`: client_order_id -> every live order of ours, plus the ones ended this session."""
     unbooked: dict[str, Order] = field(default_factory=dict)

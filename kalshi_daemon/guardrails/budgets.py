@@ -8,6 +8,7 @@ from typing import ClassVar
 from kalshi_daemon.domain.index import Cadence
 from kalshi_daemon.domain.quote import Quote
 from kalshi_daemon.domain.verdict import Closing, Verdict
+from kalshi_daemon.events import Balance
 from kalshi_daemon.guardrails.guard import QuoteContext, WindowContext, answer, in_dollars, refuse
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.units import Dollars, Nanos
@@ -103,7 +104,8 @@ class CashCovers:
     """Refuse unless the cash, lately read, covers the collateral of all live orders and this one, above the floor.
 
     The venue's figure may already leave out what resting orders reserve; taking them out again errs on the safe side.
-    What a market in dispute has paid may be taken back: it counts as gone.
+    What a market in dispute has paid may be taken back: it counts as gone. Collateral is per shard: the poorest shard
+    that the event's markets are on decides, against the collateral of all orders.
     """
 
     floor: Dollars
@@ -112,17 +114,31 @@ class CashCovers:
     pulls: ClassVar[bool] = False
 
     def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:
-        return self._judge(state, context, now)
+        return self._judge(state, context.window.event_ticker, context, now)
 
     def judge_quote(self, state: DaemonState, _quote: Quote, context: QuoteContext, now: Nanos) -> Verdict:
-        return self._judge(state, context, now)
+        return self._judge(state, context.plan.window.event_ticker, context, now)
 
-    def _judge(self, state: DaemonState, context: WindowContext | QuoteContext, now: Nanos) -> Verdict:
+    def _judge(
+        self, state: DaemonState, event_ticker: str, context: WindowContext | QuoteContext, now: Nanos
+    ) -> Verdict:
         floor = in_dollars(self.floor)
-        balance = state.balance
-        if balance is None:
-            return refuse(self, None, floor, "dollars left", note="balance never read")
-        if now - balance.read_ns > self.age_most:
-            return refuse(self, None, floor, "dollars left", note="balance is too old")
-        left = Dollars(balance.cash - state.ledger.disputed - context.exposure().collateral)
-        return answer(self, in_dollars(left), floor, "dollars left", passed=left >= self.floor, note="not enough cash")
+        known = self._balances(state, event_ticker)
+        for balance, where in known:
+            if balance is None:
+                return refuse(self, None, floor, "dollars left", note=f"balance never read{where}")
+            if now - balance.read_ns > self.age_most:
+                return refuse(self, None, floor, "dollars left", note=f"balance{where} is too old")
+        cash, where = min((balance.cash, where) for balance, where in known if balance is not None)
+        left = Dollars(cash - state.ledger.disputed - context.exposure().collateral)
+        note = f"not enough cash{where}"
+        return answer(self, in_dollars(left), floor, "dollars left", passed=left >= self.floor, note=note)
+
+    @staticmethod
+    def _balances(state: DaemonState, event_ticker: str) -> list[tuple[Balance | None, str]]:
+        """The balance of each shard that counts for an event, and where it is when that is not shard 0."""
+        found: list[tuple[Balance | None, str]] = [(state.balance, "")]
+        if state.shard_balances:  # else markets of another shard are not traded on (`exchange_status`)
+            shards = state.venue.far_shards(event_ticker)
+            found += [(state.shard_balances.get(shard), f" on shard {shard}") for shard in shards]
+        return found

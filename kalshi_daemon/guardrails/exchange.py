@@ -17,7 +17,7 @@ class ExchangeTrading:
 
     Known to be paused: pull (kalshi.md section 8: cancels still work in a trading pause). Status unknown or old: hold,
     the leases of resting orders run out by themselves. A market's own `exchange_index` says which shard counts (null is
-    shard 0). Collateral is per shard and only shard 0's is read: markets of another shard are not traded, and said so.
+    shard 0). A shard whose status or cash is not known (collateral is per shard) is not traded on, and said so.
     """
 
     age_most: Nanos
@@ -32,24 +32,19 @@ class ExchangeTrading:
         if not (status.exchange_active and status.trading_active):
             stopped = "exchange" if not status.exchange_active else "trading"
             return refuse(self, f"{stopped} paused", "trading", closing=Closing.PULL)
-        shards = {shard: status.of_shard(shard) for shard in _far_shards(state, context.window.event_ticker)}
+        shards = {shard: status.of_shard(shard) for shard in state.venue.far_shards(context.window.event_ticker)}
         for shard, said in shards.items():
             if said is not None and not all(said):
                 stopped = "exchange" if not said[0] else "trading"
                 return refuse(self, f"{stopped} paused on shard {shard}", "trading", closing=Closing.PULL)
         for shard, said in shards.items():
+            if said is not None and shard in state.shard_balances:
+                continue
             unread = "status" if said is None else "cash"
             note = f"a market of the event is on shard {shard}, whose {unread} is not read"
             return refuse(self, f"shard {shard}", "shard 0", note=note)
         age = Nanos(now - status.read_ns)
         return answer(self, to_s(age), limit, "s", passed=age <= self.age_most, note="exchange status is too old")
-
-
-def _far_shards(state: DaemonState, event_ticker: str) -> list[int]:
-    """Shards other than 0 that markets of an event are on."""
-    venue = state.venue
-    listed = (venue.markets[ticker] for ticker in venue.events.get(event_ticker, ()) if ticker in venue.markets)
-    return sorted({market.exchange_index or 0 for market in listed} - {0})
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,8 @@ class OrderGroup:
     """Refuse a profile whose order group at the exchange was triggered, or that has none while groups are required.
 
     Triggered: more contracts of it traded within seconds than its limit. The exchange has cancelled its orders; what we
-    still believe to rest is pulled, and nothing but a person's reset ends the halt.
+    still believe to rest is pulled, and nothing but a person's reset ends the halt. Groups do not span shards, and ours
+    are on shard 0: while they are required, markets of another shard are not traded.
     """
 
     name: ClassVar[str] = "order_group"
@@ -79,6 +80,10 @@ class OrderGroup:
             return answer(self, "off", wanted, passed=True)
         if context.profile not in groups.ids:
             return refuse(self, None, wanted, note="the profile has no order group at the exchange yet")
+        far = state.venue.far_shards(context.window.event_ticker) if state.shard_balances else []
+        if far:
+            note = f"groups do not span shards: ours are on shard 0, a market of the event is on shard {far[0]}"
+            return refuse(self, None, wanted, note=note)
         return answer(self, wanted, wanted, passed=True)
 
 

@@ -61,6 +61,8 @@ class CashWatch:
         self._drift: _Drift | None = None
         self._others_ns = Nanos(0)
         self._others_hold = False
+        self.other_shards = False
+        """A market of another shard was traded: from then on the cash of shard 0 is not all that our fills move."""
         self.moved = Dollars(0)
         """Accepted since the start: what came and went by other ways than our fills and settlements."""
 
@@ -128,9 +130,14 @@ class CashWatch:
         )
         return True
 
-    @property
-    def drifting(self) -> bool:
-        return self._drift is not None
+    def note_shards(self) -> None:
+        """Look whether anything of ours is on another shard than 0."""
+        state = self._desk.state
+        held = (position.market_ticker for position in self._books.ledger.positions.values())
+        live = (order.market_ticker for order in self._desk.live())
+        if not self.other_shards and any(state.venue.shard_of(ticker) for ticker in (*held, *live)):
+            self.other_shards = True
+            self._forget()
 
     def _forget(self) -> None:
         self._expected_offset = None
@@ -142,8 +149,10 @@ class CashWatch:
         """(how far below, how far above the ledger's figure) the cash may be; None when it cannot be compared now."""
         state, ledger = self._desk.state, self._books.ledger
         ours = {order.client_order_id for order in mark.live}
+        self.note_shards()
         if (
             not self._whole_account
+            or self.other_shards
             or self._others_hold
             or state.unbooked
             or self.mark() != mark

@@ -74,6 +74,8 @@ class Placer:
             return "order_group_triggered"
         if state.order_groups.required and quote.profile not in state.order_groups.ids:
             return "no_order_group"
+        if state.order_groups.required and state.venue.shard_of(quote.market_ticker):
+            return "no_order_group_on_shard"
         window = quote.window
         if window.event_ticker in self.events_closed:
             return f"event_closed_{self.events_closed[window.event_ticker]}"
@@ -154,7 +156,10 @@ class Placer:
         self._record(orders, results)
 
     def _wired(self, order: Order) -> NewOrder:
-        return replace(new_order(order), order_group_id=self._desk.state.order_groups.ids.get(order.profile))
+        """Groups do not span shards, and ours are on shard 0 (kalshi.md 2.4)."""
+        state = self._desk.state
+        group = state.order_groups.ids.get(order.profile) if state.venue.shard_of(order.market_ticker) == 0 else None
+        return replace(new_order(order), order_group_id=group)
 
     def _record(self, orders: Sequence[Order], results: Sequence[CreateAck | Exception]) -> None:
         """Every order's own outcome, whatever the others' are. Raises the first IllegalTransition after all of them."""

@@ -171,7 +171,8 @@ class Prover:
 
     def _compare_cash(self) -> tuple[list[Finding], Dollars | None]:
         balance = self._desk.state.balance
-        if balance is None or self._cash is None or self._desk.live():
+        self._reconciler.cash.note_shards()
+        if balance is None or self._cash is None or self._desk.live() or self._reconciler.cash.other_shards:
             return [], None
         ledger = self._books.ledger
         by_others = self._reconciler.cash.moved

@@ -51,6 +51,8 @@ AFTER_TROUBLE: Final = Nanos(2 * SECOND)
 SETTLEMENT_LAG: Final = Nanos(2 * MINUTE)
 ORDERS_ASKED: Final = 5
 """Orders whose fills do not add up that are asked about in one look."""
+SHARDS_MAX: Final = 8
+"""Shards other than 0 whose cash is read; the exchange has four."""
 _SHOWN: Final = 3
 _FILLS: Final = "fills"
 _INHERITED: Final = "inherited"
@@ -308,8 +310,21 @@ class Reconciler:
         return self._books.waiting(over)
 
     async def read_balance(self) -> None:
-        """Raises what the API raises."""
-        self._desk.state.balance = await self._api.balance()
+        """The cash of shard 0, and of every other shard that markets of today's windows are on.
+
+        Raises what the API raises for shard 0. Another shard that cannot be read is not known: its markets wait.
+        """
+        state = self._desk.state
+        state.balance = await self._api.balance()
+        far = sorted({shard for event in state.windows for shard in state.venue.far_shards(event)})[:SHARDS_MAX]
+        for shard in [shard for shard in state.shard_balances if shard not in far]:
+            del state.shard_balances[shard]
+        for shard in far:
+            try:
+                state.shard_balances[shard] = await self._api.balance(shard)
+            except TROUBLE as problem:
+                state.shard_balances.pop(shard, None)
+                log.warning("balance.not_read", exchange_index=shard, problem=str(problem))
 
     def _compare_cash(self, mark: Mark, resting: Sequence[RemoteOrder], others: Sequence[Finding]) -> list[Finding]:
         now = self._desk.clock.now_ns()

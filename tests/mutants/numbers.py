@@ -97,9 +97,9 @@ MUTANTS = (
     Mutant(
         "every_market_on_shard_0",
         "a market's own exchange_index decides whose status counts",
-        "guardrails/exchange.py",
-        "    return sorted({market.exchange_index or 0 for market in listed} - {0})",
-        "    return sorted({0 for market in listed} - {0})",
+        "state.py",
+        "        return sorted({market.exchange_index or 0 for market in listed} - {0})",
+        "        return sorted({0 for market in listed} - {0})",
         ("guardrails/test_window_guards.py",),
     ),
     Mutant(

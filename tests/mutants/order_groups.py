@@ -9,8 +9,8 @@ MUTANTS = (
         "quotes_without_their_group",
         "every create belongs to its profile's order group",
         "orders/placing.py",
-        "order_group_id=self._desk.state.order_groups.ids.get(order.profile)",
-        "order_group_id=None",
+        "        group = state.order_groups.ids.get(order.profile) if",
+        "        group = None if",
         _GROUPS,
     ),
     Mutant(

@@ -11,6 +11,7 @@ from tests.mutants import (
     quarantine,
     retention,
     settlements,
+    shards,
     starting,
     way_down,
     wire,
@@ -30,4 +31,5 @@ MUTANTS = (
     *retention.MUTANTS,
     *settlements.MUTANTS,
     *quarantine.MUTANTS,
+    *shards.MUTANTS,
 )

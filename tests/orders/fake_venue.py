@@ -95,6 +95,8 @@ class FakeVenue:
     orders_by_id: dict[str, Resting] = field(default_factory=dict)
     fills_made: list[Fill] = field(default_factory=list)
     settled: list[Settlement] = field(default_factory=list)
+    far_cash: defaultdict[int, int] = field(default_factory=lambda: defaultdict(int))
+    """By shard other than 0."""
     held: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     fees: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
     script: defaultdict[str, deque] = field(default_factory=lambda: defaultdict(deque))
@@ -434,8 +436,10 @@ class FakeVenue:
             raise PartlyUnreadable(name, records, self.unreadable[name])
         return records
 
-    async def balance(self) -> Balance:
-        await self._enter("balance", None)
+    async def balance(self, exchange_index: int = 0) -> Balance:
+        await self._enter("balance", exchange_index)
+        if exchange_index:
+            return Balance(Dollars(self.far_cash[exchange_index]), Dollars(0), self.clock.now_ns())
         reserved = sum(
             (order.price if order.side is Side.BID else 10_000 - order.price) * order.remaining // 100
             for order in self.resting()

@@ -19,11 +19,12 @@ from kalshi_daemon.orders.ids import ClientOrderIds
 from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.orders.manager import OrderManager
 from kalshi_daemon.settings import KalshiSettings, OrderSettings
-from kalshi_daemon.simulator.corrections import amend_settlement
+from kalshi_daemon.simulator.corrections import amend_settlement, move_to_shard
 from kalshi_daemon.simulator.rate_buckets import TIERS
 from kalshi_daemon.simulator.sim_server import SimServer
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.units import MILLISECOND, MINUTE, SECOND, Nanos, Price, lots
+from tests.guardrails.guard_rig import market_of
 from tests.orders.order_rig import quote, window
 from tests.simulator.exchange_kit import EVENT, OTHER, START, TARGET, TICKER, put, small_exchange
 from tests.simulator.key_kit import ed25519_pair
@@ -195,3 +196,21 @@ async def test_an_amended_settlement_is_corrected_to_the_exchanges_cash(tmp_path
         check = await desk.drive(desk.manager.books_equal())
         assert check.equal, check.detail
         assert check.pnl == check.exchange_pnl == (desk.ann.cash - desk.ann.start_cash) // 100
+
+
+async def test_the_cash_of_a_far_shard_is_read_over_the_wire_and_nothing_rests_there(tmp_path):
+    """The simulated exchange keeps all money on shard 0, so the far shard has none."""
+    async with bench(tmp_path) as desk:
+        move_to_shard(desk.exchange, [TICKER], 3)
+        listed = replace(market_of(WINDOW, 6850), exchange_index=3)
+        contract = replace(listed.contract, market_ticker=TICKER, event_ticker=EVENT)
+        desk.state.venue.markets[TICKER] = replace(listed, contract=contract)
+        desk.state.venue.events[EVENT] = (TICKER,)
+        await desk.until(lambda: 3 in desk.state.shard_balances, 100, 250)
+        assert desk.state.shard_balances[3].cash == 0
+        assert await desk.drive(desk.manager.place([QUOTE])) == (), "its group is on shard 0"
+        desk.state.order_groups.required = False
+        (order,) = await desk.drive(desk.manager.place([QUOTE]))
+        assert order.status is Status.RESTING, "routed by its ticker, without a group"
+        await desk.drive(desk.manager.cancel([order.client_order_id], "edge_lost"))
+        assert desk.ann.resting_count == 0

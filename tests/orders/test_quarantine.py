@@ -245,8 +245,8 @@ def may_cost(rig):
     return parts
 
 
-@settings(max_examples=150, deadline=None)
-@given(st.lists(st.tuples(st.integers(0, 2), WORDS), max_size=12), st.lists(st.booleans(), min_size=3, max_size=3))
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 2), WORDS), max_size=20), st.lists(st.booleans(), min_size=3, max_size=3))
 async def test_no_sequence_of_words_raises_or_makes_the_exposure_smaller_by_what_cannot_be(
     tmp_path_factory, words, sent
 ):

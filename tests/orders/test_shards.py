@@ -1,0 +1,140 @@
+"""Markets on another shard: its status and cash decide, groups do not reach it, and what is not known stays shut."""
+
+from dataclasses import replace
+
+import pytest
+
+from kalshi_daemon.domain.order import Status
+from kalshi_daemon.errors import VenueUnavailable
+from kalshi_daemon.events import Balance, ExchangeStatus
+from kalshi_daemon.settings import OrderSettings
+from kalshi_daemon.units import SECOND, Dollars, Nanos
+from tests.guardrails.guard_rig import NOW, TICKER, WINDOW, ask_window, healthy, market_of
+from tests.orders.order_rig import EVENT, Rig, drive, quote, spin, ticker
+from tests.orders.order_rig import WINDOW as OURS
+
+FAR = 3
+
+
+def far_state(cash=1_000 * 10_000, *, groups=False):
+    """A healthy state whose window has a market on shard 3, of which status and cash are known."""
+    state = healthy()
+    state.venue.markets[TICKER] = replace(state.venue.markets[TICKER], exchange_index=FAR)
+    state.venue.status = ExchangeStatus(True, True, NOW, ((FAR, True, True),))
+    state.shard_balances[FAR] = Balance(Dollars(cash), Dollars(0), NOW)
+    state.order_groups.required = groups
+    return state
+
+
+def test_a_far_shard_that_is_read_and_open_may_be_traded_on():
+    state = far_state()
+    for guard in ("exchange_status", "balance", "order_group"):
+        assert ask_window(state, guard).passed, guard
+
+
+def test_a_far_shard_whose_cash_is_not_known_stays_shut_and_says_so():
+    state = far_state()
+    del state.shard_balances[FAR]
+    verdict = ask_window(state, "exchange_status")
+    assert not verdict.passed
+    assert verdict.note == "a market of the event is on shard 3, whose cash is not read"
+    state.shard_balances[1] = Balance(Dollars(10_000_000), Dollars(0), NOW)
+    assert not ask_window(state, "balance").passed
+
+
+def test_the_poorest_shard_of_the_event_decides():
+    state = far_state(cash=-10_000)
+    verdict = ask_window(state, "balance")
+    assert (verdict.passed, verdict.measured, verdict.note) == (False, -1.0, "not enough cash on shard 3")
+    state = far_state(cash=10**12)
+    assert ask_window(state, "balance").measured == 1_000.0, "shard 0 has less"
+
+
+def test_the_cash_of_a_far_shard_grows_old_too():
+    state = far_state(cash=500 * 10_000)
+    state.shard_balances[FAR] = replace(state.shard_balances[FAR], read_ns=Nanos(NOW - 10_000 * SECOND))
+    assert ask_window(state, "balance").note == "balance on shard 3 is too old"
+
+
+def test_groups_do_not_span_shards():
+    verdict = ask_window(far_state(groups=True), "order_group")
+    assert not verdict.passed
+    assert "groups do not span shards" in verdict.note
+
+
+def move(rig, strike=6800, shard=FAR):
+    """One of our window's markets lives on another shard."""
+    name = ticker(strike)
+    rig.state.venue.markets[name] = replace(market_of(OURS, strike), exchange_index=shard)
+    rig.state.venue.markets[name] = replace(
+        rig.state.venue.markets[name],
+        contract=replace(rig.state.venue.markets[name].contract, market_ticker=name),
+    )
+    rig.state.venue.events[EVENT] = (name,)
+
+
+async def test_the_cash_of_the_shards_of_our_windows_is_read_and_forgotten_with_them(rig):
+    move(rig)
+    rig.venue.far_cash[FAR] = 777
+    async with rig.running():
+        assert rig.state.shard_balances[FAR].cash == 777
+        assert rig.state.balance.cash == 10_000_000
+        move(rig, shard=0)
+        await rig.pass_time(61, step_ms=500)
+        assert rig.state.shard_balances == {}
+        assert set(rig.sent("balance")) == {0, FAR}
+
+
+async def test_a_shard_whose_cash_cannot_be_read_costs_its_own_windows_only(rig):
+    move(rig)
+    rig.venue.far_cash[FAR] = 777
+    async with rig.running():
+        honest = rig.venue.balance
+
+        async def broken(exchange_index=0):
+            if exchange_index:
+                raise VenueUnavailable("balance", 503, "down")
+            return await honest()
+
+        rig.venue.balance = broken
+        await rig.pass_time(61, step_ms=500)
+        assert rig.state.shard_balances == {}
+        assert rig.state.reconciliation.agreed
+
+
+async def test_an_order_on_a_far_shard_joins_no_group_of_shard_0(tmp_path, clock, venue):
+    rig = Rig(tmp_path, clock, venue)
+    move(rig)
+    async with rig.running():
+        assert await rig.manager.place([quote()]) == ()
+        rig.state.order_groups.required = False
+        (order,) = await rig.manager.place([quote()])
+        assert order.status is Status.RESTING
+        assert rig.sent("create")[-1][0].order_group_id is None
+        (near,) = await rig.manager.place([quote(6805)])
+        assert near.status is Status.RESTING
+        assert rig.sent("create")[-1][0].order_group_id == "group-wide"
+    rig.journal.close()
+
+
+async def test_cash_is_not_compared_once_another_shard_was_traded_on(tmp_path, clock, venue):
+    rig = Rig(tmp_path, clock, venue, OrderSettings(groups="off"))
+    move(rig)
+    async with rig.running():
+        await rig.pass_time(61, step_ms=500)
+        (order,) = await rig.manager.place([quote()])
+        venue.trade(order.client_order_id, 100)
+        await spin()
+        venue.cash += 4_200  # it was paid from the other shard's money
+        await rig.pass_time(150, step_ms=500)
+        assert rig.state.reconciliation.agreed, rig.state.reconciliation.problem
+        check = await drive(clock, rig.manager.books_equal())
+    assert check.equal, check.detail
+    assert check.exchange_pnl is None
+    rig.journal.close()
+
+
+@pytest.mark.parametrize("event", [WINDOW.event_ticker, "KXINXU-NONE"])
+def test_a_market_that_names_no_shard_is_on_shard_0(event):
+    assert healthy().venue.far_shards(event) == []
+    assert healthy().venue.shard_of("unlisted") == 0
