@@ -166,7 +166,10 @@ class Desk:
         named = getattr(event, "order_id", None)
         if problem or named is None or order.order_id is not None:
             return problem
-        owner = self.find(None, named)
+        try:
+            owner = self.find(None, named)
+        except StateCorrupt:
+            return ""  # the journal cannot be read: the write that follows says so
         if owner is None or owner.client_order_id == order.client_order_id:
             return ""
         return f"{named} is the id of our order {owner.client_order_id}"

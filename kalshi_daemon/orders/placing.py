@@ -169,6 +169,8 @@ class Placer:
                 try:
                     event = self._event(order, result)
                     after = self._desk.apply(order.client_order_id, event)
+                    if isinstance(result, CreateAck) and isinstance(event, OutcomeUnknown):
+                        self._desk.doubt(after, "Acked", event.cause)
                 except IllegalTransition as bug:
                     bugs.append(bug)
                     continue
@@ -221,7 +223,7 @@ class Placer:
             "price": order.price,
             "count": order.count,
         }
-        if isinstance(event, Acked):
+        if isinstance(event, Acked) and order.order_id == event.order_id:
             log.info("orders.acked", **facts, order_id=event.order_id, filled=event.filled)
         elif order.status is Status.UNKNOWN:
             log.warning("orders.unknown", **facts, cause=order.reason)
