@@ -38,6 +38,7 @@ TIME_MAX_NS: Final = 4_102_444_800 * 1_000_000_000
 JSON_DEPTH_MAX: Final = 32
 
 _DECIMAL: Final = re.compile(r"(-?)([0-9]{1,15})(?:\.([0-9]{1,9}))?", re.ASCII)
+_INTEGER: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _RFC3339: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9})[0-9]{0,9})?"
     r"([Zz]|[+-][0-9]{2}:[0-9]{2})",
@@ -104,6 +105,20 @@ def finite(value: object, field: str, *, low: float, high: float) -> float:
     if not low <= value <= high:  # refuses NaN too; integers compare exactly, whatever their size
         raise MalformedField(field, value, f"a number from {low} to {high}")
     return float(value)
+
+
+def integer_text(text: str, field: str, *, low: int = -INT64_MAX, high: int = INT64_MAX) -> int:
+    """A decimal integer written as text, as in an environment variable or an argument."""
+    if not _INTEGER.fullmatch(text):
+        raise MalformedField(field, text, "an integer")
+    return integer(int(text), field, low=low, high=high)
+
+
+def number_text(text: str, field: str) -> float:
+    """A decimal number written as text: digits with at most one point, a minus where it is negative."""
+    if not _DECIMAL.fullmatch(text):
+        raise MalformedField(field, text, "a decimal number")
+    return float(text)
 
 
 def level(value: object, field: str) -> int:

@@ -3,12 +3,16 @@
 Durations carry their unit in the name. Money is written in dollars here and becomes an integer where it is used.
 """
 
+import re
 from datetime import date, time
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+_TIME_OR_DATE: Final = re.compile(r"[0-9]{2}:[0-9]{2}(:[0-9]{2})?Z?|[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
 class Mode(StrEnum):
@@ -26,6 +30,24 @@ class Section(BaseModel):
         extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True, allow_inf_nan=False
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _of_its_own_kind(cls, value: object, info: ValidationInfo) -> object:
+        """Nothing is taken for what it is not: text or a boolean for a number, a number for a time or a switch."""
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        found = type(value)
+        if annotation is int and found is not int:
+            raise PydanticCustomError("int_type", "Input should be a valid integer, digits alone")
+        if annotation is float and found not in {int, float}:
+            raise PydanticCustomError("float_type", "Input should be a valid number, digits with at most one point")
+        if annotation is bool and found in {int, float}:
+            raise PydanticCustomError("bool_type", "Input should be a valid boolean, true or false")
+        if annotation in {time, date, date | None} and (
+            found in {bool, int, float} or (isinstance(value, str) and not _TIME_OR_DATE.fullmatch(value))
+        ):
+            raise PydanticCustomError("time_type", "Input should be in a valid time format, HH:MM[:SS] or YYYY-MM-DD")
+        return value
+
 
 class LiveSettings(Section):
     """`live` trades only with `--arm` and this sentence."""
@@ -40,24 +62,24 @@ class KalshiSettings(Section):
     rest_url: str = ""
     """Ends in /trade-api/v2. Empty: the mode's default host (sim: given by the simulator)."""
     ws_url: str = ""
-    key_id: str = ""
+    key_id: str = Field("", max_length=200, pattern=r"^[!-~]*$")
     private_key_path: Path | None = None
     """PEM, RSA or Ed25519, mode 0600 or 0400. Default: $CREDENTIALS_DIRECTORY/kalshi_private_key."""
     subaccount: int = Field(0, ge=0, le=63)
-    read_timeout_ms: int = Field(5_000, ge=100, le=60_000)
-    write_timeout_ms: int = Field(4_000, ge=100, le=60_000)
+    read_timeout_ms: int = Field(5_000, ge=100, le=30_000)
+    write_timeout_ms: int = Field(4_000, ge=100, le=20_000)
     cancel_reserve_share: float = Field(0.4, ge=0.0, le=0.9)
     """Share of the write bucket only cancels may use."""
-    stream_silence_s: float = Field(30.0, ge=5.0)
+    stream_silence_s: float = Field(30.0, ge=5.0, le=300.0)
     """Reconnect after this long without any frame or ping (the venue pings every 10 s)."""
     use_yes_price: bool = False
     """Ask for NO levels on the YES scale. Always sent explicitly: the venue's default will flip."""
-    status_poll_s: float = Field(15.0, ge=1.0)
-    fee_poll_s: float = Field(1_800.0, ge=10.0)
-    discovery_poll_s: float = Field(120.0, ge=5.0)
-    book_silence_s: float = Field(20.0, ge=1.0)
+    status_poll_s: float = Field(15.0, ge=1.0, le=600.0)
+    fee_poll_s: float = Field(1_800.0, ge=10.0, le=86_400.0)
+    discovery_poll_s: float = Field(120.0, ge=5.0, le=3_600.0)
+    book_silence_s: float = Field(20.0, ge=1.0, le=600.0)
     """A market of which nothing came for this long is asked for a snapshot."""
-    witness_every_s: float = Field(10.0, ge=1.0)
+    witness_every_s: float = Field(10.0, ge=1.0, le=3_600.0)
     """How often one book is compared with the exchange's own over REST."""
 
 
@@ -69,12 +91,12 @@ class IndexFeedSettings(Section):
     api_key: SecretStr = SecretStr("")
     channels: tuple[Literal["V", "A", "AM"], ...] = ("V", "AM")
     """V alone is enough to trade; A needs the Advanced plan."""
-    ack_timeout_s: float = Field(10.0, ge=0.5)
-    silence_s: float = Field(20.0, ge=1.0)
+    ack_timeout_s: float = Field(10.0, ge=0.5, le=60.0)
+    silence_s: float = Field(20.0, ge=1.0, le=600.0)
     """Reconnect when nothing at all arrives for this long during the session."""
-    backoff_first_s: float = Field(0.5, gt=0)
-    backoff_most_s: float = Field(30.0, gt=0)
-    eviction_backoff_s: float = Field(60.0, gt=0)
+    backoff_first_s: float = Field(0.5, ge=0.05, le=60.0)
+    backoff_most_s: float = Field(30.0, ge=0.05, le=600.0)
+    eviction_backoff_s: float = Field(60.0, ge=0.05, le=3_600.0)
     jump_share_min: float = Field(0.0075, ge=0.001, le=0.1)
     """A value further from the one before than this share, or than an index moves in the time, is withheld first."""
     agreeing_values_min: int = Field(3, ge=1, le=60)
@@ -82,13 +104,13 @@ class IndexFeedSettings(Section):
     jump_confirm_s: float = Field(30.0, ge=2.0, le=600.0)
     """A jump that no second witness shares is believed after values have agreed on it for this long."""
     record: bool = True
-    record_flush_s: float = Field(60.0, ge=1.0)
+    record_flush_s: float = Field(60.0, ge=1.0, le=3_600.0)
     rest_url: str = ""
     """The vendor's REST side. Empty: https://api.massive.com or https://api.polygon.io, the one of the feed's brand."""
     gap_fill: bool = True
     """Ask it for the minutes that were missed, after every reconnect and at the start."""
-    rest_timeout_s: float = Field(10.0, ge=0.5)
-    rest_calls_per_min: int = Field(0, ge=0)
+    rest_timeout_s: float = Field(10.0, ge=0.5, le=120.0)
+    rest_calls_per_min: int = Field(0, ge=0, le=10_000)
     """Our own pace of calls, for small plans (5); 0: none."""
 
 
@@ -110,13 +132,13 @@ class CalibrationSettings(Section):
     """By kind of release of the macro calendar; added to the measured ones, or instead of one of the same name."""
     first_minute_excluded: bool = True
     """Count 09:30-09:31 as part of the overnight gap (stale prints at the open)."""
-    ready_after_minutes: float = Field(3.0, ge=0.0)
+    ready_after_minutes: float = Field(3.0, ge=0.0, le=120.0)
     """Session minutes of ticks before a forecast may be quoted on."""
-    settlement_basis_bp: float = Field(0.5, ge=0.0)
+    settlement_basis_bp: float = Field(0.5, ge=0.0, le=100.0)
     """Standard deviation of (venue print - our last tick), in basis points."""
-    daily_vol_prior: float = Field(0.01, gt=0.0)
+    daily_vol_prior: float = Field(0.01, ge=0.001, le=0.2)
     """Prior daily volatility of a cold start."""
-    memory_save_s: float = Field(300.0, ge=1.0)
+    memory_save_s: float = Field(300.0, ge=1.0, le=3_600.0)
     """How often what was learnt is written down, besides at every close and at the stop."""
     memory_sessions_most: int = Field(3, ge=0, le=10)
     """Closes that may have passed unseen since what was learnt was written down; beyond them the start is cold."""
@@ -128,7 +150,7 @@ class CalibrationSettings(Section):
     """Sigma as forecast, against its slow level: below it the model is not quoted on."""
     sigma_ratio_max: float = Field(6.0, gt=1.0, le=100.0)
     """Above it the model is not quoted on. 2020 and 2025 stayed within 0.37 and 5.4 (docs/calibration.md)."""
-    half_day_widening: float = Field(1.0, ge=1.0)
+    half_day_widening: float = Field(1.0, ge=1.0, le=10.0)
     """Sigma multiplier on half days, on top of what was measured on them."""
 
 
@@ -136,13 +158,13 @@ class WindowSettings(Section):
     """When to quote. All times are New York."""
 
     first_quotes: time = time(9, 35)
-    new_quotes_until_s: float = Field(300.0, ge=2.0)
+    new_quotes_until_s: float = Field(300.0, ge=2.0, le=3_600.0)
     """No new quotes later than this before the fixing (the runbook's 55-minute cutoff)."""
-    gone_by_s: float = Field(120.0, ge=2.0)
+    gone_by_s: float = Field(120.0, ge=2.0, le=1_800.0)
     """Verified gone this long before the fixing; also the expiry of every order."""
-    cancel_lead_s: float = Field(10.0, ge=1.0)
+    cancel_lead_s: float = Field(10.0, ge=1.0, le=600.0)
     """Cancelling starts this long before `gone_by`."""
-    close_opens_before_s: float = Field(3_600.0, ge=60.0)
+    close_opens_before_s: float = Field(3_600.0, ge=60.0, le=43_200.0)
     """A close window opens this long before its fixing (the runbook adds the closes to the 16:00 hour only)."""
     calendar_end_days: int = Field(400, ge=1, le=730)
     """How far ahead the calendar is read; nothing is traded beyond it."""
@@ -157,9 +179,9 @@ class ProfileSettings(Section):
     bins: int = Field(ge=1, le=400)
     impact_cap: float = Field(gt=0.0, lt=1.0)
     """Most a quote may improve on the best price of its own side, in dollars; also the mid jump that skips a market."""
-    min_ev: float = 0.005
+    min_ev: float = Field(0.005, ge=0.0, le=0.5)
     """Least expected value per contract after fees, in dollars."""
-    scan_every_s: float = Field(180.0, ge=1.0)
+    scan_every_s: float = Field(180.0, ge=1.0, le=3_600.0)
 
 
 HOURLY_SERIES = ("KXINXU", "KXNASDAQ100U")
@@ -180,50 +202,50 @@ PROFILE_NAMES: Final = tuple(ProfilesSettings.model_fields)
 class PricingSettings(Section):
     """The edge a quote must have (model.md section 7.2) and how far the book is believed (7.3)."""
 
-    k_stale: float = Field(1.5, ge=0.0)
-    k_vol: float = Field(1.0, ge=0.0)
-    k_calibration: float = Field(1.0, ge=0.0)
-    vol_error: float = Field(0.15, ge=0.0)
-    base_edge: float = Field(0.005, ge=0.0)
+    k_stale: float = Field(1.5, ge=0.0, le=100.0)
+    k_vol: float = Field(1.0, ge=0.0, le=100.0)
+    k_calibration: float = Field(1.0, ge=0.0, le=100.0)
+    vol_error: float = Field(0.15, ge=0.0, le=5.0)
+    base_edge: float = Field(0.005, ge=0.0, le=1.0)
     """w0 in dollars."""
-    order_delay_s: float = Field(1.0, ge=0.0)
+    order_delay_s: float = Field(1.0, ge=0.0, le=60.0)
     """Dissemination, decision and round trip, added to the tick's age."""
     book_weight: float = Field(0.5, ge=0.0, le=1.0)
     """Weight of a tight two-sided mid in log odds; 0 trusts the model alone."""
-    book_width_most: float = Field(0.06, gt=0.0)
+    book_width_most: float = Field(0.06, gt=0.0, le=1.0)
     """A wider book is not blended, in dollars."""
     tail_probability: float = Field(0.04, ge=0.0, lt=0.5)
     """Contracts with fair outside (this, 1 - this) are not quoted."""
     keep_edge_share: float = Field(0.35, ge=0.0, le=1.0)
     """A resting quote is pulled when its edge falls below this share of the required edge."""
-    rescan_least_s: float = Field(5.0, ge=0.1)
+    rescan_least_s: float = Field(5.0, ge=0.1, le=3_600.0)
     """Least time between two scans of one window and profile that did not come from the timer."""
 
 
 class GuardSettings(Section):
     """Limits of the guard chain; docs/guards.md gives the reason of each."""
 
-    feed_age_soft_ms: int = Field(2_500, ge=100)
-    feed_age_pull_ms: int = Field(5_000, ge=100)
-    feed_age_final_minute_ms: int = Field(1_500, ge=100)
-    clock_skew_most_ms: int = Field(1_500, ge=50)
-    calibration_age_most_s: float = Field(90.0, ge=1.0)
-    book_age_most_s: float = Field(60.0, ge=1.0)
+    feed_age_soft_ms: int = Field(2_500, ge=100, le=60_000)
+    feed_age_pull_ms: int = Field(5_000, ge=100, le=60_000)
+    feed_age_final_minute_ms: int = Field(1_500, ge=100, le=60_000)
+    clock_skew_most_ms: int = Field(1_500, ge=50, le=10_000)
+    calibration_age_most_s: float = Field(90.0, ge=1.0, le=3_600.0)
+    book_age_most_s: float = Field(60.0, ge=1.0, le=3_600.0)
     """Oldest frame of its own (a change or a snapshot, not a ping) a book may have."""
-    book_lag_most_ms: int = Field(2_000, ge=100)
+    book_lag_most_ms: int = Field(2_000, ge=100, le=60_000)
     """How late a book's last frame may have come, by the venue's stamp."""
-    exchange_status_age_most_s: float = Field(60.0, ge=1.0)
-    fee_age_most_s: float = Field(7_200.0, ge=10.0)
-    balance_age_most_s: float = Field(180.0, ge=1.0)
-    reconciliation_age_most_s: float = Field(180.0, ge=1.0)
-    lots_per_quote_most: int = Field(2, ge=1)
-    pal_hourly_dollars: float = Field(1_000.0, gt=0.0)
-    pal_close_dollars: float = Field(1_200.0, gt=0.0)
-    daily_loss_dollars: float = Field(50.0, gt=0.0)
-    weekly_loss_dollars: float = Field(250.0, gt=0.0)
-    joint_tail_dollars: float = Field(40.0, gt=0.0)
+    exchange_status_age_most_s: float = Field(60.0, ge=1.0, le=3_600.0)
+    fee_age_most_s: float = Field(7_200.0, ge=10.0, le=172_800.0)
+    balance_age_most_s: float = Field(180.0, ge=1.0, le=3_600.0)
+    reconciliation_age_most_s: float = Field(180.0, ge=1.0, le=3_600.0)
+    lots_per_quote_most: int = Field(2, ge=1, le=1_000)
+    pal_hourly_dollars: float = Field(1_000.0, gt=0.0, le=1_000_000.0)
+    pal_close_dollars: float = Field(1_200.0, gt=0.0, le=1_000_000.0)
+    daily_loss_dollars: float = Field(50.0, gt=0.0, le=1_000_000.0)
+    weekly_loss_dollars: float = Field(250.0, gt=0.0, le=1_000_000.0)
+    joint_tail_dollars: float = Field(40.0, gt=0.0, le=1_000_000.0)
     """Mean loss over the worst twentieth of joint outcomes of both indices."""
-    balance_floor_dollars: float = Field(0.0, ge=0.0)
+    balance_floor_dollars: float = Field(0.0, ge=0.0, le=10_000_000.0)
     """Cash that must remain after every resting order fills."""
 
 
@@ -231,7 +253,8 @@ class MacroFeed(Section):
     """A file whose age stands for a macro feed's freshness (CPI, claims, gasoline prices, ...)."""
 
     path: Path
-    age_most_hours: float = Field(gt=0.0)
+    age_most_hours: float = Field(gt=0.0, le=17_568.0)
+    """Two years at the most."""
 
 
 class MacroSettings(Section):
@@ -240,20 +263,20 @@ class MacroSettings(Section):
     feeds: dict[str, MacroFeed] = {}
     calendar: Path | None = None
     """Extra releases: CSV with date,time_et,event. The shipped table is always used."""
-    blackout_before_s: float = Field(60.0, ge=0.0)
-    blackout_after_s: float = Field(300.0, ge=0.0)
+    blackout_before_s: float = Field(60.0, ge=0.0, le=7_200.0)
+    blackout_after_s: float = Field(300.0, ge=0.0, le=14_400.0)
     """No quotes from this long before to this long after a release inside the session."""
 
 
 class OrderSettings(Section):
     """The order path."""
 
-    lease_s: float = Field(90.0, ge=5.0)
+    lease_s: float = Field(90.0, ge=5.0, le=600.0)
     """Longest an order may rest without being renewed (the venue expires it)."""
     scope: Literal["account", "own"] = "account"
     """What start, stop and cancel-all may cancel: everything on the subaccount, or only our own orders."""
-    unknown_ask_after_ms: int = Field(500, ge=0)
-    reconcile_every_s: float = Field(60.0, ge=1.0)
+    unknown_ask_after_ms: int = Field(500, ge=0, le=60_000)
+    reconcile_every_s: float = Field(60.0, ge=1.0, le=600.0)
     stop_deadline_s: float = Field(20.0, ge=1.0, le=25.0)
     """Cancel all and verify; with 10 s for comparing the books it stays below systemd's TimeoutStopSec (45 s)."""
     journal_synchronous: Literal["full", "normal"] = "full"
@@ -269,8 +292,8 @@ class OrderSettings(Section):
 class SimSettings(Section):
     """The embedded exchange and feed of mode `sim`."""
 
-    seed: int = 7
-    speed: float = Field(200.0, gt=0.0, le=10_000.0)
+    seed: int = Field(7, ge=0, le=4_294_967_295)
+    speed: float = Field(200.0, ge=0.01, le=10_000.0)
     session_date: date | None = date(2026, 11, 23)
     """The session to make up; replayed bars bring their own."""
     start: time = time(9, 25)
@@ -289,7 +312,7 @@ class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     file: bool = True
     """Also write state/<mode>/logs/kalshi_daemon.jsonl."""
-    file_megabytes_most: int = Field(64, ge=1)
+    file_megabytes_most: int = Field(64, ge=1, le=4_096)
 
 
 class RetentionSettings(Section):
@@ -297,16 +320,16 @@ class RetentionSettings(Section):
 
     days_max: int = Field(400, ge=35, le=4_000)
     """Scans, index values and reports of days longer ago than this go. The order journal and its archives never do."""
-    megabytes_max: int = Field(2_000, ge=200)
+    megabytes_max: int = Field(2_000, ge=200, le=1_000_000)
     """Of everything below the mode's directory; the oldest days go first. 400 ordinary days fit in."""
-    disk_free_soft_megabytes_min: int = Field(1_000, ge=1)
+    disk_free_soft_megabytes_min: int = Field(1_000, ge=1, le=1_000_000)
     """Less than this on the state directory's volume is said."""
-    disk_free_hard_megabytes_min: int = Field(200, ge=1)
+    disk_free_hard_megabytes_min: int = Field(200, ge=1, le=1_000_000)
     """Below this nothing new is quoted: what is left is for the journal of what rests."""
-    disk_free_soft_inodes_min: int = Field(20_000, ge=0)
-    disk_free_hard_inodes_min: int = Field(5_000, ge=0)
+    disk_free_soft_inodes_min: int = Field(20_000, ge=0, le=100_000_000)
+    disk_free_hard_inodes_min: int = Field(5_000, ge=0, le=100_000_000)
     """More than a day leaves before it is packed."""
-    disk_free_age_s_max: float = Field(300.0, ge=60.0)
+    disk_free_age_s_max: float = Field(300.0, ge=60.0, le=3_600.0)
     """Looked at every 30 s; an older answer is none."""
 
 

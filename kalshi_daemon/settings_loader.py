@@ -15,16 +15,12 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 from pydantic import BaseModel, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
-from pydantic_settings.exceptions import SettingsError
 
 from kalshi_daemon.errors import ConfigurationError, LiveNotAcknowledged
 from kalshi_daemon.settings import Mode, Settings
+from kalshi_daemon.settings_environment import ENV_PREFIX, number_of, place_of, value_of, variables
 from kalshi_daemon.settings_rules import check_rules, with_default_hosts
 
-ENV_PREFIX: Final = "KALSHI_DAEMON_"
-NOT_SETTINGS: Final = frozenset({"KALSHI_DAEMON_CONFIG", "KALSHI_DAEMON_DATA"})
-"""Variables with our prefix that are no settings: the config file's path, and where tests find market data."""
 ACKNOWLEDGEMENT: Final = "I understand this trades real money"
 
 DEFAULT: Final = "default"
@@ -37,6 +33,7 @@ _CREDENTIAL_FILES: Final = {
     "kalshi_private_key": "kalshi.private_key_path",
 }
 _CREDENTIAL_BYTES_MOST: Final = 4_096
+_FILE_BYTES_MOST: Final = 1_000_000
 _SHOWN_KEY_ID: Final = 4
 _KEY_MATERIAL: Final = "-----BEGIN"
 _TOML_POSITION: Final = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -120,13 +117,17 @@ def _read_file(path: Path | None) -> tuple[dict[str, Any], dict[str, int]]:
     if path is None:
         return {}, {}
     try:
-        text = path.read_bytes().decode()
+        with path.open("rb") as file:
+            content = file.read(_FILE_BYTES_MOST + 1)
+        text = content.decode()
     except FileNotFoundError:
         raise ConfigurationError(str(path), "no such file", "check --config and KALSHI_DAEMON_CONFIG") from None
     except OSError as error:
         raise ConfigurationError(str(path), f"cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(str(path), f"not UTF-8 text (byte {error.start})") from error
+    if len(content) > _FILE_BYTES_MOST:
+        raise ConfigurationError(str(path), f"larger than {_FILE_BYTES_MOST} bytes", "not a configuration of ours")
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -134,6 +135,8 @@ def _read_file(path: Path | None) -> tuple[dict[str, Any], dict[str, int]]:
         problem = str(error)[: position.start()] if position else str(error)
         at = f":{position[1]}:{position[2]}" if position and position[1] else f":{len(text.splitlines())}"
         raise ConfigurationError(f"{path}{at}", f"not valid TOML: {_safe(problem)}") from None
+    except (ValueError, RecursionError):  # an integer of thousands of digits, tables or lists in thousands of others
+        raise ConfigurationError(str(path), "holds a number or nesting beyond any setting") from None
     lines = _line_numbers(text)
     for key, value in _flat(values):
         where = _place(path, _line_of(key, lines))
@@ -174,57 +177,22 @@ def _place(path: Path | None, line: int | None) -> str:
 # ---- the environment -----------------------------------------------------------------------------------------------
 
 
-class _Shape(BaseSettings, Settings):
-    """Settings as pydantic-settings wants to see them; used for its reading of the environment only."""
-
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
-
-
-class _EnvironmentSource(EnvSettingsSource):
-    """The library's reader over a mapping that is handed in."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        super().__init__(_Shape)
-
-    def _load_env_vars(self) -> Mapping[str, str | None]:
-        return {name.lower(): value for name, value in self._environ.items()}
-
-
 def _read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[str, str]]:
-    ours = {name: text for name, text in environ.items() if name.startswith(ENV_PREFIX) and name not in NOT_SETTINGS}
     values: dict[str, Any] = {}
     places: dict[str, str] = {}
-    for name, text in ours.items():
+    for name, (key, text) in variables(environ).items():
         where = f"environment {name}"
-        key = name.removeprefix(ENV_PREFIX).lower().replace("__", ".")
         if key in {"kalshi.private_key", "kalshi.private_key_pem"}:
             raise ConfigurationError(
                 where, "a private key never travels in the environment", f"{ENV_PREFIX}KALSHI__PRIVATE_KEY_PATH"
             )
         _refuse_unknown(key, where, name)
         _refuse_key_material(text, where)
-        found = _parse_variable(name, text, key)
+        found: dict[str, Any] = {}
+        _put(found, key, value_of(name, key, text))
         _merge(values, found)
         places.update({one: where for one, _ in _flat(found)})
     return values, places
-
-
-def _parse_variable(name: str, text: str, key: str) -> dict[str, Any]:
-    """One variable at a time, so that an error names its variable. "null" clears a setting that may be absent."""
-    if text == "null":
-        found: dict[str, Any] = {}
-        _put(found, key, None)
-        return found
-    try:
-        return _EnvironmentSource({name: text})()
-    except SettingsError:
-        raise ConfigurationError(f"environment {name}", "not JSON", f"wanted {_wanted_shape(key)}") from None
-
-
-def _wanted_shape(key: str) -> str:
-    kind = _field_of(key)
-    return 'a table such as {"key": 1}' if kind == "table" else 'a list such as ["a", "b"]'
 
 
 # ---- credentials and command line ----------------------------------------------------------------------------------
@@ -266,7 +234,7 @@ def _read_overrides(overrides: Mapping[str, Any]) -> tuple[dict[str, Any], dict[
     for key, value in overrides.items():
         if value is not None:
             _refuse_unknown(key, COMMAND_LINE, key)
-            _put(values, key, value)
+            _put(values, key, number_of(value, key) if isinstance(value, str) else value)
             places[key] = COMMAND_LINE
     return values, places
 
@@ -308,25 +276,12 @@ def _origin_of(key: str, origins: Mapping[str, str]) -> str:
 
 def _refuse_unknown(key: str, where: str, name: str) -> None:
     """Raise unless `key` leads to a setting (or below a free table such as macro.feeds)."""
-    if _field_of(key):
+    if place_of(key) is not None:
         return
     near = get_close_matches(key, [known for known, _ in _leaves(Settings())], n=1, cutoff=0.75)
     if near and name.startswith(ENV_PREFIX):
         near = [ENV_PREFIX + near[0].upper().replace(".", "__")]
     raise ConfigurationError(where, f"unknown key {name}", f"did you mean {near[0]}?" if near else "")
-
-
-def _field_of(key: str) -> str:
-    """What a dotted key names: "value", "table" (a section or a free table) or "" when there is no such setting."""
-    model: type[BaseModel] | None = Settings
-    for part in key.split("."):
-        if model is None or part not in model.model_fields:
-            return ""
-        annotation = model.model_fields[part].annotation
-        if getattr(annotation, "__origin__", None) is dict:
-            return "table"  # what lies below is judged by validation
-        model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
-    return "value" if model is None else "table"
 
 
 def _refuse_key_material(value: object, where: str) -> None:

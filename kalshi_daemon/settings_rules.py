@@ -1,4 +1,4 @@
-"""Rules over several settings at once: hosts of a mode, credentials, the order of a window's edges.
+"""Rules over several settings at once: hosts of a mode, credentials; `settings_contradictions` has those of numbers.
 
 A wrong combination is a ConfigurationError naming the key and where its value came from, never a later surprise.
 """
@@ -6,16 +6,13 @@ A wrong combination is a ConfigurationError naming the key and where its value c
 import os
 import stat
 from collections.abc import Mapping
-from datetime import time
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
-from kalshi_daemon.errors import ConfigurationError
-from kalshi_daemon.settings import CLOSE_SERIES, HOURLY_SERIES, Mode, Settings
-
-type Origins = Mapping[str, str]
+from kalshi_daemon.settings import Mode, Settings
+from kalshi_daemon.settings_contradictions import Origins, broken, check_contradictions
 
 DEFAULT_HOSTS: Final[Mapping[Mode, Mapping[str, str]]] = {
     # kalshi.md section 1 (the recommended hosts), polygon.md section 1.1; `sim` is given its addresses when it starts.
@@ -49,8 +46,6 @@ _DEMO_DOMAIN: Final = "kalshi.co"
 _KEY_MODES: Final = (0o600, 0o400)
 _GUARDED_KEY_MODE: Final = 0o440
 """systemd (tmpfs instead of ramfs) lets the service's user read by an access list, which shows as a group bit."""
-_OPEN: Final = time(9, 30)
-_LAST: Final = time(16, 0)
 
 
 def with_default_hosts(settings: Settings) -> tuple[Settings, tuple[str, ...]]:
@@ -91,9 +86,7 @@ def check_rules(
     kalshi, feed: demand their credentials (not in sim). credentials_dir: systemd's, which guards what lies in it.
     """
     _check_addresses(settings, origins)
-    _check_windows(settings, origins)
-    _check_profiles(settings, origins)
-    _check_order(settings, origins)
+    check_contradictions(settings, origins)
     if settings.mode is not Mode.SIM:
         _check_credentials(settings, origins, kalshi=kalshi, feed=feed)
         if (path := settings.kalshi.private_key_path) is not None:
@@ -120,14 +113,14 @@ def _check_addresses(settings: Settings, origins: Origins) -> None:
         host = (url.hostname or "").rstrip(".")
         if settings.mode is Mode.SIM:
             if not is_loopback(host):
-                raise _broken(key, f"{host} is not this machine", origins, "mode sim talks to loopback only")
+                raise broken(key, f"{host} is not this machine", origins, "mode sim talks to loopback only")
             continue
         if key == "sim.connect":
-            raise _broken(
+            raise broken(
                 key, f"has no meaning in mode {settings.mode.value}", origins, "it joins a simulator: mode sim"
             )
         if url.scheme == schemes[1] and not is_loopback(host):
-            raise _broken(key, f"{schemes[1]}:// is not encrypted", origins, f"use {schemes[0]}://")
+            raise broken(key, f"{schemes[1]}:// is not encrypted", origins, f"use {schemes[0]}://")
         if key.startswith("kalshi."):
             _check_venue_host(settings.mode, key, host, origins)
 
@@ -139,11 +132,11 @@ def _check_venue_host(mode: Mode, key: str, host: str, origins: Origins) -> None
     """
     real, demo = _within(host, _LIVE_DOMAIN), _within(host, _DEMO_DOMAIN)
     if mode is Mode.DEMO and real:
-        raise _broken(key, f"{host} is the real exchange", origins, "mode demo; real money needs mode live")
+        raise broken(key, f"{host} is the real exchange", origins, "mode demo; real money needs mode live")
     if mode is Mode.LIVE and demo:
-        raise _broken(key, f"{host} is the demo exchange", origins, "mode live; use mode demo")
+        raise broken(key, f"{host} is the demo exchange", origins, "mode live; use mode demo")
     if mode is Mode.LIVE and not real and not is_loopback(host):
-        raise _broken(key, f"{host} is not a host of the exchange", origins, f"mode live wants *.{_LIVE_DOMAIN}")
+        raise broken(key, f"{host} is not a host of the exchange", origins, f"mode live wants *.{_LIVE_DOMAIN}")
 
 
 def _split(key: str, text: str, schemes: tuple[str, ...], origins: Origins) -> SplitResult:
@@ -151,79 +144,26 @@ def _split(key: str, text: str, schemes: tuple[str, ...], origins: Origins) -> S
         url = urlsplit(text)
         complete = bool(url.hostname) and url.port != 0
     except ValueError:
-        raise _broken(key, "is not an address", origins, f"wanted {schemes[0]}://host/path") from None
+        raise broken(key, "is not an address", origins, f"wanted {schemes[0]}://host/path") from None
     if url.scheme not in schemes or not complete:
-        raise _broken(key, "is not an address", origins, f"wanted {' or '.join(schemes)}://host/path")
+        raise broken(key, "is not an address", origins, f"wanted {' or '.join(schemes)}://host/path")
     if url.username or url.password or url.query or url.fragment:
-        raise _broken(key, "carries more than host and path", origins, "credentials have keys of their own")
+        raise broken(key, "carries more than host and path", origins, "credentials have keys of their own")
     ending = _PATH_ENDS.get(key, "")
     if not url.path.endswith(ending):
-        raise _broken(key, f"does not end in {ending}", origins)
+        raise broken(key, f"does not end in {ending}", origins)
     return url
-
-
-def _check_windows(settings: Settings, origins: Origins) -> None:
-    windows = settings.windows
-    lead = windows.gone_by_s + windows.cancel_lead_s
-    if lead > windows.new_quotes_until_s:
-        raise _broken(
-            "windows.new_quotes_until_s",
-            f"{windows.new_quotes_until_s:g} s is after cancelling starts ({lead:g} s before the fixing)",
-            origins,
-            "new_quotes_until_s >= gone_by_s + cancel_lead_s",
-        )
-    if windows.first_quotes.tzinfo is not None or not _OPEN <= windows.first_quotes < _LAST:
-        raise _broken("windows.first_quotes", "is not a time between 09:30 and 16:00, New York", origins)
-    for key, at in (("sim.start", settings.sim.start), ("sim.until", settings.sim.until)):
-        if at.tzinfo is not None:
-            raise _broken(key, "is a New York time and takes no offset", origins)
-    if settings.sim.until <= settings.sim.start:
-        raise _broken("sim.until", "is not after sim.start", origins)
-
-
-def _check_profiles(settings: Settings, origins: Origins) -> None:
-    known = (*HOURLY_SERIES, *CLOSE_SERIES)
-    for name, profile in settings.profiles:
-        for ticker in profile.series:
-            if ticker not in known:
-                key = f"profiles.{name}.series"
-                raise _broken(key, f"unknown series {ticker[:20]!r}", origins, f"known: {', '.join(known)}")
-
-
-def _check_order(settings: Settings, origins: Origins) -> None:
-    """Two settings that contradict each other: the daemon would run, and quote nothing or guard nothing."""
-    guards, feed, windows, keep = settings.guards, settings.index_feed, settings.windows, settings.retention
-    low_high: list[tuple[str, float, str, float]] = [
-        ("guards.feed_age_soft_ms", guards.feed_age_soft_ms, "guards.feed_age_pull_ms", guards.feed_age_pull_ms),
-        ("index_feed.backoff_first_s", feed.backoff_first_s, "index_feed.backoff_most_s", feed.backoff_most_s),
-    ]
-    for unit in ("megabytes", "inodes"):
-        hard, soft = (f"disk_free_{limit}_{unit}_min" for limit in ("hard", "soft"))
-        low_high.append((f"retention.{hard}", getattr(keep, hard), f"retention.{soft}", getattr(keep, soft)))
-    low_high += [
-        (f"profiles.{name}.lots", profile.lots, "guards.lots_per_quote_most", guards.lots_per_quote_most)
-        for name, profile in settings.profiles
-        if profile.enabled
-    ]
-    for low, below, high, above in low_high:
-        if below > above:
-            raise _broken(low, f"{below:g} is above {high} ({above:g})", origins, f"{low} <= {high}")
-    until, opens = windows.new_quotes_until_s, windows.close_opens_before_s
-    if until >= opens:
-        key = "windows.new_quotes_until_s"
-        problem = f"{until:g} s is not below windows.close_opens_before_s ({opens:g} s): no close window opens"
-        raise _broken(key, problem, origins, f"{key} < windows.close_opens_before_s")
 
 
 def _check_credentials(settings: Settings, origins: Origins, *, kalshi: bool, feed: bool) -> None:
     mode = settings.mode.value
     if kalshi and not settings.kalshi.key_id:
-        raise _broken("kalshi.key_id", f"is required in mode {mode}", origins, "KALSHI_DAEMON_KALSHI__KEY_ID")
+        raise broken("kalshi.key_id", f"is required in mode {mode}", origins, "KALSHI_DAEMON_KALSHI__KEY_ID")
     if kalshi and settings.kalshi.private_key_path is None:
         fix = "KALSHI_DAEMON_KALSHI__PRIVATE_KEY_PATH"
-        raise _broken("kalshi.private_key_path", f"is required in mode {mode}", origins, fix)
+        raise broken("kalshi.private_key_path", f"is required in mode {mode}", origins, fix)
     if feed and not settings.index_feed.api_key.get_secret_value():
-        raise _broken("index_feed.api_key", f"is required in mode {mode}", origins, "KALSHI_DAEMON_INDEX_FEED__API_KEY")
+        raise broken("index_feed.api_key", f"is required in mode {mode}", origins, "KALSHI_DAEMON_INDEX_FEED__API_KEY")
 
 
 def _check_key_file(path: Path, origins: Origins, *, guarded: bool) -> None:
@@ -231,14 +171,14 @@ def _check_key_file(path: Path, origins: Origins, *, guarded: bool) -> None:
     try:
         found = path.stat()
     except OSError as error:
-        raise _broken(key, f"{path}: {error.strerror}", origins) from error
+        raise broken(key, f"{path}: {error.strerror}", origins) from error
     if not stat.S_ISREG(found.st_mode):
-        raise _broken(key, f"{path} is not a file", origins)
+        raise broken(key, f"{path} is not a file", origins)
     mode = stat.S_IMODE(found.st_mode)
     if mode not in _KEY_MODES and not (guarded and mode == _GUARDED_KEY_MODE):
-        raise _broken(key, f"{path} has mode {mode:04o}, others could use the key", origins, f"chmod 600 {path}")
+        raise broken(key, f"{path} has mode {mode:04o}, others could use the key", origins, f"chmod 600 {path}")
     if not os.access(path, os.R_OK):
-        raise _broken(key, f"{path} cannot be read by this user", origins)
+        raise broken(key, f"{path} cannot be read by this user", origins)
 
 
 def _address(settings: Settings, key: str) -> str:
@@ -248,8 +188,3 @@ def _address(settings: Settings, key: str) -> str:
 
 def _within(host: str, domain: str) -> bool:
     return host == domain or host.endswith("." + domain)
-
-
-def _broken(key: str, problem: str, origins: Origins, fix: str = "") -> ConfigurationError:
-    where = origins.get(key, "")
-    return ConfigurationError(where or "settings", f"{key} {problem}", fix)

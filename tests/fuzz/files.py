@@ -3,6 +3,7 @@
 import hashlib
 import json
 import random
+import re
 import sqlite3
 import tempfile
 import tomllib
@@ -103,22 +104,31 @@ _MAY_BE_ZERO: Final = (
     "k_vol", "k_calibration", "vol_error", "base_edge", "order_delay_s", "book_weight", "tail_probability",
     "keep_edge_share", "balance_floor_dollars", "blackout_before_s", "blackout_after_s", "unknown_ask_after_ms", "seed",
 )  # fmt: skip
-_ANY_SIGN: Final = ("seed", "min_ev")
-_FINITE_MAX: Final = 1e12
+_FINITE_MAX: Final = 2**32
 
 
 def _judge_settings(data: bytes, made: object) -> None:
     assert isinstance(made, LoadedSettings)
+    env = dict(
+        line[1:].partition("=")[::2] for line in data.decode(errors="replace").split("\n") if line.startswith("@")
+    )
     toml = b"\n".join(line for line in data.split(b"\n") if not line.startswith(b"@"))
-    for _, value in _leaves(tomllib.loads(toml.decode())):
-        must(not isinstance(value, float) or isfinite(value), "a float that is not finite")
+    for _, value in _leaves(tomllib.loads(toml.decode())):  # what a variable replaces is not in force
+        must(bool(env) or not isinstance(value, float) or isfinite(value), "a float that is not finite")
     settings = made.settings
     for name, value in _leaves(settings.model_dump()):
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             continue
+        must(isfinite(value), f"{name} is not finite")
         must(abs(value) <= _FINITE_MAX, f"{name} is not bounded")
-        must(value >= 0 or name in _ANY_SIGN, f"{name} is negative")
+        must(value >= 0, f"{name} is negative")
         must(value > 0 or name in _MAY_BE_ZERO or "_from" in name, f"{name} is zero")
+    guards = settings.guards
+    must(guards.daily_loss_dollars <= guards.weekly_loss_dollars, "a day's budget beyond the week's")
+    must(settings.kalshi.status_poll_s < guards.exchange_status_age_most_s, "a guard that closes before every read")
+    for name, text in env.items():
+        if name.endswith(("_DOLLARS", "_MS", "_AGE_MOST_S", "__LOTS", "__SEED")):
+            must(re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text, re.ASCII) is not None, f"{name}: another form of number")
     for name, profile in settings.profiles:
         must(
             not profile.enabled or profile.lots <= settings.guards.lots_per_quote_most, f"lots of {name} beyond a quote"

@@ -7,7 +7,8 @@ from pydantic import BaseModel
 
 from kalshi_daemon.errors import ConfigurationError
 from kalshi_daemon.settings import Settings
-from kalshi_daemon.settings_loader import ENV_PREFIX, load_settings
+from kalshi_daemon.settings_environment import ENV_PREFIX
+from kalshi_daemon.settings_loader import load_settings
 
 
 def _float_keys(section: BaseModel, prefix: str = "") -> Iterator[str]:

@@ -6,7 +6,8 @@ import pytest
 
 from kalshi_daemon.errors import ConfigurationError, ExitCode
 from kalshi_daemon.settings import Mode, Settings
-from kalshi_daemon.settings_loader import ENV_PREFIX, Credentials, LoadedSettings, _origin_of, load_settings
+from kalshi_daemon.settings_environment import ENV_PREFIX
+from kalshi_daemon.settings_loader import Credentials, LoadedSettings, _origin_of, load_settings
 
 PEM = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIH\n-----END PRIVATE KEY-----\n"
 

@@ -324,8 +324,42 @@ def test_the_address_of_history_is_checked(mode, url, problem):
         ),
         ("INDEX_FEED__BACKOFF_FIRST_S", "31", ("index_feed.backoff_first_s", "index_feed.backoff_most_s")),
         ("WINDOWS__NEW_QUOTES_UNTIL_S", "3600", ("windows.new_quotes_until_s", "windows.close_opens_before_s")),
+        ("WINDOWS__FIRST_QUOTES", "15:55", ("windows.first_quotes", "windows.new_quotes_until_s")),
+        ("WINDOWS__GONE_BY_S", "290.1", ("windows.gone_by_s", "windows.new_quotes_until_s", "windows.cancel_lead_s")),
+        ("GUARDS__FEED_AGE_FINAL_MINUTE_MS", "2501", ("guards.feed_age_final_minute_ms", "guards.feed_age_soft_ms")),
+        ("GUARDS__DAILY_LOSS_DOLLARS", "250.01", ("guards.daily_loss_dollars", "guards.weekly_loss_dollars")),
+        ("ORDERS__GROUP_CONTRACTS_LIMIT", "1", ("profiles.size.lots", "orders.group_contracts_limit")),
+        ("ORDERS__LEASE_S", "15.9", ("orders.lease_s", "kalshi.write_timeout_ms")),
+        ("KALSHI__STATUS_POLL_S", "60", ("kalshi.status_poll_s", "guards.exchange_status_age_most_s")),
+        ("GUARDS__FEE_AGE_MOST_S", "1800", ("kalshi.fee_poll_s", "guards.fee_age_most_s")),
+        ("GUARDS__BOOK_AGE_MOST_S", "20", ("kalshi.book_silence_s", "guards.book_age_most_s")),
+        ("ORDERS__RECONCILE_EVERY_S", "180", ("orders.reconcile_every_s", "guards.reconciliation_age_most_s")),
+        ("GUARDS__BALANCE_AGE_MOST_S", "60", ("orders.reconcile_every_s", "guards.balance_age_most_s")),
+        ("PROFILES__WIDE__SERIES", "[]", ("profiles.wide.series", "profiles.wide.enabled")),
+        ("SIM__UNTIL", "09:25", ("sim.until", "sim.start")),
     ],
 )
 def test_a_contradiction_is_refused_with_both_keys(name, value, keys):
     problem = refused(**{f"KALSHI_DAEMON_{name}": value})
     assert all(key in problem for key in keys)
+
+
+def test_a_limit_just_inside_is_no_contradiction():
+    load(KALSHI_DAEMON_ORDERS__LEASE_S="16", KALSHI_DAEMON_GUARDS__DAILY_LOSS_DOLLARS="250")
+    load(KALSHI_DAEMON_WINDOWS__FIRST_QUOTES="15:54:59", KALSHI_DAEMON_GUARDS__BOOK_AGE_MOST_S="20.1")
+    load(KALSHI_DAEMON_ORDERS__GROUP_CONTRACTS_LIMIT="2", KALSHI_DAEMON_GUARDS__FEED_AGE_FINAL_MINUTE_MS="2500")
+
+
+def test_an_hour_without_new_quotes_leaves_no_hourly_window():
+    env = {"NEW_QUOTES_UNTIL_S": "3600", "CLOSE_OPENS_BEFORE_S": "7200"}
+    problem = refused(**{f"KALSHI_DAEMON_WINDOWS__{name}": value for name, value in env.items()})
+    assert "windows.new_quotes_until_s 3600 s is an hour or more" in problem
+    assert "profiles.wide.series" in problem
+
+
+def test_a_series_is_quoted_once_by_a_profile():
+    assert "names a series twice" in refused(KALSHI_DAEMON_PROFILES__WIDE__SERIES='["KXINXU", "KXINXU"]')
+
+
+def test_what_a_disabled_profile_would_do_is_no_contradiction():
+    load(KALSHI_DAEMON_PROFILES__SIZE__ENABLED="false", KALSHI_DAEMON_PROFILES__SIZE__LOTS="9")
