@@ -1,12 +1,16 @@
 """Constants files: JSON written by `kalshi-daemon calibrate`, checked field by field when read.
 
+Nothing is taken for what it is not: a number is a finite JSON number, no text and no boolean; each key stands once; one
+that is missing or unknown is refused. What is wrong is said in one line with file, key and fix.
+
 The shipped one lies beside this module and is read once, at import.
 """
 
 from collections.abc import Mapping
+from datetime import date
 from math import log
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -23,11 +27,13 @@ from kalshi_daemon.calibration.constants import (
     check_steps,
     quadratic,
 )
-from kalshi_daemon.errors import ConfigurationError
+from kalshi_daemon.errors import ConfigurationError, MalformedField
+from kalshi_daemon.readers import parse_json
 
 FORMAT: Final = 1
 SHIPPED_PATH: Final = Path(__file__).with_name("constants.json")
 BYTES_MOST: Final = 1_000_000
+_FIX: Final = "written by `kalshi-daemon calibrate`"
 _MEAN_TOLERANCE: Final = 1e-3
 _MOST: Final = 20.0
 """No coefficient of a sane fit comes near this."""
@@ -42,8 +48,11 @@ type Positive = Annotated[float, Field(gt=0.0, le=1_000.0, allow_inf_nan=False)]
 type Minutes = Annotated[float, Field(ge=0.0, le=1_440.0, allow_inf_nan=False)]
 
 
+type Kind = Annotated[str, Field(min_length=1, max_length=100)]
+
+
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
 class _Variance(_Part):
@@ -71,15 +80,21 @@ class _Effect(_Part):
 
 
 class _Document(_Part):
-    format: Literal[1]
+    format: int = Field(ge=FORMAT, le=FORMAT)  # Literal[1] would take true for it
     name: str = Field(min_length=1, max_length=100)
-    fitted_until: str = Field(pattern=r"^\d{4}-\d{2}-\d{2}$")
+    fitted_until: str = Field(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")
     variance: _Variance
     residual: _Residual
     half_day: tuple[tuple[Minutes, Minutes, Positive], ...] = Field(max_length=100)
-    events: dict[str, _Effect] = Field(max_length=100)
+    events: dict[Kind, _Effect] = Field(max_length=100)
     diurnal: tuple[Positive, ...] = Field(min_length=SESSION_MINUTES, max_length=SESSION_MINUTES)
-    provenance: dict[str, object]
+    provenance: dict[Kind, object] = Field(max_length=100)
+
+    @field_validator("fitted_until")
+    @classmethod
+    def _a_day(cls, found: str) -> str:
+        date.fromisoformat(found)
+        return found
 
     @field_validator("diurnal")
     @classmethod
@@ -100,21 +115,27 @@ def read_constants(path: Path) -> ModelConstants:
     if len(text) > BYTES_MOST:
         raise ConfigurationError(str(path), f"larger than {BYTES_MOST} bytes", "not a constants file")
     try:
-        return _constants(_Document.model_validate_json(text))
+        document = _Document.model_validate_json(text)  # first: it names the place of what is wrong
+        parse_json(text, path.name)
+        return _constants(document)
+    except MalformedField as error:
+        raise ConfigurationError(str(path), f"is not {error.wanted}", _FIX) from error
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigurationError(
-            f"{path}{': ' if where else ''}{where}", first["msg"], "written by `kalshi-daemon calibrate`"
-        ) from error
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        where = ".".join(str(part) for part in problems[0]["loc"])
+        more = f"; {len(problems) - 1} more" if len(problems) > 1 else ""
+        said = problems[0]["msg"] if where else "is not a table of constants"
+        raise ConfigurationError(f"{path}{': ' if where else ''}{where}", f"{said}{more}", _FIX) from error
     except ValueError as error:
-        raise ConfigurationError(str(path), str(error), "written by `kalshi-daemon calibrate`") from error
+        raise ConfigurationError(str(path), str(error), _FIX) from error
 
 
 def read_judged_constants(path: Path) -> ModelConstants:
     """As `read_constants`, for trading on: also refused when `calibrate` wrote them without holding days back."""
     found = read_constants(path)
-    if not found.provenance.get("held_back"):
+    judged = found.provenance.get("held_back")
+    forecasts = judged.get("n") if isinstance(judged, dict) else None
+    if type(forecasts) is not int or forecasts < 1:
         raise ConfigurationError(str(path), "fitted without days held back to judge it on", "calibrate with --hold-out")
     return found
 

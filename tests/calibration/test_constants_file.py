@@ -1,7 +1,10 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kalshi_daemon.calibration.constants import FEATURES
 from kalshi_daemon.calibration.constants_file import (
@@ -48,6 +51,14 @@ def test_constants_that_were_never_judged_are_not_traded_on(tmp_path):
         read_judged_constants(path)
 
 
+@pytest.mark.parametrize("held_back", [True, "yes", 1, [1], {}, {"n": 0}, {"n": True}, {"n": "12"}])
+def test_a_judgement_is_a_table_with_a_number_of_forecasts(tmp_path, held_back):
+    document = shipped()
+    document["provenance"]["held_back"] = held_back
+    with pytest.raises(ConfigurationError, match="held back"):
+        read_judged_constants(written(tmp_path, document))
+
+
 def test_the_shipped_ones_know_half_days_and_every_kind_that_moves_the_market():
     assert {"FOMC_STATEMENT", "FOMC_MINUTES", "CPI", "NFP"} <= set(SHIPPED.events)
     assert (SHIPPED.half_day[0][0], SHIPPED.half_day[-1][1]) == (0.0, 210.0)
@@ -83,6 +94,19 @@ def test_the_figures_cannot_be_changed_in_place():
         (lambda d: d["events"].update(CPI={"steps": [[60.0, 30.0, 2.0]]}), "ascend"),
         (lambda d: d["events"].update(CPI={"steps": [[0.0, 30.0, -2.0]]}), "events.CPI"),
         (lambda d: d.update(fitted_until="yesterday"), "fitted_until"),
+        (lambda d: d.update(fitted_until="2026-02-30"), "fitted_until"),
+        (lambda d: d.update(fitted_until="2026-0\u0662-01"), "fitted_until"),
+        (lambda d: d.update(format="1"), "format"),
+        (lambda d: d.update(format=True), "format"),
+        (lambda d: d.update(name=7), "name"),
+        (lambda d: d["variance"].update(intercept=["0.5", 0.0, 0.0]), r"variance\.intercept\.0"),
+        (lambda d: d["residual"].update(location=[True, 0.0, 0.0]), r"residual\.location\.0"),
+        (lambda d: d["diurnal"].__setitem__(7, "1.0"), r"diurnal\.7"),
+        (lambda d: d["diurnal"].__setitem__(7, None), r"diurnal\.7"),
+        (lambda d: d["events"].update({"": {"steps": [[0.0, 1.0, 2.0]]}}), "events"),
+        (lambda d: d["provenance"].update(deep=json.loads("[" * 40 + "]" * 40)), "levels deep"),
+        (lambda d: d["provenance"].update(odd=float("nan")), "is not JSON"),
+        (lambda d: d["provenance"].update(odd=float("inf")), "is not JSON"),
     ],
 )
 def test_a_file_that_is_not_sound_is_refused_by_place(tmp_path, change, named):
@@ -92,7 +116,43 @@ def test_a_file_that_is_not_sound_is_refused_by_place(tmp_path, change, named):
     with pytest.raises(ConfigurationError, match=named) as refused:
         read_constants(path)
     assert refused.value.exit_code is ExitCode.CONFIG
-    assert str(path) in str(refused.value)
+    told = str(refused.value)
+    assert str(path) in told
+    assert "\n" not in told
+    assert "written by `kalshi-daemon calibrate`" in told
+
+
+def test_a_key_said_twice_is_refused_wherever_it_stands(tmp_path):
+    text = SHIPPED_PATH.read_text()
+    for once, again in (('"format": ', "1"), ('"L3-L30": ', "[0.1, 0.1]"), ('"command": ', '"x"')):
+        assert text.count(once) == 1
+        path = tmp_path / "constants.json"
+        path.write_text(text.replace(once, f"{once}{again}, {once}"))
+        with pytest.raises(ConfigurationError, match="each key once"):
+            read_constants(path)
+
+
+@st.composite
+def one_value_replaced(draw: st.DrawFn) -> tuple[str, object]:
+    """(section, document): one number of the shipped file is replaced by something that is none."""
+    document = shipped()
+    section = draw(st.sampled_from(["variance", "residual", "half_day", "events", "diurnal"]))
+    held: Any = document
+    key: Any = section
+    while isinstance(held[key], (dict, list)):
+        held = held[key]
+        key = draw(st.sampled_from(list(held) if isinstance(held, dict) else range(len(held))))
+    held[key] = draw(st.sampled_from(["0.5", "", True, False, None, [], {}, [1.0], 1e9, -1e9, "nan"]))
+    return section, document
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(one_value_replaced())
+def test_a_value_of_another_kind_or_size_is_refused_where_it_stands(tmp_path, changed):
+    section, document = changed
+    with pytest.raises(ConfigurationError) as refused:
+        read_constants(written(tmp_path, document))
+    assert f": {section}." in str(refused.value)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "null", "\xff"])
