@@ -69,9 +69,9 @@ def _limits(settings: Settings) -> Iterator[AtMost]:
     why = "a day could not reach its own limit"
     yield AtMost("guards.daily_loss_dollars", daily, "guards.weekly_loss_dollars", weekly, why)
     for unit in ("megabytes", "inodes"):
-        hard, soft = (f"disk_free_{limit}_{unit}_min" for limit in ("hard", "soft"))
-        keep = settings.retention
-        yield AtMost(f"retention.{hard}", getattr(keep, hard), f"retention.{soft}", getattr(keep, soft))
+        less, more = (f"disk_free_{limit}_{unit}_min" for limit in ("hard", "soft"))
+        below, above = getattr(settings.retention, less), getattr(settings.retention, more)
+        yield AtMost(f"retention.{less}", below, f"retention.{more}", above)
     trip = "the exchange would cancel the profile once one quote of it traded"
     for name, profile in settings.profiles:
         if profile.enabled:
