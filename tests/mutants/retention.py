@@ -35,9 +35,9 @@ MUTANTS = (
     Mutant(
         "hard_above_soft_accepted",
         "a hard limit of free space above the soft one is refused",
-        "settings_rules.py",
-        'f"retention.{hard}", getattr(keep, hard), ',
-        'f"retention.{hard}", 0, ',
+        "settings_contradictions.py",
+        'AtMost(f"retention.{less}", below, ',
+        'AtMost(f"retention.{less}", 0, ',
         ("settings/test_settings_rules.py",),
     ),
     Mutant(
