@@ -11,6 +11,7 @@ from kalshi_daemon.domain.contract import FeeSchedule, Market
 from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast, Reading
 from kalshi_daemon.domain.index import Bar, Index, Tick
 from kalshi_daemon.domain.order import Order
+from kalshi_daemon.domain.order_table import OrderTable
 from kalshi_daemon.domain.window import WindowStatus
 from kalshi_daemon.events import Balance, ExchangeStatus
 from kalshi_daemon.units import Count, Dollars, Nanos, Price
@@ -309,7 +310,7 @@ class DaemonState:
     """By `orders.manager`: the cash of shard 0."""
     shard_balances: dict[int, Balance] = field(default_factory=dict)
     """By `orders.manager`: the cash of other shards that markets of ours are on; absent while it is not known."""
-    orders: dict[str, Order] = field(default_factory=dict)
+    orders: OrderTable = field(default_factory=OrderTable)
     """By `orders.manager`: client_order_id -> every live order of ours, plus the ones ended this session."""
     unbooked: dict[str, Order] = field(default_factory=dict)
     """By `orders.desk`: client_order_id -> the part that has traded and whose fills are not in the ledger yet.
@@ -333,4 +334,4 @@ class DaemonState:
 
     def live_orders(self) -> tuple[Order, ...]:
         """Every order that may still trade, as far as we can prove."""
-        return tuple(order for order in self.orders.values() if order.status.live)
+        return self.orders.live()

@@ -202,4 +202,12 @@ MUTANTS = (
         "            if self._kill_asked and self._state.latch.closed:",
         _TRADER,
     ),
+    Mutant(
+        "new_live_order_not_seen",
+        "a live order is among the live ones from the moment it is written down",
+        "domain/order_table.py",
+        "            self._live[client_order_id] = order\n            self._tuple = None\n",
+        "            self._live[client_order_id] = order\n",
+        ("ground/test_order_table.py",),
+    ),
 )
