@@ -22,7 +22,14 @@ _PIPE_BYTES: Final = 4_096
 _LOGS_BYTES: Final = 512 * 1024
 _STATE_BYTES: Final = 16 * 1024 * 1024
 _XOFF: Final = b"\x13"
-_ENV: Final = QUICK | {"KALSHI_DAEMON_LOG__LEVEL": "debug"}
+_ENV: Final = QUICK | {
+    "KALSHI_DAEMON_LOG__LEVEL": "debug",
+    # Its volumes are small from the start: it must quote on them all the same.
+    "KALSHI_DAEMON_RETENTION__DISK_FREE_SOFT_MEGABYTES_MIN": "1",
+    "KALSHI_DAEMON_RETENTION__DISK_FREE_HARD_MEGABYTES_MIN": "1",
+    "KALSHI_DAEMON_RETENTION__DISK_FREE_SOFT_INODES_MIN": "0",
+    "KALSHI_DAEMON_RETENTION__DISK_FREE_HARD_INODES_MIN": "0",
+}
 
 
 class Subject:
