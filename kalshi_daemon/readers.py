@@ -10,6 +10,7 @@ or be of another unit than its name says. All raise MalformedField with the fiel
 | integer | a JSON integer within the field's range, at most 64 bits                                         |
 | time    | RFC 3339 with an offset, or an epoch in the unit the field has; from 2020 to 2100                 |
 | level   | a JSON number or a decimal string, above 0 and at most LEVEL_MAX                                  |
+| id      | 1 to ID_CHARS_MAX printable ASCII characters without white space                                  |
 | JSON    | RFC 8259 without repeated keys, at most JSON_DEPTH_MAX deep                                       |
 
 Exponents, NaN, infinities, underscores, plus signs, white space and digits of other scripts are in none of them.
@@ -36,8 +37,11 @@ TIME_MIN_NS: Final = 1_577_836_800 * 1_000_000_000
 TIME_MAX_NS: Final = 4_102_444_800 * 1_000_000_000
 """2100-01-01. An epoch in a larger unit read as a smaller one lies above."""
 JSON_DEPTH_MAX: Final = 32
+ID_CHARS_MAX: Final = 200
+"""Tickers, order ids, trade ids: the longest seen has 48 characters (kalshi.md section 7)."""
 
 _DECIMAL: Final = re.compile(r"(-?)([0-9]{1,15})(?:\.([0-9]{1,9}))?", re.ASCII)
+_ID: Final = re.compile(rf"[!-~]{{1,{ID_CHARS_MAX}}}", re.ASCII)
 _INTEGER: Final = re.compile(r"-?[0-9]{1,19}", re.ASCII)
 _RFC3339: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9})[0-9]{0,9})?"
@@ -119,6 +123,18 @@ def number_text(text: str, field: str) -> float:
     if not _DECIMAL.fullmatch(text):
         raise MalformedField(field, text, "a decimal number")
     return float(text)
+
+
+def identifier(value: object, field: str) -> str:
+    """A ticker or an id: printable ASCII characters without white space."""
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise MalformedField(field, value, f"an id of 1 to {ID_CHARS_MAX} printable ASCII characters")
+    return value
+
+
+def named(value: object) -> str:
+    """`value` when it can be an id, "" when it cannot: for saying which record a complaint is about."""
+    return value if isinstance(value, str) and _ID.fullmatch(value) else ""
 
 
 def level(value: object, field: str) -> int:

@@ -12,7 +12,14 @@ from typing import Any, Final
 
 from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.order import OrderRef
-from kalshi_daemon.errors import AuthFailed, ClockSkewed, VenueRejected, VenueUnreachable
+from kalshi_daemon.errors import (
+    AuthFailed,
+    ClockSkewed,
+    PartlyUnreadable,
+    UnreadableRecord,
+    VenueRejected,
+    VenueUnreachable,
+)
 from kalshi_daemon.events import CancelAck, RemoteOrder
 from kalshi_daemon.orders.bounded import TROUBLE, DeadlinePassed, within
 from kalshi_daemon.orders.cancelling import AFTER_TROUBLE, ZERO_LOOKS, VenueOrders
@@ -44,6 +51,7 @@ class Cleared:
     verified: bool
     orders: tuple[tuple[RemoteOrder, Fate], ...]
     remaining: int | None
+    """Those that cannot be read included."""
     foreign: int
     """Orders outside the scope on the last list: left alone."""
     detail: str
@@ -70,6 +78,8 @@ class Clearing:
         self._acked: set[str] = set()
         self._listed: set[str] | None = None
         self._foreign = 0
+        self._unreadable = 0
+        """Records of the last list that could not be read: each may be an order that rests."""
         self._detail = "the exchange was not asked"
         self._unreachable: VenueUnreachable | None = None
         """Set while no request has ever reached the exchange."""
@@ -146,15 +156,23 @@ class Clearing:
             self._heard()
 
     async def _look(self, *, counts: bool) -> None:
-        found = await self._api.orders(status="resting")
+        unreadable: Sequence[UnreadableRecord] = ()
+        try:
+            found = await self._api.orders(status="resting")
+        except PartlyUnreadable as partly:  # what can be read is cancelled; the rest is never a zero
+            found = [order for order in partly.readable if isinstance(order, RemoteOrder)]
+            unreadable = partly.unreadable
         self._heard()
         mine = [order for order in found if self._scope == "account" or is_ours(order.client_order_id)]
         self._seen.update((order.order_id, order) for order in mine)
         self._listed = {order.order_id for order in mine}
         self._foreign = len(found) - len(mine)
-        if mine:
+        self._unreadable = len(unreadable)
+        if mine or unreadable:
             self._zeros = 0
             self._detail = f"the exchange lists {len(mine)} resting"
+            if unreadable:
+                self._detail += f" and {len(unreadable)} that cannot be read; {unreadable[0].text}"
         elif counts and self._clock.now_ns() >= self._count_from_ns:
             self._zeros += 1
             self._detail = "the exchange listed nothing only once"
@@ -166,14 +184,14 @@ class Clearing:
                 if result.reduced_by > 0:
                     self._acked.add(ref.order_id)
             else:
-                self._detail = f"the exchange lists {len(listed)} resting: {result}"
+                self._detail += f": {result}"
 
     def _result(self) -> Cleared:
         verified = self._zeros >= ZERO_LOOKS
         return Cleared(
             verified=verified,
             orders=tuple((order, self._fate(order.order_id)) for order in self._seen.values()),
-            remaining=None if self._listed is None else len(self._listed),
+            remaining=None if self._listed is None else len(self._listed) + self._unreadable,
             foreign=self._foreign,
             detail="the exchange lists nothing resting, seen twice" if verified else self._detail,
         )

@@ -6,7 +6,6 @@ everything from outside). JSON numbers are never accepted where the venue sends 
 talk to something else than we believe (kalshi.md section 9).
 """
 
-import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
@@ -29,9 +28,6 @@ _SIDES = {"bid": Side.BID, "ask": Side.ASK}
 _CENT = 100
 """1 cent = 100 x 1/10 000 dollar."""
 TEXT_CHARS_MAX: Final = 2_000
-ID_CHARS_MAX: Final = 200
-"""Tickers, order ids, trade ids: the longest seen has 48 characters (kalshi.md section 7)."""
-_ID: Final = re.compile(r"[!-~]{1,200}", re.ASCII)
 
 
 def loads(raw: bytes | str, where: str) -> Any:  # noqa: ANN401 - any JSON value; the readers below narrow it
@@ -72,11 +68,8 @@ def optional_text(obj: Mapping[str, Any], key: str, where: str) -> str | None:
 
 
 def identifier(obj: Mapping[str, Any], key: str, where: str) -> str:
-    """A ticker or an id: 1 to ID_CHARS_MAX printable ASCII characters without white space."""
-    value = need(obj, key, where)
-    if not isinstance(value, str) or not _ID.fullmatch(value):
-        raise MalformedField(f"{where}.{key}", value, f"an id of 1 to {ID_CHARS_MAX} printable ASCII characters")
-    return value
+    """A ticker or an id of the one form they have (`readers.identifier`)."""
+    return readers.identifier(need(obj, key, where), f"{where}.{key}")
 
 
 def optional_identifier(obj: Mapping[str, Any], key: str, where: str) -> str | None:
@@ -189,8 +182,7 @@ def _place(item: object, position: int, where: str) -> str:
     """A record's name: by its own id where that can be read, for positions move from one listing to the next."""
     if isinstance(item, dict):
         for key in ("trade_id", "order_id"):
-            name = item.get(key)
-            if isinstance(name, str) and _ID.fullmatch(name):
+            if name := readers.named(item.get(key)):
                 return f"{where} {key} {name}"
     return f"{where}[{position}]"
 
@@ -199,5 +191,4 @@ def market_of(item: object) -> str:
     """The market a record or message speaks of, whatever else is in it; "" when it cannot be told."""
     if not isinstance(item, dict):
         return ""
-    named = item.get("ticker") or item.get("market_ticker")
-    return named if isinstance(named, str) and _ID.fullmatch(named) else ""
+    return readers.named(item.get("ticker") or item.get("market_ticker"))

@@ -15,12 +15,14 @@ from typing import Any, Final
 
 import structlog
 
+from kalshi_daemon import readers
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.errors import (
     ClockSkewed,
     ConfigurationError,
     MalformedField,
     NotFound,
+    PartlyUnreadable,
     RateLimited,
     StateCorrupt,
     VenueRejected,
@@ -33,7 +35,7 @@ from kalshi_daemon.orders.desk import Desk
 from kalshi_daemon.orders.journal_rows import GroupIntent, GroupRow
 from kalshi_daemon.settings import OrderSettings
 from kalshi_daemon.state import GroupHalt
-from kalshi_daemon.units import CONTRACT, SECOND, Count, Nanos, parse_count
+from kalshi_daemon.units import CONTRACT, SECOND, Count, Nanos, parse_size
 
 log = structlog.get_logger()
 
@@ -60,6 +62,7 @@ class Groups:
         self._unfinished = False
         self._gone: dict[str, None] = {}
         self._told: set[str] = set()
+        self._unreadable = ""
         self._resetting: set[str] = set()
 
     # --- set up and kept ----------------------------------------------------------------------------------------------
@@ -112,7 +115,7 @@ class Groups:
         return self._shared.required and state.armed and not state.latch.closed
 
     async def _set_up(self) -> None:
-        listed = _limits(await self._api.order_groups())
+        listed, unreadable = await self._listed()
         for order_group_id in self._gone:
             listed.pop(order_group_id, None)
         rows, intents = self._desk.journal.groups(), self._desk.journal.group_intents()
@@ -127,8 +130,29 @@ class Groups:
                 self._shared.ids[profile] = found
                 log.info("order_group.ready", profile=profile, order_group_id=found, contracts=self._limit // CONTRACT)
                 self._desk.on_change()
-        await self._sweep(rows, listed)
+        await self._sweep(rows, listed, whole=not unreadable)
         self._tell_strangers(free - set(self._shared.ids.values()))
+
+    async def _listed(self) -> tuple[dict[str, Count | None], list[str]]:
+        """Id -> limit of the listed groups, and what is wrong with the others: each costs itself, and is said.
+
+        Raises MalformedField when there are groups and none of them can be read.
+        """
+        try:
+            groups = await self._api.order_groups()
+        except PartlyUnreadable as partly:
+            groups = [group for group in partly.readable if isinstance(group, dict)]
+            unreadable = [record.text for record in partly.unreadable]
+        else:
+            unreadable = []
+        listed = _limits(groups, unreadable)
+        if unreadable and not listed:  # nonsense is no empty list
+            raise MalformedField("order_groups", unreadable[0], "a list with a group that can be read")
+        said = "; ".join(unreadable)[:_REASON_MOST]
+        if said and said != self._unreadable:
+            log.warning("order_groups.unreadable", count=len(unreadable), problem=said)
+        self._unreadable = said
+        return listed, unreadable
 
     def _known(self, profile: str, rows: Sequence[GroupRow], listed: dict[str, Count | None]) -> str | None:
         """The newest group of the profile in the journal that the exchange has, with today's limit."""
@@ -186,8 +210,11 @@ class Groups:
     def _record(self, profile: str, order_group_id: str) -> None:
         self._desk.journal.record_group(GroupRow(order_group_id, profile, self._limit, self._desk.clock.now_ns()))
 
-    async def _sweep(self, rows: Sequence[GroupRow], listed: dict[str, Count | None]) -> None:
-        """Delete groups of ours that serve no profile; forget those the exchange no longer has."""
+    async def _sweep(self, rows: Sequence[GroupRow], listed: dict[str, Count | None], *, whole: bool) -> None:
+        """Delete groups of ours that serve no profile; forget those the exchange no longer has.
+
+        Nothing is forgotten by a list that could not be read whole: the group may be the one without a name.
+        """
         self._unfinished = False
         used = set(self._shared.ids.values())
         for row in rows:
@@ -197,7 +224,7 @@ class Groups:
                 continue
             if name in listed and not await self._delete(row):
                 self._unfinished = True
-            elif name in listed or not self._is_young(row.created_ns):
+            elif name in listed or (whole and not self._is_young(row.created_ns)):
                 self._desk.journal.forget_group(name)
 
     async def _delete(self, row: GroupRow) -> bool:
@@ -327,12 +354,19 @@ class Groups:
         return True
 
 
-def _limits(groups: Sequence[dict[str, Any]]) -> dict[str, Count | None]:
-    """Id -> limit of listed groups; None where the list does not tell. Raises MalformedData."""
+def _limits(groups: Sequence[dict[str, Any]], unreadable: list[str]) -> dict[str, Count | None]:
+    """Id -> limit of listed groups; None where the list does not tell, or not readably. Complaints go to the list."""
     found: dict[str, Count | None] = {}
     for group in groups:
-        name, limit = group.get("id"), group.get("contracts_limit_fp")
-        if not isinstance(name, str) or not name:
-            raise MalformedField("order_groups.id", name, "a non-empty id")
-        found[name] = None if limit is None else parse_count(limit, "order_groups.contracts_limit_fp")
+        try:
+            name = readers.identifier(group.get("id"), "order_groups.id")
+        except MalformedField as problem:
+            unreadable.append(str(problem))
+            continue
+        limit = group.get("contracts_limit_fp")
+        try:
+            found[name] = None if limit is None else parse_size(limit, "order_groups.contracts_limit_fp")
+        except MalformedField as problem:
+            found[name] = None
+            unreadable.append(f"{name}: {problem}")
     return found

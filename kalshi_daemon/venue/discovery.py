@@ -5,7 +5,6 @@ every strike is moved to the settlement grid (0.01 point): `greater` 7844.9999 a
 7845.00. Everything here raises MissingField, MalformedField or UnknownValue, and nothing is guessed.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
@@ -36,7 +35,8 @@ FEE_MULTIPLIER_MAX: Final = 1_000
 EXCHANGE_INDEX_MAX: Final = 10_000
 _MILLION: Final = Decimal(1_000_000)
 _RESULTS: Final = ("", "yes", "no")
-_TICKER: Final = re.compile(r"[!-~]{1,200}", re.ASCII)
+_EXPIRATION_CHARS_MAX: Final = 100
+_SHOWN_CHARS_MAX: Final = 40
 
 
 def parse_market(obj: Json, index_by_series: Mapping[str, Index]) -> Market:
@@ -66,7 +66,7 @@ def parse_market(obj: Json, index_by_series: Mapping[str, Index]) -> Market:
         close_ns=close_ns,
         exchange_index=_exchange_index(obj),
         result=str(result),
-        expiration_value=str(obj.get("expiration_value") or ""),
+        expiration_value=_expiration_value(obj),
     )
 
 
@@ -122,7 +122,7 @@ def describe_override(fee_type: object, multiplier: object, series: FeeSchedule 
             return str(problem)
         if (kind, ppm) == (series.fee_type, series.multiplier_ppm):
             return ""
-    return f"{'inherited' if fee_type is None else fee_type} x{'inherited' if multiplier is None else multiplier}"
+    return f"{_shown(fee_type)} x{_shown(multiplier)}"
 
 
 def strike_key(market: Market) -> tuple[int, int, str]:
@@ -196,6 +196,22 @@ def _multiplier(number: object, field: str) -> int:
     return int((Decimal(repr(value)) * _MILLION).to_integral_value(rounding=ROUND_CEILING))
 
 
+def _expiration_value(obj: Json) -> str:
+    value = obj.get("expiration_value") or ""
+    if not isinstance(value, str) or len(value) > _EXPIRATION_CHARS_MAX:
+        raise MalformedField("expiration_value", value, f"a text of at most {_EXPIRATION_CHARS_MAX} characters")
+    return value
+
+
+def _shown(value: object) -> str:
+    """A value of the venue's for people, whatever it is: bounded, ASCII."""
+    if value is None:
+        return "inherited"
+    if isinstance(value, (str, bool, int, float)):
+        return ascii(value)[:_SHOWN_CHARS_MAX].strip("'")
+    return type(value).__name__
+
+
 def _exchange_index(obj: Json) -> int | None:
     shard = obj.get("exchange_index")
     return None if shard is None else readers.integer(shard, "exchange_index", high=EXCHANGE_INDEX_MAX)
@@ -209,10 +225,7 @@ def _present(obj: Json, field: str, where: str) -> Any:  # noqa: ANN401 - a JSON
 
 
 def _text(obj: Json, field: str, where: str = "market") -> str:
-    value = _present(obj, field, where)
-    if not isinstance(value, str) or not _TICKER.fullmatch(value):
-        raise MalformedField(field, value, "a ticker of 1 to 200 printable ASCII characters")
-    return value
+    return readers.identifier(_present(obj, field, where), field)
 
 
 def _enum[Kind: StrEnum](kind: type[Kind], value: object, field: str) -> Kind:

@@ -5,13 +5,15 @@ or in a range event that does not tile the line) stays in `state.venue.markets` 
 contract still serves the risk sums of a position in it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from kalshi_daemon import readers
+from kalshi_daemon.clock import iso_utc
 from kalshi_daemon.domain.contract import Market, MarketStatus
 from kalshi_daemon.domain.index import Series
 from kalshi_daemon.errors import MalformedData, MalformedField
@@ -55,6 +57,8 @@ class EventRecord:
     """A message said that something changed since the last read began."""
     final: bool = False
     """Every market has paid out."""
+    problem: str = ""
+    """What is wrong with the event itself, whatever its markets say: it is shut."""
 
 
 class Listing:
@@ -69,9 +73,13 @@ class Listing:
         self._parsed: dict[str, tuple[tuple[object, ...], Market]] = {}
 
     def note_event(self, series_ticker: str, obj: Json) -> None:
-        """Take one object of `GET /events`. Raises MalformedField for an event that cannot be one of this series."""
-        event_ticker = obj.get("event_ticker")
-        if not isinstance(event_ticker, str) or event_ticker.partition("-")[0] != series_ticker:
+        """Take one object of `GET /events`.
+
+        Raises MalformedField for an event that cannot be one of this series, and for one whose `strike_date` is none:
+        that one is known and shut until it can be read.
+        """
+        event_ticker = readers.identifier(obj.get("event_ticker"), "event_ticker")
+        if event_ticker.partition("-")[0] != series_ticker:
             raise MalformedField("event_ticker", event_ticker, f"an event of {series_ticker}")
         record = self.events.get(event_ticker)
         if record is None:
@@ -80,9 +88,27 @@ class Listing:
             exclusive = obj.get("mutually_exclusive") is True or obj.get("collateral_return_type") == "MECNET"
             record = EventRecord(event_ticker, series_ticker, exclusive)
             self.events[event_ticker] = record
-        if record.read_ns is None and obj.get("strike_date") is not None:
-            record.close_ns = Nanos(readers.rfc3339(obj["strike_date"], "strike_date"))
         self.note_fees(event_ticker, obj.get("fee_type_override"), obj.get("fee_multiplier_override"))
+        self._note_date(record, obj.get("strike_date"))
+
+    def _note_date(self, record: EventRecord, strike_date: object) -> None:
+        try:
+            at_ns = None if strike_date is None else Nanos(readers.rfc3339(strike_date, "strike_date"))
+        except MalformedField as problem:
+            if record.problem != str(problem):
+                record.problem, record.dirty = str(problem), True
+                self._shut(record)
+            raise
+        if record.problem:
+            record.problem, record.dirty = "", True
+        if record.read_ns is None and at_ns is not None:
+            record.close_ns = at_ns
+
+    def _shut(self, record: EventRecord) -> None:
+        """At once, whatever was published before: its markets are read again and stay shut meanwhile."""
+        tickers = self._venue.events.get(record.event_ticker)
+        if tickers is not None:
+            self._publish(record.event_ticker, _inactive(self._venue.markets[one] for one in tickers), record.problem)
 
     def note_fees(self, event_ticker: str, fee_type: object, multiplier: object) -> None:
         """Take an event's fee override, or its absence (both None)."""
@@ -109,16 +135,17 @@ class Listing:
     def fold(self, record: EventRecord, objects: Sequence[Json], now_ns: Nanos) -> bool:
         """Take all markets of one event; True when anything the others see has changed."""
         markets, refused = self._parse(record, objects)
+        markets = _of_one_close(markets, refused)
         if markets:
-            record.close_ns = max(market.close_ns for market in markets)
+            record.close_ns = markets[0].close_ns
             record.edges_ns = tuple(sorted({edge for one in markets for edge in (one.open_ns, one.close_ns)}))
         record.read_ns = now_ns
         record.final = bool(markets) and all(market.status is MarketStatus.FINALIZED for market in markets)
         if not self._followed(record, now_ns):
             return False
-        problem = _problem(record, markets, refused)
-        if problem and not refused:
-            markets = [replace(market, status=MarketStatus.INACTIVE) for market in markets]
+        problem = record.problem or _problem(record, markets, refused)
+        if record.problem or (problem and not refused):
+            markets = _inactive(markets)
         return self._publish(record.event_ticker, markets, problem)
 
     def on_lifecycle(self, message: MarketLifecycle) -> str:
@@ -184,8 +211,12 @@ class Listing:
         """Markets that can be read, and why the others cannot. Unchanged objects are not read again."""
         markets: list[Market] = []
         refused: dict[str, str] = {}
+        listed = Counter(readers.named(obj.get("ticker")) for obj in objects)
         for position, obj in enumerate(objects):
-            ticker = str(obj.get("ticker", f"#{position}"))
+            ticker = readers.named(obj.get("ticker")) or f"#{position}"
+            if listed[ticker] > 1:  # two answers about one market: neither is one to trade on
+                refused[ticker] = f"listed {listed[ticker]} times"
+                continue
             raw = tuple(obj.get(field) for field in _READ_FIELDS)
             known = self._parsed.get(ticker)
             if known is not None and known[0] == raw:
@@ -198,6 +229,9 @@ class Listing:
                 continue
             if market.contract.event_ticker != record.event_ticker:
                 refused[ticker] = f"listed under {record.event_ticker} but of {market.contract.event_ticker}"
+                continue
+            if not ticker.startswith(f"{record.event_ticker}-"):
+                refused[ticker] = f"no market ticker of {record.event_ticker}"
                 continue
             self._parsed[ticker] = (raw, market)
             markets.append(market)
@@ -232,6 +266,28 @@ def new_york_day(ns: Nanos) -> str:
 def _edge_since(record: EventRecord, now_ns: Nanos) -> bool:
     read_ns = record.read_ns
     return read_ns is not None and any(read_ns < edge <= now_ns for edge in record.edges_ns)
+
+
+def _inactive(markets: Iterable[Market]) -> list[Market]:
+    return [replace(market, status=MarketStatus.INACTIVE) for market in markets]
+
+
+def _of_one_close(markets: list[Market], refused: dict[str, str]) -> list[Market]:
+    """The markets that close when most of the event's do; the others go to `refused`.
+
+    One market with a wrong close time must not move its event to another day. Without a majority nobody knows when the
+    event is: none of its markets is used.
+    """
+    closes = Counter(market.close_ns for market in markets).most_common(1)
+    if not closes or closes[0][1] == len(markets):
+        return markets
+    close_ns, agreeing = closes[0]
+    majority = 2 * agreeing > len(markets)
+    for market in markets:
+        if market.close_ns != close_ns or not majority:
+            at = iso_utc(market.close_ns)
+            refused[market.ticker] = f"closes at {at}, {agreeing} of {len(markets)} at {iso_utc(close_ns)}"
+    return [market for market in markets if market.ticker not in refused]
 
 
 def _problem(record: EventRecord, markets: Sequence[Market], refused: Mapping[str, str]) -> str:

@@ -8,7 +8,14 @@ from kalshi_daemon.cli.clearing import Clearing, Fate
 from kalshi_daemon.cli.main import main
 from kalshi_daemon.clock import SystemClock
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.errors import AuthFailed, OrderOutcomeUnknown, VenueUnreachable
+from kalshi_daemon.errors import (
+    AuthFailed,
+    OrderOutcomeUnknown,
+    PartlyUnreadable,
+    UnreadableRecord,
+    VenueRejected,
+    VenueUnreachable,
+)
 from kalshi_daemon.events import CancelAck, RemoteOrder
 from kalshi_daemon.operations.kill_switch import engage, kill_switch_path, read_kill_switch
 from kalshi_daemon.operations.lock import InstanceLock
@@ -321,3 +328,33 @@ async def test_a_refused_key_stops_at_once_but_not_after_the_exchange_has_listen
     cleared, _ = await clear(Scripted([[listed("a")], refused]), deadline_s=3)
     assert not cleared.verified
     assert "401" in cleared.detail
+
+
+def partly(*orders: RemoteOrder) -> PartlyUnreadable:
+    bad = UnreadableRecord("orders order_id x", "T", "order.yes_price_dollars: 'NaN' is not a decimal string")
+    return PartlyUnreadable("orders", list(orders), [bad])
+
+
+@pytest.mark.parametrize("scope", ["account", "own"])
+async def test_a_partly_unreadable_list_is_cancelled_as_far_as_it_goes_and_unverified(scope):
+    mine = listed("a", "kd-00000000000000aa-1")
+    api = Scripted([partly(mine), partly(mine), partly()], mass=VenueRejected("cancel_all", 403, "no", "not entitled"))
+    cleared, _ = await clear(api, scope=scope)
+    assert "cancel 1" in api.calls
+    assert not cleared.verified
+    assert cleared.remaining == 1
+    assert "0 resting and 1 that cannot be read; orders order_id x (T): order.yes_price_dollars" in cleared.detail
+    assert [(order.order_id, fate) for order, fate in cleared.orders] == [("a", Fate.CANCELLED)]
+
+
+async def test_a_list_that_can_be_read_again_is_verified():
+    cleared, _ = await clear(Scripted([partly(), [], []]), scope="own")
+    assert cleared.verified
+    assert cleared.remaining == 0
+
+
+async def test_an_unreadable_list_between_two_empty_ones_starts_the_count_anew():
+    api = Scripted([[], partly(), [], []])
+    cleared, _ = await clear(api, scope="own")
+    assert cleared.verified
+    assert api.calls.count("orders") == 4

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kalshi_daemon import readers
 from kalshi_daemon.errors import MalformedData, PartlyUnreadable
 from kalshi_daemon.kalshi import fields, messages
 from kalshi_daemon.readers import INT64_MAX
@@ -74,7 +75,7 @@ def _within_bounds(record):
         if isinstance(value, int):
             assert abs(value) <= INT64_MAX
         elif isinstance(value, str):
-            assert len(value) <= fields.ID_CHARS_MAX
+            assert len(value) <= readers.ID_CHARS_MAX
             assert value == "" or (value.isascii() and value.isprintable())
 
 

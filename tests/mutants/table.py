@@ -3,6 +3,7 @@
 from tests.mutants import (
     gates,
     journal,
+    listing,
     money,
     numbers,
     order_groups,
@@ -27,6 +28,7 @@ MUTANTS = (
     *starting.MUTANTS,
     *wire.MUTANTS,
     *numbers.MUTANTS,
+    *listing.MUTANTS,
     *settings.MUTANTS,
     *way_down.MUTANTS,
     *journal.MUTANTS,

@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.order import Status
-from kalshi_daemon.errors import ConfigurationError, StateCorrupt, VenueRejected
+from kalshi_daemon.errors import ConfigurationError, PartlyUnreadable, StateCorrupt, UnreadableRecord, VenueRejected
 from kalshi_daemon.orders.groups import PATIENCE
 from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.orders.journal_rows import GroupIntent
@@ -413,3 +413,67 @@ def test_the_journal_gives_back_what_it_was_given(rig):
     assert rig.journal.group_intents() == {"wide": intent}
     rig.journal.forget_group_intent("wide")
     assert rig.journal.group_intents() == {}
+
+
+# --- a list of which some cannot be read
+
+
+BAD_GROUPS = (
+    {"id": 7, "contracts_limit_fp": "20.00"},
+    {"id": "", "contracts_limit_fp": "20.00"},
+    {"id": "x" * 300, "contracts_limit_fp": "20.00"},
+    {"contracts_limit_fp": "20.00"},
+    {"id": "odd", "contracts_limit_fp": "1e3"},
+    {"id": "odd", "contracts_limit_fp": -20},
+)
+
+
+def with_listed(rig, monkeypatch, *more):
+    usual = rig.venue.order_groups
+
+    async def order_groups():
+        return [*more, *await usual()]
+
+    monkeypatch.setattr(rig.venue, "order_groups", order_groups)
+
+
+@pytest.mark.parametrize("bad", BAD_GROUPS)
+async def test_a_group_that_cannot_be_read_costs_itself_and_is_said_once(bare, monkeypatch, bad):
+    await start(bare)
+    second = bare.reborn()
+    with_listed(second, monkeypatch, bad)
+    with capture_logs() as logs:
+        await start(second)
+        await second.manager._groups._set_up()
+    assert ids(second) == ids(bare), "the others are found again"
+    assert len(second.sent("group_create")) == 2, "none is made anew"
+    [said] = [entry for entry in logs if entry["event"] == "order_groups.unreadable"]
+    assert said["count"] == 1
+    second.journal.close()
+
+
+async def test_a_list_with_objects_that_are_none_is_used_as_far_as_it_goes(bare, monkeypatch):
+    await start(bare)
+    second = bare.reborn()
+    usual = second.venue.order_groups
+
+    async def order_groups():
+        bad = UnreadableRecord("order_groups[0]", "", "order_groups: 7 is not an object")
+        raise PartlyUnreadable("order_groups", await usual(), [bad])
+
+    monkeypatch.setattr(second.venue, "order_groups", order_groups)
+    await start(second)
+    assert ids(second) == ids(bare)
+    second.journal.close()
+
+
+async def test_no_group_is_forgotten_by_a_list_that_could_not_be_read_whole(bare, monkeypatch):
+    await start(bare)
+    before = journalled(bare)
+    bare.venue.hidden.add(before["wide"])
+    bare.clock.advance(Nanos(60 * SECOND))
+    second = bare.reborn()
+    with_listed(second, monkeypatch, {"id": 7})
+    await start(second)
+    assert {row.order_group_id for row in second.journal.groups()} >= set(before.values())
+    second.journal.close()
