@@ -2,7 +2,7 @@
 
 A day is finished when New York has the next date. A session of the built-in exchange that ran to its end packs its own
 day too (`at_stop`): its exchange is gone. Whatever goes wrong is one warning; what could not be packed is tried again
-by the next process.
+the next day.
 """
 
 import asyncio
@@ -80,6 +80,7 @@ class RetentionKeeper:
             if self._pruned_day != today and may():
                 self._say_pruned(await asyncio.to_thread(prune, self._mode_dir, today, self._limits))
                 self._pruned_day = today
+                self._given_up.clear()
         except Exception as problem:  # noqa: BLE001 - tidying: nothing it dies of may reach the trading or the stop
             self._say_once("retention.failed", f"{type(problem).__name__}: {problem}")
 

@@ -33,7 +33,7 @@ from tests.guardrails.guard_rig import (
 )
 from tests.support.audit_trail import read_audit
 
-BOUND_S = 10.0
+BOUND_S = 60.0
 
 
 async def until(condition):

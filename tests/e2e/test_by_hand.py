@@ -39,6 +39,7 @@ def test_every_command_works_on_what_a_run_left_and_during_the_next_one(processe
     span = ("--from", "14:51", "--until", "15:03")
     first = processes.daemon(*span, "--speed", "200", state="state", env=SLICE)
     assert first.wait(100.0) == 0, first.tail()
+    assert not list((processes.folder / "state").rglob("manifest.json")), "the day was packed at its end"
     walk(processes, of_files)
     assert (processes.folder / "ledger.csv").read_text().count("\n") > 1
     second = processes.daemon(*span, "--speed", "1", state="state", env=SLICE).wait_ready()

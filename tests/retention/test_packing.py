@@ -274,17 +274,22 @@ def test_days_after_the_last_one_asked_for_are_not_touched(rig):
 # --- readers beside it
 
 
-def test_a_reader_finds_in_the_pack_what_was_packed_under_its_hands(rig, monkeypatch):
+@pytest.mark.parametrize("read_before", [0, 1, 5])
+def test_a_reader_finds_in_the_pack_what_was_packed_under_its_hands(rig, monkeypatch, read_before):
     before = Counter(rig.plans())
     real = LooseScan.read
+    reads = []
 
     def read(one: LooseScan):
-        monkeypatch.setattr(scan_files.LooseScan, "read", real)
-        rig.pack()
+        reads.append(one)
+        if len(reads) == read_before + 1:
+            monkeypatch.setattr(scan_files.LooseScan, "read", real)
+            rig.pack()
         return real(one)
 
     monkeypatch.setattr(scan_files.LooseScan, "read", read)
     assert Counter(rig.plans()) == before
+    assert len(reads) == read_before + 1
 
 
 def test_a_reader_of_index_values_starts_again_when_they_are_packed_under_its_hands(rig, monkeypatch):

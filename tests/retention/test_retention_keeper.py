@@ -146,8 +146,13 @@ async def test_what_cannot_be_read_or_written_is_said_once_and_the_rest_is_packe
     monkeypatch.setattr(keeping, "pack", pack)
     async with rig.running():
         await rig.next_look()
+        monkeypatch.setattr(keeping, "pack", packing.pack)
         await rig.next_look()
-    assert {work.what for work in pending(rig.finished.paths, DAY)} == {"audit", "scans"}
+        assert {work.what for work in pending(rig.finished.paths, DAY)} == {"audit", "scans"}, "not again that day"
+        rig.clock.advance(Nanos(20 * HOUR))
+        await rig.look()
+        await rig.next_look()
+    assert {work.what for work in pending(rig.finished.paths, DAY)} == {"scans"}
     assert [str(broken) in line["problem"] for line in rig.events("retention.file_left")] == [True]
     assert ["No space" in line["problem"] for line in rig.events("retention.failed")] == [True]
 

@@ -5,6 +5,7 @@
 A process killed in the middle of a line leaves it torn; readers skip what is not a JSON object and count it.
 """
 
+import gzip
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ class AuditTrail:
 
 
 def read_audit(path: Path) -> AuditTrail:
-    """Read one day's trail; an absent file is an empty trail. Raises OSError when it is there and cannot be read."""
+    """Read one day's trail, packed or not; none is an empty one. Raises OSError when it is there and cannot be read."""
     entries: list[dict[str, Any]] = []
     broken = 0
     for line in _lines(path):
@@ -38,6 +39,9 @@ def read_audit(path: Path) -> AuditTrail:
 
 
 def _lines(path: Path) -> Iterator[bytes]:
+    packed = path.with_name(f"{path.name}.gz")
+    if packed.exists():
+        yield from gzip.decompress(packed.read_bytes()).splitlines()
     try:
         with path.open("rb") as file:
             yield from (line for line in file if line.strip())
