@@ -30,6 +30,8 @@ def status_of(state: DaemonState, now_ns: Nanos) -> dict[str, Any]:
         "fills": state.ledger.fills_total,
         "pnl_today_dollars": format_dollars(state.ledger.realized_today),
         "pnl_week_dollars": format_dollars(state.ledger.realized_week),
+        "in_dispute_dollars": format_dollars(state.ledger.disputed),
+        "orders_quarantined": len(state.quarantined),
         "scans": state.counters.scans,
         "feed_connected": state.feed.connected,
         "feed_problem": state.feed.problem or None,

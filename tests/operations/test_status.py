@@ -22,6 +22,8 @@ def test_a_status_carries_ages_money_and_the_reason_of_a_stop():
     state.ledger.positions["A"] = Position("A", "E", "S", count=Count(-250))
     state.ledger.positions["B"] = Position("B", "E", "S", count=Count(700), settled="yes")
     state.ledger.realized_today = Dollars(-12_345)
+    state.ledger.disputed = Dollars(10_000)
     status = status_of(state, NOW)
     assert status["index_age_ms"] == {"SPX": 1_500, "NDX": None}
     assert (status["stopping"], status["contracts_held"], status["pnl_today_dollars"]) == ("SIGTERM", "2.50", "-1.2345")
+    assert (status["in_dispute_dollars"], status["orders_quarantined"]) == ("1.0000", 0)
