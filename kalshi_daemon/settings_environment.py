@@ -2,7 +2,8 @@
 
 Numbers have the strict grammar of `readers`: digits, at most one point, a minus. Everything that Python or a parser
 would also take for a number (1_000, " 5", 1e3, digits of other scripts, nan) stays text, which validation refuses with
-key and variable. Lists and tables are JSON that names each key once. "null" clears a setting that may be absent.
+key and variable. Lists and tables are JSON that names each key once. pydantic-settings finds the place of a variable.
+"null" clears a setting that may be absent.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,9 @@ from types import GenericAlias
 from typing import Any, Final, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
 
 from kalshi_daemon.errors import ConfigurationError, MalformedField
 from kalshi_daemon.readers import integer_text, number_text, parse_json
@@ -53,16 +57,45 @@ def place_of(key: str) -> Place | None:
     return Place(kind, table=get_origin(kind) is dict or (isinstance(kind, type) and issubclass(kind, BaseModel)))
 
 
+class _Shape(BaseSettings, Settings):
+    """Settings as pydantic-settings wants to see them; used for its reading of the environment only."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
+
+
+class _Variable(EnvSettingsSource):
+    """The library's reader over one variable that is handed in, so that an error names it."""
+
+    def __init__(self, name: str, text: str) -> None:
+        self._variable = {name.lower(): text}
+        super().__init__(_Shape)
+
+    def _load_env_vars(self) -> Mapping[str, str | None]:
+        return self._variable
+
+    def decode_complex_value(self, field_name: str, _field: FieldInfo, value: str) -> object:
+        """The library's parser takes a repeated key, NaN and any depth. Raises MalformedField."""
+        return parse_json(value, field_name)
+
+
 def value_of(name: str, key: str, text: str) -> object:
     """The value of one variable, for validation to judge. Raises ConfigurationError naming the variable."""
     place = place_of(key) or Place(None)
     if text == "null":
         return None
-    if place.table or isinstance(place.kind, GenericAlias):
-        return _structure(name, text, table=place.table)
-    if text != text.strip():
+    wanted = dict if place.table else list if isinstance(place.kind, GenericAlias) else None
+    if wanted is None and text != text.strip():
         raise ConfigurationError(f"environment {name}", f"{key} has white space around its value", "remove it")
-    return _number(text, place.kind)
+    try:
+        found: Any = _Variable(name, text)()
+        for part in key.split("."):
+            found = found[part]
+    except (SettingsError, MalformedField, UnicodeEncodeError, KeyError, TypeError):
+        found = None if wanted else text
+    if wanted and not isinstance(found, wanted):
+        shape = 'a table such as {"key": 1}' if place.table else 'a list such as ["a", "b"]'
+        raise ConfigurationError(f"environment {name}", "not JSON", f"wanted {shape}")
+    return _number(found, place.kind) if isinstance(found, str) else found
 
 
 def number_of(text: str, key: str) -> object:
@@ -80,14 +113,3 @@ def _number(text: str, kind: object) -> object:
     except MalformedField:
         pass
     return text
-
-
-def _structure(name: str, text: str, *, table: bool) -> Any:  # noqa: ANN401 - any JSON value; validation narrows it
-    try:
-        found = parse_json(text, name)
-    except (MalformedField, UnicodeEncodeError):
-        found = None
-    if not isinstance(found, dict if table else list):
-        shape = 'a table such as {"key": 1}' if table else 'a list such as ["a", "b"]'
-        raise ConfigurationError(f"environment {name}", "not JSON", f"wanted {shape}")
-    return found
