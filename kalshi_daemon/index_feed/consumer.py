@@ -13,7 +13,6 @@ disconnected does not come (the vendor does not replay): whoever wants it hears 
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -50,11 +49,12 @@ from kalshi_daemon.index_feed.witnesses import OutsideLevels
 from kalshi_daemon.settings import IndexFeedSettings
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.units import SECOND, Nanos, from_s
+from kalshi_daemon.unreadable import UnreadableRate, UnreadableRates
 
 LIVED_NS: Final = Nanos(30 * SECOND)
 """A session that delivered values for this long resets the back-off."""
 UNREADABLE_RUN_MAX: Final = 20
-"""Frames and items in a row that may be garbage with nothing good in between; one more ends the session."""
+"""Frames in a row that may hold nothing but garbage; one more ends the session."""
 _ENDED_BY_SERVER: Final = frozenset({"slow_consumer", "force_disconnect"})
 _QUEUE_FRAMES: Final = 1_024
 _FRAME_BYTES_MOST: Final = 2**20
@@ -81,9 +81,8 @@ class _Session:
     delivered: int = 0
     ignored: int = 0
     unreadable_run: int = 0
-    """Frames and items that could not be read since the last good one of any kind."""
-    unreadable: Counter[str] = field(default_factory=Counter)
-    """By index, "" when it could not be told whose they were."""
+    """Frames without anything good in them since the last one with."""
+    rates: UnreadableRates = field(default_factory=UnreadableRates)
     silent: set[Index] = field(default_factory=set)
 
 
@@ -260,10 +259,10 @@ class IndexFeed:
             events, ignored, refused = decode_counted(frame, now)
         except MalformedData as wrong:
             events, ignored, refused = (), 0, (RefusedItem(None, wrong),)
-        if events or ignored:
+        if refused:
+            self._unreadable(refused, session, nothing_good=not events and not ignored)
+        else:
             session.unreadable_run = 0
-        for item in refused:
-            self._unreadable(item, session)
         session.ignored += ignored
         for event in events:
             if isinstance(event, FeedStatus):
@@ -274,16 +273,20 @@ class IndexFeed:
             else:
                 self._take_bar(event, session)
 
-    def _unreadable(self, item: RefusedItem, session: _Session) -> None:
-        """Say the 1st, 2nd, 4th, 8th... of an index: loud without flooding. Raises when nothing good comes any more."""
-        name = "" if item.index is None else item.index.value
-        session.unreadable[name] += 1
-        session.unreadable_run += 1
-        count = session.unreadable[name]
-        if count.bit_count() == 1:
-            log.warning("feed.item_unreadable", index=name or None, problem=str(item.problem), count=count)
+    def _unreadable(self, refused: Sequence[RefusedItem], session: _Session, *, nothing_good: bool) -> None:
+        """Count what could not be read, by index. Raises when nothing good comes any more."""
+        now = self._clock.mono_ns()
+        for item in refused:
+            name = "" if item.index is None else item.index.value
+            self._say(session.rates.note(name, now), str(item.problem))
+        session.unreadable_run = session.unreadable_run + 1 if nothing_good else 0
         if session.unreadable_run > UNREADABLE_RUN_MAX:
-            raise FeedProtocolError("nothing readable comes any more") from item.problem
+            raise FeedProtocolError("nothing readable comes any more") from refused[0].problem
+
+    def _say(self, rates: Sequence[UnreadableRate], problem: str) -> None:
+        for rate in rates:
+            figures = {"count": rate.count, "per_min": rate.per_min}
+            log.warning("feed.item_unreadable", index=rate.name or None, **figures, problem=problem)
 
     def _take_status(self, event: FeedStatus, session: _Session) -> None:
         match event.status:
@@ -345,6 +348,7 @@ class IndexFeed:
         most = from_s(self._settings.silence_s)
         while True:
             await self._clock.sleep(Nanos(most // 4))
+            self._say(session.rates.due(self._clock.mono_ns()), "")
             now = self._clock.now_ns()
             if not self._session_open():
                 session.quiet_since_ns = now

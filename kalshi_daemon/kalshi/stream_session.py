@@ -19,10 +19,11 @@ from typing import Final
 
 from kalshi_daemon.errors import DaemonError, MalformedData
 from kalshi_daemon.events import BookDelta, BookSnapshot, SequenceGap, StreamUp, VenueEvent
-from kalshi_daemon.kalshi import ws_codec
+from kalshi_daemon.kalshi import fields, ws_codec
 from kalshi_daemon.kalshi.sequence import Order, SequenceTracker
 from kalshi_daemon.kalshi.ws_codec import Frame, Ignored, Ok, StreamError, Subscribed, Unsubscribed
 from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
+from kalshi_daemon.unreadable import UnreadableRate, UnreadableRates
 
 ACK_TIMEOUT: Final = Nanos(10 * SECOND)
 SNAPSHOT_TIMEOUT: Final = Nanos(5 * SECOND)
@@ -94,7 +95,7 @@ class StreamSession:
         self._resubscribes = 0
         self._remake = False
         self._hold_until = 0
-        self._unreadable = 0
+        self._rates = UnreadableRates()
         self._unreadable_run = 0
         self.up = False
         self.lost: list[str] = []
@@ -128,6 +129,7 @@ class StreamSession:
     def commands(self, net_ns: int) -> list[bytes]:
         """What must be sent now; each returned command counts as sent. Raises SessionLost on an overdue answer."""
         self.stirred = False
+        self._say_unreadable(self._rates.due(net_ns), "")
         self._check(net_ns)
         if self._private_id is None:
             self._private_id, self._private_sent_ns = next(self._ids), net_ns
@@ -216,7 +218,7 @@ class StreamSession:
         try:
             frame = ws_codec.decode_frame(raw, recv_ns, use_yes_price=self._use_yes_price, is_ours=self._is_ours)
         except MalformedData as problem:
-            return self._unread(problem, recv_ns)
+            return self._unread(problem, raw, recv_ns, net_ns)
         self._unreadable_run = 0
         events: list[VenueEvent] = []
         if frame.sid is not None and frame.seq is not None and self._tracker.follows(frame.sid):
@@ -336,15 +338,23 @@ class StreamSession:
             self._note("kalshi_stream.numbers_not_followed", sid=gap.sid, channel=self._private_sids.get(gap.sid, ""))
         return [gap, StreamUp(recv_ns)] if self.up else [gap]
 
-    def _unread(self, problem: MalformedData, recv_ns: Nanos) -> list[VenueEvent]:
-        self._unreadable += 1
+    def _unread(self, problem: MalformedData, raw: bytes | str, recv_ns: Nanos, net_ns: int) -> list[VenueEvent]:
+        self._say_unreadable(self._rates.note(_market_of(raw), net_ns), str(problem)[:200])
         self._unreadable_run += 1
-        if self._unreadable.bit_count() == 1:  # the 1st, 2nd, 4th, 8th...: loud without flooding
-            self._note("kalshi_stream.frame_unreadable", problem=str(problem)[:200], count=self._unreadable)
         if self._unreadable_run > UNREADABLE_RUN_MAX:
             raise SessionLost("nothing readable comes any more")
         # It may have been a fill. If it was a book's, the next number of its sid shows the gap.
         return [StreamUp(recv_ns)] if self.up else []
+
+    def _say_unreadable(self, rates: Sequence[UnreadableRate], problem: str) -> None:
+        for rate in rates:
+            self._note(
+                "kalshi_stream.frame_unreadable",
+                market=rate.name or None,
+                count=rate.count,
+                per_min=rate.per_min,
+                problem=problem,
+            )
 
     def _forget_subscription(self) -> None:
         if self._sid is not None:
@@ -357,3 +367,12 @@ class StreamSession:
 
     def _note(self, event: str, **values: object) -> None:
         self.notes.append(Note(event, values))
+
+
+def _market_of(raw: bytes | str) -> str:
+    """The market that a frame which cannot be read speaks of; "" when not even that can be told."""
+    try:
+        frame = fields.as_object(fields.loads(raw, "frame"), "frame")
+    except MalformedData:
+        return ""
+    return fields.market_of(frame.get("msg"))

@@ -113,6 +113,20 @@ async def test_one_index_that_cannot_be_read_never_blinds_the_other_nor_ends_the
         assert feed.state.feed.sessions == 1
 
 
+async def test_a_frame_with_a_good_value_never_ends_the_session_however_many_bad_items_it_has():
+    with capture_logs() as logs:
+        async with rig() as feed:
+            await feed.opened()
+            null = {"ev": "V", "T": "I:NDX", "val": None, "t": to_ms(OPEN_NS)}
+            good = {"ev": "V", "T": "I:SPX", "val": 6_800.0, "t": to_ms(OPEN_NS)}
+            feed.server.send_raw(orjson.dumps([good, *[null] * (3 * UNREADABLE_RUN_MAX)]))
+            await until(lambda: feed.state.index[Index.SPX].accepted == 1)
+            await feed.play(1)
+            assert feed.state.feed.sessions == 1
+    said = [(each["index"], each["count"], each["per_min"]) for each in events(logs, "feed.item_unreadable")]
+    assert said == [("NDX", 1, 1)], "sixty of one index are one line"
+
+
 async def test_repeated_and_swapped_frames_are_refused_and_never_reach_the_listener():
     async with rig() as feed:
         await feed.opened()

@@ -21,7 +21,7 @@ from kalshi_daemon.kalshi.stream_session import (
     StreamSession,
 )
 from kalshi_daemon.kalshi.ws_codec import PRIVATE_CHANNELS, any_ticker
-from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
+from kalshi_daemon.units import MILLISECOND, MINUTE, SECOND, Nanos
 from tests.kalshi.test_ws_frames import FILL_MSG
 
 BOOK_SID = 50
@@ -413,6 +413,23 @@ def test_bad_frames_among_good_ones_never_end_the_connection():
     for _ in range(20 * UNREADABLE_RUN_MAX):
         venue.say({"type": "fill", "sid": 1, "msg": {}})
         assert [type(e) for e in venue.say({"type": "fill", "sid": 1, "msg": FILL_MSG})] == [FillEvent]
+
+
+def test_unreadable_frames_are_counted_by_market_and_said_once_a_minute():
+    venue = Venue()
+    venue.open_private()
+    venue.session.notes.clear()
+    for _ in range(3):
+        for market in ("KXINX-26NOV23H1600-T6850", "KXINX-26NOV23H1600-T6855"):
+            venue.say({"type": "fill", "sid": 1, "msg": {"market_ticker": market}})
+        venue.session.receive(b"[", Nanos(venue.now), venue.now)
+        venue.say({"type": "fill", "sid": 1, "msg": FILL_MSG})
+    said = [(note.fields["market"], note.fields["count"], note.fields["per_min"]) for note in venue.session.notes]
+    assert said == [("KXINX-26NOV23H1600-T6850", 1, 1), ("KXINX-26NOV23H1600-T6855", 1, 1), (None, 1, 1)]
+    venue.session.notes.clear()
+    venue.session.commands(venue.now + MINUTE)
+    assert sorted((note.fields["per_min"], note.fields["count"]) for note in venue.session.notes) == [(3, 3)] * 3
+    assert {note.event for note in venue.session.notes} == {"kalshi_stream.frame_unreadable"}
 
 
 def test_news_of_foreign_markets_in_a_form_that_is_none_of_ours_is_ignored_and_of_ours_it_is_not():
