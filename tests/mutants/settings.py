@@ -43,8 +43,8 @@ MUTANTS = (
         "variable_says_a_key_twice",
         "JSON in a variable names each key once",
         "settings_environment.py",
-        "found = parse_json(text, name)",
-        'found = __import__("json").loads(text)',
+        "return parse_json(value, field_name)",
+        'return __import__("json").loads(value)',
         _BOUNDS,
     ),
     Mutant(
