@@ -33,6 +33,7 @@ from kalshi_daemon.retention.keeper import RetentionKeeper
 from kalshi_daemon.settings import PROFILE_NAMES, ProfileSettings, Settings
 from kalshi_daemon.state import ClockSkew, DaemonState
 from kalshi_daemon.trader import Trader, TraderParts
+from kalshi_daemon.trader_inputs import outside_levels
 from kalshi_daemon.units import Nanos, from_ms, from_s, price_from_float
 from kalshi_daemon.venue.monitor import VenueMonitor, enabled_series
 from kalshi_daemon.windows.macro import MacroWatch, load_macro_calendar
@@ -306,6 +307,7 @@ class _Builder:
             on_session=self._board.on_session,
             known=last_prices(learning.models),
             beliefs=self._board,
+            outside=lambda index: outside_levels(state, self._settings.pricing, index, self._clock.now_ns()),
         )
 
 

@@ -230,6 +230,9 @@ class GuardSettings(Section):
     feed_age_final_minute_ms: int = Field(1_500, ge=100, le=60_000)
     clock_skew_most_ms: int = Field(1_500, ge=50, le=10_000)
     calibration_age_most_s: float = Field(90.0, ge=1.0, le=3_600.0)
+    sigma_books_ratio_min: float = Field(0.33, gt=0.0, le=10.0)
+    """Sigma of the forecast over the one that the books of the ladder imply; books that say nothing refuse nothing."""
+    sigma_books_ratio_max: float = Field(3.0, gt=0.0, le=100.0)
     book_age_most_s: float = Field(60.0, ge=1.0, le=3_600.0)
     """Oldest frame of its own (a change or a snapshot, not a ping) a book may have."""
     book_lag_most_ms: int = Field(2_000, ge=100, le=60_000)

@@ -2,9 +2,12 @@
 
 from kalshi_daemon.domain.contract import Market, MarketStatus
 from kalshi_daemon.domain.forecast import Forecast
+from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Profile, QuotePlan
 from kalshi_daemon.domain.window import Window
+from kalshi_daemon.index_feed.witnesses import NOTHING_KNOWN, OutsideLevels
+from kalshi_daemon.ladder.implied import books_law, ladder_middle
 from kalshi_daemon.ladder.selection import ScanInputs, appraise, lost_edge, propose
 from kalshi_daemon.settings import GuardSettings, PricingSettings
 from kalshi_daemon.state import DaemonState
@@ -113,6 +116,20 @@ def tick_age(state: DaemonState, window: Window, now: Nanos) -> Nanos:
     """Now minus the index value's own time, computed now. A day when there is no value: nothing pays for that."""
     last = state.index[window.series.index].last
     return Nanos(86_400 * 10**9) if last is None else Nanos(max(0, now - last.event_ns))
+
+
+def outside_levels(state: DaemonState, pricing: PricingSettings, index: Index, now: Nanos) -> OutsideLevels:
+    """What the venue says about the level of an index: its next fixing's ladder, and the median of that one's books."""
+    ahead = [
+        status.window
+        for status in state.windows.values()
+        if status.window.series.index is index and status.window.target_ns > now
+    ]
+    if not ahead:
+        return NOTHING_KNOWN
+    event = min(ahead, key=lambda window: window.target_ns).event_ticker
+    implied = books_law(state, event, pricing)
+    return OutsideLevels(ladder_middle(state, event), None if implied is None else implied.median)
 
 
 def _nothing(profile: Profile, window: Window, now: Nanos, plan_id: str, trigger: str) -> QuotePlan:

@@ -156,7 +156,11 @@ def build_chain(settings: Settings, *, session_of: SessionLookup, release_near: 
             IndexPlausible(),
             FeedMoving(from_ms(guards.feed_age_pull_ms)),
             ClocksAgree(skew_most),
-            ModelHealthy(from_s(guards.calibration_age_most_s)),
+            ModelHealthy(
+                from_s(guards.calibration_age_most_s),
+                (guards.sigma_books_ratio_min, guards.sigma_books_ratio_max),
+                settings.pricing,
+            ),
             ForecastRecord(),
             MarketRecord(),
             _macro(settings, skew_most, release_near),

@@ -5,8 +5,11 @@ from typing import ClassVar
 
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.verdict import Closing, Verdict
+from kalshi_daemon.domain.window import Window
 from kalshi_daemon.guardrails.guard import ReleaseLookup, WindowContext, answer, refuse
-from kalshi_daemon.state import DaemonState
+from kalshi_daemon.ladder.implied import books_law
+from kalshi_daemon.settings import PricingSettings
+from kalshi_daemon.state import CalibrationView, DaemonState
 from kalshi_daemon.units import HOUR, MILLISECOND, MINUTE, Nanos, to_s
 from kalshi_daemon.windows.releases import EXHAUSTED
 
@@ -113,10 +116,14 @@ class FeedMoving:
 class ModelHealthy:
     """Refuse, and pull, unless the rolling model of the index is warm, fresh and without alarms.
 
-    The predecessor's recalibration wrote files that quoting never read (defect 5); here the live model is asked.
+    The predecessor's recalibration wrote files that quoting never read (defect 5); here the live model is asked. Its
+    sigma must not be far from what the ladder's books imply either; books that say nothing are no reason to refuse.
     """
 
     age_most: Nanos
+    books_ratio: tuple[float, float]
+    """Sigma of the forecast over that of the books: least and most."""
+    pricing: PricingSettings
     name: ClassVar[str] = "calibration"
     pulls: ClassVar[bool] = True
 
@@ -133,6 +140,7 @@ class ModelHealthy:
         problem = ", ".join(health.alarms)
         if not problem and not health.ready:
             problem = f"warming up: {health.minutes_seen:.2f} minutes of today seen"
+        problem = problem or self._against_books(state, view, context.window, now)
         fresh = age <= self.age_most
         return answer(
             self,
@@ -143,6 +151,19 @@ class ModelHealthy:
             closing=Closing.PULL,
             note=problem or f"model of {index.value} is stale",
         )
+
+    def _against_books(self, state: DaemonState, view: CalibrationView, window: Window, now: Nanos) -> str:
+        """Both sigmas when they are too far apart; "" when they are not, or one is missing."""
+        forecast = view.forecast(now, window.target_ns)
+        implied = None if forecast is None else books_law(state, window.event_ticker, self.pricing)
+        if forecast is None or implied is None:
+            return ""
+        low, high = self.books_ratio
+        ratio = forecast.sigma / implied.sigma
+        if low <= ratio <= high:
+            return ""
+        both = f"sigma {forecast.sigma:.3%} to the fixing, the books imply {implied.sigma:.3%}"
+        return f"{both}: {ratio:.3g} times, outside {low:g}..{high:g}"
 
 
 @dataclass(frozen=True, slots=True)

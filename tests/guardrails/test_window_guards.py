@@ -1,10 +1,11 @@
 """Each guard asked about a window: it passes, refuses at the edge of its limit, and refuses on missing data."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from kalshi_daemon.domain.forecast import CalibrationHealth
+from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast
 from kalshi_daemon.domain.index import KXINXU, Channel, Index, Tick
 from kalshi_daemon.domain.verdict import Closing
 from kalshi_daemon.domain.window import Phase, Session, WindowStatus
@@ -20,10 +21,12 @@ from tests.guardrails.guard_rig import (
     SIZE,
     TARGET,
     TICKER,
+    TICKERS,
     WIDE,
     WINDOW,
     FixedCalibration,
     ask_window,
+    book_of,
     chain_of,
     healthy,
     hold,
@@ -647,3 +650,40 @@ def test_what_a_market_in_dispute_may_take_back_is_lost_and_gone():
     state.ledger.disputed = Dollars(0)
     left.append(ask_window(state, "balance").measured)
     assert left == [988.0, 1_000.0]
+
+
+class Forecasting(FixedCalibration):
+    """A model whose sigma to every fixing is given."""
+
+    def __init__(self, answer: CalibrationHealth, sigma: float) -> None:
+        super().__init__(answer)
+        self.sigma = sigma
+
+    def forecast(self, now_ns: Nanos, target_ns: Nanos) -> Forecast | None:
+        return SimpleNamespace(sigma=self.sigma)
+
+
+def quoted_in_books(sigma: float) -> DaemonState:
+    """Books that imply about 0.3 % to the fixing, a model that says `sigma`."""
+    state = healthy()
+    for n, ticker in enumerate(TICKERS):
+        state.venue.books[ticker] = book_of(ticker, 8_700 - 800 * n, 8_900 - 800 * n)
+    state.calibration[Index.SPX] = Forecasting(state.calibration[Index.SPX].health(NOW), sigma)
+    return state
+
+
+@pytest.mark.parametrize(
+    ("sigma", "passes"), [(0.0025, True), (0.006, True), (0.0099, False), (0.05, False), (0.0005, False)]
+)
+def test_a_sigma_far_from_what_the_books_imply_pulls_with_both_numbers(sigma, passes):
+    verdict = ask_window(quoted_in_books(sigma), "calibration")
+    assert verdict.passed is passes
+    if not passes:
+        assert verdict.closing is Closing.PULL
+        assert f"sigma {sigma:.3%} to the fixing, the books imply 0.320%" in verdict.note
+
+
+def test_books_that_say_nothing_are_no_reason_to_refuse_a_sigma():
+    state = quoted_in_books(0.05)
+    state.venue.books.clear()
+    assert ask_window(state, "calibration").passed

@@ -4,8 +4,9 @@ import pytest
 
 from kalshi_daemon.domain.contract import MarketStatus
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.index_feed.witnesses import NOTHING_KNOWN
 from kalshi_daemon.settings import Settings
-from kalshi_daemon.trader_inputs import edge_lost, markets_of, plan_of
+from kalshi_daemon.trader_inputs import edge_lost, markets_of, outside_levels, plan_of
 from tests.guardrails import guard_rig
 from tests.trader.trader_rig import Rig
 
@@ -72,3 +73,16 @@ def test_only_markets_with_a_followed_book_are_looked_at(rig):
     del rig.state.venue.books[gone]
     plan = plan_of(rig.state, PRICING, GUARDS, guard_rig.WIDE, rig.window, rig.clock.now_ns(), "p", "timer")
     assert {look.market_ticker for look in plan.looks} == {m.ticker for m in before} - {gone}
+
+
+def test_the_venue_says_where_an_index_is_by_its_next_fixing(rig):
+    now = rig.clock.now_ns()
+    for n, ticker in enumerate(guard_rig.TICKERS):
+        rig.state.venue.books[ticker] = guard_rig.book_of(ticker, 8_700 - 800 * n, 8_900 - 800 * n)
+    said = outside_levels(rig.state, PRICING, Index.SPX, now)
+    assert said.ladder_middle == 6_822.5
+    assert said.books == pytest.approx(6_823.0, abs=3.0)
+    rig.state.venue.books.clear()
+    assert outside_levels(rig.state, PRICING, Index.SPX, now).books is None
+    rig.state.windows.clear()
+    assert outside_levels(rig.state, PRICING, Index.SPX, now) == NOTHING_KNOWN

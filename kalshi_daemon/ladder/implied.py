@@ -1,0 +1,111 @@
+"""What the books of one ladder imply about the fixing: its median and its sigma. Pure; no opinion rather than a guess.
+
+Only books that are two-sided without us, in sync and tight count (`fair.believable_mid`). Strikes that are open on one
+side give points of the distribution: normal quantiles against log strikes lie on a line. Bins of one width give its
+density: log probabilities against log levels lie on a parabola. Both take the law for a normal one, which is good to a
+few per cent within the span that is used, and far finer than what this is held against.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import exp, log, sqrt
+from statistics import NormalDist, median
+from typing import Final
+
+import numpy as np
+
+from kalshi_daemon.domain.contract import Contract, Market
+from kalshi_daemon.ladder.fair import believable_mid
+from kalshi_daemon.settings import PricingSettings
+from kalshi_daemon.state import DaemonState
+from kalshi_daemon.units import POINT
+from kalshi_daemon.venue.books import own_excluded
+
+PROBABILITY_MIN: Final = 0.05
+"""Nearer to 0 or 1 the tick is too coarse to say how far out a strike is."""
+STRIKES_MIN: Final = 4
+SPAN_MIN: Final = 0.7
+"""The strikes must spread over this many standard deviations to say how wide one is."""
+_NORMAL: Final = NormalDist()
+_WIDTHS_TOLERANCE: Final = 1.01
+
+
+@dataclass(frozen=True, slots=True)
+class ImpliedLaw:
+    """Points; sigma of ln(fixing), as `Forecast.sigma`."""
+
+    median: float
+    sigma: float
+
+
+def implied_law(quoted: Iterable[tuple[Contract, float]]) -> ImpliedLaw | None:
+    """The law that contracts and the mids of their books (probabilities of YES) imply; None when they do not say."""
+    inside = [(c, p) for c, p in quoted if PROBABILITY_MIN <= p <= 1.0 - PROBABILITY_MIN]
+    return _of_strikes(inside) or _of_bins(inside)
+
+
+def books_law(state: DaemonState, event_ticker: str, pricing: PricingSettings) -> ImpliedLaw | None:
+    """The law that the books of a listed event imply now, our own orders left out."""
+    own = state.live_orders()
+    quoted: list[tuple[Contract, float]] = []
+    for market in _markets(state, event_ticker):
+        book = state.venue.books.get(market.ticker)
+        mid = None if book is None else believable_mid(own_excluded(book, own), pricing)
+        if mid is not None:
+            quoted.append((market.contract, mid))
+    return implied_law(quoted)
+
+
+def ladder_middle(state: DaemonState, event_ticker: str) -> float | None:
+    """The middle of the event's listed strikes, points; None when none are listed."""
+    ends = [
+        end / POINT
+        for market in _markets(state, event_ticker)
+        for end in (market.contract.lowest, market.contract.highest)
+        if end is not None
+    ]
+    return median(ends) if ends else None
+
+
+def _markets(state: DaemonState, event_ticker: str) -> list[Market]:
+    listed = state.venue.events.get(event_ticker, ())
+    return [state.venue.markets[ticker] for ticker in listed if ticker in state.venue.markets]
+
+
+def _of_strikes(quoted: Sequence[tuple[Contract, float]]) -> ImpliedLaw | None:
+    points = [
+        (_NORMAL.inv_cdf(1.0 - p), contract.lowest)
+        if contract.lowest is not None
+        else (_NORMAL.inv_cdf(p), contract.highest)
+        for contract, p in quoted
+        if (contract.lowest is None) != (contract.highest is None)
+    ]
+    found = [(z, log(level / POINT)) for z, level in points if level is not None and level > 0]
+    if len(found) < STRIKES_MIN:
+        return None
+    z, levels = np.array(found).T
+    if float(z.max() - z.min()) < SPAN_MIN:
+        return None
+    sigma, middle = np.polyfit(z, levels, 1).tolist()
+    return ImpliedLaw(exp(middle), sigma) if sigma > 0.0 else None
+
+
+def _of_bins(quoted: Sequence[tuple[Contract, float]]) -> ImpliedLaw | None:
+    bins = [
+        (contract.lowest / POINT, contract.highest / POINT, p)
+        for contract, p in quoted
+        if contract.lowest is not None and contract.highest is not None and contract.lowest > 0
+    ]
+    if len(bins) < STRIKES_MIN:
+        return None
+    widths = [high - low for low, high, _ in bins]
+    if max(widths) > _WIDTHS_TOLERANCE * min(widths):
+        return None
+    origin = log(bins[0][0])
+    x = [log((low + high) / 2.0) - origin for low, high, _ in bins]
+    square, slope, _ = np.polyfit(x, [log(p) for _, _, p in bins], 2).tolist()
+    if square >= 0.0:
+        return None
+    middle, sigma = -slope / (2.0 * square), sqrt(-0.5 / square)
+    outside = not min(x) <= middle <= max(x)  # beyond what was seen it is no more than a guess
+    return None if outside else ImpliedLaw(exp(origin + middle), sigma)

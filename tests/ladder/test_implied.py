@@ -1,0 +1,98 @@
+"""What books imply: found again from prices in whole cents, and no opinion where they do not say."""
+
+from math import log
+from statistics import NormalDist
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kalshi_daemon.domain.contract import Contract, StrikeType
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.ladder.implied import books_law, implied_law, ladder_middle
+from kalshi_daemon.settings import PricingSettings
+from kalshi_daemon.units import POINT, Level, Nanos
+from tests.guardrails.guard_rig import STRIKES, TICKERS, WINDOW, book_of, healthy
+
+PRICING = PricingSettings()
+
+
+def contract(low: float | None, high: float | None) -> Contract:
+    kind = StrikeType.BETWEEN if low and high else StrikeType.GREATER_OR_EQUAL if low else StrikeType.LESS_OR_EQUAL
+    ends = [None if end is None else Level(round(end * POINT)) for end in (low, high)]
+    return Contract("T", "E", "KXINXU", Index.SPX, kind, ends[0], ends[1], Nanos(0))
+
+
+def quoted(ends: list[tuple[float | None, float | None]], level: float, sigma: float) -> list[tuple[Contract, float]]:
+    law = NormalDist(log(level), sigma)
+    found = []
+    for low, high in ends:
+        p = (1.0 if high is None else law.cdf(log(high))) - (0.0 if low is None else law.cdf(log(low)))
+        found.append((contract(low, high), round(p, 2)))
+    return found
+
+
+def strikes(first: int, step: int, count: int, *, above: bool) -> list[tuple[float | None, float | None]]:
+    return [(first + step * n, None) if above else (None, first + step * n) for n in range(count)]
+
+
+@given(level=st.floats(6_700.0, 6_900.0), sigma=st.floats(0.0015, 0.02), above=st.booleans())
+def test_strikes_give_median_and_sigma_back(level, sigma, above):
+    found = implied_law(quoted(strikes(6_000, 5, 400, above=above), level, sigma))
+    assert found is not None
+    assert log(found.median / level) == pytest.approx(0.0, abs=0.05 * sigma)
+    assert found.sigma == pytest.approx(sigma, rel=0.05)
+
+
+@given(level=st.floats(6_700.0, 6_900.0), sigma=st.floats(0.004, 0.012))
+def test_bins_give_median_and_sigma_back(level, sigma):
+    found = implied_law(quoted([(6_000 + 25 * n, 6_025 + 25 * n) for n in range(64)], level, sigma))
+    assert found is not None
+    assert log(found.median / level) == pytest.approx(0.0, abs=0.15 * sigma)
+    assert found.sigma == pytest.approx(sigma, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    "ends",
+    [
+        [],
+        strikes(6_795, 5, 3, above=True),
+        strikes(6_799, 1, 5, above=True),
+        strikes(5_000, 5, 100, above=True),
+        [(6_795.0, 6_800.0), (6_800.0, 6_805.0), (6_805.0, 6_810.0)],
+        [(6_790.0, 6_800.0), (6_800.0, 6_805.0), (6_805.0, 6_815.0), (6_815.0, 6_820.0)],
+        [(6_900.0 + 5 * n, 6_905.0 + 5 * n) for n in range(8)],
+    ],
+    ids=["nothing", "too few", "all near the middle", "all certain", "too few bins", "bins of two widths", "one side"],
+)
+def test_what_does_not_say_is_no_opinion(ends):
+    assert implied_law(quoted(ends, 6_800.0, 0.008)) is None
+
+
+def test_equal_prices_are_no_opinion():
+    assert implied_law([(contract(6_700 + 5 * n, None), 0.5) for n in range(10)]) is None
+
+
+def test_books_that_are_missing_wide_one_sided_or_out_of_sync_do_not_count():
+    state = healthy()
+    for n, ticker in enumerate(TICKERS):
+        state.venue.books[ticker] = book_of(ticker, 8_700 - 800 * n, 8_900 - 800 * n)
+    law = books_law(state, WINDOW.event_ticker, PRICING)
+    assert law is not None
+    assert 6_800.0 < law.median < 6_850.0
+    for ticker in TICKERS[:3]:
+        del state.venue.books[ticker]
+    state.venue.books[TICKERS[3]] = book_of(TICKERS[3], 5_000, 7_500)
+    state.venue.books[TICKERS[4]] = book_of(TICKERS[4], None, 6_000)
+    state.venue.books[TICKERS[5]].synced = False
+    still = books_law(state, WINDOW.event_ticker, PRICING)
+    assert still is not None
+    assert still.sigma == pytest.approx(law.sigma, rel=0.3)
+    del state.venue.books[TICKERS[6]]
+    assert books_law(state, WINDOW.event_ticker, PRICING) is None
+    assert books_law(state, "UNLISTED", PRICING) is None
+
+
+def test_the_middle_of_the_listed_strikes():
+    assert ladder_middle(healthy(), WINDOW.event_ticker) == (STRIKES[0] + STRIKES[-1]) / 2
+    assert ladder_middle(healthy(), "UNLISTED") is None
