@@ -1,6 +1,7 @@
 """Every mutant. A new safety promise gets a mutant here; a changed line of code gets its old text renewed here."""
 
 from tests.mutants import (
+    feed_values,
     gates,
     journal,
     listing,
@@ -30,6 +31,7 @@ MUTANTS = (
     *numbers.MUTANTS,
     *listing.MUTANTS,
     *settings.MUTANTS,
+    *feed_values.MUTANTS,
     *way_down.MUTANTS,
     *journal.MUTANTS,
     *retention.MUTANTS,
