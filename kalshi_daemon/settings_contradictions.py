@@ -60,6 +60,8 @@ def _limits(settings: Settings) -> Iterator[AtMost]:
     guards, feed = settings.guards, settings.index_feed
     soft, pull = guards.feed_age_soft_ms, guards.feed_age_pull_ms
     yield AtMost("guards.feed_age_soft_ms", soft, "guards.feed_age_pull_ms", pull)
+    least, most = guards.sigma_books_ratio_min, guards.sigma_books_ratio_max
+    yield AtMost("guards.sigma_books_ratio_min", least, "guards.sigma_books_ratio_max", most)
     final = guards.feed_age_final_minute_ms
     why = "the last minute is stricter, or it is not there"
     yield AtMost("guards.feed_age_final_minute_ms", final, "guards.feed_age_soft_ms", soft, why)

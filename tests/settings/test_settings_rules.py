@@ -312,6 +312,7 @@ def test_the_address_of_history_is_checked(mode, url, problem):
     [
         ("PROFILES__SIZE__LOTS", "3", ("profiles.size.lots", "guards.lots_per_quote_most")),
         ("GUARDS__FEED_AGE_SOFT_MS", "5001", ("guards.feed_age_soft_ms", "guards.feed_age_pull_ms")),
+        ("GUARDS__SIGMA_BOOKS_RATIO_MIN", "4", ("guards.sigma_books_ratio_min", "guards.sigma_books_ratio_max")),
         (
             "RETENTION__DISK_FREE_HARD_MEGABYTES_MIN",
             "1001",
