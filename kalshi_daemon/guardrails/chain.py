@@ -156,11 +156,7 @@ def build_chain(settings: Settings, *, session_of: SessionLookup, release_near: 
             IndexPlausible(),
             FeedMoving(from_ms(guards.feed_age_pull_ms)),
             ClocksAgree(skew_most),
-            ModelHealthy(
-                from_s(guards.calibration_age_most_s),
-                (guards.sigma_books_ratio_min, guards.sigma_books_ratio_max),
-                settings.pricing,
-            ),
+            _model_healthy(settings),
             ForecastRecord(),
             MarketRecord(),
             _macro(settings, skew_most, release_near),
@@ -193,6 +189,12 @@ def build_chain(settings: Settings, *, session_of: SessionLookup, release_near: 
             balance,
         ),
     )
+
+
+def _model_healthy(settings: Settings) -> ModelHealthy:
+    guards = settings.guards
+    ratio = guards.sigma_books_ratio_min, guards.sigma_books_ratio_max
+    return ModelHealthy(from_s(guards.calibration_age_most_s), ratio, settings.pricing)
 
 
 def _disk(limits: RetentionSettings) -> DiskFree:
