@@ -15,7 +15,8 @@ from kalshi_daemon.readers import INT64_MAX
 from kalshi_daemon.units import Nanos
 from tests.fuzz import corpus
 from tests.fuzz.mutation import mutated
-from tests.kalshi.test_stream_session_rules import FILL_MSG, Venue
+from tests.kalshi.test_stream_session_rules import Venue
+from tests.kalshi.test_ws_frames import FILL_MSG
 
 LIMITS: dict[str, Any] = {
     "read": {"refill_rate": 200, "bucket_capacity": 400},
