@@ -31,6 +31,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=1, help="processes; the results are the same with any number")
     parser.add_argument("--log", action="store_true", help="print every line of both machines' logs (one worker)")
     parser.add_argument("--each", action="store_true", help="print a line per seed")
+    parser.add_argument("--kinds", nargs="+", default=(), help="draw faults of these kinds only")
     parser.add_argument("--matrix", nargs="*", help="play every kind of fault alone (or these) and write the page")
     parser.add_argument("--merge", type=Path, nargs="+", help="play nothing: add up the last lines of these files")
     options = parser.parse_args(argv)
@@ -45,7 +46,7 @@ def _play_all(options: argparse.Namespace) -> int:
     began = time.perf_counter()
     seeds = range(options.first_seed, options.first_seed + options.seeds)
     played = []
-    for outcome in outcomes(seeds, options.workers, _print if options.log else None):
+    for outcome in outcomes(seeds, options.workers, _print if options.log else None, options.kinds):
         played.append(outcome)
         if options.each:
             _print(

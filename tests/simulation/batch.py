@@ -15,15 +15,17 @@ from tests.simulation.scenario import SESSION
 _ADDED = ("seeds", "violations", "crashes", "stops", "lives", "orders", "fills", "simulated_s")
 
 
-def outcomes(seeds: Sequence[int], workers: int, say: Say | None = None) -> Iterator[Outcome]:
-    """Each seed's outcome, in the order asked for. `say` hears the logs; with one worker only."""
+def outcomes(
+    seeds: Sequence[int], workers: int, say: Say | None = None, kinds: Sequence[str] = ()
+) -> Iterator[Outcome]:
+    """Each seed's outcome, in the order asked for. `say` hears the logs; with one worker only. `kinds`: none others."""
     if workers == 1:
         prepare()
-        yield from (play(seed, say=say) for seed in seeds)
+        yield from (play(seed, say=say, kinds=kinds) for seed in seeds)
         return
     # Not forked: a child must not begin with what its parent has played.
     with multiprocessing.get_context("spawn").Pool(min(workers, len(seeds)), initializer=prepare) as pool:
-        yield from pool.imap(play, seeds)
+        yield from pool.imap(functools.partial(play, kinds=tuple(kinds)), seeds)
 
 
 @functools.cache

@@ -18,7 +18,7 @@ from simloop import SimLoop
 from kalshi_daemon.assembly import Endpoints
 from kalshi_daemon.daemon import Life, RunOptions
 from kalshi_daemon.domain.order import Order, Status
-from kalshi_daemon.errors import DaemonError, ExitCode
+from kalshi_daemon.errors import DaemonError, ExitCode, IllegalTransition, MalformedData
 from kalshi_daemon.kalshi.transport import open_session
 from kalshi_daemon.operations.kill_switch import engage, kill_switch_path
 from kalshi_daemon.operations.logging import LineSink
@@ -199,6 +199,9 @@ class DaemonHost:
         unexplained = code in {ExitCode.USAGE, ExitCode.CONFIG, ExitCode.REFUSED} or (
             code is ExitCode.FAILURE and not isinstance(problem, DaemonError) and not silent
         )
+        # What is heard from outside ends no process, and no task of one either, whatever its exit code.
+        died = life.stop.reason.removeprefix("task died: ") if life.stop.reason.startswith("task died: ") else ""
+        unexplained |= died in _OUTSIDE_OR_BUG or isinstance(problem, MalformedData | IllegalTransition)
         if unexplained:
             self.problems.append(f"life {self.lives} ended {code.name} of {problem!r}, asked by {life.stop.reason!r}")
 
@@ -255,5 +258,10 @@ def _live_ids(path: Path) -> frozenset[str]:
     return frozenset(name for (name,) in rows)
 
 
+_OUTSIDE_OR_BUG = {
+    *("MalformedData", "MalformedField", "MissingField", "UnknownValue", "PartlyUnreadable", "IllegalTransition"),
+    *("ValueError", "TypeError", "KeyError", "IndexError", "AttributeError", "OverflowError", "AssertionError"),
+    *("Overflow", "InvalidOperation", "UnicodeDecodeError", "UnicodeEncodeError", "RecursionError", "StateCorrupt"),
+}
 _ENVIRON: Mapping[str, str] = {}
 _OPTIONS = RunOptions(armed=True, force_gate_pass=False, show_progress=False, environ=_ENVIRON)

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -34,11 +34,12 @@ from kalshi_daemon.settings import (
 )
 from tests.simulation.checkers import Checker, all_checkers
 from tests.simulation.daemon_host import DaemonHost
+from tests.simulation.effect import Effect
 from tests.simulation.exchange_host import ExchangeHost
 from tests.simulation.scenario import Death, Ending, Scenario, Trouble, draw
 from tests.simulation.stage import Stage
 from tests.simulation.steady_loop import NumberedTasks, Steps, drain
-from tests.simulation.troubles import KINDS, Effect
+from tests.simulation.troubles import KINDS
 from tests.simulation.virtual_time import LoopClock
 
 _LOOK_S = 0.25
@@ -91,9 +92,17 @@ class Onlooker(Checker):
 
 
 def play(
-    seed: int, *, say: Say | None = None, scenario: Scenario | None = None, onlooker: Onlooker | None = None
+    seed: int,
+    *,
+    say: Say | None = None,
+    scenario: Scenario | None = None,
+    onlooker: Onlooker | None = None,
+    kinds: Sequence[str] = (),
 ) -> Outcome:
-    """Play a seed, or a scenario made by hand. `say` hears every line of both machines' logs."""
+    """Play a seed, or a scenario made by hand. `say` hears every line of both machines' logs.
+
+    kinds: the only faults to draw from; none: all.
+    """
     loop = SimLoop(seed)
     loop.set_task_factory(NumberedTasks())
     steps = Steps()
@@ -103,7 +112,9 @@ def play(
     gc.collect()
     gc.disable()  # collected at fixed simulated times: finalizers must not depend on what ran before
     try:
-        playing = _Play(loop, scenario or draw(seed, tuple(KINDS)), folder, outcome, say, onlooker or Onlooker())
+        playing = _Play(
+            loop, scenario or draw(seed, kinds or tuple(KINDS)), folder, outcome, say, onlooker or Onlooker()
+        )
         loop.set_exception_handler(playing.unheard)
         loop.run_until_complete(playing.run())
         outcome.fingerprint = steps.digest & 0xFFFF_FFFF

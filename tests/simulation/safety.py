@@ -15,9 +15,9 @@ from kalshi_daemon.daemon import Life
 from kalshi_daemon.domain.order import Status
 from kalshi_daemon.simulator.sim_orders import SimOrder
 from kalshi_daemon.units import SECOND
+from tests.simulation.effect import Effect
 from tests.simulation.play import Onlooker
 from tests.simulation.stage import Stage
-from tests.simulation.troubles import Effect
 
 TRANSIT_S = 1.0
 TICK_AGE_MOST_S = 3.0

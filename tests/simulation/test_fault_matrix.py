@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from tests.simulation.checkers.blind import NotBlind
+from tests.simulation.effect import Effect
 from tests.simulation.matrix import PAGE, QUIET, Row, all_kinds, kinds_on, page, row, told
 from tests.simulation.safety import SafetyWatch, Stretch
-from tests.simulation.troubles import KINDS, Effect
+from tests.simulation.troubles import KINDS
 
 
 def test_the_page_has_a_line_for_every_kind_of_fault_and_death():

@@ -1,32 +1,17 @@
 """Every kind of fault: how it begins, whether anything was hit by it so far, and how it ends."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from kalshi_daemon.simulator.faults import Injection, Manner, StreamFaults, When
 from kalshi_daemon.simulator.sim_fees import FeeKind, FeeModel
 from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
 from tests.simulation import daemon_host, exchange_host
+from tests.simulation.effect import Begin, Effect
+from tests.simulation.far_away import FAR_AWAY
+from tests.simulation.lies import LIES
+from tests.simulation.misprinted import MISPRINTS
 from tests.simulation.stage import Stage
 
-
-def _nothing() -> None:
-    """Nothing has to be put back."""
-
-
-def _always() -> bool:
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """A fault that has begun. `hit()`: whether anything has felt it so far; `end()` puts everything back."""
-
-    hit: Callable[[], bool] = _always
-    end: Callable[[], None] = _nothing
-
-
-Begin = Callable[[Stage, float], Effect]
 _WRITES = ("batch_create", "batch_create", "batch_cancel", "cancel_all", "amend")
 _READS = ("orders", "order", "fills", "positions", "balance", "settlements", "exchange_status", "markets", "orderbook")
 LACKING = {
@@ -365,4 +350,7 @@ KINDS: dict[str, Begin] = {
     "feed_abort": _once(_feed_abort),
     "feed_duplicate": _once(_feed_duplicate),
     "feed_reorder": _once(_feed_reorder),
+    **LIES,
+    **MISPRINTS,
+    **FAR_AWAY,
 }

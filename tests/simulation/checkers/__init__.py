@@ -13,6 +13,7 @@ from tests.simulation.checkers.losses import WithinBudget
 from tests.simulation.checkers.money import MoneyEqual
 from tests.simulation.checkers.stopped import StopMeansZero
 from tests.simulation.checkers.twins import NoTwins
+from tests.simulation.checkers.values import TrueValues
 
 
 def all_checkers() -> list[Checker]:
@@ -27,6 +28,7 @@ def all_checkers() -> list[Checker]:
         WithinLease(),
         GuardsOpen(),
         NotBlind(),
+        TrueValues(),
         NoGroupsLeaked(),
         StopMeansZero(),
         Healthy(),
