@@ -8,6 +8,7 @@ import asyncio
 import hashlib
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +19,13 @@ from simloop import SimLoop
 from kalshi_daemon.assembly import Endpoints
 from kalshi_daemon.daemon import Life, RunOptions
 from kalshi_daemon.domain.order import Order, Status
-from kalshi_daemon.errors import DaemonError, ExitCode, IllegalTransition, MalformedData
+from kalshi_daemon.errors import DaemonError, ExitCode
 from kalshi_daemon.kalshi.transport import open_session
 from kalshi_daemon.operations.kill_switch import engage, kill_switch_path
-from kalshi_daemon.operations.logging import LineSink
 from kalshi_daemon.orders.journal import journal_path
 from kalshi_daemon.settings import Settings
+from tests.simulation.disk import Disk
+from tests.simulation.log_volume import Hear, SteppedSink, Volume
 from tests.simulation.virtual_time import LoopClock
 
 HOST = "daemon"
@@ -55,6 +57,7 @@ class DaemonHost:
         where: Endpoints,
         clock: LoopClock,
         on_intent: IntentWatch,
+        on_log: Hear,
     ) -> None:
         self._loop = loop
         self._folder = folder
@@ -65,7 +68,16 @@ class DaemonHost:
         self._clock = clock
         self._on_intent = on_intent
         self._host = loop.net.host(HOST)
-        self._sink = LineSink(stdout=False, path=None, bytes_most=1)
+        self._on_log = on_log
+        self.volume = Volume()
+        self.sink: SteppedSink | None = None
+        """The log of the last life that began."""
+        self.disk = Disk(folder)
+        self.folder: Path | None = None
+        """Where the state of that life is."""
+        self.ended_of: Counter[str] = Counter()
+        """By name: the errors that lives ended of."""
+        self._held = False
         self._task: asyncio.Task[None] | None = None
         self._on_disk: frozenset[str] = frozenset()
         self.life: Life | None = None
@@ -126,15 +138,19 @@ class DaemonHost:
         """Start a life on what the last one left on disk."""
         if self.life is not None:
             return
+        if self.disk.gone is not None:
+            self._held = True  # until the operator has put the journal back
+            return
         self.lives += 1
-        folder = self._folder / str(self.lives)
+        folder = self.folder = self._folder / str(self.lives)
         if self.lives > 1:
             shutil.copytree(self._folder / "disk", journal_path(folder / "sim").parent)
         else:
             (folder / "sim").mkdir(parents=True)
         settings = self._settings = self._settings_in(folder)
         entropy = hashlib.sha256(f"{self._loop.seed} {self.lives}".encode()).digest()[:16]
-        self.life = Life(settings, _OPTIONS, self._clock, entropy=entropy, sink=self._sink)
+        self.sink = SteppedSink(folder, self.volume, self._on_log)
+        self.life = Life(settings, _OPTIONS, self._clock, entropy=entropy, sink=self.sink)
         self.set_kill_switch(engaged=self.kill_switch)
         self._task = self._host.create_task(self._live(self.life), name="life")
 
@@ -151,6 +167,13 @@ class DaemonHost:
     def reboot(self) -> None:
         """Bring the killed machine back; `begin` starts the next life."""
         self._loop.net.restart(HOST)
+
+    def put_journal_back(self) -> None:
+        """The operator has found the file, and starts a daemon that ended of its loss."""
+        self.disk.put_back()
+        if self._held:
+            self._held = False
+            self.begin()
 
     def stop(self) -> None:
         """SIGTERM."""
@@ -194,16 +217,21 @@ class DaemonHost:
         self._keep_disk()
         self.life = None
         self.last_exit = code
+        died = _died_of(life, problem)
+        self.ended_of[died] += bool(died)
+        if not self._explained(life, code, problem, died):
+            said = problem or died
+            self.problems.append(f"life {self.lives} ended {code.name} of {said!r}, asked by {life.stop.reason!r}")
+
+    def _explained(self, life: Life, code: ExitCode, problem: Exception | None, died: str) -> bool:
+        """Whether a fault explains this end. What is heard from outside ends no process, whatever its exit code."""
+        if died in _JOURNAL_ENDS:
+            return self._loop.time() < self.disk.troubled_until_s and code in {ExitCode.FAILURE, ExitCode.UNVERIFIED}
+        if died in _OUTSIDE_OR_BUG or code in {ExitCode.USAGE, ExitCode.CONFIG, ExitCode.REFUSED}:
+            return False
         # A stop that verified zero and then found no answer to compare the books with says so and fails, as it must.
         silent = life.stop.reason == "SIGTERM" and self._not_compared_life == self.lives
-        unexplained = code in {ExitCode.USAGE, ExitCode.CONFIG, ExitCode.REFUSED} or (
-            code is ExitCode.FAILURE and not isinstance(problem, DaemonError) and not silent
-        )
-        # What is heard from outside ends no process, and no task of one either, whatever its exit code.
-        died = life.stop.reason.removeprefix("task died: ") if life.stop.reason.startswith("task died: ") else ""
-        unexplained |= died in _OUTSIDE_OR_BUG or isinstance(problem, MalformedData | IllegalTransition)
-        if unexplained:
-            self.problems.append(f"life {self.lives} ended {code.name} of {problem!r}, asked by {life.stop.reason!r}")
+        return code is not ExitCode.FAILURE or isinstance(problem, DaemonError) or silent
 
     async def _watch_intents(self, life: Life) -> None:
         """Hear of every intent at the instant it is written down."""
@@ -237,10 +265,17 @@ class DaemonHost:
         for target in (self._folder / "disk", self._copy.parent):
             shutil.rmtree(target, ignore_errors=True)
             target.mkdir(parents=True)
-            for path in journal.parent.glob(f"{journal.name}*"):
-                if not path.name.endswith("-shm"):
-                    shutil.copyfile(path, target / path.name)
+            for path in self.disk.files_of(journal):
+                shutil.copyfile(path, target / path.name)
         self._on_disk = _live_ids(self._copy)
+
+
+def _died_of(life: Life, problem: Exception | None) -> str:
+    """The name of the error that a life ended of; "" when it was asked to stop."""
+    if problem is not None:
+        return type(problem).__name__
+    reason = life.stop.reason
+    return reason.removeprefix("task died: ") if reason.startswith("task died: ") else ""
 
 
 def _live_ids(path: Path) -> frozenset[str]:
@@ -258,6 +293,7 @@ def _live_ids(path: Path) -> frozenset[str]:
     return frozenset(name for (name,) in rows)
 
 
+_JOURNAL_ENDS = {"StateLocked", "StateDiskFull", "StateGone"}
 _OUTSIDE_OR_BUG = {
     *("MalformedData", "MalformedField", "MissingField", "UnknownValue", "PartlyUnreadable", "IllegalTransition"),
     *("ValueError", "TypeError", "KeyError", "IndexError", "AttributeError", "OverflowError", "AssertionError"),

@@ -8,38 +8,30 @@ import tempfile
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 import structlog
-from pydantic import SecretStr
 from simloop import SimLoop
 
 from kalshi_daemon.clock import iso_utc
 from kalshi_daemon.daemon import Life
 from kalshi_daemon.domain.order import Order
-from kalshi_daemon.settings import (
-    CalibrationSettings,
-    GuardSettings,
-    IndexFeedSettings,
-    KalshiSettings,
-    LogSettings,
-    Mode,
-    OrderSettings,
-    ProfileSettings,
-    ProfilesSettings,
-    Settings,
-    WindowSettings,
-)
+from kalshi_daemon.operations.log_outlets import LEVEL_NAMES
+from kalshi_daemon.operations.logging import _line
+from kalshi_daemon.settings import Settings
 from tests.simulation.checkers import Checker, all_checkers
 from tests.simulation.daemon_host import DaemonHost
 from tests.simulation.effect import Effect
 from tests.simulation.exchange_host import ExchangeHost
+from tests.simulation.far_away import NOT_BEFORE
 from tests.simulation.scenario import Death, Ending, Scenario, Trouble, draw
+from tests.simulation.settings_of import settings_of
 from tests.simulation.stage import Stage
 from tests.simulation.steady_loop import NumberedTasks, Steps, drain
-from tests.simulation.troubles import KINDS
+from tests.simulation.troubles import DRAWN, KINDS
 from tests.simulation.virtual_time import LoopClock
 
 _LOOK_S = 0.25
@@ -55,6 +47,7 @@ _SAID_MOST = 5
 _EXCHANGE_LIBRARY = {"web_protocol.py"}
 """aiohttp's server does not expect a connection to die between two of its steps; the exchange side only."""
 _SHARED_MEMORY = Path("/dev/shm")
+_SEVERITIES = {name: number for number, name in LEVEL_NAMES.items()}
 Say = Callable[[str], None]
 
 
@@ -112,11 +105,10 @@ def play(
     gc.collect()
     gc.disable()  # collected at fixed simulated times: finalizers must not depend on what ran before
     try:
-        playing = _Play(
-            loop, scenario or draw(seed, kinds or tuple(KINDS)), folder, outcome, say, onlooker or Onlooker()
-        )
+        playing = _Play(loop, scenario or draw(seed, kinds or DRAWN), folder, outcome, say, onlooker or Onlooker())
         loop.set_exception_handler(playing.unheard)
-        loop.run_until_complete(playing.run())
+        with playing.files():
+            loop.run_until_complete(playing.run())
         outcome.fingerprint = steps.digest & 0xFFFF_FFFF
     finally:
         drain(loop)
@@ -154,18 +146,23 @@ class _Play:
         loop.net.set_defaults(latency=scenario.latency_s)
         exchange = ExchangeHost(loop, scenario)
         clock = LoopClock(loop, exchange.start_ns)
-        self._settings = _settings(scenario, exchange)
+        self._settings = settings_of(scenario, exchange)
 
         def settings_in(state: Path) -> Settings:
             return self._settings.model_copy(update={"state_dir": state})
 
-        daemon = DaemonHost(loop, folder, settings_in, exchange.where, clock, self._on_intent)
+        daemon = DaemonHost(loop, folder, settings_in, exchange.where, clock, self._on_intent, self._sink_said)
         self._stage = Stage(loop, scenario, random.Random(f"play-{scenario.seed}"), exchange, daemon, clock)
         self._onlooker = onlooker
         self._checkers: list[Checker] = [*all_checkers(), onlooker]
         self._lookers = [one for one in self._checkers if type(one).look is not Checker.look]
         self._open: list[_Open] = []
+        self._waiting: set[Trouble] = set()
         structlog.configure(processors=[structlog.processors.add_log_level, self._hear])
+
+    def files(self) -> AbstractContextManager[None]:
+        """Whatever is done within goes through the simulated machine's files."""
+        return self._stage.daemon.disk.in_front()
 
     async def run(self) -> None:
         stage, scenario = self._stage, self._stage.scenario
@@ -178,7 +175,9 @@ class _Play:
             self._at(death.at_s, self._die, death)
         looking = asyncio.get_running_loop().create_task(self._look_on())
         await asyncio.sleep(scenario.fixing_s + _SETTLED_S if scenario.ends_s is None else scenario.ends_s)
-        while self._open:  # noqa: ASYNC110 - simulated time costs nothing
+        while scenario.ends_s is None and not self._paid():  # noqa: ASYNC110 - simulated time costs nothing
+            await asyncio.sleep(5.0)
+        while self._open or (self._waiting and scenario.ends_s is None):  # noqa: ASYNC110
             await asyncio.sleep(1.0)
         while scenario.ends_s is None and not self._paid():  # noqa: ASYNC110 - simulated time costs nothing
             await asyncio.sleep(5.0)
@@ -214,17 +213,20 @@ class _Play:
     def _at(self, when_s: float, act: Callable[..., None], *args: Any) -> None:
         self._loop.call_at(when_s, act, *args)
 
-    def _too_early(self, act: Callable[..., None], *args: Any) -> bool:
-        """Whether the scenario wants quotes resting first; `act` is then called again."""
+    def _too_early(self, act: Callable[..., None], *args: Any, unless: Callable[[Stage], bool] | None = None) -> bool:
+        """Whether the scenario wants quotes resting first, or the fault something else; `act` is then called again."""
         stage = self._stage
         early = stage.scenario.when_resting and not (stage.daemon.ready and len(stage.exchange.resting()) > 1)
+        early = early if unless is None else not unless(stage)
         if early:
             self._at(stage.now_s + _LOOK_S, act, *args)
         return early
 
     def _begin_trouble(self, trouble: Trouble) -> None:
-        if self._too_early(self._begin_trouble, trouble):
+        self._waiting.add(trouble)
+        if self._too_early(self._begin_trouble, trouble, unless=NOT_BEFORE.get(trouble.kind)):
             return
+        self._waiting.discard(trouble)
         effect = KINDS[trouble.kind](self._stage, trouble.for_s)
         entry = _Open(trouble, effect, felt=self._stage.daemon.life is not None)
         self._open.append(entry)
@@ -303,6 +305,8 @@ class _Play:
                 gc.collect()
 
     def _look(self) -> None:
+        if self._stage.daemon.sink is not None:
+            self._stage.daemon.sink.pump()
         for checker in self._lookers:
             self._found(checker.name, *checker.look(self._stage))
 
@@ -347,7 +351,13 @@ class _Play:
         self._onlooker.heard(self._stage, name, event)
         if self._say is not None:
             self._note(" ".join(f"{key}={value}" for key, value in _ordered(event)))
+        if self._stage.daemon.sink is not None:
+            self._stage.daemon.sink.write(_line(event), _SEVERITIES.get(event.get("level", ""), 20))
         raise structlog.DropEvent
+
+    def _sink_said(self, event: str, fields: Mapping[str, Any]) -> None:
+        self._onlooker.heard(self._stage, event, fields)
+        self._note(f"{event} {dict(fields)}")
 
     def _note(self, text: str) -> None:
         if self._say is not None:
@@ -358,31 +368,3 @@ class _Play:
 def _ordered(event: MutableMapping[str, Any]) -> Iterable[tuple[str, Any]]:
     head = ("level", "event")
     return [(key, event[key]) for key in head if key in event] + [(k, v) for k, v in event.items() if k not in head]
-
-
-def _settings(scenario: Scenario, exchange: ExchangeHost) -> Settings:
-    """The shipped defaults, with a quick scan, a short lease or a small budget where the seed says so."""
-    defaults = ProfilesSettings()
-
-    def profile(one: ProfileSettings) -> ProfileSettings:
-        series = tuple(name for name in one.series if name in scenario.series)
-        wanted = {"series": series or one.series, "enabled": bool(series), "scan_every_s": scenario.scan_every_s}
-        return one.model_copy(update=wanted)
-
-    return Settings(
-        mode=Mode.SIM,
-        profiles=ProfilesSettings(
-            wide=profile(defaults.wide), size=profile(defaults.size), close=profile(defaults.close)
-        ),
-        kalshi=KalshiSettings(fee_poll_s=scenario.fee_poll_s),
-        index_feed=IndexFeedSettings(
-            record=False, api_key=SecretStr(exchange.feed_api_key), rest_url=exchange.feed_rest_url
-        ),
-        calibration=CalibrationSettings(ready_after_minutes=0.2),
-        windows=WindowSettings(calendar_end_days=5),
-        guards=GuardSettings(daily_loss_dollars=scenario.daily_loss_dollars),
-        orders=OrderSettings(
-            lease_s=scenario.lease_s, reconcile_every_s=scenario.reconcile_every_s, journal_synchronous="normal"
-        ),
-        log=LogSettings(file=False),
-    )

@@ -4,6 +4,7 @@ from tests.simulation.checkers.blind import NotBlind
 from tests.simulation.checkers.checker import Checker
 from tests.simulation.checkers.covered import Covered
 from tests.simulation.checkers.cutoff import GoneByCutoff
+from tests.simulation.checkers.files import FilesFail
 from tests.simulation.checkers.fills import FillsConserved
 from tests.simulation.checkers.groups import NoGroupsLeaked
 from tests.simulation.checkers.guards import GuardsOpen
@@ -31,6 +32,7 @@ def all_checkers() -> list[Checker]:
         TrueValues(),
         NoGroupsLeaked(),
         StopMeansZero(),
+        FilesFail(),
         Healthy(),
     ]
 

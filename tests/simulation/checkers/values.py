@@ -58,8 +58,9 @@ class TrueValues(Checker):
         true = path.value_at(tick.event_ns)
         if index not in self._still_since and abs(tick.value / true - 1.0) > VALUE_OFF_MAX:
             yield f"{order.client_order_id} was made on {index.value} at {tick.value:g}, and it was {true:g}"
-        law = self._laws.setdefault(index, TrueLaw(path))
-        worth = worth_of(market, path.value_at(now), law.sigma(now, market.spec.settles_ns))
+        if index not in self._laws:
+            self._laws[index] = TrueLaw(path)
+        worth = worth_of(market, path.value_at(now), self._laws[index].sigma(now, market.spec.settles_ns))
         if abs(order.fair - worth) > FAIR_OFF_MAX:
             yield f"{order.client_order_id} was made for a worth of {order.fair:.2f}, and it is {worth:.2f}"
 
