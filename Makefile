@@ -13,8 +13,10 @@ KILLS ?= 200
 FUZZ_INPUTS ?= 100000
 FUZZ_SEED ?= 1
 RUNS ?= 5
+DAYS ?= 5
+SEED ?= 1
 
-.PHONY: help setup run test simulate soak fuzz fault-matrix kills way-down service-test mutants oracle lint log-events fmt cover bench unit-check docker-check clean
+.PHONY: help setup run test simulate week soak fuzz fault-matrix kills way-down service-test mutants oracle lint log-events fmt cover bench unit-check docker-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +46,9 @@ kills: setup ## SIGKILL real daemons at random moments, judged by the exchange's
 
 way-down: setup ## stop real daemons with full volumes, unread pipes and lost terminals, under storms of signals (RUNS=5)
 	@$(BIN)/python -m tests.way_down --runs $(RUNS)
+
+week: setup ## one daemon over five simulated days under faults: descriptors, tasks and files bounded, books equal (DAYS=5 SEED=1)
+	@$(BIN)/python -m tests.simulation.week --days $(DAYS) --seed $(SEED)
 
 fault-matrix: setup ## every kind of fault alone: what the daemon does and how long until all is safe (docs/fault-matrix.md)
 	@$(BIN)/python -m tests.simulation --matrix --workers $(WORKERS)

@@ -7,9 +7,11 @@ from zoneinfo import ZoneInfo
 from simloop import SimLoop
 
 from kalshi_daemon.assembly import Endpoints
+from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.kalshi.auth import generate_ed25519_pem, signer_from_pem
 from kalshi_daemon.simulator.accounts import Account
+from kalshi_daemon.simulator.index_path import IndexPath
 from kalshi_daemon.simulator.listing import GEOMETRY, Geometry
 from kalshi_daemon.simulator.races import Racer
 from kalshi_daemon.simulator.sim_orders import OrderSpec, SimOrder
@@ -17,7 +19,7 @@ from kalshi_daemon.simulator.sim_server import SimServer
 from kalshi_daemon.simulator.traders import TraderMix
 from kalshi_daemon.simulator.world import API_ACCOUNT, World, WorldPlan
 from kalshi_daemon.units import SECOND, Nanos, Price, lots
-from tests.simulation.scenario import SESSION, Scenario
+from tests.simulation.scenario import Scenario
 from tests.simulation.virtual_time import LoopClock
 
 HOST = "exchange"
@@ -56,13 +58,14 @@ class ExchangeHost:
     """A world with few strikes and few traders, on the loop's own time."""
 
     def __init__(self, loop: SimLoop, scenario: Scenario) -> None:
+        self.loop = loop
         self.host = loop.net.host(HOST)
-        self.start_ns = Nanos(int(datetime.combine(SESSION, scenario.start, _NEW_YORK).timestamp()) * SECOND)
+        self.start_ns = Nanos(int(datetime.combine(scenario.session, scenario.start, _NEW_YORK).timestamp()) * SECOND)
         self.clock = LoopClock(loop, self.start_ns)
         plan = WorldPlan(
             seed=scenario.seed,
             speed=1.0,
-            session_date=SESSION,
+            session_date=scenario.session,
             start=scenario.start,
             until=scenario.start.replace(hour=scenario.start.hour + 1),
             mix=_MIX,
@@ -71,7 +74,7 @@ class ExchangeHost:
                 for name, one in GEOMETRY.items()
             },
         )
-        self.world = World(plan, self.clock)
+        self.world = self._world(plan)
         self.exchange = self.world.exchange
         self.feed = self.world.feed
         self.account: Account = self.world.account
@@ -87,12 +90,28 @@ class ExchangeHost:
         )
         self.feed_api_key = plan.feed_api_key
         self.feed_rest_url = f"http://{HOST}:{_FEED_PORT}"
-        target = Nanos(self.start_ns + int(scenario.fixing_s) * SECOND)
-        events = self.exchange.catalogue.events.values()
-        self.events = [e.ticker for e in events if e.settles_ns == target and e.series_ticker in scenario.series]
+        self._target_ns = Nanos(self.start_ns + int(scenario.fixing_s) * SECOND)
         self.series = scenario.series
         self.strangers = 0
         """Orders made by hand so far."""
+
+    def _world(self, plan: WorldPlan) -> World:
+        return World(plan, self.clock)
+
+    @property
+    def target_ns(self) -> Nanos:
+        """The fixing that is played for."""
+        return self._target_ns
+
+    @property
+    def events(self) -> list[str]:
+        """What is fixed then, of the series that are played."""
+        events = self.exchange.catalogue.events.values()
+        return [e.ticker for e in events if e.settles_ns == self.target_ns and e.series_ticker in self.series]
+
+    def path(self, index: Index) -> IndexPath:
+        """The true values of the session that is on."""
+        return self.world.paths[index]
 
     async def serve(self) -> None:
         """Until cancelled: the sockets, and the world's next second whenever it is due."""

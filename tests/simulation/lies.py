@@ -20,8 +20,7 @@ _CHANNELS = ("orderbook_delta", "orderbook_delta", "fill", "user_orders", "marke
 _FEED = (frozenset({"V"}), frozenset({"V"}), frozenset({"AM"}), frozenset({"V", "A", "AM"}))
 
 
-def _in_answers(stage: Stage, bend: Bend) -> tuple[list[DrawnPoison], Callable[[], None]]:
-    only = stage.scenario.only
+def _in_answers(stage: Stage, bend: Bend, only: str) -> tuple[list[DrawnPoison], Callable[[], None]]:
     faults, rng = stage.exchange.server.faults, stage.rng
     made = []
     for _ in range(rng.randint(2, 6)):
@@ -36,9 +35,9 @@ def _in_answers(stage: Stage, bend: Bend) -> tuple[list[DrawnPoison], Callable[[
     return [one.poison for one in made if isinstance(one.poison, DrawnPoison)], end
 
 
-def _in_frames(stage: Stage, bend: Bend) -> tuple[list[DrawnPoison], Callable[[], None]]:
+def _in_frames(stage: Stage, bend: Bend, only: str) -> tuple[list[DrawnPoison], Callable[[], None]]:
     stream, rng = stage.exchange.server.faults.stream, stage.rng
-    channel = stage.scenario.only or rng.choice(_CHANNELS)
+    channel = only or rng.choice(_CHANNELS)
     made = DrawnPoison("", rng=rng, bend=bend, channel=channel, times=rng.randint(1, 30))
     stream.poisons.append(made)
 
@@ -48,11 +47,12 @@ def _in_frames(stage: Stage, bend: Bend) -> tuple[list[DrawnPoison], Callable[[]
     return [made], end
 
 
-def _in_feed(stage: Stage, bend: Bend) -> tuple[list[DrawnPoison], Callable[[], None]]:
+def _in_feed(stage: Stage, bend: Bend, only: str) -> tuple[list[DrawnPoison], Callable[[], None]]:
     feed, rng = stage.exchange.feed, stage.rng
+    channels = frozenset({only}) if only else rng.choice(_FEED)
     poison = DrawnPoison("", rng=rng, bend=bend)
     index = rng.choice((None, *Index))
-    made = Misprint(index, rng.choice(_FEED), times=rng.randint(1, 40), poison=poison)
+    made = Misprint(index, channels, times=rng.randint(1, 40), poison=poison)
     feed.misprints.append(made)
 
     def end() -> None:
@@ -66,16 +66,17 @@ _WAYS = {"answer": _in_answers, "frame": _in_frames, "feed": _in_feed}
 
 def _poisoned(way: str, bend: Bend) -> Begin:
     def begin(stage: Stage, _for_s: float) -> Effect:
-        poisons, end = _WAYS[way](stage, bend)
+        poisons, end = _WAYS[way](stage, bend, stage.scenario.only)
         return Effect(lambda: any(one.hits for one in poisons), end)
 
     return begin
 
 
-def _unit_mixup(stage: Stage, for_s: float) -> Effect:
+def _unit_mixup(stage: Stage, _for_s: float) -> Effect:
     """Time stamps of the stream and the feed mostly: the lists write their times out."""
-    way = stage.rng.choice(("answer", "frame", "frame", "feed", "feed"))
-    return _poisoned(stage.scenario.only or way, other_unit)(stage, for_s)
+    way = stage.scenario.only or stage.rng.choice(("answer", "frame", "frame", "feed", "feed"))
+    poisons, end = _WAYS[way](stage, other_unit, "")
+    return Effect(lambda: any(one.hits for one in poisons), end)
 
 
 def _lying_create(manner: Manner, tell: Callable[[Stage], str] | None = None) -> Begin:

@@ -21,7 +21,7 @@ from tests.simulation.safety import (
     SafetyWatch,
 )
 from tests.simulation.scenario import Death, Ending, Scenario, Trouble
-from tests.simulation.troubles import KINDS, LACKING
+from tests.simulation.troubles import DRAWN, LACKING
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "fault-matrix.md"
 LEASE_S = 90.0
@@ -31,7 +31,10 @@ _ONCE_S = 1.0
 _UNTIL_USED_S = 90.0
 """A fault that waits for a request of the right kind."""
 _ANSWERS = ("timeout_", "http_5xx", "dropped_", "garbage_", "field_")
-_WAITS = (*_ANSWERS, "http_429", "post_only_", "cancel_fill_")
+_WAITS = (
+    *(*_ANSWERS, "http_429", "post_only_", "cancel_fill_", "create_id_", "poisoned_"),
+    *("journal_deleted", "far_shard", "unit_mixup"),
+)
 _AT_AN_INSTANT = {
     *("stream_drop", "stream_gap", "group_triggered", "stranger_order", "feed_abort", "feed_duplicate"),
     *("feed_reorder", "fee_change", "late_settlement"),
@@ -55,6 +58,20 @@ _VARIANTS = {
         "of all books": _BOOKS,
         "of all": f"{_PRIVATE},{_BOOKS},market_lifecycle_v2",
     },
+    "poisoned_answer": {
+        "to a create": "batch_create",
+        "to a renewal": "amend",
+        "of orders": "orders",
+        "of fills": "fills",
+        "of positions": "positions",
+        "of the balance": "balance",
+        "of books": "orderbook",
+        "of the status": "exchange_status",
+    },
+    "poisoned_frame": {"of a book": _BOOKS, "of a fill": "fill", "of an order": "user_orders"},
+    "poisoned_feed": {"in values": "V", "in minute bars": "AM"},
+    "unit_mixup": {"in frames": "frame", "in the feed": "feed"},
+    "skewed_401": {"of a clock ahead": "1", "of a clock behind": "-1"},
     "clock_step": {"of 5 s ahead": "5000", "of 5 s back": "-5000", "of 1 s ahead": "1000", "of 1 s back": "-1000"},
 }
 """What exactly is done, in words and for `Scenario.only`, where a drawn one would prove little."""
@@ -81,7 +98,7 @@ class Row:
 
 def all_kinds() -> list[str]:
     """The kinds of fault, and the deaths of the daemon."""
-    return [*KINDS, *(ending.value for ending in Ending)]
+    return [*DRAWN, *(ending.value for ending in Ending)]
 
 
 def rows(kinds: Iterable[str], workers: int) -> list[Row]:
@@ -153,7 +170,7 @@ def _scenario(kind: str, variant: str, seed: int) -> Scenario:
         troubles=troubles,
         deaths=deaths,
         when_resting=True,
-        ends_s=None if kind == "late_settlement" else _AT_S + lasts + AFTER_S + _SLACK_S,
+        ends_s=None if "settlement" in kind else _AT_S + lasts + AFTER_S + _SLACK_S,
         only="" if kind == QUIET else variants_of(kind)[variant],
         fee_poll_s=_FEE_POLL_S if kind == "fee_change" else 1_800.0,
     )
@@ -208,13 +225,26 @@ _SAYS = {
     "stop.cancel_all_failed": "cancel-all failed: repeated",
     "orders.stranger": "saw an order that is not ours",
     "order_group.reset_elsewhere": "group reset elsewhere",
+    "feed.values_withheld": "values withheld",
+    "feed.values_dropped": "withheld values dropped as misprints",
+    "feed.item_unreadable": "items of the feed that cannot be read cost themselves",
+    "daemon.failed": "ended of it",
+    "journal.write_failed": "could not write the way down",
+    "journal.not_archived": "nothing archived",
+    "log.output_lost": "log file lost: said on the other output",
+    "log.output_restored": "log written again",
+    "log.output_stalled": "log output stalled: said",
+    "log.lines_dropped": "lines dropped: counted",
+    "settlement.disputed": "settlement in doubt: counted as it is worse",
+    "settlement.corrected": "correction booked beside the first entry",
+    "settlement.dispute_ended": "doubt over",
     "calibration.gap_filled": "index minutes missed filled in from history",
     "calibration.no_bars_of_the_gap": "index minutes missed not in the history yet",
     "calibration.gap_not_filled": "index minutes missed left as a gap",
 }
 _SKIPPED = (
     *("stop.cancel_all_sent", "windows.", "window.", "shutdown.books", "kalshi_stream.", "session.summary"),
-    *("calibration.memory", "orders.loaded", "daemon.ready"),
+    *("calibration.memory", "orders.loaded", "daemon.ready", "orders.renewed", "position.settled", "record.market"),
 )
 """What a daemon says at any start, end or window; the rest is shown by its name when no word is given above."""
 

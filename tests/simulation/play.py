@@ -91,10 +91,11 @@ def play(
     scenario: Scenario | None = None,
     onlooker: Onlooker | None = None,
     kinds: Sequence[str] = (),
+    exchange: Callable[[SimLoop, Scenario], ExchangeHost] = ExchangeHost,
 ) -> Outcome:
     """Play a seed, or a scenario made by hand. `say` hears every line of both machines' logs.
 
-    kinds: the only faults to draw from; none: all.
+    kinds: the only faults to draw from; none: all. exchange: makes the other machine.
     """
     loop = SimLoop(seed)
     loop.set_task_factory(NumberedTasks())
@@ -105,7 +106,8 @@ def play(
     gc.collect()
     gc.disable()  # collected at fixed simulated times: finalizers must not depend on what ran before
     try:
-        playing = _Play(loop, scenario or draw(seed, kinds or DRAWN), folder, outcome, say, onlooker or Onlooker())
+        drawn = scenario or draw(seed, kinds or DRAWN)
+        playing = _Play(exchange(loop, drawn), drawn, folder, outcome, say, onlooker or Onlooker())
         loop.set_exception_handler(playing.unheard)
         with playing.files():
             loop.run_until_complete(playing.run())
@@ -133,18 +135,17 @@ class _Play:
 
     def __init__(
         self,
-        loop: SimLoop,
+        exchange: ExchangeHost,
         scenario: Scenario,
         folder: Path,
         outcome: Outcome,
         say: Say | None,
         onlooker: Onlooker,
     ) -> None:
-        self._loop = loop
+        loop = self._loop = exchange.loop
         self._outcome = outcome
         self._say = say
         loop.net.set_defaults(latency=scenario.latency_s)
-        exchange = ExchangeHost(loop, scenario)
         clock = LoopClock(loop, exchange.start_ns)
         self._settings = settings_of(scenario, exchange)
 

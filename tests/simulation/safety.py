@@ -6,7 +6,7 @@ rests in has the exchange's best prices; and its index value is younger than TIC
 TRANSIT_S or less is on its way and does not count.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -67,6 +67,8 @@ class SafetyWatch(Onlooker):
         """(event of the log, what it is about) -> how often, from the fault until AFTER_S behind its end."""
         self.counted: Counter[str] = Counter()
         """What the daemon counted of it without a line in its log, in the same time; see `_figures`."""
+        self._before: deque[tuple[float, tuple[str, str]]] = deque(maxlen=100)
+        """What was said since the fault began and before anything was counted as felt: it may be why."""
         self._figures: Counter[str] = Counter()
         self._life: Life | None = None
         self.alone_longest_s = 0.0
@@ -88,8 +90,11 @@ class SafetyWatch(Onlooker):
         self._note_hit(stage)
         if event in _SAID_IN_PASSING or (event == _EDGE_LOST and fields["why"] not in _TOLD):
             return
+        line = event, _subject(event, fields)
         if self._on(stage):
-            self.said[event, _subject(event, fields)] += 1
+            self.said[line] += 1
+        elif self.begun_s is not None and self.hit_s is None:
+            self._before.append((stage.now_s, line))
 
     def look(self, stage: Stage) -> Iterable[str]:
         if self._quiet is not None and self.hit_s is None and stage.now_s >= self._quiet[0]:
@@ -168,6 +173,7 @@ class SafetyWatch(Onlooker):
     def _note_hit(self, stage: Stage) -> None:
         if self.hit_s is None and self.effect is not None and self.ended_s is None and self.effect.hit():
             self.hit_s = stage.now_s
+            self.said.update(line for at_s, line in self._before if stage.now_s - at_s <= TRANSIT_S)
 
     def _on(self, stage: Stage) -> bool:
         return self.hit_s is not None and (self.ended_s is None or stage.now_s <= self.ended_s + AFTER_S)

@@ -65,6 +65,9 @@ class Scenario:
     only: str = ""
     """What alone the faults hit: a kind of request, channels, a clock's step in ms ...; "": drawn."""
     fee_poll_s: float = 1_800.0
+    session: date = SESSION
+    record: bool = False
+    """Whether the daemon keeps what the feed says."""
 
     @property
     def start(self) -> time:

@@ -35,7 +35,7 @@ def settings_of(scenario: Scenario, exchange: ExchangeHost) -> Settings:
         ),
         kalshi=KalshiSettings(fee_poll_s=scenario.fee_poll_s),
         index_feed=IndexFeedSettings(
-            record=False, api_key=SecretStr(exchange.feed_api_key), rest_url=exchange.feed_rest_url
+            record=scenario.record, api_key=SecretStr(exchange.feed_api_key), rest_url=exchange.feed_rest_url
         ),
         calibration=CalibrationSettings(ready_after_minutes=0.2),
         windows=WindowSettings(calendar_end_days=5),

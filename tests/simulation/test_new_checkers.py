@@ -1,5 +1,6 @@
 """The checkers of values and files say what is broken, and nothing else."""
 
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ from kalshi_daemon.settings import GuardSettings
 from kalshi_daemon.simulator.misprints import Misprint
 from kalshi_daemon.units import Level, Nanos
 from tests.simulation.checkers.files import FilesFail
+from tests.simulation.checkers.shards import ShardTrades
 from tests.simulation.checkers.values import TrueValues, worth_of
 from tests.simulation.disk import Refusal
 from tests.simulation.log_volume import LINES_MAX, SteppedSink, Volume
@@ -20,6 +22,8 @@ TRUE = 6_900.0
 
 
 class _Path:
+    session = SimpleNamespace(day="2026-11-23")
+
     def value_at(self, _at: Nanos) -> float:
         return TRUE
 
@@ -31,11 +35,12 @@ class _Law:
 
 def _stage(misprints: list[Misprint], now_s: float = 100.0) -> Any:
     spec = SimpleNamespace(index=Index.SPX, settles_ns=HOUR_NS, floor=Level(69_000_000), cap=None)
-    world = SimpleNamespace(paths={Index.SPX: _Path()})
     catalogue = SimpleNamespace(markets={"M": SimpleNamespace(spec=spec)})
     feed = SimpleNamespace(misprints=misprints)
     clock = SimpleNamespace(now_ns=lambda: Nanos(0))
-    exchange = SimpleNamespace(world=world, exchange=SimpleNamespace(catalogue=catalogue), feed=feed, clock=clock)
+    exchange = SimpleNamespace(
+        path=lambda _index: _Path(), exchange=SimpleNamespace(catalogue=catalogue), feed=feed, clock=clock
+    )
     return SimpleNamespace(exchange=exchange, now_s=now_s)
 
 
@@ -52,7 +57,7 @@ def _order(fair: float = 0.5) -> Any:
 
 def _checker() -> TrueValues:
     checker = TrueValues()
-    laws: Any = {Index.SPX: _Law()}
+    laws: Any = {(Index.SPX, "2026-11-23"): _Law()}
     checker._laws = laws
     return checker
 
@@ -92,6 +97,36 @@ def test_worth_is_the_share_of_outcomes_that_pay():
     assert worth_of(between, TRUE, 0.003) == pytest.approx(0.666, abs=0.01)
     assert worth_of(above, TRUE * 1.02, 0.003) > 0.99
     assert worth_of(above, TRUE, 0.0) in {0.0, 0.5, 1.0}
+
+
+# --- shards
+
+
+@pytest.mark.parametrize(
+    ("answered", "after_s", "shard", "said"),
+    [
+        (("events 200", "exchange_status 200"), 11.0, 3, 1),
+        (("events 200", "exchange_status 200"), 9.0, 3, 0),
+        (("events 200",), 60.0, 3, 0),
+        (("exchange_status 200", "events 503"), 60.0, 3, 0),
+        (("events 200", "exchange_status 200"), 60.0, 0, 0),
+    ],
+)
+def test_an_order_on_a_paused_shard_that_was_told_of_is_a_finding(answered, after_s, shard, said):
+    requests: Counter[str] = Counter({"events 200": 7, "exchange_status 200": 2})
+    venue = SimpleNamespace(shards={3: SimpleNamespace(trading_active=False), 4: SimpleNamespace(trading_active=True)})
+    catalogue = SimpleNamespace(markets={"M": SimpleNamespace(shard=shard)})
+    server = SimpleNamespace(rest=SimpleNamespace(requests=requests))
+    exchange = SimpleNamespace(exchange=SimpleNamespace(venue=venue, catalogue=catalogue), server=server)
+    stage: Any = SimpleNamespace(exchange=exchange, now_s=100.0, healed_s=0.0)
+    checker = ShardTrades()
+    list(checker.look(stage))
+    requests.update(answered)
+    list(checker.look(stage))
+    stage.now_s += after_s
+    list(checker.look(stage))
+    nobody: Any = None
+    assert len(list(checker.intent(stage, nobody, _order()))) == said
 
 
 # --- files

@@ -12,6 +12,7 @@ from tests.simulation.checkers.health import Healthy
 from tests.simulation.checkers.lease import WithinLease
 from tests.simulation.checkers.losses import WithinBudget
 from tests.simulation.checkers.money import MoneyEqual
+from tests.simulation.checkers.shards import ShardTrades
 from tests.simulation.checkers.stopped import StopMeansZero
 from tests.simulation.checkers.twins import NoTwins
 from tests.simulation.checkers.values import TrueValues
@@ -30,6 +31,7 @@ def all_checkers() -> list[Checker]:
         GuardsOpen(),
         NotBlind(),
         TrueValues(),
+        ShardTrades(),
         NoGroupsLeaked(),
         StopMeansZero(),
         FilesFail(),

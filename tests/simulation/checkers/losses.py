@@ -11,7 +11,7 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.simulator.accounts import MICROS
 from kalshi_daemon.simulator.instruments import SimMarket, pays
-from kalshi_daemon.units import DOLLAR, PRICE_ONE, Level, Nanos
+from kalshi_daemon.units import DAY, DOLLAR, PRICE_ONE, Level, Nanos
 from tests.simulation.checkers.checker import Checker
 from tests.simulation.stage import Stage
 
@@ -50,7 +50,9 @@ def worst_loss(stage: Stage) -> int:
     """
     account = stage.exchange.account
     markets = stage.exchange.exchange.catalogue.markets
-    lost = max(0, sum(held.fees - held.realized for held in account.holdings.values() if held.settled))
+    today = stage.exchange.clock.now_ns() // DAY  # New York's sessions lie within a day of UTC
+    settled = [held for held in account.holdings.values() if held.settled and held.updated_ns // DAY == today]
+    lost = max(0, sum(held.fees - held.realized for held in settled))
     held_on = {ticker for ticker, held in account.holdings.items() if not held.settled}
     offered_on = {ticker for ticker, orders in account.resting.items() if orders}
     exposed: defaultdict[tuple[Index, Nanos], list[SimMarket]] = defaultdict(list)

@@ -30,7 +30,7 @@ class TrueValues(Checker):
     name: ClassVar[str] = "values"
 
     def __init__(self) -> None:
-        self._laws: dict[Index, TrueLaw] = {}
+        self._laws: dict[tuple[Index, str], TrueLaw] = {}
         self._still_since: dict[Index, float] = {}
 
     def look(self, stage: Stage) -> Iterable[str]:
@@ -49,7 +49,7 @@ class TrueValues(Checker):
         if tick is None:
             yield f"{order.client_order_id} was made without any value of {index.value}"
             return
-        path = stage.exchange.world.paths[index]
+        path = stage.exchange.path(index)
         frozen_for_s = stage.now_s - self._still_since.get(index, stage.now_s)
         assert life.house is not None, "somebody made the intent"
         bound_s = life.house.settings.guards.feed_age_pull_ms * MILLISECOND / SECOND + STILL_SLACK_S
@@ -58,9 +58,10 @@ class TrueValues(Checker):
         true = path.value_at(tick.event_ns)
         if index not in self._still_since and abs(tick.value / true - 1.0) > VALUE_OFF_MAX:
             yield f"{order.client_order_id} was made on {index.value} at {tick.value:g}, and it was {true:g}"
-        if index not in self._laws:
-            self._laws[index] = TrueLaw(path)
-        worth = worth_of(market, path.value_at(now), self._laws[index].sigma(now, market.spec.settles_ns))
+        law = index, path.session.day
+        if law not in self._laws:
+            self._laws[law] = TrueLaw(path)
+        worth = worth_of(market, path.value_at(now), self._laws[law].sigma(now, market.spec.settles_ns))
         if abs(order.fair - worth) > FAIR_OFF_MAX:
             yield f"{order.client_order_id} was made for a worth of {order.fair:.2f}, and it is {worth:.2f}"
 
