@@ -9,7 +9,7 @@ few per cent within the span that is used, and far finer than what this is held 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import exp, log, sqrt
-from statistics import NormalDist, median
+from statistics import NormalDist, linear_regression, median
 from typing import Final
 
 import numpy as np
@@ -83,10 +83,10 @@ def _of_strikes(quoted: Sequence[tuple[Contract, float]]) -> ImpliedLaw | None:
     found = [(z, log(level / POINT)) for z, level in points if level is not None and level > 0]
     if len(found) < STRIKES_MIN:
         return None
-    z, levels = np.array(found).T
-    if float(z.max() - z.min()) < SPAN_MIN:
+    z, levels = zip(*found, strict=True)
+    if max(z) - min(z) < SPAN_MIN:
         return None
-    sigma, middle = np.polyfit(z, levels, 1).tolist()
+    sigma, middle = linear_regression(z, levels)
     return ImpliedLaw(exp(middle), sigma) if sigma > 0.0 else None
 
 
