@@ -148,7 +148,7 @@ STRETCH = st.tuples(st.integers(0, 1_500), st.integers(1, 60), st.sampled_from(s
 """Two of them hide two minutes of the truth at most: what is not known is taken for usual, which costs up to 1 %."""
 
 
-@settings(max_examples=12, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=8, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
     seed=st.integers(0, 1_000),
     script=st.lists(STRETCH, min_size=1, max_size=2),

@@ -3,7 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 _JUDGE = ("index_feed/test_plausibility.py",)
-_UNLEARNT = ("calibration/test_healing.py", "calibration/test_misprints_unlearnt.py")
+_UNLEARNT = ("calibration/test_healing.py",)
 _BAND = ("calibration/test_sigma_band.py",)
 
 MUTANTS = (
