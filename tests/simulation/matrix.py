@@ -21,7 +21,7 @@ from tests.simulation.safety import (
     SafetyWatch,
 )
 from tests.simulation.scenario import Death, Ending, Scenario, Trouble
-from tests.simulation.troubles import DRAWN, LACKING
+from tests.simulation.troubles import KINDS, LACKING
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "fault-matrix.md"
 LEASE_S = 90.0
@@ -33,14 +33,18 @@ _UNTIL_USED_S = 90.0
 _ANSWERS = ("timeout_", "http_5xx", "dropped_", "garbage_", "field_")
 _WAITS = (
     *(*_ANSWERS, "http_429", "post_only_", "cancel_fill_", "create_id_", "poisoned_"),
-    *("journal_deleted", "far_shard", "unit_mixup"),
+    *("journal_deleted", "unit_mixup"),
 )
 _AT_AN_INSTANT = {
     *("stream_drop", "stream_gap", "group_triggered", "stranger_order", "feed_abort", "feed_duplicate"),
     *("feed_reorder", "fee_change", "late_settlement"),
 }
+_DRAWN_EACH_TIME = {"poisoned_answer", "poisoned_frame"}
+"""Kinds that are another fault with every answer or frame: one play of them alone shows nothing."""
 _SLOWLY_SEEN_S = 90.0
 """How long a market is withheld: silence is given 20 s, an answer 10 s, upkeep comes every 5 s."""
+_LISTED_AGAIN_S = 180.0
+"""How long a ladder is on another shard: listings are read every two minutes."""
 _FEE_POLL_S = 20.0
 """The shipped 1800 s would only make the watch longer."""
 _WRITES = {"create": "batch_create", "cancel": "batch_cancel", "renewal": "amend"}
@@ -58,17 +62,6 @@ _VARIANTS = {
         "of all books": _BOOKS,
         "of all": f"{_PRIVATE},{_BOOKS},market_lifecycle_v2",
     },
-    "poisoned_answer": {
-        "to a create": "batch_create",
-        "to a renewal": "amend",
-        "of orders": "orders",
-        "of fills": "fills",
-        "of positions": "positions",
-        "of the balance": "balance",
-        "of books": "orderbook",
-        "of the status": "exchange_status",
-    },
-    "poisoned_frame": {"of a book": _BOOKS, "of a fill": "fill", "of an order": "user_orders"},
     "poisoned_feed": {"in values": "V", "in minute bars": "AM"},
     "unit_mixup": {"in frames": "frame", "in the feed": "feed"},
     "skewed_401": {"of a clock ahead": "1", "of a clock behind": "-1"},
@@ -97,8 +90,8 @@ class Row:
 
 
 def all_kinds() -> list[str]:
-    """The kinds of fault, and the deaths of the daemon."""
-    return [*DRAWN, *(ending.value for ending in Ending)]
+    """The kinds of fault that have a line, and the deaths of the daemon."""
+    return [*(kind for kind in KINDS if kind not in _DRAWN_EACH_TIME), *(ending.value for ending in Ending)]
 
 
 def rows(kinds: Iterable[str], workers: int) -> list[Row]:
@@ -177,8 +170,8 @@ def _scenario(kind: str, variant: str, seed: int) -> Scenario:
 
 
 def _lasts_s(kind: str) -> float:
-    if kind == "market_withheld":
-        return _SLOWLY_SEEN_S
+    if kind in {"market_withheld", "far_shard"}:
+        return _SLOWLY_SEEN_S if kind == "market_withheld" else _LISTED_AGAIN_S
     return _UNTIL_USED_S if kind.startswith((*_WAITS, QUIET)) else _ONCE_S if kind in _AT_AN_INSTANT else _FOR_S
 
 
@@ -281,7 +274,8 @@ _HEAD = f"""# Fault matrix
 Written by `make fault-matrix`; do not edit. Every kind of fault alone in a quiet hour, with quotes resting when it
 begins: both hourly ladders, shipped defaults but for a scan every 10 s (the shipped timer adds up to 180 s to the time
 until quoting). A fault lasts {_FOR_S:.0f} s, or one instant, or until the drawn requests were hit; a daemon that died
-is back after {_DOWN_S:.0f} s. A market is withheld for {_SLOWLY_SEEN_S:.0f} s; fees are read every {_FEE_POLL_S:.0f} s
+is back after {_DOWN_S:.0f} s. A market is withheld for {_SLOWLY_SEEN_S:.0f} s, a ladder on another shard for
+{_LISTED_AGAIN_S:.0f} s; fees are read every {_FEE_POLL_S:.0f} s
 where they change (shipped: 30 min). Seconds are of simulated time from the moment the fault is first felt.
 
 * **safe after**: from then on either nothing of ours rests, or all of this holds: a living daemon that has its journal

@@ -81,8 +81,13 @@ class Scenario:
 
 _DOWN_S = ((0.2, 3.0), (0.2, 3.0), (3.0, 30.0), (30.0, 200.0))
 _FOR_S = ((0.5, 5.0), (5.0, 25.0), (5.0, 25.0), (25.0, 100.0))
-_SLOWLY_SEEN = {"market_withheld": ((25.0, 60.0), (60.0, 150.0)), "journal_deleted": ((30.0, 60.0), (60.0, 100.0))}
-"""Faults whose detectors take tens of seconds by design: a journal is looked for when something is to be written."""
+_SLOWLY_SEEN = {
+    "market_withheld": ((25.0, 60.0), (60.0, 150.0)),
+    "journal_deleted": ((30.0, 60.0), (60.0, 100.0)),
+    "far_shard": ((30.0, 120.0), (120.0, 240.0)),
+}
+"""Faults whose detectors take tens of seconds by design: a journal is looked for when something is to be written, a
+listing is read every two minutes."""
 
 
 def draw(seed: int, kinds: Sequence[str]) -> Scenario:

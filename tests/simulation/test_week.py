@@ -73,7 +73,7 @@ def _stage(lives: int = 1) -> Any:
         (DayMost(11, 48, 500, 12.0), ""),
         (DayMost(14, 48, 500, 12.0), "descriptors: 11 on the first day, 14 on the last"),
         (DayMost(11, 53, 500, 12.0), "tasks: 48 on the first day, 53 on the last"),
-        (DayMost(11, 48, 501 + FILES_A_DAY_MAX, 12.0), "41 more files after day 2"),
+        (DayMost(11, 48, 501 + FILES_A_DAY_MAX, 12.0), "65 more files after day 2"),
         (DayMost(11, 48, 500, 22.5), "10.5 MB more after day 2"),
     ],
 )
