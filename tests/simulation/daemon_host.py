@@ -231,7 +231,9 @@ class DaemonHost:
             return False
         # A stop that verified zero and then found no answer to compare the books with says so and fails, as it must.
         silent = life.stop.reason == "SIGTERM" and self._not_compared_life == self.lives
-        return code is not ExitCode.FAILURE or isinstance(problem, DaemonError) or silent
+        # A stop whose journal takes nothing cannot bring the books up to date: it says so and fails, as it must.
+        unwritten = life.stop.reason == "SIGTERM" and self._loop.time() < self.disk.troubled_until_s
+        return code is not ExitCode.FAILURE or isinstance(problem, DaemonError) or silent or unwritten
 
     async def _watch_intents(self, life: Life) -> None:
         """Hear of every intent at the instant it is written down."""
