@@ -4,7 +4,8 @@ Manifests are looked through newest first, by their time of writing, so that a s
 one, loose ones and those of a packed day alike. The search is bounded; it never walks the whole tree.
 """
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +40,8 @@ class Decision:
     """The order this scan sent; where it kept one, those of the whole window that it kept."""
     meaning: str = ""
     """What the look's outcome means, in words; "" for a word of an older version."""
+    problems: tuple[str, ...] = ()
+    """Files of its day or later ones that could not be read, or not whole: a newer decision may be in them."""
     scan: str = ""
     """Which scan of `manifest`, where that is a packed day; "" where it is the scan's own file."""
 
@@ -46,7 +49,8 @@ class Decision:
 def last_decision(paths: ArtifactPaths, market_ticker: str, profile: str | None = None) -> Decision | None:
     """The newest decision about a market (of one profile, or any); None when no manifest holds it.
 
-    A manifest that cannot be read is passed over: a crash leaves at worst an empty folder.
+    A manifest that is not there is passed over: a crash leaves at worst an empty folder. What cannot be read is named
+    in the decision. Raises StateCorrupt when nothing was found and something could not be read.
     """
     search = _Search(market_ticker, profile)
     for day in sorted((one for one in folders(paths.scans) if is_day(one)), reverse=True):
@@ -54,6 +58,11 @@ def last_decision(paths: ArtifactPaths, market_ticker: str, profile: str | None 
         search.packed(paths, day)
         if search.found is not None or search.left <= 0:
             break
+    if search.found is None and search.problems:
+        path, problem = search.problems[0]
+        raise StateCorrupt(path, f"{problem}; what it says of {market_ticker} is not known")
+    if search.found is not None and search.problems:
+        return replace(search.found, problems=tuple(f"{path}: {problem}" for path, problem in search.problems))
     return search.found
 
 
@@ -67,6 +76,7 @@ class _Search:
         self._text = orjson.dumps(market_ticker)
         self._age: tuple[int, tuple[str, int, str]] | None = None
         self.found: Decision | None = None
+        self.problems: list[tuple[str, str]] = []
         self.left = MANIFESTS_MOST
 
     def loose(self, paths: ArtifactPaths, day: str) -> None:
@@ -74,16 +84,28 @@ class _Search:
         for one in sorted(loose_scans(paths, day, self._series), key=_loose_age, reverse=True):
             if self.found is not None or self.left <= 0:
                 return
-            with suppress(OSError, StateCorrupt):
+            with self._noted(one.path):
                 self._look(one.read(), "")
 
     def packed(self, paths: ArtifactPaths, day: str) -> None:
         """All of it, in one pass."""
-        with suppress(OSError, StateCorrupt):  # what stands before a damage still counts
-            for scan in read_pack(pack_path(paths, day, self._series)):
+        path = pack_path(paths, day, self._series)
+        with self._noted(path):  # what stands before a damage still counts
+            for scan in read_pack(path):
                 if self.left <= 0:
                     return
                 self._look(scan, scan.name)
+
+    @contextmanager
+    def _noted(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            pass  # an empty folder of a crash, or packed meanwhile
+        except StateCorrupt as problem:
+            self.problems.append((problem.path, problem.problem))
+        except OSError as problem:
+            self.problems.append((str(path), f"cannot be read: {problem.strerror}"))
 
     def _look(self, scan: StoredScan, packed_as: str) -> None:
         self.left -= 1

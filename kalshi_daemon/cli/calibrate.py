@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
         read_constants,
     )
     from kalshi_daemon.cli.output import to_json  # noqa: PLC0415
-    from kalshi_daemon.operations.durable import write_whole  # noqa: PLC0415
+    from kalshi_daemon.operations.durable import place_for, write_whole  # noqa: PLC0415
     from kalshi_daemon.research.bars import read_sample  # noqa: PLC0415
     from kalshi_daemon.research.calibrate import fit, held_back, judge  # noqa: PLC0415
 
@@ -82,7 +82,11 @@ def run(args: argparse.Namespace) -> int:
     found = fit(sample, reference, args.name or f"{args.index.lower()}-{until}")
     settled = replace(found.constants, provenance=_provenance(args, sample, reference, verdict, found))
     if args.out is not None:
-        write_whole(args.out, to_json(document_of(settled)).encode() + b"\n", "the constants file")
+        write_whole(
+            place_for(args.out, "the constants file"),
+            to_json(document_of(settled)).encode() + b"\n",
+            "the constants file",
+        )
     _show(args, reference, verdict, found)
     return ExitCode.OK
 

@@ -10,6 +10,7 @@ from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, load
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.errors import ConfigurationError, DaemonError, ExitCode
+from kalshi_daemon.operations.durable import place_for
 from kalshi_daemon.settings_loader import Credentials
 
 if TYPE_CHECKING:
@@ -178,6 +179,6 @@ def _write(path: Path, page: str) -> None:
     """Raises ConfigurationError naming the file when it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page)
+        place_for(path, "the page").write_text(page)
     except OSError as problem:
         raise ConfigurationError(str(path), f"cannot be written: {problem.strerror}", "choose another --out") from None

@@ -13,7 +13,7 @@ from kalshi_daemon.digest.document import document
 from kalshi_daemon.digest.making import Source, digest_of
 from kalshi_daemon.digest.sections import markdown, sections
 from kalshi_daemon.errors import ExitCode
-from kalshi_daemon.operations.durable import write_whole
+from kalshi_daemon.operations.durable import place_for, write_whole
 from kalshi_daemon.settings import Mode
 from kalshi_daemon.settings_loader import Credentials
 from kalshi_daemon.windows.eastern import eastern_day
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         day = None if now is None else eastern_day(now)
     made = digest_of(source, day, now, _go_on, with_service=not args.skip_slo)
     if args.out is not None:
-        write_whole(args.out, markdown(made).encode(), "Markdown")
+        write_whole(place_for(args.out, "Markdown", settings.state_dir), markdown(made).encode(), "Markdown")
     show(args, document(made) if wants_json(args) else None, *_tables(made))
     return ExitCode.OK
 

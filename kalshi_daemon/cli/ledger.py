@@ -13,7 +13,7 @@ from kalshi_daemon.cli.orders import existing_journal
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.clock import iso_utc
 from kalshi_daemon.errors import ExitCode
-from kalshi_daemon.operations.durable import write_whole
+from kalshi_daemon.operations.durable import place_for, write_whole
 from kalshi_daemon.orders.journal import ROWS_MOST, Journal
 from kalshi_daemon.orders.journal_archive import archives
 from kalshi_daemon.orders.statement import CorrectionLine, FillLine, MarketLine, Span, Statement, make_statement
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         journals = [stack.enter_context(contextlib.closing(Journal.read(file))) for file in files]
         statement = _statement(journals, settings, Span(args.first, args.last))
     if args.csv is not None:
-        write_whole(args.csv, csv_of(statement).encode(), "CSV")
+        write_whole(place_for(args.csv, "CSV", settings.state_dir), csv_of(statement).encode(), "CSV")
     show(args, _data(args, settings, path, statement), *_tables(args, settings, statement))
     return ExitCode.OK
 

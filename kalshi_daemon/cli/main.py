@@ -1,5 +1,6 @@
 """Entry point: finds the command, runs it, and turns every error of ours into one line and its exit code."""
 
+import errno
 import importlib
 import importlib.util
 import json
@@ -12,7 +13,7 @@ from typing import Final, NoReturn
 
 from kalshi_daemon import __version__
 from kalshi_daemon.cli.common import Parser, Subparsers, UsageError
-from kalshi_daemon.errors import DaemonError, ExitCode
+from kalshi_daemon.errors import ConfigurationError, DaemonError, ExitCode, StateCorrupt
 
 PROGRAM: Final = "kalshi-daemon"
 INTERRUPTED: Final = 130
@@ -90,10 +91,29 @@ def main(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader has seen enough (`| head`). Standard output is pointed away so that nothing fails at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_output()  # the reader has seen enough (`| head`)
         return int(ExitCode.OK)
+    except OSError as problem:
+        if problem.filename is None:
+            if problem.errno != errno.ENOSPC:
+                raise
+            _leave_output()
+        return _report(_file_trouble(problem), as_json="--json" in argv)
     return code
+
+
+def _leave_output() -> None:
+    """Point standard output away, so that nothing fails at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _file_trouble(problem: OSError) -> DaemonError:
+    """A file that no command expected to be like that, as one line: of another user, a folder, on a full disk."""
+    place = "standard output" if problem.filename is None else str(problem.filename)
+    said = problem.strerror or type(problem).__name__
+    if isinstance(problem, PermissionError):
+        return ConfigurationError(place, f"not allowed: {said}", "run as the user that owns the state directory")
+    return StateCorrupt(place, said)
 
 
 def _parser(argv: Sequence[str]) -> Parser:

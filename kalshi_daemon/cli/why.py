@@ -38,7 +38,7 @@ def add_parser(subparsers: Subparsers) -> None:
         help="the last decision for a market, guard by guard",
         description="Prints whether the last scan that looked at a market quoted it and why, and every guard with what "
         "it measured, from the newest manifest, and where an order it sent stands now, from the journal. Works while "
-        "the daemon runs and after. Exit code 4: no such decision.",
+        "the daemon runs and after. Exit code 4: no such decision; 1: files that may hold a newer one cannot be read.",
     )
     parser.add_argument("ticker", metavar="TICKER", help="market ticker, e.g. KXINXU-26NOV23H1200-T7844.9999")
     parser.add_argument("--profile", help="only decisions of this profile (default: the newest of any)")
@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     now, order = _since(settings.mode_dir, decision)
     data = asdict(decision) | {"order_now": None if order is None else _order_json(order)}
     show(args, data, _guards(decision, now))
-    return ExitCode.OK
+    return ExitCode.FAILURE if decision.problems else ExitCode.OK
 
 
 def _since(mode_dir: Path, decision: Decision) -> tuple[str, Order | None]:
@@ -117,7 +117,8 @@ def _notes(decision: Decision) -> tuple[str, ...]:
     book = () if look is None else (_priced(look),)
     means = (f"{look['outcome']}: {decision.meaning}",) if look is not None and decision.meaning else ()
     packed = f", scan {decision.scan}" if decision.scan else ""
-    return (head, *means, *book, f"manifest {decision.manifest}{packed}")
+    unread = (f"not read: {problem}; a newer decision may be in it" for problem in decision.problems)
+    return (head, *means, *book, f"manifest {decision.manifest}{packed}", *unread)
 
 
 def _priced(look: dict[str, Any]) -> str:

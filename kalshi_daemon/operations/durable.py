@@ -23,6 +23,26 @@ def write_whole(path: Path, content: bytes, what: str) -> None:
         raise ConfigurationError(str(path), f"{what} cannot be written: {error.strerror}") from error
 
 
+def place_for(path: Path, what: str, state_dir: Path | None = None) -> Path:
+    """Where a file that an operator names may be written: the file a link leads to, never the daemon's own.
+
+    state_dir: what lies below it is the daemon's. Raises ConfigurationError for that, and for what is no regular file:
+    a device would be replaced by one.
+    """
+    try:
+        place = path.resolve()
+        other = place.exists() and not place.is_file()
+        ours = state_dir is not None and place.is_relative_to(state_dir.resolve())
+    except OSError as error:
+        raise ConfigurationError(str(path), f"{what} cannot be written: {error.strerror}") from error
+    if ours:
+        problem = f"lies in the state directory: {what} would take the place of the daemon's own files"
+        raise ConfigurationError(str(path), problem, "a path outside of it")
+    if other:
+        raise ConfigurationError(str(path), f"is no regular file: {what} would take its place", "the path of a file")
+    return place
+
+
 @contextmanager
 def replacing(path: Path, check: Callable[[Path], None]) -> Iterator[BinaryIO]:
     """Write what replaces `path`: into a draft beside it, which takes its place once it is on disk and was checked.

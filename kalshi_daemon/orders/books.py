@@ -11,7 +11,7 @@ from typing import Final
 import structlog
 
 from kalshi_daemon.domain.index import SERIES
-from kalshi_daemon.domain.order import Fill
+from kalshi_daemon.domain.order import Fill, Order
 from kalshi_daemon.errors import StateCorrupt
 from kalshi_daemon.orders.desk import Desk, event_of, series_of
 from kalshi_daemon.orders.journal_archive import Moved, move_old
@@ -25,12 +25,15 @@ from kalshi_daemon.orders.ledger import (
 from kalshi_daemon.orders.payments import Payments
 from kalshi_daemon.orders.reconcile import Finding, Scope, compare_fills
 from kalshi_daemon.state import Position
-from kalshi_daemon.units import DAY, Count, Dollars, Nanos, format_count, format_dollars, format_price
+from kalshi_daemon.units import CONTRACT, DAY, DOLLAR, Count, Dollars, Nanos, format_count, format_dollars, format_price
 
 log = structlog.get_logger()
 
 KEPT: Final = Nanos(8 * DAY)
 """Settled markets stay in memory this long: the week's profit needs seven days."""
+_CENT: Final = DOLLAR // 100
+_FEE_MAX: Final = 5 * _CENT // CONTRACT
+"""Per 1/100 contract: twice the dearest fee there is, a taker's at 0.50 (kalshi.md section 7)."""
 
 
 class Books:
@@ -84,7 +87,10 @@ class Books:
     # --- fills --------------------------------------------------------------------------------------------------------
 
     def book_fill(self, fill: Fill, source: str) -> bool:
-        """Book a fill once, whichever road it took. False when it was known, or is of another series."""
+        """Book a fill once, whichever road it took. False when it was known, or is of another series.
+
+        One of the stream that its order cannot have is not booked: the exchange's list is read, and says what it was.
+        """
         desk = self._desk
         series = series_of(fill.market_ticker, desk.state)
         if series not in SERIES:
@@ -93,6 +99,10 @@ class Books:
         # The exchange's id first: it is what the lists tell of a fill. The name may be another order's all the same.
         order = desk.find(None, fill.order_id) or desk.find(fill.client_order_id, None)
         named = desk.find(fill.client_order_id, None)
+        problem = self._misprinted(order, fill) if source == "stream" and order is not None else ""
+        if problem and order is not None:
+            desk.doubt(order, "FillSeen", f"fill {fill.trade_id}: {problem}")
+            return False
         with desk.journal.transaction():
             if not desk.journal.add_fill(booked, desk.clock.now_ns()):
                 return False
@@ -108,6 +118,21 @@ class Books:
         self._say_fill(fill, facts, None if order is None else order.client_order_id)
         desk.on_change()
         return True
+
+    def _misprinted(self, order: Order, fill: Fill) -> str:
+        """Why a new fill cannot be of its order, which rests at its own price; "" when it can, or is known already."""
+        journal = self._desk.journal
+        if (fill.market_ticker, fill.side) != (order.market_ticker, order.side):
+            problem = f"{fill.side.value} in {fill.market_ticker}"
+        elif fill.price != order.price:
+            problem = f"at {format_price(fill.price)} of an order at {format_price(order.price)}"
+        elif fill.fee > _FEE_MAX * fill.count + _CENT:
+            problem = f"fee {format_dollars(fill.fee)} for {format_count(fill.count)}"
+        elif (filled := Count(journal.filled_total(fill.order_id) + fill.count)) > order.count:
+            problem = f"{format_count(filled)} of {format_count(order.count)}"
+        else:
+            return ""
+        return problem if journal.fill(fill.trade_id) is None else ""
 
     def attribute(self, order_id: str) -> None:
         """An order of ours has learned its exchange id: fills that came before count for it now."""

@@ -13,6 +13,7 @@ from kalshi_daemon.artifacts.files import encode
 from kalshi_daemon.artifacts.manifest import Json, build_manifest
 from kalshi_daemon.artifacts.paths import ArtifactPaths
 from kalshi_daemon.domain.quote import Look
+from kalshi_daemon.errors import StateCorrupt
 from kalshi_daemon.retention.packing import Work, pack
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.units import HOUR, Nanos, Price
@@ -249,4 +250,10 @@ def test_what_stands_before_the_damage_of_a_pack_is_found(tmp_path):
     pack(paths, Work(DAY, "scans", "KXINXU"))
     path = paths.scans / DAY / "KXINXU.jsonl.gz"
     path.write_bytes(path.read_bytes()[:-40])
-    assert last_decision(paths, TICKER) is not None
+    found = last_decision(paths, TICKER)
+    assert found is not None
+    (problem,) = found.problems
+    assert problem.startswith(str(path)), "a newer one may stand behind the damage"
+    path.write_bytes(b"not packed at all")
+    with pytest.raises(StateCorrupt, match=path.name):
+        last_decision(paths, TICKER)

@@ -6,6 +6,14 @@ _QUARANTINE = ("orders/test_quarantine.py",)
 
 MUTANTS = (
     Mutant(
+        "misprinted_fill_booked",
+        "a fill that its order cannot have is booked as the exchange's list has it",
+        "orders/books.py",
+        '        problem = self._misprinted(order, fill) if source == "stream" and order is not None else ""',
+        '        problem = ""',
+        _QUARANTINE,
+    ),
+    Mutant(
         "impossible_word_applied",
         "a word of the exchange that cannot be ends nothing",
         "orders/desk.py",

@@ -82,6 +82,38 @@ async def test_an_impossible_word_quarantines_the_order_until_the_exchange_agree
     assert [event for _at, event, _status, _detail in rig.journal.history(order.client_order_id)][-1] == "Quarantined"
 
 
+@pytest.mark.parametrize(
+    "misprint",
+    [
+        {"price": Price(100)},
+        {"count": Count(1_200)},
+        {"fee": Dollars(50_000)},
+        {"side": Side.ASK},
+        {"market_ticker": ticker(6900)},
+    ],
+)
+async def test_a_fill_that_its_order_cannot_have_is_booked_as_the_list_has_it(rig, misprint):
+    async with rig.running():
+        (order,) = await rig.manager.place([quote()])
+        await rig.pass_time(3)
+        fill = rig.venue.trade(order.client_order_id, 100, stream=False)
+        rig.manager.on_event(FillEvent(replace(fill, **misprint), rig.clock.now_ns()))
+        await spin()
+        assert rig.journal.fill(fill.trade_id) is None
+        assert set(rig.state.quarantined) == {order.client_order_id}
+        await rig.pass_time(5)
+        booked = rig.journal.fill(fill.trade_id)
+        assert booked is not None
+        assert (booked.fill.price, booked.fill.count, booked.fill.fee) == (order.price, Count(100), fill.fee)
+        with capture_logs() as logs:
+            rig.manager.on_event(FillEvent(replace(fill, **misprint), rig.clock.now_ns()))
+            await spin()
+        assert said(logs, "order.quarantined") == [], "known by then: not looked at again"
+        await rig.pass_time(20)
+        assert rig.state.quarantined == {}
+        assert rig.state.reconciliation.agreed
+
+
 async def test_an_order_in_quarantine_is_not_renewed(rig):
     async with rig.running():
         await rig.manager.place([quote()])
