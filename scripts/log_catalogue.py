@@ -23,7 +23,7 @@ _NAMES: Final = ("log", "_log", "level", "say")
 _INTRO: Final = """\
 # Log events
 
-Every line of the log is one JSON object with `event`, `level`, `timestamp`, `run_id` and `mode`; the other fields are
+Every line of the log is one JSON object with `event`, `level`, `ts`, `run_id` and `mode`; the other fields are
 in the table. Written by `make log-events` from the source and `docs/log-events.toml`; what to do about the ones that
 matter is in [operations.md](operations.md#failure-modes).
 """
@@ -73,6 +73,8 @@ def _calls(scope: ast.AST) -> Iterator[tuple[str, set[str], ast.Call]]:
 def _levels(func: ast.expr, held: dict[str, set[str]]) -> set[str]:
     match func:
         case ast.Attribute(value=ast.Name(id=name), attr=attr) if attr in LEVELS and name in _NAMES:
+            return {"error" if attr == "exception" else attr}
+        case ast.Attribute(value=ast.Attribute(attr=name), attr=attr) if attr in LEVELS and name in _NAMES:
             return {"error" if attr == "exception" else attr}
         case ast.Name(id=name):
             return held.get(name, set())

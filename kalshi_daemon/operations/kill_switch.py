@@ -5,6 +5,7 @@ What counts is existence, never content: an empty or unreadable file is engaged,
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Never
@@ -87,10 +88,15 @@ class KillSwitchWatch:
         found = read_kill_switch(self._path)
         self._state.kill_switch = found.engaged
         before, self._last = self._last, found
+        log = structlog.get_logger()
+        if found.engaged and (before is None or not before.engaged):
+            log.warning("kill_switch.engaged", reason=found.reason)
+        elif before is not None and before.engaged and not found.engaged:
+            log.info("kill_switch.released", reason=found.reason)
+        if before is None:
+            with suppress(OSError):  # its folder is there, so that a plain `touch` will do when it matters
+                self._path.parent.mkdir(parents=True, exist_ok=True)
         if before is None or before.engaged != found.engaged:
-            log = structlog.get_logger()
-            level = log.warning if found.engaged else log.info
-            level("kill_switch.engaged" if found.engaged else "kill_switch.released", reason=found.reason)
             self._on_change(found)
         return found
 

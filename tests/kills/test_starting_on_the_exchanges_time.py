@@ -44,9 +44,13 @@ async def first_request_at(tmp_path, on_time):
         if on_time is not None:
             on_time.set()
 
+    async def nothing():
+        pass
+
     house: Any = SimpleNamespace(
         artifacts=SimpleNamespace(run=write),
         kill_watch=SimpleNamespace(look=lambda: None),
+        disk_watch=SimpleNamespace(look=nothing),
         orders=SimpleNamespace(start=ask),
     )
     with pytest.raises(ExceptionGroup) as ended:

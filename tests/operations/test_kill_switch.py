@@ -95,12 +95,19 @@ async def test_the_watch_follows_the_file_and_tells_each_change_once(path, monke
             assert (found.engaged, seen) == (True, True), "fail closed"
             task.cancel()
     assert told.empty()
-    assert [one["event"] for one in logs] == [
-        "kill_switch.released",
+    assert [one["event"] for one in logs] == [  # nothing of the first look: nobody released anything
         "kill_switch.engaged",
         "kill_switch.released",
         "kill_switch.engaged",
     ]
+
+
+def test_after_the_first_look_a_plain_touch_engages_it(tmp_path):
+    path = kill_switch_path(tmp_path / "live")
+    watch = KillSwitchWatch(DaemonState(), path, on_change=lambda found: None)
+    watch.look()
+    path.touch()
+    assert watch.look().engaged
 
 
 def test_looking_twice_tells_once(path):
