@@ -124,6 +124,8 @@ class Books:
         journal = self._desk.journal
         if (fill.market_ticker, fill.side) != (order.market_ticker, order.side):
             problem = f"{fill.side.value} in {fill.market_ticker}"
+        elif order.order_id not in {None, fill.order_id}:
+            problem = f"of {fill.order_id}, and the order is {order.order_id}"
         elif fill.price != order.price:
             problem = f"at {format_price(fill.price)} of an order at {format_price(order.price)}"
         elif fill.fee > _FEE_MAX * fill.count + _CENT:

@@ -90,6 +90,7 @@ async def test_an_impossible_word_quarantines_the_order_until_the_exchange_agree
         {"fee": Dollars(50_000)},
         {"side": Side.ASK},
         {"market_ticker": ticker(6900)},
+        {"order_id": "ex-999"},
     ],
 )
 async def test_a_fill_that_its_order_cannot_have_is_booked_as_the_list_has_it(rig, misprint):
@@ -97,7 +98,8 @@ async def test_a_fill_that_its_order_cannot_have_is_booked_as_the_list_has_it(ri
         (order,) = await rig.manager.place([quote()])
         await rig.pass_time(3)
         fill = rig.venue.trade(order.client_order_id, 100, stream=False)
-        rig.manager.on_event(FillEvent(replace(fill, **misprint), rig.clock.now_ns()))
+        wrong = replace(fill, client_order_id=order.client_order_id, **misprint)
+        rig.manager.on_event(FillEvent(wrong, rig.clock.now_ns()))
         await spin()
         assert rig.journal.fill(fill.trade_id) is None
         assert set(rig.state.quarantined) == {order.client_order_id}
@@ -106,7 +108,7 @@ async def test_a_fill_that_its_order_cannot_have_is_booked_as_the_list_has_it(ri
         assert booked is not None
         assert (booked.fill.price, booked.fill.count, booked.fill.fee) == (order.price, Count(100), fill.fee)
         with capture_logs() as logs:
-            rig.manager.on_event(FillEvent(replace(fill, **misprint), rig.clock.now_ns()))
+            rig.manager.on_event(FillEvent(wrong, rig.clock.now_ns()))
             await spin()
         assert said(logs, "order.quarantined") == [], "known by then: not looked at again"
         await rig.pass_time(20)
