@@ -133,10 +133,8 @@ class Journal(JournalFile):
 
     def fills_that_matter(self, settled_since_ns: Nanos) -> list[BookedFill]:
         """Fills of markets that are not settled, or were settled at or after `settled_since_ns`."""
-        return self._fills(
-            f"market_ticker NOT IN ({self._settled_before}) ORDER BY event_ns, trade_id",
-            (settled_since_ns,),
-        )
+        settled, values = self._settled_before(settled_since_ns)
+        return self._fills(f"market_ticker NOT IN ({settled}) ORDER BY event_ns, trade_id", values)
 
     # --- settlements, inherited positions, cursors --------------------------------------------------------------------
 
@@ -185,11 +183,8 @@ class Journal(JournalFile):
 
     def results_since(self, since_ns: Nanos) -> dict[str, Result]:
         """What was booked first of each market that was settled, or corrected, at or after `since_ns`."""
-        rows = self._select(
-            "settlements",
-            f"WHERE market_ticker NOT IN ({self._settled_before})",
-            (since_ns,),
-        )
+        settled, values = self._settled_before(since_ns)
+        rows = self._select("settlements", f"WHERE market_ticker NOT IN ({settled})", values)
         with self._strictly("settlements"):
             return dict(result_of_row(row) for row in rows)
 
@@ -211,11 +206,8 @@ class Journal(JournalFile):
                 self._insert("inherited", values, "INSERT OR REPLACE")
 
     def inherited(self, settled_since_ns: Nanos) -> list[Inherited]:
-        rows = self._select(
-            "inherited",
-            f"WHERE market_ticker NOT IN ({self._settled_before})",
-            (settled_since_ns,),
-        )
+        settled, values = self._settled_before(settled_since_ns)
+        rows = self._select("inherited", f"WHERE market_ticker NOT IN ({settled})", values)
         with self._strictly("inherited"):
             return [inherited_of_row(row) for row in rows]
 
@@ -277,12 +269,14 @@ class Journal(JournalFile):
     def _has_corrections(self) -> bool:
         return self._schema >= CORRECTIONS_SINCE
 
-    @property
-    def _settled_before(self) -> str:
-        """Markets that were settled before an instant (the first value) and not corrected since."""
-        settled = "SELECT market_ticker FROM settlements WHERE settled_ns < ?1"
-        lately = " EXCEPT SELECT market_ticker FROM settlement_corrections WHERE booked_ns >= ?1"
-        return settled + lately if self._has_corrections else settled
+    def _settled_before(self, at_ns: Nanos) -> tuple[str, tuple[Nanos, ...]]:
+        """Markets that were settled before an instant and not corrected since: a query and its values.
+
+        The value is given twice: Python 3.12 warns of numbered placeholders, as named ones that come in a sequence.
+        """
+        settled = "SELECT market_ticker FROM settlements WHERE settled_ns < ?"
+        lately = " EXCEPT SELECT market_ticker FROM settlement_corrections WHERE booked_ns >= ?"
+        return (settled + lately, (at_ns, at_ns)) if self._has_corrections else (settled, (at_ns,))
 
     def _event(self, order: Order, at_ns: Nanos, event: str, detail: Mapping[str, Any]) -> None:
         text = json.dumps(dict(detail), separators=(",", ":"))

@@ -26,8 +26,8 @@ MUTANTS = (
         "corrected_market_forgotten",
         "a correction counts in its week however long ago its market was settled",
         "orders/journal.py",
-        "        return settled + lately if self._has_corrections else settled",
-        "        return settled",
+        "        return (settled + lately, (at_ns, at_ns)) if self._has_corrections else (settled, (at_ns,))",
+        "        return settled, (at_ns,)",
         _CORRECTIONS,
     ),
     Mutant(
