@@ -31,8 +31,13 @@ def write_whole(path: Path, content: bytes) -> None:
 
 def read_object(path: Path) -> dict[str, Any]:
     """A JSON object of ours. Raises StateCorrupt naming the file, FileNotFoundError when it is not there."""
+    return parse_object(path, path.read_bytes())
+
+
+def parse_object(path: Path, content: bytes) -> dict[str, Any]:
+    """The JSON object that `path` holds. Raises StateCorrupt naming the file."""
     try:
-        data = orjson.loads(path.read_bytes())
+        data = orjson.loads(content)
     except orjson.JSONDecodeError as error:
         raise StateCorrupt(str(path), f"is not JSON: {error}") from error
     if not isinstance(data, dict):

@@ -24,6 +24,7 @@ from typing import Any, Final
 
 import orjson
 
+from kalshi_daemon.artifacts.files import parse_object
 from kalshi_daemon.artifacts.paths import MANIFEST, ArtifactPaths, scan_order
 from kalshi_daemon.errors import StateCorrupt
 
@@ -75,7 +76,7 @@ class StoredScan:
 
     def manifest(self) -> Json:
         """Raises StateCorrupt when it is not a JSON object."""
-        return _object(self.path, self.content)
+        return parse_object(self.path, self.content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class LooseScan:
             content, written_ns = file.read(CONTENT_BYTES_MAX + 1).strip(), os.fstat(file.fileno()).st_mtime_ns
         if len(content) > CONTENT_BYTES_MAX:
             raise StateCorrupt(str(self.path), f"is longer than {CONTENT_BYTES_MAX} bytes")
-        found = _object(self.path, content)
+        found = parse_object(self.path, content)
         if not found or b"\n" in content or b"\r" in content:
             content = orjson.dumps(found)  # on one line, and with one way to say nothing
         return StoredScan(self.name, self.series, max(0, written_ns), self.path, content)
@@ -219,13 +220,3 @@ def _stored(line: bytes, series: str, path: Path, number: int) -> StoredScan:
 def _rest(content: bytes) -> bytes:
     """What follows the keys in front: the object's own keys, or its end."""
     return b"}" if content == b"{}" else b"," + content[1:]
-
-
-def _object(path: Path, content: bytes) -> Json:
-    try:
-        found = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise StateCorrupt(str(path), f"is not JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise StateCorrupt(str(path), "is not a JSON object")
-    return found

@@ -11,14 +11,10 @@ from kalshi_daemon.errors import ConfigurationError
 
 def write_whole(path: Path, content: bytes, what: str) -> None:
     """Write a file, whole or not at all, and make it last. Raises ConfigurationError, naming `what`."""
-    draft = path.with_name(f".{path.name}.draft")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as file:
+        with replacing(path) as file:
             file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
     except OSError as error:
         raise ConfigurationError(str(path), f"{what} cannot be written: {error.strerror}") from error
 
@@ -44,7 +40,7 @@ def place_for(path: Path, what: str, state_dir: Path | None = None) -> Path:
 
 
 @contextmanager
-def replacing(path: Path, check: Callable[[Path], None]) -> Iterator[BinaryIO]:
+def replacing(path: Path, check: Callable[[Path], None] | None = None) -> Iterator[BinaryIO]:
     """Write what replaces `path`: into a draft beside it, which takes its place once it is on disk and was checked.
 
     check: reads the draft back and raises when it is not what was meant. Whatever is raised, here or in the body,
@@ -56,7 +52,8 @@ def replacing(path: Path, check: Callable[[Path], None]) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        check(draft)
+        if check is not None:
+            check(draft)
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)

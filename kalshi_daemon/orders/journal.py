@@ -151,34 +151,13 @@ class Journal(JournalFile):
 
     def add_settlement(self, settlement: Settlement, booked_ns: Nanos) -> None:
         """Write down a settlement as the exchange lists it; it overrides a result booked before."""
-        values = (
-            settlement.market_ticker,
-            settlement.event_ticker,
-            settlement.result,
-            settlement.revenue,
-            settlement.fee,
-            settlement.yes_count,
-            settlement.no_count,
-            settlement.settled_ns,
-            booked_ns,
-        )
+        values = (*_listed(settlement), settlement.settled_ns, booked_ns)
         self._insert("settlements", values, "INSERT OR REPLACE")
 
     def add_correction(self, settlement: Settlement, previous: Result, booked_ns: Nanos) -> None:
         """Write down that the exchange lists a settlement otherwise than it was booked; what was booked stays."""
-        values = (
-            settlement.market_ticker,
-            settlement.event_ticker,
-            settlement.result,
-            settlement.revenue,
-            settlement.fee,
-            settlement.yes_count,
-            settlement.no_count,
-            previous.result,
-            previous.revenue,
-            settlement.settled_ns,
-            booked_ns,
-        )
+        before = (previous.result, previous.revenue)
+        values = (*_listed(settlement), *before, settlement.settled_ns, booked_ns)
         self._insert("settlement_corrections", values)
 
     def results_since(self, since_ns: Nanos) -> dict[str, Result]:
@@ -291,3 +270,16 @@ class Journal(JournalFile):
         rows = self._select("fills", f"WHERE {where}", values)
         with self._strictly("fills"):
             return [fill_of_row(row) for row in rows]
+
+
+def _listed(settlement: Settlement) -> tuple[str | int, ...]:
+    """The columns in which settlements and their corrections begin alike."""
+    return (
+        settlement.market_ticker,
+        settlement.event_ticker,
+        settlement.result,
+        settlement.revenue,
+        settlement.fee,
+        settlement.yes_count,
+        settlement.no_count,
+    )

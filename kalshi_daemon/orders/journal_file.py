@@ -9,7 +9,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -66,35 +66,25 @@ class JournalFile:
     @classmethod
     def open(cls, path: Path, now_ns: Nanos, *, synchronous: Literal["full", "normal"] = "full") -> Self:
         """Open or create, check and migrate. Raises StateCorrupt (the subclass says why)."""
-        opened: Self | None = None
-        try:
+        with _told(path, "opened"), ExitStack() as on_failure:
             path.parent.mkdir(parents=True, exist_ok=True)
             opened = cls(sqlite3.connect(path, isolation_level=None), path)
+            on_failure.callback(opened.close)
             opened._prepare(synchronous)
             opened._migrate(now_ns)
             opened._inode = _inode(path)
-        except BaseException as problem:
-            if opened is not None:
-                opened._db.close()
-            if isinstance(problem, sqlite3.Error | OSError | UnicodeError):
-                raise cause_of(path, problem, "opened") from problem
-            raise
+            on_failure.pop_all()
         return opened
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Open an existing journal for reading only, also while a daemon writes it. Raises StateCorrupt."""
-        opened: Self | None = None
-        try:
+        with _told(path, "read"), ExitStack() as on_failure:
             opened = cls(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None), path)
+            on_failure.callback(opened.close)
             opened._db.execute(f"PRAGMA busy_timeout = {BUSY_MS_MAX}")
             opened._schema = opened._check_version(opened._version())
-        except BaseException as problem:
-            if opened is not None:
-                opened._db.close()
-            if isinstance(problem, sqlite3.Error | OSError | UnicodeError):
-                raise cause_of(path, problem, "read") from problem
-            raise
+            on_failure.pop_all()
         return opened
 
     def close(self) -> None:
@@ -249,6 +239,15 @@ def _full(path: Path) -> bool:
         return shutil.disk_usage(path.parent).free < _FREE_BYTES_MIN
     except OSError:
         return False
+
+
+@contextmanager
+def _told(path: Path, doing: str) -> Iterator[None]:
+    """What the disk and SQLite raise, by its cause."""
+    try:
+        yield
+    except (sqlite3.Error, OSError, UnicodeError) as problem:
+        raise cause_of(path, problem, doing) from problem
 
 
 def _inode(path: Path) -> tuple[int, int] | None:
