@@ -2,6 +2,8 @@
 
 QUICK = {
     "KALSHI_DAEMON_CALIBRATION__READY_AFTER_MINUTES": "0",
+    # A model that knows nothing of its day may be three times as wide as the books, for minutes: the guard is right.
+    "KALSHI_DAEMON_GUARDS__SIGMA_BOOKS_RATIO_MAX": "100",
     "KALSHI_DAEMON_PROFILES__WIDE__SCAN_EVERY_S": "1",
     "KALSHI_DAEMON_PROFILES__SIZE__SCAN_EVERY_S": "1",
     "KALSHI_DAEMON_PROFILES__CLOSE__SCAN_EVERY_S": "1",
