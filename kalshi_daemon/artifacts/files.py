@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import orjson
 
-from kalshi_daemon.errors import StateCorrupt
+from kalshi_daemon.errors import MalformedField, StateCorrupt
+from kalshi_daemon.readers import parse_json
 
 COLLISIONS_MOST: Final = 10_000
 """Scans of one series within one New York second; beyond it the manifest is not written, and that is said."""
@@ -37,9 +38,9 @@ def read_object(path: Path) -> dict[str, Any]:
 def parse_object(path: Path, content: bytes) -> dict[str, Any]:
     """The JSON object that `path` holds. Raises StateCorrupt naming the file."""
     try:
-        data = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        raise StateCorrupt(str(path), f"is not JSON: {error}") from error
+        data = parse_json(content, path.name)
+    except MalformedField as problem:
+        raise StateCorrupt(str(path), str(problem)) from problem
     if not isinstance(data, dict):
         raise StateCorrupt(str(path), "is not a JSON object")
     return data

@@ -28,6 +28,8 @@ from kalshi_daemon.calibration.today import Outlook, Taken, Today
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.calibration.variance import WEEK, VarianceState
 from kalshi_daemon.calibration.watch import ForecastWatch
+from kalshi_daemon.errors import MalformedField
+from kalshi_daemon.readers import parse_json
 from kalshi_daemon.units import Nanos
 
 VERSION: Final = 1
@@ -136,9 +138,9 @@ def decoded(content: bytes) -> Document:
     head, _, rest = content.partition(b"\n")
     body = rest.removesuffix(b"\n")
     try:
-        header = mapping(orjson.loads(head), "the header")
-    except orjson.JSONDecodeError:
-        raise ValueError("the header is not JSON") from None
+        header = mapping(parse_json(head, "the header"), "the header")
+    except MalformedField as problem:
+        raise ValueError(str(problem)) from None
     if header.get("format") != FORMAT:
         raise ValueError(f"not a file of ours: format {str(header.get('format'))[:40]!r}")
     if header.get("version") != VERSION:
@@ -146,9 +148,9 @@ def decoded(content: bytes) -> Document:
     if header.get("sha256") != hashlib.sha256(body).hexdigest():
         raise ValueError("its content is not what was written: the digest differs")
     try:
-        document: Document = dict(mapping(orjson.loads(body), "the document"))
-    except orjson.JSONDecodeError:
-        raise ValueError("the document is not JSON") from None
+        document: Document = dict(mapping(parse_json(body, "the document"), "the document"))
+    except MalformedField as problem:
+        raise ValueError(str(problem)) from None
     return document
 
 

@@ -26,6 +26,8 @@ from kalshi_daemon.calibration.resolving import Resolved
 from kalshi_daemon.calibration.watch import PROBABILITY_BINS
 from kalshi_daemon.domain.forecast import Reading
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.errors import MalformedField
+from kalshi_daemon.readers import parse_json
 from kalshi_daemon.units import Nanos, from_s
 
 VERSION: Final = 2
@@ -195,9 +197,9 @@ def to_line(row: Row) -> bytes:
 def from_line(line: bytes) -> Row:
     """The row of a line. Raises ValueError for anything that is none of the versions that are read."""
     try:
-        found = mapping(orjson.loads(line), "a row")
-    except orjson.JSONDecodeError:
-        raise ValueError("not a line of JSON") from None
+        found = mapping(parse_json(line, "a row"), "a row")
+    except MalformedField as problem:
+        raise ValueError(str(problem)) from None
     if found.get("v") not in {VERSION, _WITHOUT_QUANTILES}:
         raise ValueError(f"version {str(found.get('v'))[:20]} instead of {VERSION}")
     try:

@@ -12,11 +12,10 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-import orjson
-
 from kalshi_daemon.domain.index import Bar, Channel, Index
-from kalshi_daemon.errors import HistoryRefused, HistoryUnavailable, MalformedData
+from kalshi_daemon.errors import HistoryRefused, HistoryUnavailable, MalformedData, MalformedField
 from kalshi_daemon.index_feed.protocol import prices_of, stamp_of
+from kalshi_daemon.readers import parse_json
 from kalshi_daemon.units import MINUTE, Nanos, to_ms
 
 ROWS_MOST: Final = 50_000
@@ -50,8 +49,8 @@ def target_of(index: Index, from_ns: Nanos, to_ns: Nanos) -> str:
 def decode_page(status: int, body: bytes, index: Index, recv_ns: Nanos, asked: str) -> Page:
     """The page of an answer. Raises HistoryRefused for a key or plan that may not, HistoryUnavailable for the rest."""
     try:
-        found = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        found = parse_json(body, "history")
+    except MalformedField:
         found = None
     if status in _REFUSED or (isinstance(found, dict) and found.get("status") == "NOT_AUTHORIZED"):
         raise HistoryRefused(asked, _words(found, status))

@@ -7,13 +7,15 @@ from a crash) therefore never ends a later one that nobody has looked at.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any, Final, Never
+from typing import Final, Never
 
 import orjson
 import structlog
 
 from kalshi_daemon.clock import iso_utc
+from kalshi_daemon.errors import MalformedField
 from kalshi_daemon.operations.durable import write_whole
+from kalshi_daemon.readers import integer, parse_json
 from kalshi_daemon.units import Nanos
 
 POLL_S: Final = 0.5
@@ -41,11 +43,11 @@ def read_wish(path: Path) -> Nanos | None:
             raw = file.read(_BYTES_MOST)
     except FileNotFoundError:
         return None
-    content: Any = orjson.loads(raw)
-    halted_ns = content.get("halted_ns") if isinstance(content, dict) else None
-    if not isinstance(halted_ns, int):
-        raise ValueError("names no halt")  # noqa: TRY004 - a file's content, not a caller's type
-    return Nanos(halted_ns)
+    try:
+        content = parse_json(raw, "the wish")
+        return Nanos(integer(content.get("halted_ns") if isinstance(content, dict) else None, "halted_ns"))
+    except MalformedField as problem:
+        raise ValueError(f"names no halt: {problem}") from None
 
 
 class GroupResetWatch:

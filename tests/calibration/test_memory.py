@@ -1,5 +1,6 @@
 """What was learnt goes to bytes and back without a trace, and nothing unsound comes back."""
 
+import hashlib
 import json
 import math
 from dataclasses import replace
@@ -233,6 +234,17 @@ def test_another_version_or_format_is_named(kept):
         decoded(content.replace(b"kalshi-daemon", b"other-program", 1))
     with pytest.raises(ValueError, match="too many"):
         decoded(b"x" * 5_000_000)
+
+
+@pytest.mark.parametrize("line", [0, 1])
+def test_a_file_that_says_a_key_twice_is_refused(kept, line):
+    lines = encoded(kept).splitlines(keepends=True)
+    lines[1] = lines[1] if line == 0 else b'{"index":"NDX",' + lines[1][1:]
+    header = json.loads(lines[0]) | {"sha256": hashlib.sha256(lines[1].rstrip()).hexdigest()}
+    lines[0] = json.dumps(header).encode() + b"\n"
+    lines[0] = b'{"version": 1, ' + lines[0][1:] if line == 0 else lines[0]
+    with pytest.raises(ValueError, match="each key once"):
+        decoded(b"".join(lines))
 
 
 def test_a_session_the_calendar_does_not_know_is_refused(kept):

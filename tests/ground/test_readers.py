@@ -162,6 +162,19 @@ def test_a_repeated_key_is_refused_wherever_it_stands(before, key, other):
         readers.parse_json(wire.encode(), "frame")
 
 
+@given(
+    space=st.sampled_from(["", " ", "\n", "\t", "\r", " \n"]),
+    string=st.sampled_from([":", ':"', "", '":', "\\:", "a:"]),
+    strings=st.integers(0, 3),
+)
+def test_strings_that_look_like_the_end_of_a_key_hide_no_repeated_one(space, string, strings):
+    others = json.dumps([string] * strings, separators=(",", ":"))
+    once = f'{{"a"{space}:1,"b":{others}}}'
+    assert readers.parse_json(once.encode(), "frame") == {"a": 1, "b": [string] * strings}
+    with pytest.raises(MalformedField, match="each key once"):
+        readers.parse_json(f'{{"a"{space}:1,"b":{others},"a":2}}'.encode(), "frame")
+
+
 @pytest.mark.parametrize("wire", [b"", b"{", b"NaN", b'{"a":Infinity}', b"[1,]", b"\xff", b"[" * 40 + b"]" * 40])
 def test_what_is_no_json_of_ours_is_refused(wire):
     with pytest.raises(MalformedField, match=r"^frame: "):
