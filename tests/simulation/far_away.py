@@ -70,6 +70,14 @@ def _points(stage: Stage, event: str) -> float | None:
     return market.settlement_value / POINT * stage.rng.uniform(0.99, 1.01) if stage.rng.random() < 0.5 else None
 
 
+def _remember(stage: Stage, events: list[str]) -> None:
+    """Keep what was fixed at first: a ladder turned over, or decided apart from its twin, is paid by no one value."""
+    for event in events:
+        market = stage.exchange.exchange.catalogue.by_event[event][0]
+        assert market.settlement_value is not None, "it is determined"
+        stage.fixed_first.setdefault((market.spec.index, market.spec.settles_ns), market.settlement_value)
+
+
 def _disputed(stage: Stage, for_s: float) -> Effect:
     events = _determined(stage)
     for event in events:
@@ -79,6 +87,7 @@ def _disputed(stage: Stage, for_s: float) -> Effect:
 
 def _determined_again(stage: Stage, _for_s: float) -> Effect:
     exchange, events = stage.exchange.exchange, _determined(stage)
+    _remember(stage, events)
     changed = [ticker for event in events for ticker in determine_again(exchange, event, points=_points(stage, event))]
     return Effect(lambda: any(ticker in stage.exchange.account.holdings for ticker in changed))
 
@@ -87,6 +96,7 @@ def _amended(stage: Stage, _for_s: float) -> Effect:
     """Paid again by another value, with new frames and without, called amended or not."""
     rng, account = stage.rng, stage.exchange.account
     before = account.cash
+    _remember(stage, _settled(stage))
     for event in _settled(stage):
         silent, finalized = rng.random() < 0.5, rng.random() < 0.5
         points = _points(stage, event)

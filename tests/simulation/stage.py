@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from simloop import SimLoop
 
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.units import Level, Nanos
 from tests.simulation.daemon_host import DaemonHost
 from tests.simulation.exchange_host import ExchangeHost
 from tests.simulation.scenario import Scenario
@@ -27,6 +29,8 @@ class Stage:
     ready_at_end: bool = False
     healed_s: float = 0.0
     """When the network was last made whole again; what was held back until then comes afterwards."""
+    fixed_first: dict[tuple[Index, Nanos], Level] = field(default_factory=dict)
+    """What an index was fixed at before the exchange decided a ladder again; no value may explain that."""
     clock_ahead_most_ns: int = 0
     """How far the daemon's clock has been ahead at most."""
 

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.settings import GuardSettings
 from kalshi_daemon.simulator.misprints import Misprint
 from kalshi_daemon.units import Level, Nanos
 from tests.simulation.checkers.files import FilesFail
+from tests.simulation.checkers.losses import worst_loss
 from tests.simulation.checkers.shards import ShardTrades
 from tests.simulation.checkers.values import TrueValues, worth_of
 from tests.simulation.disk import Refusal
@@ -19,6 +21,7 @@ from tests.simulation.log_volume import LINES_MAX, SteppedSink, Volume
 
 HOUR_NS = Nanos(3_600_000_000_000)
 TRUE = 6_900.0
+FIXING = (Index.SPX, HOUR_NS)
 
 
 class _Path:
@@ -199,3 +202,26 @@ def test_an_intent_that_a_journal_cannot_have_taken_is_a_finding(tmp_path, refus
     nobody: Any = None
     found = list(checker.intent(stage, nobody, _order()))
     assert [said in sentence for sentence in found] == ([True] if said else [])
+
+
+def _settled_stage(fixed_first: dict[Any, Level], price: int) -> Any:
+    """Two contracts bought above 6,900, which the exchange decided as NO although the index was fixed above."""
+    spec = SimpleNamespace(ticker="M", index=Index.SPX, settles_ns=HOUR_NS, floor=Level(69_000_000), cap=None)
+    market = SimpleNamespace(spec=spec, settlement_value=None)
+    order = SimpleNamespace(market=market, side=Side.BID)
+    fill = SimpleNamespace(order=order, price=price, count=200, fee=0)
+    held = SimpleNamespace(settled=True, updated_ns=Nanos(0), realized=-200 * price, fees=0)
+    account = SimpleNamespace(holdings={"M": held}, resting={}, fills=[fill])
+    exchange = SimpleNamespace(
+        account=account,
+        exchange=SimpleNamespace(catalogue=SimpleNamespace(markets={"M": market})),
+        clock=SimpleNamespace(now_ns=lambda: Nanos(0)),
+    )
+    return SimpleNamespace(exchange=exchange, fixed_first=fixed_first)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "lost"), [({}, 1_400_000), ({FIXING: Level(69_000_001)}, 0), ({FIXING: Level(68_000_000)}, 1_400_000)]
+)
+def test_what_no_value_of_the_index_could_cost_is_not_held_against_the_budget(fixed, lost):
+    assert worst_loss(_settled_stage(fixed, 7_000)) == lost

@@ -51,8 +51,8 @@ def worst_loss(stage: Stage) -> int:
     account = stage.exchange.account
     markets = stage.exchange.exchange.catalogue.markets
     today = stage.exchange.clock.now_ns() // DAY  # New York's sessions lie within a day of UTC
-    settled = [held for held in account.holdings.values() if held.settled and held.updated_ns // DAY == today]
-    lost = max(0, sum(held.fees - held.realized for held in settled))
+    settled = [t for t, held in account.holdings.items() if held.settled and held.updated_ns // DAY == today]
+    lost = max(0, -sum(_result(stage, markets[ticker]) for ticker in settled))
     held_on = {ticker for ticker, held in account.holdings.items() if not held.settled}
     offered_on = {ticker for ticker, orders in account.resting.items() if orders}
     exposed: defaultdict[tuple[Index, Nanos], list[SimMarket]] = defaultdict(list)
@@ -60,8 +60,25 @@ def worst_loss(stage: Stage) -> int:
         market = markets[ticker]
         # The hourly ladder and the ranges of 16:00 settle on one and the same value.
         exposed[market.spec.index, market.spec.settles_ns].append(market)
-    known = fixed_values(markets.values())
+    known = fixed_values(markets.values()) | stage.fixed_first
     return lost + sum(_fixing_loss(stage, together, known.get(fixing)) for fixing, together in exposed.items())
+
+
+def _result(stage: Stage, market: SimMarket) -> int:
+    """What a settled market brought in, by the first value its index was fixed at.
+
+    The budget is a promise about values of the index. An exchange that decides one ladder against another, or turns
+    every result over, takes what no value could.
+    """
+    account, ticker = stage.exchange.account, market.spec.ticker
+    value = stage.fixed_first.get((market.spec.index, market.spec.settles_ns))
+    if value is None:
+        held = account.holdings[ticker]
+        return held.realized - held.fees
+    paid = PRICE_ONE if pays(market.spec, value) else 0
+    ours = [fill for fill in account.fills if fill.order.market.spec.ticker == ticker]
+    signed = [(1 if fill.order.side is Side.BID else -1, fill) for fill in ours]
+    return sum(sign * (paid - fill.price) * fill.count - fill.fee for sign, fill in signed)
 
 
 def fixed_values(markets: Iterable[SimMarket]) -> dict[tuple[Index, Nanos], Level]:
