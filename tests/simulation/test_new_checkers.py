@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from kalshi_daemon.domain.contract import StrikeType
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.settings import GuardSettings
@@ -206,7 +207,19 @@ def test_an_intent_that_a_journal_cannot_have_taken_is_a_finding(tmp_path, refus
 
 def _settled_stage(fixed_first: dict[Any, Level], price: int) -> Any:
     """Two contracts bought above 6,900, which the exchange decided as NO although the index was fixed above."""
-    spec = SimpleNamespace(ticker="M", index=Index.SPX, settles_ns=HOUR_NS, floor=Level(69_000_000), cap=None)
+    spec = SimpleNamespace(
+        ticker="M",
+        index=Index.SPX,
+        settles_ns=HOUR_NS,
+        strike_type=StrikeType.GREATER,
+        floor=Level(69_000_000),
+        cap=None,
+        index=Index.SPX,
+        settles_ns=HOUR_NS,
+        strike_type=StrikeType.GREATER,
+        floor=Level(69_000_000),
+        cap=None,
+    )
     market = SimpleNamespace(spec=spec, settlement_value=None)
     order = SimpleNamespace(market=market, side=Side.BID)
     fill = SimpleNamespace(order=order, price=price, count=200, fee=0)
