@@ -214,11 +214,6 @@ def _settled_stage(fixed_first: dict[Any, Level], price: int) -> Any:
         strike_type=StrikeType.GREATER,
         floor=Level(69_000_000),
         cap=None,
-        index=Index.SPX,
-        settles_ns=HOUR_NS,
-        strike_type=StrikeType.GREATER,
-        floor=Level(69_000_000),
-        cap=None,
     )
     market = SimpleNamespace(spec=spec, settlement_value=None)
     order = SimpleNamespace(market=market, side=Side.BID)
