@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import aiohttp
 import structlog
 
+from kalshi_daemon.calibration.constants import ModelConstants
 from kalshi_daemon.calibration.constants_file import SHIPPED, read_judged_constants
 from kalshi_daemon.calibration.gap_fill import GapFiller
 from kalshi_daemon.calibration.healing import CorrelationHealing, Healing
@@ -130,10 +131,16 @@ def build_learning(
     return Learning(models, memory, healings, history, gaps, doubts)
 
 
+def constants_of(settings: Settings) -> ModelConstants:
+    """The constants in use. Raises ConfigurationError."""
+    chosen = settings.calibration.constants_file
+    return SHIPPED if chosen is None else read_judged_constants(chosen)
+
+
 def models_of(settings: Settings, sessions: SessionTable, macro: MacroCalendar) -> dict[Index, RollingCalibration]:
     """New models of both indices, with the constants in use. Raises ConfigurationError."""
     chosen = settings.calibration
-    constants = SHIPPED if chosen.constants_file is None else read_judged_constants(chosen.constants_file)
+    constants = constants_of(settings)
     own = {kind: decaying(event.multiplier, event.decay_min) for kind, event in chosen.events.items()}
     events = ReleaseEvents(macro, {**constants.events, **own})
     return {

@@ -23,6 +23,13 @@ class Mode(StrEnum):
     LIVE = "live"
 
 
+def _is_empty_path(annotation: object, value: object) -> bool:
+    """Whether a path was given as nothing, which Python takes for the working directory."""
+    if annotation == tuple[Path, ...] and isinstance(value, list | tuple):
+        return any(isinstance(one, str) and not one.strip() for one in value)
+    return annotation in {Path, Path | None} and isinstance(value, str) and not value.strip()
+
+
 class Section(BaseModel):
     """Base of every section."""
 
@@ -42,6 +49,8 @@ class Section(BaseModel):
             raise PydanticCustomError("float_type", "Input should be a valid number, digits with at most one point")
         if annotation is bool and found in {int, float}:
             raise PydanticCustomError("bool_type", "Input should be a valid boolean, true or false")
+        if _is_empty_path(annotation, value):
+            raise PydanticCustomError("empty_path", "Input should be a path, not empty: leave the key out instead")
         if annotation in {time, date, date | None} and (
             found in {bool, int, float} or (isinstance(value, str) and not _TIME_OR_DATE.fullmatch(value))
         ):

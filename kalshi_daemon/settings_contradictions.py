@@ -13,9 +13,13 @@ from kalshi_daemon.settings import CLOSE_SERIES, HOURLY_SERIES, Settings
 
 type Origins = Mapping[str, str]
 
+VALUE_CHANNELS: Final = frozenset({"V", "A"})
+"""Of the index feed: those that carry values."""
 OPEN: Final = time(9, 30)
 CLOSE: Final = time(16, 0)
 _HOUR_S: Final = 3_600
+_STOP_PER_REQUEST: Final = 2
+"""A stop has to outlast a cancel, or a list, that gets no answer, and still have time for another one."""
 _LEASE_PER_WRITE: Final = 4
 """Renewing begins at half a lease: a renewal without an answer and the one after it must both end within that half."""
 
@@ -49,6 +53,8 @@ def check_contradictions(settings: Settings, origins: Origins) -> None:
             raise broken(pair.low, problem, origins, f"{pair.low} {sign} {pair.high}")
     _check_openings(settings, origins)
     _check_leases(settings, origins)
+    _check_stop(settings, origins)
+    _check_feed(settings, origins)
 
 
 def broken(key: str, problem: str, origins: Origins, fix: str = "") -> ConfigurationError:
@@ -160,3 +166,29 @@ def _check_leases(settings: Settings, origins: Origins) -> None:
             origins,
             f"orders.lease_s >= {least:g}",
         )
+
+
+def _check_stop(settings: Settings, origins: Origins) -> None:
+    deadline, kalshi = settings.orders.stop_deadline_s, settings.kalshi
+    for name, timeout_ms in (
+        ("write_timeout_ms", kalshi.write_timeout_ms),
+        ("read_timeout_ms", kalshi.read_timeout_ms),
+    ):
+        least = _STOP_PER_REQUEST * timeout_ms / 1_000
+        if deadline < least:
+            raise broken(
+                "orders.stop_deadline_s",
+                f"{deadline:g} s is below twice kalshi.{name} ({timeout_ms} ms): a stop whose first request gets no "
+                "answer would have no time for another",
+                origins,
+                f"orders.stop_deadline_s >= {least:g}, or a shorter kalshi.{name}",
+            )
+
+
+def _check_feed(settings: Settings, origins: Origins) -> None:
+    channels = settings.index_feed.channels
+    if not VALUE_CHANNELS & set(channels):
+        problem = f"({', '.join(channels) or 'empty'}) holds neither V nor A: minute bars alone carry no values"
+        raise broken("index_feed.channels", problem, origins, "add V")
+    if len(set(channels)) != len(channels):
+        raise broken("index_feed.channels", "names a channel twice", origins)

@@ -7,6 +7,7 @@ value in the wrong place may be a secret. Every error is a ConfigurationError (e
 
 import re
 import tomllib
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -17,9 +18,11 @@ from typing import Any, Final, cast
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from kalshi_daemon.errors import ConfigurationError, LiveNotAcknowledged
+from kalshi_daemon.named_files import read_named
 from kalshi_daemon.settings import Mode, Settings
 from kalshi_daemon.settings_environment import ENV_PREFIX, number_of, place_of, value_of, variables
 from kalshi_daemon.settings_rules import check_rules, with_default_hosts
+from kalshi_daemon.validation_words import wanted
 
 ACKNOWLEDGEMENT: Final = "I understand this trades real money"
 
@@ -117,17 +120,13 @@ def _read_file(path: Path | None) -> tuple[dict[str, Any], dict[str, int]]:
     if path is None:
         return {}, {}
     try:
-        with path.open("rb") as file:
-            content = file.read(_FILE_BYTES_MOST + 1)
-        text = content.decode()
-    except FileNotFoundError:
-        raise ConfigurationError(str(path), "no such file", "check --config and KALSHI_DAEMON_CONFIG") from None
-    except OSError as error:
-        raise ConfigurationError(str(path), f"cannot be read: {error.strerror}") from error
+        if _is_missing(path):
+            raise ConfigurationError(str(path), "no such file", "check --config and KALSHI_DAEMON_CONFIG")
+        content, _mode = read_named(path, _FILE_BYTES_MOST, str(path), "not a configuration of ours")
+        # Editors of other systems begin a file with a byte order mark; tomllib would call it an invalid statement.
+        text = content.removeprefix(BOM_UTF8).decode()
     except UnicodeDecodeError as error:
-        raise ConfigurationError(str(path), f"not UTF-8 text (byte {error.start})") from error
-    if len(content) > _FILE_BYTES_MOST:
-        raise ConfigurationError(str(path), f"larger than {_FILE_BYTES_MOST} bytes", "not a configuration of ours")
+        raise ConfigurationError(str(path), f"not UTF-8 text (byte {error.start})", "save it as UTF-8") from error
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -143,6 +142,16 @@ def _read_file(path: Path | None) -> tuple[dict[str, Any], dict[str, int]]:
         _refuse_unknown(key, where, key)
         _refuse_key_material(value, where)
     return values, lines
+
+
+def _is_missing(path: Path) -> bool:
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False  # reading says why
+    return False
 
 
 def _line_numbers(text: str) -> dict[str, int]:
@@ -216,15 +225,14 @@ def _read_credentials(folder: Path | None) -> tuple[dict[str, Any], dict[str, st
 
 
 def _read_secret(path: Path) -> str:
+    where = f"{CREDENTIALS}: {path}"
     try:
-        with path.open("rb") as file:
-            text = file.read(_CREDENTIAL_BYTES_MOST).decode("ascii").strip()
-    except OSError as error:
-        raise ConfigurationError(f"{CREDENTIALS}: {path}", f"cannot be read: {error.strerror}") from error
+        content, _mode = read_named(path, _CREDENTIAL_BYTES_MOST, where, "must hold exactly one word")
+        text = content.decode("ascii").strip()
     except UnicodeDecodeError:
-        raise ConfigurationError(f"{CREDENTIALS}: {path}", "not plain text") from None
+        raise ConfigurationError(where, "not plain text") from None
     if not text or len(text.split()) != 1:
-        raise ConfigurationError(f"{CREDENTIALS}: {path}", "must hold exactly one word")
+        raise ConfigurationError(where, "must hold exactly one word")
     return text
 
 
@@ -260,7 +268,7 @@ def _problem(key: str, kind: str, message: str) -> str:
         return f"unknown key {key}"
     if kind == "missing":
         return f"{key} is required"
-    return f"{key}: wanted {message.removeprefix('Input should be ')}"
+    return f"{key}: wanted {wanted(kind, message)}"
 
 
 def _origin_of(key: str, origins: Mapping[str, str]) -> str:

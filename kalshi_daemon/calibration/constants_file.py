@@ -28,9 +28,13 @@ from kalshi_daemon.calibration.constants import (
     quadratic,
 )
 from kalshi_daemon.errors import ConfigurationError, MalformedField
+from kalshi_daemon.named_files import read_named
 from kalshi_daemon.readers import parse_json
+from kalshi_daemon.validation_words import wanted
 
 FORMAT: Final = 1
+KEY: Final = "calibration.constants_file"
+"""The setting that names the daemon's own."""
 SHIPPED_PATH: Final = Path(__file__).with_name("constants.json")
 BYTES_MOST: Final = 1_000_000
 _FIX: Final = "written by `kalshi-daemon calibrate`"
@@ -105,38 +109,42 @@ class _Document(_Part):
         return found
 
 
-def read_constants(path: Path) -> ModelConstants:
-    """The figures of one file. Raises ConfigurationError naming file and field."""
-    try:
-        with path.open("rb") as file:
-            text = file.read(BYTES_MOST + 1)
-    except OSError as error:
-        raise ConfigurationError(str(path), f"cannot be read: {error.strerror or type(error).__name__}") from error
-    if len(text) > BYTES_MOST:
-        raise ConfigurationError(str(path), f"larger than {BYTES_MOST} bytes", "not a constants file")
+def read_constants(path: Path, key: str = "") -> ModelConstants:
+    """The figures of one file. Raises ConfigurationError naming `key`, the setting that named it, file and field."""
+    place = f"{key}: {path}" if key else str(path)
+    text, _mode = read_named(path, BYTES_MOST, place, "not a constants file")
     try:
         document = _Document.model_validate_json(text)  # first: it names the place of what is wrong
         parse_json(text, path.name)
         return _constants(document)
     except MalformedField as error:
-        raise ConfigurationError(str(path), f"is not {error.wanted}", _FIX) from error
+        raise ConfigurationError(place, f"is not {error.wanted}", _FIX) from error
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False, include_context=False)
         where = ".".join(str(part) for part in problems[0]["loc"])
         more = f"; {len(problems) - 1} more" if len(problems) > 1 else ""
-        said = problems[0]["msg"] if where else "is not a table of constants"
-        raise ConfigurationError(f"{path}{': ' if where else ''}{where}", f"{said}{more}", _FIX) from error
+        said = _said(problems[0]["type"], problems[0]["msg"]) if where else "is not a table of constants"
+        raise ConfigurationError(f"{place}{': ' if where else ''}{where}", f"{said}{more}", _FIX) from error
     except ValueError as error:
-        raise ConfigurationError(str(path), str(error), _FIX) from error
+        raise ConfigurationError(place, str(error), _FIX) from error
+
+
+def _said(kind: str, message: str) -> str:
+    if kind == "extra_forbidden":
+        return "is not known"
+    if kind == "missing":
+        return "is missing"
+    return message if kind == "value_error" else f"wanted {wanted(kind, message)}"
 
 
 def read_judged_constants(path: Path) -> ModelConstants:
     """As `read_constants`, for trading on: also refused when `calibrate` wrote them without holding days back."""
-    found = read_constants(path)
+    found = read_constants(path, KEY)
     judged = found.provenance.get("held_back")
     forecasts = judged.get("n") if isinstance(judged, dict) else None
     if type(forecasts) is not int or forecasts < 1:
-        raise ConfigurationError(str(path), "fitted without days held back to judge it on", "calibrate with --hold-out")
+        problem = "fitted without days held back to judge it on"
+        raise ConfigurationError(f"{KEY}: {path}", problem, "calibrate with --hold-out")
     return found
 
 

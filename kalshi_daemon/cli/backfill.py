@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import orjson
 
-from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, load, wants_json
+from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path, load, wants_json
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.window import Session
@@ -71,7 +71,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--from", dest="first", metavar="D", type=a_date, required=True, help="first date")
     parser.add_argument("--to", dest="last", metavar="D", type=a_date, required=True, help="last date")
-    parser.add_argument("--out", metavar="DIR", type=Path, help="default: <state_dir>/<mode>/data/bars")
+    parser.add_argument("--out", metavar="DIR", type=a_path, help="default: <state_dir>/<mode>/data/bars")
     parser.add_argument("--again", action="store_true", help="also fetch what is there already")
 
 

@@ -4,11 +4,10 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kalshi_daemon import __version__
-from kalshi_daemon.cli.common import Subparsers, a_date
+from kalshi_daemon.cli.common import Subparsers, a_date, a_path
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.errors import ExitCode
@@ -42,12 +41,12 @@ def add_parser(subparsers: Subparsers) -> None:
         "sessions against the constants in use: one that scores worse is refused (exit code 4) and nothing is written. "
         "Use the file with calibration.constants_file, or score it with `score --constants`.",
     )
-    parser.add_argument("--data", metavar="PATH", type=Path, required=True, help="a file of minute bars, or a folder")
+    parser.add_argument("--data", metavar="PATH", type=a_path, required=True, help="a file of minute bars, or a folder")
     parser.add_argument("--index", type=Index, choices=tuple(Index), default=Index.NDX, help="the index they stand for")
     parser.add_argument("--until", metavar="D", type=a_date, required=True, help="last date used")
-    parser.add_argument("--out", metavar="FILE", type=Path, help="write the constants here (default: only print)")
+    parser.add_argument("--out", metavar="FILE", type=a_path, help="write the constants here (default: only print)")
     parser.add_argument("--name", help="what the constants are called (default: index and date)")
-    parser.add_argument("--against", metavar="FILE", type=Path, help="constants to beat (default: the shipped ones)")
+    parser.add_argument("--against", metavar="FILE", type=a_path, help="constants to beat (default: the shipped ones)")
     parser.add_argument(
         "--hold-out",
         metavar="N",

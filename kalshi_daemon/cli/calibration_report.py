@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, load
+from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path, load
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.errors import ConfigurationError, DaemonError, ExitCode
@@ -52,13 +52,13 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--from", dest="first", metavar="D", type=a_date, help="first date (needed with --data)")
     parser.add_argument("--to", dest="last", metavar="D", type=a_date, help="last date (needed with --data)")
     parser.add_argument(
-        "--out", metavar="PATH", type=Path, help="the page, needed with --data unless --skip-plots; live: its folder"
+        "--out", metavar="PATH", type=a_path, help="the page, needed with --data unless --skip-plots; live: its folder"
     )
     parser.add_argument("--day", metavar="D", type=a_date, help="day of the fan chart (default: the last of the span)")
     parser.add_argument("--skip-plots", action="store_true", help="figures only")
     bars = parser.add_argument_group("on bars")
-    bars.add_argument("--data", metavar="PATH", type=Path, help="a bar file, or a folder of them")
-    bars.add_argument("--constants", metavar="FILE", type=Path, help="constants by `calibrate` (default: shipped)")
+    bars.add_argument("--data", metavar="PATH", type=a_path, help="a bar file, or a folder of them")
+    bars.add_argument("--constants", metavar="FILE", type=a_path, help="constants by `calibrate` (default: shipped)")
     live = parser.add_argument_group("from the live record")
     live.add_argument("--live", action="store_true", help="what the daemon of this mode and state directory recorded")
 

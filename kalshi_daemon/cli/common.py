@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
-from kalshi_daemon.errors import DaemonError, ExitCode
+from kalshi_daemon.errors import ConfigurationError, DaemonError, ExitCode
 
 if TYPE_CHECKING:
     from kalshi_daemon.settings_loader import Credentials, LoadedSettings
@@ -56,13 +56,13 @@ class Parser(argparse.ArgumentParser):
             "-c",
             "--config",
             metavar="PATH",
-            type=Path,
+            type=a_path,
             default=argparse.SUPPRESS,
             help=f"settings file (default: ${CONFIG_VARIABLE}, else ./config.toml if present)",
         )
         group.add_argument("--mode", choices=MODES, default=argparse.SUPPRESS, help="overrides the setting")
         group.add_argument(
-            "--state-dir", metavar="DIR", type=Path, default=argparse.SUPPRESS, help="overrides the setting"
+            "--state-dir", metavar="DIR", type=a_path, default=argparse.SUPPRESS, help="overrides the setting"
         )
         group.add_argument(
             "--json",
@@ -77,8 +77,11 @@ def config_path(args: argparse.Namespace, environ: Mapping[str, str]) -> Path | 
     named = getattr(args, "config", None)
     if named is not None:
         return cast("Path", named)
-    if environ.get(CONFIG_VARIABLE):
-        return Path(environ[CONFIG_VARIABLE])
+    if (variable := environ.get(CONFIG_VARIABLE)) is not None:
+        if not variable.strip():
+            where = f"environment {CONFIG_VARIABLE}"
+            raise ConfigurationError(where, "is empty", "name a file, or leave the variable out")
+        return Path(variable)
     return DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None
 
 
@@ -109,6 +112,13 @@ def load(
 
 def wants_json(args: argparse.Namespace) -> bool:
     return bool(getattr(args, "json", False))
+
+
+def a_path(text: str) -> Path:
+    """An argparse type. Empty text is refused: Path takes it for the working directory."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text)
 
 
 def a_date(text: str) -> date:

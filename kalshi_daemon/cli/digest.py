@@ -3,9 +3,8 @@
 import argparse
 from collections.abc import Iterator
 from datetime import date
-from pathlib import Path
 
-from kalshi_daemon.cli.common import Subparsers, a_date, load, wants_json
+from kalshi_daemon.cli.common import Subparsers, a_date, a_path, load, wants_json
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.clock import SystemClock
 from kalshi_daemon.digest.digest import Digest
@@ -36,7 +35,7 @@ def add_parser(subparsers: Subparsers) -> None:
         help="YYYY-MM-DD or `today`, New York (default: the last day with anything in the journal)",
     )
     parser.add_argument("--skip-slo", action="store_true", help="leave the service part out: the log is not read")
-    parser.add_argument("--out", type=Path, metavar="FILE.md", help="also write it as Markdown (replaces the file)")
+    parser.add_argument("--out", type=a_path, metavar="FILE.md", help="also write it as Markdown (replaces the file)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kalshi_daemon.cli.common import Subparsers, UsageError, load
+from kalshi_daemon.cli.common import Subparsers, UsageError, a_path, load
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.errors import ConfigurationError, DaemonError, ExitCode
@@ -45,7 +45,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "memory, and after new constants, with which an old memory is not used. The daemon of this mode and state "
         "directory must not be running. Exit code 4: there is a memory already (see --replace).",
     )
-    parser.add_argument("--data", metavar="PATH", type=Path, required=True, help="a bar file, or a folder of them")
+    parser.add_argument("--data", metavar="PATH", type=a_path, required=True, help="a bar file, or a folder of them")
     parser.add_argument(
         "--sessions", metavar="N", type=int, default=SESSIONS, help=f"how many of the last ones ({SESSIONS})"
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, load
+from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path, load
 from kalshi_daemon.cli.orders import existing_journal
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.clock import iso_utc
@@ -58,7 +58,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--from", dest="first", type=a_date, metavar="D", help="first day, YYYY-MM-DD, New York")
     parser.add_argument("--to", dest="last", type=a_date, metavar="D", help="last day, included")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="also write every line as CSV (replaces the file)")
+    parser.add_argument("--csv", type=a_path, metavar="FILE", help="also write every line as CSV (replaces the file)")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -4,14 +4,15 @@ import argparse
 import os
 import signal
 import sys
-from pathlib import Path
 
-from kalshi_daemon.cli.common import Subparsers, a_date, load, wants_json
+from kalshi_daemon.cli.common import Subparsers, a_date, a_path, load, wants_json
 from kalshi_daemon.daemon import RunOptions, run_daemon
 from kalshi_daemon.errors import ExitCode
+from kalshi_daemon.learning import constants_of
 from kalshi_daemon.settings import Mode, Settings
 from kalshi_daemon.settings_loader import Credentials, require_live_acknowledgement
 from kalshi_daemon.stopping import deafen
+from kalshi_daemon.windows.macro import load_macro_calendar
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -36,7 +37,7 @@ def add_parser(subparsers: Subparsers) -> None:
     group.add_argument("--session-date", type=a_date, metavar="D", help="which session, or day of the bars")
     group.add_argument("--from", dest="start", metavar="HH:MM", help="start of the simulated span, New York")
     group.add_argument("--until", metavar="HH:MM", help="end of the simulated span, New York")
-    group.add_argument("--index-replay", type=Path, nargs="+", metavar="FILE", help="play real bars of these files")
+    group.add_argument("--index-replay", type=a_path, nargs="+", metavar="FILE", help="play real bars of these files")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,6 +45,9 @@ def run(args: argparse.Namespace) -> int:
     for number in (signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     settings = load(args, Credentials.ALL, _overrides(args)).settings
+    # Read again when the parts are built; a bad one need not wait for the simulator, or for the exchange's clock.
+    constants_of(settings)
+    load_macro_calendar(settings.macro)
     if args.arm and settings.mode is Mode.LIVE:
         require_live_acknowledgement(settings)
     options = RunOptions(

@@ -3,10 +3,9 @@
 import argparse
 from dataclasses import asdict
 from datetime import date
-from pathlib import Path
 from typing import Final
 
-from kalshi_daemon.cli.common import Subparsers, UsageError, a_date
+from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.errors import ExitCode
@@ -30,7 +29,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "fitted on what lies before the forecast. Bars before --from warm the model up (250 sessions at most); the "
         "flat baseline needs 60 of them.",
     )
-    parser.add_argument("--data", metavar="PATH", type=Path, required=True, help="a bar file, or a folder of them")
+    parser.add_argument("--data", metavar="PATH", type=a_path, required=True, help="a bar file, or a folder of them")
     parser.add_argument("--index", type=Index, choices=tuple(Index), required=True, help="the index they stand for")
     parser.add_argument("--from", dest="first", metavar="D", type=a_date, required=True, help="first date scored")
     parser.add_argument("--to", dest="last", metavar="D", type=a_date, required=True, help="last date scored")
@@ -44,7 +43,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--constants",
         metavar="FILE",
-        type=Path,
+        type=a_path,
         nargs="+",
         help="constants by `calibrate` (default: shipped); of several, each speaks from the day after its last one",
     )

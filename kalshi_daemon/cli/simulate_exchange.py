@@ -2,10 +2,9 @@
 
 import argparse
 from datetime import date, time
-from pathlib import Path
 from typing import Final
 
-from kalshi_daemon.cli.common import Subparsers, a_date
+from kalshi_daemon.cli.common import Subparsers, a_date, a_path
 from kalshi_daemon.errors import ConfigurationError, ExitCode
 
 _FROM: Final = time(9, 25)
@@ -44,7 +43,7 @@ def add_parser(subparsers: Subparsers) -> None:
     )
     parser.add_argument(
         "--index-replay",
-        type=Path,
+        type=a_path,
         nargs="+",
         default=(),
         metavar="FILE",

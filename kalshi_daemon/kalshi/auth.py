@@ -7,7 +7,6 @@ secret in `repr`, `str` or an error.
 
 import base64
 import binascii
-import os
 import stat
 from collections.abc import Mapping
 from enum import StrEnum
@@ -30,6 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from kalshi_daemon.errors import ConfigurationError
+from kalshi_daemon.named_files import read_named
 
 KEY_HEADER: Final = "KALSHI-ACCESS-KEY"
 TIMESTAMP_HEADER: Final = "KALSHI-ACCESS-TIMESTAMP"
@@ -139,16 +139,9 @@ def load_signer(path: Path, key_id: str, *, group_may_read: bool = False) -> Sig
     if not key_id:
         raise ConfigurationError("kalshi.key_id", "is empty", "set the id that Kalshi shows for the key")
     allowed = _OWNER_ONLY | (stat.S_IRGRP if group_may_read else 0)
-    try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            if mode & ~allowed:
-                raise ConfigurationError(where, f"file mode is {mode:04o}, others could read the key", "chmod 0600")
-            pem = file.read(_PEM_BYTES_MOST + 1)
-    except OSError as problem:
-        raise ConfigurationError(where, f"cannot be read: {problem.strerror or problem}") from None
-    if len(pem) > _PEM_BYTES_MOST:
-        raise ConfigurationError(where, f"is larger than {_PEM_BYTES_MOST} bytes, so no key file")
+    pem, mode = read_named(path, _PEM_BYTES_MOST, where, "not a key file")
+    if mode & ~allowed:
+        raise ConfigurationError(where, f"file mode is {mode:04o}, others could read the key", "chmod 0600")
     return signer_from_pem(pem, key_id, where)
 
 

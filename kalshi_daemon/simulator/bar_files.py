@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.errors import ConfigurationError
+from kalshi_daemon.named_files import check_regular
 from kalshi_daemon.simulator.index_path import Values
 
 if TYPE_CHECKING:
@@ -119,6 +120,8 @@ def _read_table(path: Path) -> "pa.Table":
     import pyarrow as pa  # noqa: PLC0415 - only replays need it
     import pyarrow.parquet as pq  # noqa: PLC0415
 
+    if path.exists():
+        check_regular(path, str(path))  # a pipe would be waited for
     try:
         return pq.ParquetFile(path).read()
     except FileNotFoundError:

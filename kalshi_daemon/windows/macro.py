@@ -15,6 +15,7 @@ import structlog
 
 from kalshi_daemon.clock import Clock
 from kalshi_daemon.errors import ConfigurationError
+from kalshi_daemon.named_files import read_named
 from kalshi_daemon.settings import MacroSettings
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.units import SECOND, Nanos
@@ -25,6 +26,7 @@ __all__ = ["MacroCalendar", "MacroWatch", "Release", "load_macro_calendar"]
 LOOK_EVERY: Final = Nanos(30 * SECOND)
 _END_PREFIX: Final = "END_OF_"
 _ROWS_MOST: Final = 10_000
+_BYTES_MAX: Final = 10_000_000
 _COLUMNS: Final = ("date", "time_et", "event")
 
 
@@ -39,9 +41,11 @@ def load_macro_calendar(settings: MacroSettings) -> MacroCalendar:
     if path is None:
         return MacroCalendar()
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError("macro.calendar", f"{path} cannot be read: {_why(error)}") from error
+        content, _mode = read_named(path, _BYTES_MAX, "macro.calendar", "split or trim it")
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        problem = f"{path} cannot be read: not UTF-8 text"
+        raise ConfigurationError("macro.calendar", problem, "save it as UTF-8") from error
     rows = csv.DictReader(text.splitlines())
     missing = [column for column in _COLUMNS if column not in (rows.fieldnames or ())]
     if missing:
@@ -103,7 +107,3 @@ def _modified(path: Path) -> Nanos | None:
         return Nanos(path.stat().st_mtime_ns) if path.is_file() else None
     except OSError:
         return None
-
-
-def _why(error: Exception) -> str:
-    return error.strerror or type(error).__name__ if isinstance(error, OSError) else "not UTF-8 text"

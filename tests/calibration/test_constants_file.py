@@ -166,5 +166,8 @@ def test_a_file_that_is_not_a_document_is_refused(tmp_path, text):
 def test_a_missing_or_endless_file_is_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="cannot be read"):
         read_constants(tmp_path / "none.json")
-    with pytest.raises(ConfigurationError, match="larger"):
+    with pytest.raises(ConfigurationError, match="is a device, not a regular file"):
         read_constants(Path("/dev/zero"))
+    (tmp_path / "large.json").write_bytes(bytes(1_000_001))
+    with pytest.raises(ConfigurationError, match="larger"):
+        read_constants(tmp_path / "large.json")

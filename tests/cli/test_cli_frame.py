@@ -181,7 +181,8 @@ def test_the_settings_file_is_named_or_found(elsewhere):
     given, empty = argparse.Namespace(config=Path("a.toml")), argparse.Namespace()
     assert config_path(given, {CONFIG_VARIABLE: "b.toml"}) == Path("a.toml")
     assert str(config_path(empty, {CONFIG_VARIABLE: "b.toml"})) == "b.toml"
-    assert config_path(empty, {CONFIG_VARIABLE: ""}) is None
+    with pytest.raises(ConfigurationError, match=f"environment {CONFIG_VARIABLE}: is empty"):
+        config_path(empty, {CONFIG_VARIABLE: ""})
     (elsewhere / "config.toml").write_text("")
     assert str(config_path(empty, {})) == "config.toml"
 
@@ -204,3 +205,9 @@ def test_dates_and_parsers():
     assert a_date("2026-11-27").isoformat() == "2026-11-27"
     with pytest.raises(UsageError, match=r"command line: boom \(see prog --help\)"):
         Parser(prog="prog").error("boom")
+
+
+@pytest.mark.parametrize("option", ["--state-dir", "--config"])
+def test_an_empty_path_on_the_command_line_is_not_the_working_directory(option, capsys):
+    assert main(["config", option, ""]) == ExitCode.USAGE
+    assert f"argument {'-c/' * (option == '--config')}{option}: the path is empty" in capsys.readouterr().err

@@ -145,6 +145,23 @@ def test_a_file_that_is_no_text_or_no_file_is_an_error(tmp_path):
         load_settings(tmp_path, {}, None, {})
 
 
+def test_a_byte_order_mark_before_the_file_is_no_part_of_it(tmp_path):
+    (tmp_path / "config.toml").write_bytes(b"\xef\xbb\xbfsim.seed = 3\n")
+    assert load_settings(tmp_path / "config.toml", {}, None, {}).settings.sim.seed == 3
+    (tmp_path / "config.toml").write_text("sim.seed = 3\n", encoding="utf-16")
+    with pytest.raises(ConfigurationError, match=r"config\.toml: not UTF-8 text \(byte 0\) \(save it as UTF-8\)"):
+        load_settings(tmp_path / "config.toml", {}, None, {})
+
+
+@pytest.mark.parametrize("raised", [ValueError("of an integer"), RecursionError()])
+def test_whatever_the_parser_raises_is_the_files_fault(tmp_path, monkeypatch, raised):
+    def loads(_text):
+        raise raised
+
+    monkeypatch.setattr("tomllib.loads", loads)
+    assert "holds a number or nesting beyond any setting" in refused("", tmp_path)
+
+
 def test_a_key_written_in_an_unusual_way_is_found_without_its_line(tmp_path):
     line = refused('"sim" = { "sede" = 1 }\n', tmp_path)
     assert line.startswith(f"{tmp_path / 'config.toml'}: unknown key sim.sede")

@@ -338,6 +338,8 @@ def test_the_address_of_history_is_checked(mode, url, problem):
         ("GUARDS__BALANCE_AGE_MOST_S", "60", ("orders.reconcile_every_s", "guards.balance_age_most_s")),
         ("PROFILES__WIDE__SERIES", "[]", ("profiles.wide.series", "profiles.wide.enabled")),
         ("SIM__UNTIL", "09:25", ("sim.until", "sim.start")),
+        ("ORDERS__STOP_DEADLINE_S", "9.9", ("orders.stop_deadline_s", "kalshi.read_timeout_ms")),
+        ("KALSHI__WRITE_TIMEOUT_MS", "10001", ("orders.stop_deadline_s", "kalshi.write_timeout_ms")),
     ],
 )
 def test_a_contradiction_is_refused_with_both_keys(name, value, keys):
@@ -364,3 +366,15 @@ def test_a_series_is_quoted_once_by_a_profile():
 
 def test_what_a_disabled_profile_would_do_is_no_contradiction():
     load(KALSHI_DAEMON_PROFILES__SIZE__ENABLED="false", KALSHI_DAEMON_PROFILES__SIZE__LOTS="9")
+
+
+@pytest.mark.parametrize("channels", ["[]", '["AM"]'])
+def test_a_feed_without_values_is_refused_before_anything_starts(channels):
+    problem = refused(KALSHI_DAEMON_INDEX_FEED__CHANNELS=channels)
+    assert problem.startswith("environment KALSHI_DAEMON_INDEX_FEED__CHANNELS: index_feed.channels (")
+    assert "minute bars alone carry no values (add V)" in problem
+
+
+def test_a_channel_is_named_once():
+    assert "names a channel twice" in refused(KALSHI_DAEMON_INDEX_FEED__CHANNELS='["V", "V"]')
+    load(KALSHI_DAEMON_INDEX_FEED__CHANNELS='["A"]')
