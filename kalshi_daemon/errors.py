@@ -44,7 +44,7 @@ class ExitCode(IntEnum):
     UNVERIFIED = 3
     """Stopped, but the exchange did not confirm that nothing rests."""
     REFUSED = 4
-    """The command understood you and said no (guards closed, nothing found)."""
+    """The command understood you and said no (guards closed, nothing found, a daemon runs beside it)."""
     UNREACHABLE = 69
     CONFIG = 78
 

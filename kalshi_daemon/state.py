@@ -25,8 +25,9 @@ class WithheldValue:
     known: float | None
     """The last value believed; None: nothing was known."""
     move: float
-    """Between the two, as a share."""
+    """Between the two, as a share of what was known."""
     limit: float
+    """The most it may be, likewise."""
     since_ns: Nanos
     """Stamp of the first value withheld."""
     against: str = ""

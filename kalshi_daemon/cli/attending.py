@@ -1,9 +1,34 @@
-"""Who hears the kill switch: the daemons that run on a state directory, and what to say of them."""
+"""The daemons that run on a state directory: what to say of them, and work that must not be done beside one."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from kalshi_daemon.operations.lock import running_daemon
+from kalshi_daemon.errors import DaemonError, ExitCode, InstanceAlreadyRunning
+from kalshi_daemon.operations.lock import InstanceLock, running_daemon
 from kalshi_daemon.settings import Mode, Settings
+
+
+class DaemonRuns(DaemonError):  # noqa: N818 - errors are nouns: the tree's rule
+    """Another process holds the lock: what was asked for is not done beside it. Nothing is wrong with the settings."""
+
+    exit_code = ExitCode.REFUSED
+
+
+@contextmanager
+def alone(mode_dir: Path) -> Iterator[None]:
+    """Hold the lock of a mode for the work of a command. Raises DaemonRuns naming the holder."""
+    lock = InstanceLock(mode_dir, os.getpid())
+    try:
+        lock.acquire()
+    except InstanceAlreadyRunning as held:
+        raise DaemonRuns(str(held)) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @dataclass(frozen=True, slots=True)

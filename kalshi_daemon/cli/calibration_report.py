@@ -6,12 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path, load
+from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path, load_written
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.errors import ConfigurationError, DaemonError, ExitCode
 from kalshi_daemon.operations.durable import place_for
-from kalshi_daemon.settings_loader import Credentials
 
 if TYPE_CHECKING:
     from kalshi_daemon.research.live_figures import Learnt, LiveFigures
@@ -105,7 +104,7 @@ def _live(args: argparse.Namespace) -> int:
 
     if args.data is not None or args.constants is not None:
         raise UsageError("--live reads the daemon's own record: --data and --constants belong to bars", _COMMAND)
-    settings = load(args, Credentials.NONE).settings
+    settings = load_written(args, "calibration-report")
     wanted = tuple(Index) if args.index is None else (args.index,)
     found = {index: _figures(settings, index, args) for index in wanted}
     known = {index: figures for index, figures in found.items() if figures is not None}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 from kalshi_daemon.errors import ConfigurationError, DaemonError, ExitCode
 
 if TYPE_CHECKING:
+    from kalshi_daemon.settings import Settings
     from kalshi_daemon.settings_loader import Credentials, LoadedSettings
 
 type Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse names it nowhere else
@@ -108,6 +109,37 @@ def load(
         options | dict(overrides or {}),
         needs=needs,
     )
+
+
+def load_written(args: argparse.Namespace, command: str) -> "Settings":
+    """The settings of a command that reads what a daemon wrote.
+
+    Raises UsageError for a --state-dir that is not there or cannot be looked into, ConfigurationError for one of the
+    settings. The default one may be absent: then nothing ever ran here, which every command says in its own words.
+    """
+    from kalshi_daemon.settings_loader import COMMAND_LINE, Credentials  # noqa: PLC0415 - as above
+
+    loaded = load(args, Credentials.NONE)
+    settings = loaded.settings
+    origin = loaded.origins.get("state_dir")
+    for folder in (settings.state_dir, settings.mode_dir):
+        problem = _problem_of(folder, may_be_absent=origin is None or folder == settings.mode_dir)
+        if problem and origin == COMMAND_LINE:
+            raise UsageError(f"--state-dir: {problem}", f"kalshi-daemon {command}")
+        if problem:
+            raise ConfigurationError(origin or "state_dir", problem, "the state directory that the daemon writes to")
+    return settings
+
+
+def _problem_of(folder: Path, *, may_be_absent: bool) -> str:
+    """Why a folder cannot be looked into; "" when it can."""
+    try:
+        with os.scandir(folder):
+            return ""
+    except FileNotFoundError:
+        return "" if may_be_absent else f"{folder}: no such folder"
+    except OSError as problem:
+        return f"{folder} cannot be read: {problem.strerror}"
 
 
 def wants_json(args: argparse.Namespace) -> bool:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 from datetime import date
 
-from kalshi_daemon.cli.common import Subparsers, a_date, a_path, load, wants_json
+from kalshi_daemon.cli.common import Subparsers, a_date, a_path, load_written, wants_json
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.clock import SystemClock
 from kalshi_daemon.digest.digest import Digest
@@ -14,7 +14,6 @@ from kalshi_daemon.digest.sections import markdown, sections
 from kalshi_daemon.errors import ExitCode
 from kalshi_daemon.operations.durable import place_for, write_whole
 from kalshi_daemon.settings import Mode
-from kalshi_daemon.settings_loader import Credentials
 from kalshi_daemon.windows.eastern import eastern_day
 
 TODAY = "today"
@@ -39,7 +38,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = load(args, Credentials.NONE).settings
+    settings = load_written(args, "digest")
     source = Source(settings.mode_dir, settings.mode.value, settings.orders.scope == "account")
     now = None if settings.mode is Mode.SIM else SystemClock().now_ns()  # simulated sessions have dates of their own
     day = args.date

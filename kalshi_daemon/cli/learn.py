@@ -1,11 +1,11 @@
 """`kalshi-daemon learn`: the memory a daemon would have had it watched these bars, for a start that is not cold."""
 
 import argparse
-import os
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from kalshi_daemon.cli.attending import alone
 from kalshi_daemon.cli.common import Subparsers, UsageError, a_path, load
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.domain.index import Index
@@ -61,7 +61,6 @@ def run(args: argparse.Namespace) -> int:
     from kalshi_daemon.learning import models_of  # noqa: PLC0415
     from kalshi_daemon.operations.calibration_store import document_of, memory_path, put_aside  # noqa: PLC0415
     from kalshi_daemon.operations.durable import write_whole  # noqa: PLC0415
-    from kalshi_daemon.operations.lock import InstanceLock  # noqa: PLC0415
     from kalshi_daemon.research.learn import learn, lessons_of, table_of  # noqa: PLC0415
     from kalshi_daemon.research.releases import research_calendar  # noqa: PLC0415
     from kalshi_daemon.settings_loader import Credentials  # noqa: PLC0415
@@ -69,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     if not 1 <= args.sessions <= _SESSIONS_MOST:
         raise UsageError(f"--sessions {args.sessions} is not within 1..{_SESSIONS_MOST}", "kalshi-daemon learn")
     settings = load(args, Credentials.NONE).settings
-    with InstanceLock(settings.mode_dir, os.getpid()):
+    with alone(settings.mode_dir):
         samples = _samples(args.data, args.sessions)
         paths = {index: memory_path(settings.mode_dir, index) for index in samples}
         for path in paths.values():

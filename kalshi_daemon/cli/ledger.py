@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path, load
+from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path, load_written
 from kalshi_daemon.cli.orders import existing_journal
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.clock import iso_utc
@@ -18,7 +18,6 @@ from kalshi_daemon.orders.journal import ROWS_MOST, Journal
 from kalshi_daemon.orders.journal_archive import archives
 from kalshi_daemon.orders.statement import CorrectionLine, FillLine, MarketLine, Span, Statement, make_statement
 from kalshi_daemon.settings import Settings
-from kalshi_daemon.settings_loader import Credentials
 from kalshi_daemon.units import Dollars, Nanos, format_count, format_dollars, format_price
 from kalshi_daemon.windows.eastern import eastern_clock
 
@@ -62,7 +61,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = load(args, Credentials.NONE).settings
+    settings = load_written(args, "ledger")
     if args.first is not None and args.last is not None and args.last < args.first:
         raise UsageError(f"--to {args.last} is before --from {args.first}", "kalshi-daemon ledger")
     path = existing_journal(settings.mode_dir)

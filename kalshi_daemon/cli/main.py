@@ -59,7 +59,7 @@ exit codes:
     1  failed
     2  wrong command line
     3  UNVERIFIED: stopped, but the exchange did not confirm that nothing rests
-    4  understood and refused (guards closed, nothing found)
+    4  understood and refused (guards closed, nothing found, a daemon runs beside `pack` or `learn`)
    69  the exchange or the feed cannot be reached
    78  configuration, key or plan is wrong; restarting cannot help
   130  interrupted

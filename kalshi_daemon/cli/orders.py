@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
-from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, load
+from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, load_written
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.clock import SystemClock, iso_utc
 from kalshi_daemon.domain.order import Fill, Order
@@ -17,7 +17,6 @@ from kalshi_daemon.errors import DaemonError, ExitCode
 from kalshi_daemon.orders.journal import ROWS_MOST, Journal, journal_path
 from kalshi_daemon.orders.telling import order_facts
 from kalshi_daemon.settings import Mode, Settings
-from kalshi_daemon.settings_loader import Credentials
 from kalshi_daemon.units import MINUTE, Count, Dollars, Nanos, format_count, format_dollars, format_price
 from kalshi_daemon.windows.eastern import eastern_clock, eastern_day, eastern_midnights
 
@@ -43,8 +42,13 @@ class NoJournal(DaemonError):  # noqa: N818 - errors are nouns: the tree's rule
 
     exit_code = ExitCode.REFUSED
 
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(str(path), why)
+        self.path = path
+        self.why = why
+
     def __str__(self) -> str:
-        return f"{self.args[0]}: no journal: no order was ever placed in this mode and state directory"
+        return f"{self.path}: no journal: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = load(args, Credentials.NONE).settings
+    settings = load_written(args, "orders")
     if args.market is not None and not args.market.strip():
         raise UsageError("--market is empty", "kalshi-daemon orders")
     path = existing_journal(settings.mode_dir)
@@ -86,10 +90,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def existing_journal(mode_dir: Path) -> Path:
-    """Where the journal of a mode is. Raises NoJournal."""
+    """Where the journal of a mode is. Raises NoJournal, OSError for a folder that cannot be looked into."""
     path = journal_path(mode_dir)
-    if not path.exists():
-        raise NoJournal(str(path))
+    try:
+        path.stat()
+    except FileNotFoundError:
+        if mode_dir.parent.exists():
+            raise NoJournal(path, "no order was ever placed in this mode and state directory") from None
+        raise NoJournal(path, f"there is no folder {mode_dir.parent} here (--state-dir or --config?)") from None
     return path
 
 

@@ -1,21 +1,19 @@
 """`kalshi-daemon pack`: finished days into few files, and what is kept no longer goes. The daemon does it by itself."""
 
 import argparse
-import os
 from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
 from kalshi_daemon.artifacts.paths import ArtifactPaths
-from kalshi_daemon.cli.common import Subparsers, load
+from kalshi_daemon.cli.attending import alone
+from kalshi_daemon.cli.common import Subparsers, load_written
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.clock import SystemClock
 from kalshi_daemon.errors import ExitCode, StateCorrupt
-from kalshi_daemon.operations.lock import InstanceLock
 from kalshi_daemon.retention.packing import Piece, Work, pack, pending
 from kalshi_daemon.retention.pruning import Pruned, prune
 from kalshi_daemon.settings import Mode, Settings
-from kalshi_daemon.settings_loader import Credentials
 from kalshi_daemon.units import MEGABYTE
 from kalshi_daemon.windows.eastern import eastern_day
 
@@ -35,15 +33,15 @@ def add_parser(subparsers: Subparsers) -> None:
         description="Packs the days before today (mode sim: every day), then removes what [retention] keeps no longer. "
         "A running daemon does both by itself: the command is for a machine where none runs, and is refused beside "
         "one. The order journal, its archives and the audit trail are never removed. Exit code 1: some file could not "
-        "be packed or removed and is named; it is where it was.",
+        "be packed or removed and is named; it is where it was. Exit code 4: a daemon runs.",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = load(args, Credentials.NONE).settings
+    settings = load_written(args, "pack")
     today = eastern_day(SystemClock().now_ns())
     left: list[str] = []
-    with InstanceLock(settings.mode_dir, os.getpid()):
+    with alone(settings.mode_dir):
         # Simulated sessions have dates of their own, and their exchange is gone with the process.
         last = date.max if settings.mode is Mode.SIM else today - timedelta(days=1)
         packed = list(_packed(ArtifactPaths(settings.mode_dir), last, left))

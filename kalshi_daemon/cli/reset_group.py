@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from kalshi_daemon.cli.common import Subparsers, load
+from kalshi_daemon.cli.common import Subparsers, load_written
 from kalshi_daemon.cli.orders import existing_journal
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.clock import SystemClock, iso_utc
@@ -16,7 +16,6 @@ from kalshi_daemon.operations.group_reset import ask, request_path
 from kalshi_daemon.operations.lock import running_daemon
 from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.settings import PROFILE_NAMES
-from kalshi_daemon.settings_loader import Credentials
 from kalshi_daemon.state import GroupHalt
 
 WAIT_MOST_S: Final = 15.0
@@ -57,7 +56,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = load(args, Credentials.NONE).settings
+    settings = load_written(args, "reset-group")
     journal = existing_journal(settings.mode_dir)
     halt = _halt(journal, args.profile)
     outcome = Outcome.NOT_HALTED

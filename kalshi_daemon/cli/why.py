@@ -8,13 +8,12 @@ from typing import Any
 
 from kalshi_daemon.artifacts.decision import Decision, last_decision
 from kalshi_daemon.artifacts.paths import ArtifactPaths
-from kalshi_daemon.cli.common import Subparsers, load
+from kalshi_daemon.cli.common import Subparsers, load_written
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.clock import iso_utc
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.errors import DaemonError, ExitCode, StateCorrupt
 from kalshi_daemon.orders.journal import Journal, journal_path
-from kalshi_daemon.settings_loader import Credentials
 from kalshi_daemon.units import format_count
 
 
@@ -45,7 +44,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    settings = load(args, Credentials.NONE).settings
+    settings = load_written(args, "why")
     paths = ArtifactPaths(settings.mode_dir)
     decision = last_decision(paths, args.ticker.strip().upper(), args.profile)
     if decision is None:

@@ -56,13 +56,21 @@ def open_journals(root: Path, notes: list[str]) -> Iterator[list[Journal]]:
         raise FileNotFoundError(path)
     with contextlib.ExitStack() as stack:
         found: list[Journal] = []
-        for file in archives(path):
+        for file in _archives(path, notes):
             try:
                 found.append(stack.enter_context(contextlib.closing(Journal.read(file))))
             except StateCorrupt as problem:
                 notes.append(f"left out: {problem}")
         found.append(stack.enter_context(contextlib.closing(Journal.read(path))))
         yield found
+
+
+def _archives(path: Path, notes: list[str]) -> list[Path]:
+    try:
+        return archives(path)
+    except OSError as problem:
+        notes.append(f"left out: the journal's archives: {problem}")
+        return []
 
 
 def last_day(journals: Sequence[Journal], paths: ArtifactPaths) -> date | None:

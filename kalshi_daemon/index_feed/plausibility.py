@@ -103,7 +103,7 @@ class PlausibleValues:
     def judge(self, tick: Tick, others: Sequence["PlausibleValues"]) -> Ruling:
         """Rule on a value that is later than all before. `others` are the other indices' values."""
         move, limit = self._from_known(tick)
-        if not self._new_day(tick) and move <= limit:
+        if not self._new_day(tick) and abs(move) <= limit:
             return self._near(tick, others, move, limit)
         if self._withheld and not self._follows(self._withheld[-1], tick):
             self._withheld.clear()
@@ -111,7 +111,7 @@ class PlausibleValues:
         if self._apart_ns is None:
             self._apart_ns = tick.event_ns
         agrees, against = self._votes(tick.value, others)
-        reason = self._confirmed(agrees, against, in_reach=move <= limit)
+        reason = self._confirmed(agrees, against, in_reach=abs(move) <= limit)
         if not reason:
             return Ruling(Word.WITHHELD, (), move, limit, against=", ".join(against))
         return self._confirm(reason, move, limit)
@@ -160,12 +160,13 @@ class PlausibleValues:
         return not self._believed or at_ns - self._believed[-1][0] > NEW_DAY_AFTER_NS
 
     def _from_known(self, tick: Tick) -> tuple[float, float]:
+        """The move from what is known, negative when down, and the most it may be either way; natural logs."""
         if not self._believed:
             return 0.0, JUMP_CAP
         at_ns, value = self._believed[-1]
         # The time of a move ends where it was withheld: standing still does not make a misprint likelier.
         until_ns = tick.event_ns if self._apart_ns is None else self._apart_ns
-        return abs(log(tick.value / value)), self._reach(until_ns - at_ns)
+        return log(tick.value / value), self._reach(until_ns - at_ns)
 
     def _reach(self, elapsed_ns: int) -> float:
         return min(JUMP_CAP, max(self._limits.jump_min, JUMP_RATE * sqrt(max(0, elapsed_ns) / SECOND)))

@@ -145,15 +145,16 @@ class ValueIntake:
             return
         known = None if state.last is None else state.last.value
         since_ns = tick.event_ns if before is None else before.since_ns
-        state.withheld = WithheldValue(tick.value, known, ruling.move, ruling.limit, since_ns, ruling.against)
-        if before is None and ruling.move > ruling.limit:  # the first values of a day wait for each other: no news
+        move, limit = ruling.move_share, ruling.limit_share
+        state.withheld = WithheldValue(tick.value, known, abs(move), limit, since_ns, ruling.against)
+        if before is None and abs(move) > limit:  # the first values of a day wait for each other: no news
             log.warning(
                 "feed.values_withheld",
                 index=tick.index.value,
                 value=tick.value,
                 known=known,
-                move_percent=round(100.0 * ruling.move, 3),
-                limit_percent=round(100.0 * ruling.limit, 3),
+                move_percent=round(100.0 * move, 3),
+                limit_percent=round(100.0 * limit, 3),
             )
         elif ruling.against and (before is None or not before.against):
             log.warning(

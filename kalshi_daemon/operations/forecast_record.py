@@ -173,11 +173,19 @@ class Kept:
     """Lines of either index that were left out: torn, damaged, or of another version."""
 
 
+def _days(folder: Path) -> list[Path]:
+    """The files, oldest first; none when the folder is not there. Raises OSError: `glob` would find none in silence."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.name.endswith(".jsonl"))
+    except FileNotFoundError:
+        return []
+
+
 def read_record(folder: Path, index: Index, first: date | None = None, last: date | None = None) -> Kept:
     """The record of an index from `first` to `last`. Never raises for what the files hold; OSError for the disk."""
     rows: dict[tuple[object, ...], Row] = {}
     unreadable = 0
-    for path in sorted(folder.glob("*.jsonl")):
+    for path in _days(folder):
         day = path.stem
         if (first is not None and day < first.isoformat()) or (last is not None and day > last.isoformat()):
             continue

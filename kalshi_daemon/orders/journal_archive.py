@@ -45,8 +45,15 @@ def archive_folder(journal_path: Path) -> Path:
 
 
 def archives(journal_path: Path) -> list[Path]:
-    """The archive files of a journal, oldest first."""
-    return sorted(archive_folder(journal_path).glob("journal-*.sqlite3"))
+    """The archive files of a journal, oldest first. Raises OSError for a folder that cannot be read.
+
+    `glob` would find none in it, and what was traded before would be missing from every sum.
+    """
+    folder = archive_folder(journal_path)
+    try:
+        return sorted(path for path in folder.iterdir() if path.match("journal-*.sqlite3"))
+    except FileNotFoundError:
+        return []
 
 
 def earlier_runs_folder(journal_path: Path) -> Path:

@@ -21,6 +21,7 @@ from kalshi_daemon.operations.kill_switch import engage, kill_switch_path, read_
 from kalshi_daemon.operations.lock import InstanceLock
 from kalshi_daemon.simulator.faults import Injection, Manner
 from kalshi_daemon.units import MILLISECOND, SECOND, Count, Nanos, Price, lots
+from tests.e2e.quick import stopping_within
 from tests.support.exchange_thread import KEY_ID, exchange_thread
 
 
@@ -105,8 +106,13 @@ def test_a_cancel_whose_answer_is_lost_is_found_out_by_asking(exchange, capsys):
     assert exchange.resting() == set()
 
 
+def _stop_within(seconds: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in stopping_within(seconds).items():
+        monkeypatch.setenv(name, value)
+
+
 def test_refused_cancels_end_unverified_in_bounded_time_with_3(exchange, capsys, monkeypatch):
-    monkeypatch.setenv("KALSHI_DAEMON_ORDERS__STOP_DEADLINE_S", "1.5")
+    _stop_within(2, monkeypatch)
     name = exchange.rest()
     exchange.faults.refuse_cancels = True
     started = time.monotonic()
@@ -120,7 +126,7 @@ def test_refused_cancels_end_unverified_in_bounded_time_with_3(exchange, capsys,
 
 
 def test_an_exchange_that_hangs_ends_unverified_within_the_deadline(exchange, capsys, monkeypatch):
-    monkeypatch.setenv("KALSHI_DAEMON_ORDERS__STOP_DEADLINE_S", "1")
+    _stop_within(1, monkeypatch)
     exchange.rest()
     exchange.faults.injections.append(Injection("*", manner=Manner.HANG, times=999))
     started = time.monotonic()
@@ -131,7 +137,7 @@ def test_an_exchange_that_hangs_ends_unverified_within_the_deadline(exchange, ca
 
 
 def test_an_exchange_that_cannot_be_reached_is_69_and_says_unverified(exchange, capsys, monkeypatch):
-    monkeypatch.setenv("KALSHI_DAEMON_ORDERS__STOP_DEADLINE_S", "1")
+    _stop_within(1, monkeypatch)
     exchange.stop()
     assert main(["cancel-all"]) == 69
     said = capsys.readouterr()

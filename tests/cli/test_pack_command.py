@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from kalshi_daemon.cli.main import main
+from kalshi_daemon.errors import ExitCode
 from kalshi_daemon.operations.lock import InstanceLock
 from tests.retention.day_rig import SERIES, DayRig
 
@@ -58,7 +59,7 @@ def test_what_cannot_be_packed_is_named_and_the_exit_code_says_so(day, capsys):
 
 def test_beside_a_running_daemon_it_is_refused(day, capsys):
     with InstanceLock(day.root, os.getpid()):
-        assert main(["pack"]) != 0
+        assert main(["pack"]) == ExitCode.REFUSED, "nothing is wrong with the settings: not 78"
     assert "held by process" in capsys.readouterr().err
     assert len(day.files()) == 5
 

@@ -12,3 +12,13 @@ QUICK = {
 
 SLICE = {name: "20" if "SCAN_EVERY" in name else value for name, value in QUICK.items()}
 """The same where a minute takes less than a second."""
+
+
+def stopping_within(seconds: int) -> dict[str, str]:
+    """A short stop deadline, and time-outs that leave a stop its second request."""
+    timeout_ms = str(seconds * 500)
+    return {
+        "KALSHI_DAEMON_ORDERS__STOP_DEADLINE_S": str(seconds),
+        "KALSHI_DAEMON_KALSHI__READ_TIMEOUT_MS": timeout_ms,
+        "KALSHI_DAEMON_KALSHI__WRITE_TIMEOUT_MS": timeout_ms,
+    }

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.e2e.quick import QUICK
+from tests.e2e.quick import QUICK, stopping_within
 from tests.e2e.test_modes_of_the_machines_clock import addresses
 from tests.support.liar import liar
 from tests.support.processes import Daemon, Processes, Simulator
@@ -49,10 +49,7 @@ def test_what_the_operator_wrote_wrong_is_one_line(processes, config, argv, env,
 
 
 def test_an_exchange_out_of_reach_is_69_and_bounded(processes, sim):
-    env = addresses(sim) | {
-        "KALSHI_DAEMON_KALSHI__REST_URL": f"http://{NOBODY}/trade-api/v2",
-        "KALSHI_DAEMON_ORDERS__STOP_DEADLINE_S": "2",
-    }
+    env = addresses(sim) | {"KALSHI_DAEMON_KALSHI__REST_URL": f"http://{NOBODY}/trade-api/v2"} | stopping_within(4)
     daemon = processes.shifted_daemon(sim, "--mode", "demo", env=env)
     code = daemon.wait(90)
     assert daemon.events("orders.start_failed"), "it goes on asking: systemd gives up on what fails fast"
@@ -82,7 +79,7 @@ def test_a_feed_out_of_reach_keeps_the_guards_shut_and_the_daemon_up(processes, 
     ],
 )
 def test_a_refused_key_is_78_and_nothing_was_sent(processes, sim, variable, event, says):
-    env = addresses(sim) | {variable: "wrong", "KALSHI_DAEMON_ORDERS__STOP_DEADLINE_S": "2"}
+    env = addresses(sim) | {variable: "wrong"} | stopping_within(4)
     daemon = processes.shifted_daemon(sim, "--mode", "demo", env=env)
     assert daemon.wait(60) == 78
     assert says in daemon.events(event)[0]["message"]
@@ -99,7 +96,7 @@ def test_a_refused_key_is_78_and_nothing_was_sent(processes, sim, variable, even
 
 
 def test_a_clock_that_is_off_is_waited_for_and_never_taken_for_a_wrong_key(processes, sim):
-    env = addresses(sim) | {"KALSHI_DAEMON_ORDERS__STOP_DEADLINE_S": "2"}
+    env = addresses(sim) | stopping_within(4)
     daemon = processes.shifted_daemon(sim, "--mode", "demo", env=env, ahead_s=3_600)
     said = daemon.event("daemon.clock_refused")
     assert abs(said["skew_ms"] - 3_600_000) < 120_000

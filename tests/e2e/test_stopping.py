@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.e2e.quick import QUICK
+from tests.e2e.quick import QUICK, stopping_within
 from tests.support.processes import Daemon, Processes, Simulator, pause
 
 pytestmark = pytest.mark.e2e
@@ -107,7 +107,7 @@ def test_sigint_is_the_same_and_further_signals_do_not_skip_the_cancelling(proce
 
 
 def test_an_exchange_that_refuses_every_cancel_is_unverified_and_bounded(processes, sim):
-    daemon = quoting(processes, sim, KALSHI_DAEMON_ORDERS__STOP_DEADLINE_S="3")
+    daemon = quoting(processes, sim, **stopping_within(3))
     sim.faults(refuse_cancels=True)
     began = time.monotonic()
     assert daemon.stop() == 3
@@ -122,7 +122,7 @@ def test_an_exchange_that_refuses_every_cancel_is_unverified_and_bounded(process
 
 
 def test_a_dead_exchange_is_unverified_and_bounded(processes, sim):
-    daemon = quoting(processes, sim, KALSHI_DAEMON_ORDERS__STOP_DEADLINE_S="3")
+    daemon = quoting(processes, sim, **stopping_within(3))
     daemon.signal(signal.SIGSTOP)  # it must not notice before the signal is there
     sim.kill()
     daemon.signal(signal.SIGTERM)

@@ -461,9 +461,9 @@ def test_when_neither_index_moves_it_pulls_too(other):
 def test_a_value_that_is_not_believed_pulls_and_shows_both_numbers():
     state = healthy()
     assert ask_window(state, "index_plausible").passed
-    state.index[Index.SPX].withheld = WithheldValue(25_000.0, 6_800.0, 1.302, 0.0075, NOW)
+    state.index[Index.SPX].withheld = WithheldValue(25_000.0, 6_800.0, 2.676, 0.00753, NOW)
     verdict = ask_window(state, "index_plausible")
-    assert (verdict.passed, verdict.closing, verdict.measured, verdict.limit) == (False, Closing.PULL, 1.302, 0.0075)
+    assert (verdict.passed, verdict.closing, verdict.measured, verdict.limit) == (False, Closing.PULL, 2.676, 0.00753)
     assert "25000" in verdict.note
     assert "6800" in verdict.note
 

@@ -128,7 +128,7 @@ def test_bars_of_one_index_leave_the_others_memory_alone(bars, tmp_path, capsys)
 
 def test_a_running_daemon_is_not_written_under(bars, tmp_path, capsys):
     with InstanceLock(tmp_path / "sim", os.getpid()):
-        assert learn(bars, tmp_path) == ExitCode.CONFIG
+        assert learn(bars, tmp_path) == ExitCode.REFUSED
     assert "held by" in capsys.readouterr().err
     assert not memory_path(tmp_path / "sim", Index.SPX).exists()
 
