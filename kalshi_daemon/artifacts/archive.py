@@ -12,7 +12,7 @@ from kalshi_daemon.artifacts.files import (
     append_lines,
     encode,
     read_object,
-    write_whole,
+    write_unsynced,
 )
 from kalshi_daemon.artifacts.manifest import build_manifest
 from kalshi_daemon.artifacts.monitors import IndexRecord, MonitorBoard, Stop, WindowVerdicts
@@ -197,7 +197,7 @@ class Archive:
                     folder.mkdir()  # whoever makes the folder owns it: nothing is ever overwritten
                 except FileExistsError:
                     continue
-                write_whole(folder / MANIFEST, content)
+                write_unsynced(folder / MANIFEST, content)
                 written.manifests += 1
                 return
         except OSError as error:
@@ -236,7 +236,7 @@ class Archive:
 
     def _put(self, path: Path, content: bytes, written: Written) -> bool:
         try:
-            write_whole(path, content)
+            write_unsynced(path, content)
         except OSError as error:
             written.problems.append(_sentence(path, error))
             return False

@@ -22,8 +22,12 @@ def encode(data: object, *, indent: bool = True) -> bytes:
         return orjson.dumps({"unencodable": ascii(data)}, option=options)
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Replace `path` in one step: a reader sees the old file or the new one. Raises OSError."""
+def write_unsynced(path: Path, content: bytes) -> None:
+    """Replace `path` in one step: a reader sees the old file or the new one. Raises OSError.
+
+    Not synced, unlike `operations.durable.write_whole`: manifests, reports and monitors are written by the dozen a
+    minute and are advice. A power cut may cost the last of them; what the daemon decides by is never written so.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.tmp")
     draft.write_bytes(content)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from kalshi_daemon.artifacts.files import encode, write_whole
+from kalshi_daemon.artifacts.files import encode, write_unsynced
 from kalshi_daemon.artifacts.paths import ArtifactPaths
 from kalshi_daemon.digest.digest import Digest, make_digest
 from kalshi_daemon.digest.document import document
@@ -112,9 +112,9 @@ def digest_of(
 def write_digest(paths: ArtifactPaths, digest: Digest) -> Path:
     """Write both files, each whole or not at all; returns the page. Raises OSError."""
     day = digest.records.day.isoformat()
-    write_whole(paths.digest(day), encode(document(digest)))
+    write_unsynced(paths.digest(day), encode(document(digest)))
     page = paths.digest_page(day)
-    write_whole(page, markdown(digest).encode())
+    write_unsynced(page, markdown(digest).encode())
     return page
 
 

@@ -10,7 +10,10 @@ from kalshi_daemon.errors import ConfigurationError
 
 
 def write_whole(path: Path, content: bytes, what: str) -> None:
-    """Write a file, whole or not at all, and make it last. Raises ConfigurationError, naming `what`."""
+    """Write a file, whole or not at all, and make it last. Raises ConfigurationError, naming `what`.
+
+    For what must outlive a power cut; what is merely advice is written by `artifacts.files.write_unsynced`.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as file:

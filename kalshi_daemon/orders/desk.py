@@ -172,13 +172,14 @@ class Desk:
             return ""  # the journal cannot be read: the write that follows says so
         if owner is None or owner.client_order_id == order.client_order_id:
             return ""
-        return f"{named} is the id of our order {owner.client_order_id}"
+        said = "answered as" if isinstance(event, Acked) else "named"
+        return f"{said} {named}, which is {owner.client_order_id}"
 
     def _doubt_word(self, order: Order, event: Event, problem: str) -> Order:
         self.doubt(order, type(event).__name__, problem)
         if isinstance(event, (Acked, Rejected)) and order.status is Status.IN_FLIGHT:
             # The create is over on our side, and nobody knows what became of it.
-            return self.apply(order.client_order_id, OutcomeUnknown(event.at_ns, f"create answer: {problem}"))
+            return self.apply(order.client_order_id, OutcomeUnknown(event.at_ns, problem))
         return self.state.orders.get(order.client_order_id, order)
 
     def doubt(self, order: Order, word: str, problem: str) -> None:

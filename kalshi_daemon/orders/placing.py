@@ -13,7 +13,7 @@ import structlog
 
 from kalshi_daemon.domain.order import NewOrder, Order, Status
 from kalshi_daemon.domain.quote import Quote
-from kalshi_daemon.errors import IllegalTransition, OrderOutcomeUnknown, PostOnlyCross, StateCorrupt, VenueError
+from kalshi_daemon.errors import IllegalTransition, OrderOutcomeUnknown, PostOnlyCross, VenueError
 from kalshi_daemon.events import CreateAck
 from kalshi_daemon.kalshi.api import OrderApi
 from kalshi_daemon.orders.ambiguity import Meaning, Operation, reject_reason, rule
@@ -188,9 +188,6 @@ class Placer:
         if isinstance(result, CreateAck):
             if result.client_order_id != order.client_order_id:
                 return OutcomeUnknown(now, f"answer about {result.client_order_id}")
-            doubt = self._doubt(order, result.order_id)
-            if doubt:
-                return OutcomeUnknown(now, doubt)
             return Acked(now, result.order_id, result.filled, result.remaining)
         match rule(Operation.CREATE, result).meaning:
             case Meaning.NOT_APPLIED:
@@ -201,19 +198,6 @@ class Placer:
                 return OutcomeUnknown(now, str(result))
             case never:
                 assert_never(never)
-
-    def _doubt(self, order: Order, order_id: str) -> str:
-        """Why an answer's order id cannot be this order's; "" when it can. Its real id is then asked for."""
-        seen = self._desk.state.orders.get(order.client_order_id, order).order_id
-        if seen is not None and seen != order_id:
-            return f"answered as {order_id}, shown by the exchange as {seen}"
-        try:
-            other = self._desk.find(None, order_id)
-        except StateCorrupt:
-            return ""  # the journal cannot be read: the write that follows says so
-        if other is None or other.client_order_id == order.client_order_id:
-            return ""
-        return f"answered as {order_id}, which is {other.client_order_id}"
 
     def _say(self, order: Order, event: Event, result: CreateAck | Exception) -> None:
         facts = {
@@ -230,6 +214,8 @@ class Placer:
         elif order.status is not Status.REJECTED:
             # No answer, or none to believe, but the stream has spoken meanwhile.
             cause = event.cause if isinstance(event, OutcomeUnknown) else str(result)
+            if isinstance(event, Acked):
+                cause = f"answered as {event.order_id}"
             log.warning("orders.answer_lost", **facts, status=order.status.value, cause=cause)
         else:
             known = isinstance(result, VenueError)

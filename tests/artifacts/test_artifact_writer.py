@@ -509,17 +509,17 @@ async def test_days_long_gone_leave_memory_after_their_report_was_written(tmp_pa
 
 async def test_files_are_whole_or_absent_and_drafts_do_not_stay(tmp_path, monkeypatch):
     target = tmp_path / "x" / "file.json"
-    files.write_whole(target, b"old")
+    files.write_unsynced(target, b"old")
 
     def full(*_args):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OSError, match="No space"):
-        files.write_whole(target, b"new")
+        files.write_unsynced(target, b"new")
     assert target.read_bytes() == b"old"
     monkeypatch.undo()
-    files.write_whole(target, b"new")
+    files.write_unsynced(target, b"new")
     assert [path.name for path in target.parent.iterdir()] == ["file.json"]
     assert stat.S_ISREG(target.stat().st_mode)
 

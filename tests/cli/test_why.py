@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from kalshi_daemon.artifacts.files import encode, write_whole
+from kalshi_daemon.artifacts.files import encode, write_unsynced
 from kalshi_daemon.artifacts.manifest import build_manifest
 from kalshi_daemon.artifacts.paths import MANIFEST, ArtifactPaths
 from kalshi_daemon.cli.main import main
@@ -26,7 +26,7 @@ def leave_manifest(root, plan=None, orders=(), **state_changes):
     plan = plan or plan_of()
     manifest = build_manifest(plan, chain_of().judge_plan(state, plan, NOW), orders, run_id="r1", mode="sim")
     path = ArtifactPaths(root / "state" / "sim").scan_folder(NOW, 0, "KXINXU") / MANIFEST
-    write_whole(path, encode(manifest))
+    write_unsynced(path, encode(manifest))
     return path
 
 

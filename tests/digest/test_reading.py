@@ -8,7 +8,7 @@ from datetime import date
 
 import pytest
 
-from kalshi_daemon.artifacts.files import encode, write_whole
+from kalshi_daemon.artifacts.files import encode, write_unsynced
 from kalshi_daemon.clock import ManualClock, iso_utc
 from kalshi_daemon.digest import keeper as keeping
 from kalshi_daemon.digest import reading
@@ -79,7 +79,7 @@ def root(tmp_path):
         + log_line(at(10, 57), "window.cutoff_verified", window="W", early_ms=8_800)
     )
     record = {"SPX": {"crps_ratio.near": {"value": 0.98, "n": 40.0, "status": "OK"}, "asked_at": iso_utc(at(10, 17))}}
-    write_whole(tmp_path / "reports" / "_artifacts" / "go_no_go.json", encode({"go": True, "record": record}))
+    write_unsynced(tmp_path / "reports" / "_artifacts" / "go_no_go.json", encode({"go": True, "record": record}))
     return tmp_path
 
 
@@ -224,7 +224,7 @@ def test_a_damaged_journal_is_an_error_of_its_own(root):
 def test_yesterdays_monitors_are_not_todays(root):
     write_digest(source(root).paths, made(root))
     later = {"SPX": {"crps_ratio.near": {"value": 2.0}, "asked_at": iso_utc(Nanos(at(10) + DAY))}}
-    write_whole(source(root).paths.go_no_go, encode({"go": True, "record": later}))
+    write_unsynced(source(root).paths.go_no_go, encode({"go": True, "record": later}))
     kept = document(made(root))["forecast"]["readings"]
     assert kept["SPX"]["crps_ratio.near"]["value"] == 0.98, "as the digest of the day had them"
     source(root).paths.digest("2026-11-23").unlink()

@@ -13,7 +13,7 @@ from unittest.mock import patch
 import orjson
 import pyarrow.parquet as pq
 
-from kalshi_daemon.artifacts.files import append_lines, encode, write_whole
+from kalshi_daemon.artifacts.files import append_lines, encode, write_unsynced
 from kalshi_daemon.artifacts.paths import MANIFEST, ArtifactPaths
 from kalshi_daemon.artifacts.scan_files import scans_of_day
 from kalshi_daemon.domain.index import Channel, Index, Tick
@@ -41,7 +41,7 @@ class DayRig:
         names = (name, *(f"{name[:6]}_{number}" for number in range(1, 100)))
         places = (self.paths.scans / self.day / one / series for one in names)
         path = next(one for one in places if not one.exists()) / MANIFEST  # as the writer does
-        write_whole(path, encode({"plan_id": f"p{self.made}", **more}, indent=False))
+        write_unsynced(path, encode({"plan_id": f"p{self.made}", **more}, indent=False))
         return path
 
     def flush(self, second: int, index: Index = Index.SPX, rows: int = 2) -> Path:
