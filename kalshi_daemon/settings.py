@@ -7,7 +7,7 @@ import re
 from datetime import date, time
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -299,6 +299,8 @@ class OrderSettings(Section):
     """Whether every quote belongs to an order group of its profile; "off" for a venue that refuses them."""
     group_contracts_limit: int = Field(20, ge=1, le=1_000_000)
     """The exchange cancels a profile's quotes once more contracts than this trade within its rolling 15 s."""
+    fills_accepted: tuple[Annotated[str, Field(pattern=r"^[!-~]{1,128}$")], ...] = Field((), max_length=100)
+    """Trade ids of fills that cannot be as the exchange lists them, and that are to be booked so all the same."""
 
 
 class SimSettings(Section):

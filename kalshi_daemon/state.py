@@ -318,6 +318,11 @@ class DaemonState:
 
     As an order of unknown fate with nothing filled, so that every worst case counts it like one that may fill.
     """
+    refused_fills: dict[str, Order] = field(default_factory=dict)
+    """By `orders.refused_fills`: trade id -> a fill that cannot be and is not booked, as it was told.
+
+    As an order of unknown fate with nothing filled.
+    """
     quarantined: dict[str, Order] = field(default_factory=dict)
     """By `orders.quarantine`: client_order_id -> what an order in quarantine counts for on top of itself.
 

@@ -36,7 +36,7 @@ class Exposure:
         """What is held and what may still trade, as far as we can prove (unknown and in-flight orders included).
 
         What an order has traded counts as that order until its fills are booked: between the two it is in neither. An
-        order in quarantine counts once more in full.
+        order in quarantine counts once more in full, a fill that cannot be as it was told.
         """
         venue = state.venue
         return cls(
@@ -102,4 +102,5 @@ class ExposureMemo:
 
 
 def _may_cost(state: DaemonState) -> tuple[Order, ...]:
-    return (*state.live_orders(), *state.unbooked.values(), *state.quarantined.values())
+    told = state.refused_fills.values()
+    return (*state.live_orders(), *state.unbooked.values(), *told, *state.quarantined.values())

@@ -10,10 +10,13 @@ from typing import Final
 
 import structlog
 
+from kalshi_daemon.domain.contract import FeeSchedule
 from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.domain.order import Fill, Order
 from kalshi_daemon.errors import StateCorrupt
+from kalshi_daemon.ladder.payoff import FEES_WHEN_UNKNOWN
 from kalshi_daemon.orders.desk import Desk, event_of, series_of
+from kalshi_daemon.orders.fill_checks import impossible_fill
 from kalshi_daemon.orders.journal_archive import Moved, move_old
 from kalshi_daemon.orders.ledger import (
     BookedFill,
@@ -24,26 +27,28 @@ from kalshi_daemon.orders.ledger import (
 )
 from kalshi_daemon.orders.payments import Payments
 from kalshi_daemon.orders.reconcile import Finding, Scope, compare_fills
+from kalshi_daemon.orders.refused_fills import STREAM, RefusedFills, as_order
 from kalshi_daemon.state import Position
-from kalshi_daemon.units import CONTRACT, DAY, DOLLAR, Count, Dollars, Nanos, format_count, format_dollars, format_price
+from kalshi_daemon.units import DAY, Count, Dollars, Nanos, format_count, format_dollars, format_price
 
 log = structlog.get_logger()
 
 KEPT: Final = Nanos(8 * DAY)
 """Settled markets stay in memory this long: the week's profit needs seven days."""
-_CENT: Final = DOLLAR // 100
-_FEE_MAX: Final = 5 * _CENT // CONTRACT
-"""Per 1/100 contract: twice the dearest fee there is, a taker's at 0.50 (kalshi.md section 7)."""
 
 
 class Books:
     """Our money. Nothing here waits."""
 
-    def __init__(self, desk: Desk, scope: Scope, archive_after_days: int) -> None:
+    def __init__(self, desk: Desk, scope: Scope, archive_after_days: int, accepted: Collection[str] = ()) -> None:
+        """`accepted`: trade ids that an operator wants booked as the exchange lists them, whatever they say."""
         self._desk = desk
         self._scope = scope
         self._archive_after = Nanos(archive_after_days * DAY)
+        self._accepted = frozenset(accepted)
         self.ledger = Ledger()
+        self.refused = RefusedFills(desk.state)
+        """Fills that cannot be."""
         self._strangers: dict[str, BookedFill] = {}
         """Scope `own`: fills of orders that are not ours, by trade id."""
         self._inherited: dict[str, Count] = {}
@@ -86,22 +91,22 @@ class Books:
 
     # --- fills --------------------------------------------------------------------------------------------------------
 
-    def book_fill(self, fill: Fill, source: str) -> bool:
-        """Book a fill once, whichever road it took. False when it was known, or is of another series.
+    def book_fill(self, fill: Fill, source: str, place: str = STREAM) -> bool:
+        """Book a fill once, whichever road it took. False when it was known, cannot be, or is of another series.
 
-        One of the stream that its order cannot have is not booked: the exchange's list is read, and says what it was.
+        One that cannot be waits (`refused`). `place`: the list that tells of it.
         """
         desk = self._desk
         series = series_of(fill.market_ticker, desk.state)
-        if series not in SERIES:
-            return False
-        booked = BookedFill(fill, event_of(fill.market_ticker, desk.state), series)
         # The exchange's id first: it is what the lists tell of a fill. The name may be another order's all the same.
         order = desk.find(None, fill.order_id) or desk.find(fill.client_order_id, None)
+        if order is None and series not in SERIES:
+            return False
+        booked = BookedFill(fill, event_of(fill.market_ticker, desk.state), series)
         named = desk.find(fill.client_order_id, None)
-        problem = self._misprinted(order, fill) if source == "stream" and order is not None else ""
-        if problem and order is not None:
-            desk.doubt(order, "FillSeen", f"fill {fill.trade_id}: {problem}")
+        problem = self._impossible(booked, order)
+        if problem:
+            self._refuse(booked, order, place, problem)
             return False
         with desk.journal.transaction():
             if not desk.journal.add_fill(booked, desk.clock.now_ns()):
@@ -111,6 +116,7 @@ class Books:
             if order is not None:
                 desk.fill_booked(order, fill)
         self._count_in(booked)
+        self.refused.forget(fill.trade_id)
         now = desk.clock.now_ns()
         self._publish(now)
         order = desk.find(fill.client_order_id, fill.order_id)
@@ -119,22 +125,39 @@ class Books:
         desk.on_change()
         return True
 
-    def _misprinted(self, order: Order, fill: Fill) -> str:
-        """Why a new fill cannot be of its order, which rests at its own price; "" when it can, or is known already."""
-        journal = self._desk.journal
-        if (fill.market_ticker, fill.side) != (order.market_ticker, order.side):
-            problem = f"{fill.side.value} in {fill.market_ticker}"
-        elif order.order_id not in {None, fill.order_id}:
-            problem = f"of {fill.order_id}, and the order is {order.order_id}"
-        elif fill.price != order.price:
-            problem = f"at {format_price(fill.price)} of an order at {format_price(order.price)}"
-        elif fill.fee > _FEE_MAX * fill.count + _CENT:
-            problem = f"fee {format_dollars(fill.fee)} for {format_count(fill.count)}"
-        elif (filled := Count(journal.filled_total(fill.order_id) + fill.count)) > order.count:
-            problem = f"{format_count(filled)} of {format_count(order.count)}"
-        else:
+    def book_listed(self, fills: Iterable[Fill], source: str, place: str, told: Collection[str]) -> None:
+        """Book the fills that a list has and we have not; `told` are the trade ids of the whole list."""
+        for fill in sorted(fills, key=lambda f: (f.event_ns, f.trade_id)):
+            self.book_fill(fill, source, place)
+        self.refused.list_read(place, told, self._desk.clock.now_ns())
+
+    def _impossible(self, booked: BookedFill, order: Order | None) -> str:
+        """Why a fill that is not known yet cannot be; "" when it can, or an operator has accepted it as it is."""
+        fill, journal = booked.fill, self._desk.journal
+        if fill.trade_id in self._accepted and booked.series_ticker in SERIES:
             return ""
-        return problem if journal.fill(fill.trade_id) is None else ""
+        problem = impossible_fill(fill, order, journal.filled_total(fill.order_id), self._fees(booked, order))
+        return problem if not problem or journal.fill(fill.trade_id) is None else ""
+
+    def _fees(self, booked: BookedFill, order: Order | None) -> FeeSchedule | None:
+        """The schedule a fill was charged by; None when nobody knows: strangers' orders of before the start too."""
+        venue, series = self._desk.state.venue, booked.series_ticker
+        if series in venue.fee_alarm or booked.event_ticker in venue.event_fee_override:
+            return None
+        if order is None:
+            return venue.fees.get(series) if booked.fill.event_ns >= self.started_ns else None
+        return venue.fees.get(series, FEES_WHEN_UNKNOWN)
+
+    def _refuse(self, booked: BookedFill, order: Order | None, place: str, problem: str) -> None:
+        fill, desk = booked.fill, self._desk
+        now = desk.clock.now_ns()
+        like = as_order(fill, booked.event_ticker, booked.series_ticker, now)
+        self.refused.add(fill, place, order, problem, like, now)
+        if order is not None:
+            desk.doubt(order, "FillSeen", f"fill {fill.trade_id}: {problem}")
+        elif place == STREAM:
+            desk.on_missed_fill()
+        desk.on_change()
 
     def attribute(self, order_id: str) -> None:
         """An order of ours has learned its exchange id: fills that came before count for it now."""
@@ -153,13 +176,18 @@ class Books:
     def missed(self, remote: Iterable[Fill], since_ns: Nanos, until_ns: Nanos) -> tuple[list[Fill], list[Finding]]:
         """The exchange's list against ours, our series only: what we lack, and what does not agree."""
         ours = {booked.fill.trade_id: booked.fill for booked in self._desk.journal.fills_since(since_ns)}
-        listed = [fill for fill in remote if series_of(fill.market_ticker, self._desk.state) in SERIES]
+        listed = [fill for fill in remote if self._may_be_ours(fill)]
         known = {fill.trade_id: fill for fill in listed if fill.trade_id not in ours}
         for trade_id in known:
             booked = self._desk.journal.fill(trade_id)  # older than the range of ours, by a second's rounding
             if booked is not None:
                 ours[trade_id] = booked.fill
         return compare_fills(ours, listed, since_ns, until_ns)
+
+    def _may_be_ours(self, fill: Fill) -> bool:
+        """Of our series, or of an order of ours whatever market it names."""
+        in_series = series_of(fill.market_ticker, self._desk.state) in SERIES
+        return in_series or self._desk.find(None, fill.order_id) is not None
 
     def _count_in(self, booked: BookedFill) -> None:
         if self._scope == "account" or self._desk.find(None, booked.fill.order_id) is not None:

@@ -155,6 +155,7 @@ class CashWatch:
             or self.other_shards
             or self._others_hold
             or state.unbooked
+            or state.refused_fills
             or self.mark() != mark
             or any(remote.client_order_id not in ours for remote in resting)
             or any(not order.status.live and order.updated_ns > now - READS_LAG for order in state.orders.values())

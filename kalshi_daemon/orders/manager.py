@@ -98,7 +98,7 @@ class OrderManager:
         self._clock = clock
         self._whole_account = settings.scope == "account"
         self._desk = Desk(state, journal, clock, audit, on_change)
-        self._books = Books(self._desk, settings.scope, settings.archive_after_days)
+        self._books = Books(self._desk, settings.scope, settings.archive_after_days, settings.fills_accepted)
         self._asker = Asker(self._desk, api, settings)
         self._groups = Groups(self._desk, api, settings, profiles)
         self._placer = Placer(self._desk, api, settings, ids, self._groups, closed_guard)

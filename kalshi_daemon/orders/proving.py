@@ -14,6 +14,7 @@ from kalshi_daemon.orders.ledger import FLAT
 from kalshi_daemon.orders.reconcile import Finding, compare_balance, compare_fills, compare_positions, disagreements
 from kalshi_daemon.orders.reconciling import Reconciler
 from kalshi_daemon.orders.records import read_list
+from kalshi_daemon.orders.refused_fills import LIST
 from kalshi_daemon.orders.settling import Settler
 from kalshi_daemon.units import SECOND, Dollars, Nanos, format_dollars
 
@@ -153,8 +154,8 @@ class Prover:
         ]
         missed, findings = compare_fills(ours, theirs, since, self._desk.clock.now_ns())
         for fill in missed:
-            self._books.book_fill(fill, "list")
-        return findings + listed.findings
+            self._books.book_fill(fill, "list", LIST)
+        return findings + listed.findings + self._books.refused.findings()
 
     def _unlisted(self) -> list[str]:
         """Markets settled since the start, with a position, that the exchange's list does not have."""

@@ -37,6 +37,12 @@ class Act(StrEnum):
     """Two numbers that should be one."""
     UNREADABLE = "unreadable"
     """A record of the exchange's lists that cannot be read: certain at the first look, and until it can be."""
+    IMPOSSIBLE = "impossible"
+    """A record that can be read and cannot be meant: certain at the first look too."""
+
+
+CERTAIN: Final = frozenset({Act.UNREADABLE, Act.IMPOSSIBLE})
+"""Findings that need no second look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,4 +226,4 @@ def compare_filled(orders: Iterable[Order], totals: Mapping[str, Count]) -> list
 
 def disagreements(findings: Sequence[Finding]) -> dict[str, str]:
     """key -> text of what is in dispute."""
-    return {finding.key: finding.text for finding in findings if finding.act in {Act.DISAGREE, Act.UNREADABLE}}
+    return {finding.key: finding.text for finding in findings if finding.act in {Act.DISAGREE, *CERTAIN}}

@@ -22,6 +22,7 @@ from kalshi_daemon.orders.cash import CashWatch, Mark
 from kalshi_daemon.orders.desk import Desk, event_of, series_of
 from kalshi_daemon.orders.quarantine import QUARANTINED_MAX
 from kalshi_daemon.orders.reconcile import (
+    CERTAIN,
     Act,
     Finding,
     compare_filled,
@@ -31,6 +32,7 @@ from kalshi_daemon.orders.reconcile import (
     same_terms,
 )
 from kalshi_daemon.orders.records import read_list
+from kalshi_daemon.orders.refused_fills import LIST
 from kalshi_daemon.settings import OrderSettings
 from kalshi_daemon.state import Position
 from kalshi_daemon.units import DAY, MINUTE, SECOND, Count, Nanos, from_s
@@ -218,6 +220,8 @@ class Reconciler:
             shown = [remote for remote in resting if remote.client_order_id == name]
             if order is None or any(not same_terms(order, remote) for remote in shown):
                 continue
+            if self._books.refused.concerns(name):
+                continue
             if desk.quarantine.agreed_before(name, asked):
                 desk.quarantine.release(order, "the exchange agrees")
             elif not order.status.live and not shown and asked >= self._surely_over(order):
@@ -246,11 +250,11 @@ class Reconciler:
             self.cash.others_traded(max(others))
         # The venue's filter is in whole seconds and its stamps are its own clock's: the edges are not compared.
         missed, findings = self._books.missed(listed.records, Nanos(since + SETTLE), Nanos(asked - FILL_LAG))
-        for fill in sorted(missed, key=lambda f: (f.event_ns, f.trade_id)):
-            self._books.book_fill(fill, "list")
-        if not listed.unreadable:  # else it is listed again until it can be read and booked
+        refused = self._books.refused
+        self._books.book_listed(missed, "list", LIST, {fill.trade_id for fill in listed.records})
+        if not listed.unreadable and not refused.listed:  # else it is listed again until it can be booked
             desk.journal.set_cursor(_FILLS, asked)
-        return findings + listed.findings
+        return findings + listed.findings + refused.findings()
 
     async def _look_at_fill_sums(self, asked: Nanos) -> list[Finding]:
         """Orders of which more traded than our fills add up to: read their fills by order id."""
@@ -262,13 +266,14 @@ class Reconciler:
             assert finding.order is not None
             listed = await read_list(self._fills_of(finding.order), self._desk.state)
             unreadable += listed.findings
-            for fill in listed.records:
-                self._books.book_fill(fill, "order")
+            told = {fill.trade_id for fill in listed.records}
+            self._books.book_listed(listed.records, "order", finding.order.order_id or "", told)
+        self._books.refused.only_orders([f.order.order_id or "" for f in short if f.order is not None])
         if not short:
             return []
         orders = [self._desk.state.orders.get(f.order.client_order_id, f.order) for f in short if f.order is not None]
         totals = {order.client_order_id: self._desk.fill_total(order) for order in orders}
-        return compare_filled(orders, totals) + unreadable
+        return compare_filled(orders, totals) + unreadable + self._books.refused.findings()
 
     async def _fills_of(self, order: Order) -> list[Fill]:
         return [] if order.order_id is None else await self._api.fills(order_id=order.order_id)
@@ -338,7 +343,7 @@ class Reconciler:
 
     def _judge(self, findings: Sequence[Finding], asked: Nanos) -> bool:
         disputes = disagreements(findings)
-        certain = {finding.key for finding in findings if finding.act is Act.UNREADABLE} | set(self._before)
+        certain = {finding.key for finding in findings if finding.act in CERTAIN} | set(self._before)
         confirmed = [text for key, text in disputes.items() if key in certain]
         self._before = disputes
         shared = self._desk.state.reconciliation

@@ -3,14 +3,15 @@
 from tests.mutants.mutant import Mutant
 
 _QUARANTINE = ("orders/test_quarantine.py",)
+_REFUSED = ("orders/test_refused_fills.py",)
 
 MUTANTS = (
     Mutant(
         "misprinted_fill_booked",
         "a fill that its order cannot have is booked as the exchange's list has it",
         "orders/books.py",
-        '        problem = self._misprinted(order, fill) if source == "stream" and order is not None else ""',
-        '        problem = ""',
+        "        problem = self._impossible(booked, order)\n",
+        '        problem = ""\n',
         _QUARANTINE,
     ),
     Mutant(
@@ -69,5 +70,53 @@ MUTANTS = (
         "            if ended[name].order_id in (None, theirs.order_id):\n"
         '                findings.append(Finding(Act.CANCEL_GHOST, f"ghost:{name}", text, ended[name], theirs))',
         _QUARANTINE,
+    ),
+    Mutant(
+        "listed_misprint_booked",
+        "a fill that cannot be is not booked, whoever tells of it",
+        "orders/books.py",
+        "        problem = self._impossible(booked, order)\n",
+        '        problem = self._impossible(booked, order) if place == STREAM else ""\n',
+        _REFUSED,
+    ),
+    Mutant(
+        "refused_fill_not_counted",
+        "a fill that cannot be counts as it was told",
+        "guardrails/exposure.py",
+        "*told, ",
+        "",
+        _REFUSED,
+    ),
+    Mutant(
+        "refused_fill_passed_by",
+        "a fill that cannot be is listed again until it can",
+        "orders/reconciling.py",
+        " and not refused.listed:",
+        ":",
+        _REFUSED,
+    ),
+    Mutant(
+        "refused_fill_released",
+        "an order whose fill cannot be stays in quarantine",
+        "orders/reconciling.py",
+        "            if self._books.refused.concerns(name):\n                continue\n",
+        "",
+        _REFUSED,
+    ),
+    Mutant(
+        "fee_beyond_the_rule",
+        "a fee is what the series' own schedule can give",
+        "orders/fill_checks.py",
+        "    if fees is None:",
+        "    if fees is None or fill.fee:",
+        (*_REFUSED, "orders/test_fill_checks.py"),
+    ),
+    Mutant(
+        "accepted_fill_refused",
+        "an operator's word books a fill as it is listed",
+        "orders/books.py",
+        "        if fill.trade_id in self._accepted and",
+        "        if not fill.trade_id and",
+        _REFUSED,
     ),
 )

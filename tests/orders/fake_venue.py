@@ -106,6 +106,8 @@ class FakeVenue:
     """Order ids that reads do not show yet."""
     unreadable: dict[str, list[UnreadableRecord]] = field(default_factory=dict)
     """By list: records that it has besides the sound ones; name of an order's own fills: `fills`, too."""
+    misprinted: dict[str, Fill] = field(default_factory=dict)
+    """By trade id: what the lists tell instead of it, or besides."""
     stale_resting: list[RemoteOrder] | None = None
     down: bool = False
     cancels_refused: bool = False
@@ -408,7 +410,7 @@ class FakeVenue:
             "fills",
             [
                 fill
-                for fill in self.fills_made
+                for fill in ({made.trade_id: made for made in self.fills_made} | self.misprinted).values()
                 if (min_ts_ns is None or fill.event_ns >= min_ts_ns // SECOND * SECOND)
                 and (order_id is None or fill.order_id == order_id)
                 and fill.trade_id not in self.hidden
