@@ -193,6 +193,7 @@ async def test_whatever_is_told_of_a_fill_nothing_is_booked_twice_or_counted_les
     rig.state.venue.fees["KXINXU"] = FREE
     books = rig.manager._books
     (order,) = await rig.manager.place([quote(contracts=2)])
+    assert order.order_id is not None
     fills = [rig.venue.trade(order.client_order_id, 100, stream=False) for _ in range(parts)]
     owed, cheaper = 4_200 * parts, False
     for road, bent in told:
