@@ -29,8 +29,8 @@ MUTANTS = (
         "lost_fill_not_fetched",
         "a fill that the stream lost is read from the list",
         "orders/reconciling.py",
-        '            self._books.book_fill(fill, "list")\n        if not listed.unreadable',
-        "            pass\n        if not listed.unreadable",
+        'self._books.book_listed(missed, "list", LIST',
+        'self._books.book_listed([], "list", LIST',
         _RECONCILING,
     ),
     Mutant(
@@ -165,8 +165,8 @@ MUTANTS = (
         "unbooked_fill_costs_nothing",
         "what has traded counts in every worst case until its fills are booked",
         "guardrails/exposure.py",
-        "    return (*state.live_orders(), *state.unbooked.values(), *state.quarantined.values())",
-        "    return (*state.live_orders(), *state.quarantined.values())",
+        "*state.unbooked.values(), ",
+        "",
         ("orders/test_unbooked_fills.py",),
     ),
 )
