@@ -65,20 +65,21 @@ def worst_loss(stage: Stage) -> int:
 
 
 def _result(stage: Stage, market: SimMarket) -> int:
-    """What a settled market brought in, by the first value its index was fixed at.
+    """What a settled market brought in; of an exchange that decided twice, the better of its two words.
 
     The budget is a promise about values of the index. An exchange that decides one ladder against another, or turns
-    every result over, takes what no value could.
+    every result over, takes what no value could; and what it gave, it gave before the next quote.
     """
     account, ticker = stage.exchange.account, market.spec.ticker
+    held = account.holdings[ticker]
+    said = held.realized - held.fees
     value = stage.fixed_first.get((market.spec.index, market.spec.settles_ns))
     if value is None:
-        held = account.holdings[ticker]
-        return held.realized - held.fees
+        return said
     paid = PRICE_ONE if pays(market.spec, value) else 0
     ours = [fill for fill in account.fills if fill.order.market.spec.ticker == ticker]
     signed = [(1 if fill.order.side is Side.BID else -1, fill) for fill in ours]
-    return sum(sign * (paid - fill.price) * fill.count - fill.fee for sign, fill in signed)
+    return max(said, sum(sign * (paid - fill.price) * fill.count - fill.fee for sign, fill in signed))
 
 
 def fixed_values(markets: Iterable[SimMarket]) -> dict[tuple[Index, Nanos], Level]:
