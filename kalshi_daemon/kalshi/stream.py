@@ -24,6 +24,7 @@ from kalshi_daemon.clock import Clock
 from kalshi_daemon.errors import AuthFailed, ClockSkewed, ConfigurationError
 from kalshi_daemon.events import BooksLost, StreamDown, VenueEvent
 from kalshi_daemon.kalshi.auth import Signer
+from kalshi_daemon.kalshi.network_time import NetworkTime
 from kalshi_daemon.kalshi.refusals import FORBIDDEN, UNAUTHORIZED, parse_refusal
 from kalshi_daemon.kalshi.server_time import ServerClock, date_header_ns
 from kalshi_daemon.kalshi.stream_session import SessionLost, StreamSession
@@ -95,6 +96,7 @@ class KalshiStream:
         self._command_ids = itertools.count(1)
         self._wanted: tuple[str, ...] = ()
         self._session: StreamSession | None = None
+        self._network_time: NetworkTime | None = None
         self._changed = asyncio.Event()
         self.heard_ns: Nanos | None = None
         """When anything at all last arrived on the current connection, pings included; None while there is none."""
@@ -243,9 +245,11 @@ class KalshiStream:
                     await self._changed.wait()
 
     def _net_ns(self) -> int:
-        """The loop's own monotonic time at the clock's rate: network deadlines run on whatever the clock does."""
-        loop = asyncio.get_running_loop()
-        return int(loop.time() / self._clock.real_seconds(SECOND) * SECOND)
+        """For deadlines of the network, which run on whatever the clock does."""
+        real_s = asyncio.get_running_loop().time()
+        if self._network_time is None:
+            self._network_time = NetworkTime(self._clock, real_s)
+        return self._network_time.read(real_s)
 
     async def _watch(self, socket: ClientConnection) -> None:
         silence = from_s(self._settings.stream_silence_s)

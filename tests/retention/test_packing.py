@@ -4,6 +4,7 @@ import gzip
 import itertools
 import subprocess
 from collections import Counter
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -265,6 +266,23 @@ def test_a_torn_last_line_of_the_trail_stays_a_line_of_its_own(rig):
     rig.pack()
     lines = gzip.decompress(audit_pack(path).read_bytes()).splitlines()
     assert lines[-2:] == [b'{"numb', b'{"number":99}']
+
+
+def test_a_trail_that_lies_in_two_files_is_shown_once_as_the_runbook_says(rig):
+    """A kill between the pack and the removal of what was packed, and lines that came late."""
+    path = rig.paths.audit(DAY)
+    lines = path.read_text().splitlines()
+    rig.pack()
+    path.with_name(f"{path.name}.packing").write_text("".join(f"{line}\n" for line in lines))
+    path.write_text('{"number":99}\n')
+    [command] = [
+        line.partition("#")[0].strip()
+        for line in (Path(__file__).parents[2] / "docs" / "operations.md").read_text().splitlines()
+        if line.startswith("zcat -f ") and "live_orders_" in line
+    ]
+    command = command.replace("state/live/data/proc/audit", str(path.parent))
+    shown = subprocess.run(["bash", "-c", command], capture_output=True, check=True, text=True).stdout.splitlines()
+    assert sorted(shown) == sorted([*lines, '{"number":99}'])
 
 
 def test_days_after_the_last_one_asked_for_are_not_touched(rig):
