@@ -74,6 +74,7 @@ class Books:
             for entry in (result, *corrections.get(ticker, ())):
                 self.ledger.set_result(ticker, entry)
         self.started_ns = now
+        self.payments.load()
         self._publish(now)
         ledger = self._desk.state.ledger
         self._start = (ledger.fees_total, ledger.fills_total, ledger.contracts_total)

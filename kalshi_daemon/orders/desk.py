@@ -16,6 +16,7 @@ from kalshi_daemon.clock import Clock, iso_utc
 from kalshi_daemon.domain.order import Fill, Order, Status
 from kalshi_daemon.errors import StateCorrupt
 from kalshi_daemon.orders.journal import Journal
+from kalshi_daemon.orders.journal_rows import QuarantineRow
 from kalshi_daemon.orders.lifecycle import (
     Acked,
     CancelAcked,
@@ -104,7 +105,17 @@ class Desk:
                 self.apply(order.client_order_id, OutcomeUnknown(now, "restart"))
             if order.status is Status.UNKNOWN:
                 self.unknown_since[order.client_order_id] = now
+        self._load_quarantine()
         return len(orders)
+
+    def _load_quarantine(self) -> None:
+        """Orders that earlier lives doubted. One that is not in the journal any more ended long ago."""
+        for row in self.journal.quarantined():
+            order = self.find(row.client_order_id, None)
+            if order is None:
+                self.journal.end_quarantine(row.client_order_id)
+            else:
+                self.quarantine.add(order, row.word, row.problem, self.clock.now_ns())
 
     def intend(self, orders: Sequence[Order]) -> None:
         """Write intents down, then show them. Raises StateCorrupt, and then nothing may be sent."""
@@ -184,13 +195,25 @@ class Desk:
 
     def doubt(self, order: Order, word: str, problem: str) -> None:
         """The exchange said of this order what cannot be: quarantine it and have the lists read."""
-        if not self.quarantine.add(order, word, problem, self.clock.now_ns()):
+        now, name = self.clock.now_ns(), order.client_order_id
+        if name not in self.quarantine:
+            self.guarded(lambda: self._write_doubt(order, QuarantineRow(name, word, problem, now)))
+        if not self.quarantine.add(order, word, problem, now):
             return
-        facts = {"word": word, "problem": problem}
-        self._guarded(lambda: self.journal.record_outcome(order, self.clock.now_ns(), "Quarantined", facts))
-        self.say("quarantine", order, **facts)
+        self.say("quarantine", order, word=word, problem=problem)
         self.on_missed_fill()
         self.on_change()
+
+    def _write_doubt(self, order: Order, row: QuarantineRow) -> None:
+        """Before anything is done about it: what a crash forgets was not acted upon either."""
+        with self.journal.transaction():
+            self.journal.quarantine(row)
+            self.journal.record_outcome(order, row.since_ns, "Quarantined", {"word": row.word, "problem": row.problem})
+
+    def release(self, order: Order, why: str) -> None:
+        """Nothing speaks against an order in quarantine any more."""
+        self.guarded(lambda: self.journal.end_quarantine(order.client_order_id))
+        self.quarantine.release(order, why)
 
     def renewed(self, orders: Sequence[Order]) -> None:
         """Write down the moved expiries of orders that are in the state already.
@@ -199,14 +222,14 @@ class Desk:
         and what it was before must not come back over what it is now.
         """
         now = [self.state.orders[o.client_order_id] for o in orders if o.client_order_id in self.state.orders]
-        self._guarded(lambda: self.journal.record_expiries(now))
+        self.guarded(lambda: self.journal.record_expiries(now))
 
     @contextmanager
     def one_commit(self) -> Iterator[None]:
         """Several changes, one disk flush. Nothing in it may raise half-way: memory is not rolled back."""
         try:
             with ExitStack() as stack:
-                self._guarded(lambda: stack.enter_context(self.journal.transaction()))
+                self.guarded(lambda: stack.enter_context(self.journal.transaction()))
                 yield
         except StateCorrupt as problem:  # the commit failed: inside, every write is guarded on its own
             self._tolerate(problem)
@@ -216,9 +239,10 @@ class Desk:
             return
         facts = {**_facts(event), **detail}
         name = type(event).__name__
-        self._guarded(lambda: self.journal.record_outcome(order, event.at_ns, name, facts))
+        self.guarded(lambda: self.journal.record_outcome(order, event.at_ns, name, facts))
 
-    def _guarded(self, write: Callable[[], None]) -> None:
+    def guarded(self, write: Callable[[], None]) -> None:
+        """Write to the journal. Raises StateCorrupt; while stopping it is logged instead."""
         try:
             write()
         except StateCorrupt as problem:
@@ -341,7 +365,7 @@ class Desk:
 
     def audit(self, facts: dict[str, Any]) -> None:
         """One audit line with the time in front. StateCorrupt: too many lines wait; tolerated while stopping."""
-        self._guarded(lambda: self._audit({"timestamp": iso_utc(self.clock.now_ns()), **facts}))
+        self.guarded(lambda: self._audit({"timestamp": iso_utc(self.clock.now_ns()), **facts}))
 
 
 def _nobody() -> None:

@@ -2,14 +2,16 @@
 
 A dispute begins when the exchange lists a market that has paid us as `disputed` or `amended` (kalshi.md section 2.2),
 or when the stream determines it again with another result. It ends when the listing no longer says so, and when the
-list of settlements says what the stream said, the stream takes it back, or a day of the list has not confirmed it.
+list of settlements says what the stream said, the stream takes it back, or a day of the list has not confirmed it. A
+market that is not listed any more stays as it was listed last, for a day at the most.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from kalshi_daemon.domain.contract import Market, MarketStatus
+from kalshi_daemon.orders.journal_rows import DisputeRow
 from kalshi_daemon.orders.ledger import Ledger
 from kalshi_daemon.units import DAY, Nanos
 
@@ -18,19 +20,46 @@ CONTRADICTED_KEPT: Final = DAY
 """A second result that the list of settlements does not confirm for this long was a wrong message."""
 
 
+STREAM: Final = "stream"
+LISTING: Final = "listing"
+"""Who said it: `DisputeRow.source`."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Contradiction:
     result: str
     since_ns: Nanos
 
 
+@dataclass(frozen=True, slots=True)
+class _Status:
+    status: str
+    since_ns: Nanos
+    seen_ns: Nanos
+    """When it was listed so last; after a restart, when that was."""
+
+
 class Disputes:
-    """Remembers what the stream said against the ledger; the rest is looked up."""
+    """What the stream said against the ledger, and what the listing said last. Bounded by the markets of the ledger."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._said: dict[str, _Contradiction] = {}
-        """By market: bounded by the markets of the ledger."""
+        self._statuses: dict[str, _Status] = {}
+
+    def restore(self, rows: Iterable[DisputeRow], now_ns: Nanos) -> None:
+        """Take over what an earlier life knew."""
+        for row in rows:
+            if row.source == STREAM:
+                self._said[row.market_ticker] = _Contradiction(row.said, row.since_ns)
+            else:
+                self._statuses[row.market_ticker] = _Status(row.said, row.since_ns, now_ns)
+
+    def rows(self) -> list[DisputeRow]:
+        """What a later life must know."""
+        said = [DisputeRow(ticker, STREAM, one.result, one.since_ns) for ticker, one in self._said.items()]
+        listed = [DisputeRow(ticker, LISTING, one.status, one.since_ns) for ticker, one in self._statuses.items()]
+        return sorted(said + listed, key=lambda row: (row.market_ticker, row.source))
 
     def determined(self, market_ticker: str, result: str, now_ns: Nanos) -> bool:
         """The stream named the result of a market; True when it contradicts what was paid."""
@@ -59,14 +88,21 @@ class Disputes:
             for ticker, said in self._said.items()
             if now_ns - said.since_ns < CONTRADICTED_KEPT and ticker in self._ledger.positions
         }
-        found = {}
+        self._statuses = dict(self._listed_in_dispute(markets, now_ns))
+        found = {ticker: f"listed as {one.status}" for ticker, one in self._statuses.items()}
         for ticker in self._paid():
-            market, said = markets.get(ticker), self._said.get(ticker)
-            if said is not None:
-                found[ticker] = f"determined {said.result} after it had paid {self._ledger.positions[ticker].settled}"
-            elif market is not None and market.status in DISPUTED:
-                found[ticker] = f"listed as {market.status.value}"
+            if ticker in self._said:
+                paid = self._ledger.positions[ticker].settled
+                found[ticker] = f"determined {self._said[ticker].result} after it had paid {paid}"
         return found
+
+    def _listed_in_dispute(self, markets: Mapping[str, Market], now_ns: Nanos) -> Iterator[tuple[str, _Status]]:
+        for ticker in self._paid():
+            market, known = markets.get(ticker), self._statuses.get(ticker)
+            if market is not None and market.status in DISPUTED:
+                yield ticker, _Status(market.status.value, now_ns if known is None else known.since_ns, now_ns)
+            elif market is None and known is not None and now_ns - known.seen_ns < CONTRADICTED_KEPT:
+                yield ticker, known
 
     def _paid(self) -> Iterable[str]:
         return [ticker for ticker, one in self._ledger.positions.items() if one.settled and one.count]

@@ -15,9 +15,12 @@ from kalshi_daemon.domain.order import Order, Settlement, Status
 from kalshi_daemon.errors import StateCorrupt
 from kalshi_daemon.orders.journal_file import ROWS_MOST, JournalFile
 from kalshi_daemon.orders.journal_rows import (
+    DisputeRow,
     GroupIntent,
     GroupRow,
+    QuarantineRow,
     correction_of_row,
+    dispute_of_row,
     event_of_row,
     fill_of_row,
     fill_row,
@@ -28,6 +31,7 @@ from kalshi_daemon.orders.journal_rows import (
     integer,
     order_of_row,
     order_row,
+    quarantine_of_row,
     result_of_row,
 )
 from kalshi_daemon.orders.journal_schema import CORRECTIONS_SINCE, row_crc
@@ -197,6 +201,34 @@ class Journal(JournalFile):
 
     def set_cursor(self, name: str, value: Nanos) -> None:
         self._insert("cursors", (name, value), "INSERT OR REPLACE")
+
+    # --- what is in doubt ---------------------------------------------------------------------------------------------
+
+    def quarantine(self, row: QuarantineRow) -> None:
+        """Write down that the exchange said of an order what cannot be."""
+        values = (row.client_order_id, row.word, row.problem, row.since_ns)
+        self._insert("quarantined_orders", values, "INSERT OR REPLACE")
+
+    def end_quarantine(self, client_order_id: str) -> None:
+        self._do("DELETE FROM quarantined_orders WHERE client_order_id = ?", (client_order_id,))
+
+    def quarantined(self) -> list[QuarantineRow]:
+        """Orders in quarantine, longest first."""
+        rows = self._select("quarantined_orders", "ORDER BY since_ns, client_order_id")
+        with self._strictly("quarantined_orders"):
+            return [quarantine_of_row(row) for row in rows]
+
+    def replace_disputes(self, rows: Sequence[DisputeRow]) -> None:
+        """Write down which markets that have paid are not final, instead of what was written before."""
+        with self.transaction():
+            self._do("DELETE FROM disputes")
+            for row in rows:
+                self._insert("disputes", (row.market_ticker, row.source, row.said, row.since_ns))
+
+    def disputes(self) -> list[DisputeRow]:
+        rows = self._select("disputes", "ORDER BY market_ticker, source")
+        with self._strictly("disputes"):
+            return [dispute_of_row(row) for row in rows]
 
     # --- order groups -------------------------------------------------------------------------------------------------
 

@@ -38,6 +38,26 @@ class GroupIntent:
     listed_before: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class QuarantineRow:
+    """An order of which the exchange said what cannot be: the word and why, and when it was said first."""
+
+    client_order_id: str
+    word: str
+    problem: str
+    since_ns: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class DisputeRow:
+    """A market that has paid and is not final; `source` is `stream` or `listing`, `said` its result or status."""
+
+    market_ticker: str
+    source: str
+    said: str
+    since_ns: Nanos
+
+
 def order_row(order: Order) -> tuple[Any, ...]:
     return (
         order.client_order_id,
@@ -134,6 +154,14 @@ def group_intent_of_row(row: Sequence[Any]) -> GroupIntent:
 
 def halt_of_row(row: Sequence[Any]) -> tuple[str, GroupHalt]:
     return text(row[0]), GroupHalt(Nanos(integer(row[1])), text(row[2]))
+
+
+def quarantine_of_row(row: Sequence[Any]) -> QuarantineRow:
+    return QuarantineRow(text(row[0]), text(row[1]), text(row[2]), Nanos(integer(row[3])))
+
+
+def dispute_of_row(row: Sequence[Any]) -> DisputeRow:
+    return DisputeRow(text(row[0]), text(row[1]), text(row[2]), Nanos(integer(row[3])))
 
 
 def text(value: object) -> str:

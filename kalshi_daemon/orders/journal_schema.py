@@ -11,7 +11,7 @@ SEALED_SINCE: Final = 3
 """The first schema whose rows carry a checksum."""
 CORRECTIONS_SINCE: Final = 4
 """The first schema that has corrections of settlements."""
-_LATER: Final = frozenset({"settlement_corrections"})
+_LATER: Final = frozenset({"settlement_corrections", "quarantined_orders", "disputes"})
 """Tables that are younger than the checksums: made with theirs."""
 TABLES: Final[dict[str, str]] = {
     "orders": (
@@ -33,6 +33,8 @@ TABLES: Final[dict[str, str]] = {
         "market_ticker, event_ticker, result, revenue, fee, yes_count, no_count, previous_result, previous_revenue,"
         " settled_ns, booked_ns"
     ),
+    "quarantined_orders": "client_order_id, word, problem, since_ns",
+    "disputes": "market_ticker, source, said, since_ns",
 }
 """The columns of each table in the order its checksum takes them, without the checksum."""
 
@@ -189,5 +191,26 @@ MIGRATIONS: Final[tuple[str, ...]] = (
     ) STRICT;
     CREATE INDEX settlement_corrections_by_market ON settlement_corrections (market_ticker);
     CREATE INDEX settlement_corrections_by_time ON settlement_corrections (booked_ns);
+    """,
+    """
+    -- orders of which the exchange said what cannot be, until it agrees
+    CREATE TABLE quarantined_orders (
+        client_order_id TEXT PRIMARY KEY,
+        word            TEXT NOT NULL,
+        problem         TEXT NOT NULL,
+        since_ns        INTEGER NOT NULL,
+        crc             INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+
+    -- markets that have paid and are not final
+    CREATE TABLE disputes (
+        market_ticker   TEXT NOT NULL,
+        -- stream: `said` is the other result it named; listing: the status it is listed with
+        source          TEXT NOT NULL,
+        said            TEXT NOT NULL,
+        since_ns        INTEGER NOT NULL,
+        crc             INTEGER NOT NULL,
+        PRIMARY KEY (market_ticker, source)
+    ) STRICT, WITHOUT ROWID;
     """,
 )

@@ -12,6 +12,7 @@ import structlog
 from kalshi_daemon.domain.order import Settlement
 from kalshi_daemon.orders.desk import Desk
 from kalshi_daemon.orders.disputes import Disputes
+from kalshi_daemon.orders.journal_rows import DisputeRow
 from kalshi_daemon.orders.ledger import FLAT, Ledger, Result
 from kalshi_daemon.orders.reconcile import Act, Finding, compare_settlement
 from kalshi_daemon.state import Position
@@ -38,10 +39,24 @@ class Payments:
         self._publish = publish
         self._determined: dict[str, str] = {}
         self._disputes = Disputes(ledger)
+        self._kept: list[DisputeRow] = []
+        """As the journal has them."""
         self.disputed: dict[str, str] = {}
         """Market -> why what it has paid is not final."""
         self.unsteady: dict[str, Finding] = {}
         """Markets whose listed settlement changes too often to be followed."""
+
+    def load(self) -> None:
+        """Take the disputes of earlier lives over; the ledger is there already."""
+        self._kept = self._desk.journal.disputes()
+        self._disputes.restore(self._kept, self._desk.clock.now_ns())
+        self.look_at_disputes()
+
+    def _keep_disputes(self) -> None:
+        rows = self._disputes.rows()
+        if rows != self._kept:
+            self._desk.guarded(lambda: self._desk.journal.replace_disputes(rows))
+            self._kept = rows
 
     def determined(self, market_ticker: str, result: str) -> bool:
         """The market's result is known; it may still be disputed, so nothing is booked before `settled`.
@@ -51,7 +66,9 @@ class Payments:
         if market_ticker not in self._ledger.positions:
             return False
         self._determined[market_ticker] = result
-        return self._disputes.determined(market_ticker, result, self._desk.clock.now_ns())
+        contradicts = self._disputes.determined(market_ticker, result, self._desk.clock.now_ns())
+        self._keep_disputes()
+        return contradicts
 
     def settled(self, market_ticker: str, result: str | None, at_ns: Nanos) -> bool:
         """The market has paid. Books its result at once; our own settlement may be listed much later.
@@ -63,7 +80,9 @@ class Payments:
         position = self._ledger.positions.get(market_ticker)
         if position is None or result not in {"yes", "no"}:
             return False
-        if self._disputes.determined(market_ticker, result, at_ns):
+        contradicts = self._disputes.determined(market_ticker, result, at_ns)
+        self._keep_disputes()
+        if contradicts:
             return True
         entry = Result(result, at_ns)
         return not self._ledger.corrects(market_ticker, entry) and self._book_result(position, entry, "stream")
@@ -76,6 +95,7 @@ class Payments:
         known = self._ledger.result(settlement.market_ticker)
         result = Result(settlement.result, settlement.settled_ns, settlement.revenue)
         self._disputes.listed(settlement.market_ticker, settlement.result)
+        self._keep_disputes()
         self.unsteady.pop(settlement.market_ticker, None)
         if known is not None and self._ledger.corrects(settlement.market_ticker, result):
             if self._ledger.corrections(settlement.market_ticker) >= CORRECTIONS_MAX:
@@ -122,6 +142,7 @@ class Payments:
         """Count what markets in dispute have paid as it is worse; said when a dispute begins and when it ends."""
         now = self._desk.clock.now_ns()
         found = self._disputes.open(self._desk.state.venue.markets, now)
+        self._keep_disputes()
         if found == self.disputed:
             return
         before, self.disputed = self.disputed, found

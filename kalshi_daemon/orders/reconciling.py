@@ -223,9 +223,9 @@ class Reconciler:
             if self._books.refused.concerns(name):
                 continue
             if desk.quarantine.agreed_before(name, asked):
-                desk.quarantine.release(order, "the exchange agrees")
+                desk.release(order, "the exchange agrees")
             elif not order.status.live and not shown and asked >= self._surely_over(order):
-                desk.quarantine.release(order, "its expiry has passed and the exchange lists nothing of its name")
+                desk.release(order, "its expiry has passed and the exchange lists nothing of its name")
         if len(desk.quarantine) <= QUARANTINED_MAX:
             return []
         text = f"the exchange said what cannot be of {len(desk.quarantine)} orders, {QUARANTINED_MAX} at the most"

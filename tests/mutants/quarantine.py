@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 _QUARANTINE = ("orders/test_quarantine.py",)
+_RESTARTS = ("orders/test_doubts_over_restarts.py",)
 _REFUSED = ("orders/test_refused_fills.py",)
 
 MUTANTS = (
@@ -118,5 +119,37 @@ MUTANTS = (
         "        if fill.trade_id in self._accepted and",
         "        if not fill.trade_id and",
         _REFUSED,
+    ),
+    Mutant(
+        "quarantine_forgotten",
+        "a restart leaves the same orders in quarantine",
+        "orders/desk.py",
+        "        self._load_quarantine()\n",
+        "",
+        _RESTARTS,
+    ),
+    Mutant(
+        "quarantine_never_ends",
+        "an order that was let go stays so over a restart",
+        "orders/desk.py",
+        "        self.guarded(lambda: self.journal.end_quarantine(order.client_order_id))\n",
+        "",
+        _RESTARTS,
+    ),
+    Mutant(
+        "dispute_forgotten",
+        "a restart leaves the same markets in dispute",
+        "orders/payments.py",
+        "        self._disputes.restore(self._kept, self._desk.clock.now_ns())\n",
+        "",
+        _RESTARTS,
+    ),
+    Mutant(
+        "unlisted_dispute_over",
+        "a market that is not listed any more stays in dispute for a day",
+        "orders/disputes.py",
+        "            elif market is None and known is not None and",
+        "            elif known is not None and not known.status and",
+        _RESTARTS,
     ),
 )

@@ -168,7 +168,8 @@ def test_a_journal_of_before_the_checksums_is_read_and_sealed(path):
         fill_journal(journal, corrected=False)
         known = facts(journal)
     with closing(sqlite3.connect(path)) as db:
-        db.execute("DROP TABLE settlement_corrections")
+        for later in ("settlement_corrections", "quarantined_orders", "disputes"):
+            db.execute(f"DROP TABLE {later}")
         for (table,) in db.execute(
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name != 'schema'"
         ).fetchall():
