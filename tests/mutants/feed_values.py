@@ -143,4 +143,12 @@ MUTANTS = (
         "                columns.add_tick(event)\n",
         ("index_feed/test_feed_recorder.py",),
     ),
+    Mutant(
+        "log_moves_called_shares",
+        "a move that is shown as a share is one",
+        "index_feed/ruling.py",
+        "return expm1(self.move)",
+        "return self.move",
+        ("index_feed/test_value_intake.py",),
+    ),
 )

@@ -230,4 +230,12 @@ MUTANTS = (
         "",
         _STREAM,
     ),
+    Mutant(
+        "deadlines_outrun_a_held_clock",
+        "an exchange is not late while simulated time is held up",
+        "kalshi/network_time.py",
+        "min(at_its_rate_ns, max(lived_ns, ran_ns))",
+        "at_its_rate_ns",
+        ("kalshi/test_network_time.py",),
+    ),
 )
