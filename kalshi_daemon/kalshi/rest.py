@@ -281,9 +281,9 @@ class KalshiRest:
         items = await self._pages(request, "settlements", cursor_required=False)
         return fields.each(items, messages.settlement, "settlements")
 
-    async def balance(self, exchange_index: int = _HOME_SHARD) -> Balance:
-        """Collateral is per exchange shard; index series are on shard 0 (kalshi.md 2.5, section 7)."""
-        query = self._own({"exchange_index": exchange_index})
+    async def balance(self, exchange_index: int | None = _HOME_SHARD) -> Balance:
+        """Collateral is per exchange shard; index series are on shard 0 (kalshi.md 2.5, section 7). None: of all."""
+        query = self._own({} if exchange_index is None else {"exchange_index": exchange_index})
         answer = await self._transport.read(Request(Endpoint.BALANCE, "/portfolio/balance", query))
         return messages.balance(read_object(answer, "balance"), self._clock.now_ns())
 

@@ -4,6 +4,10 @@ What rests, what is about to be paid and what was paid just now make the expecte
 the kind it is one number, to a cent. Cash outside of it is a disagreement like any other. Deposits, withdrawals and
 transfers between shards happen and no list that we read tells of them: a difference that stands still for
 ACCEPTED_AFTER while everything else agrees is taken for one and said.
+
+While all our markets are on shard 0 its cash is compared. Once one is on another shard it is the account's whole cash,
+of one answer: which shard a fill was paid from need not be known then, and cash that the exchange moves between shards
+by itself (kalshi.md sections 2.5, 10) is no difference.
 """
 
 from collections.abc import Iterable
@@ -13,7 +17,7 @@ from typing import Final
 import structlog
 
 from kalshi_daemon.domain.order import Order
-from kalshi_daemon.events import RemoteOrder
+from kalshi_daemon.events import Balance, RemoteOrder
 from kalshi_daemon.orders.books import Books
 from kalshi_daemon.orders.desk import Desk
 from kalshi_daemon.orders.reconcile import Act, Finding
@@ -61,8 +65,10 @@ class CashWatch:
         self._drift: _Drift | None = None
         self._others_ns = Nanos(0)
         self._others_hold = False
-        self.other_shards = False
-        """A market of another shard was traded: from then on the cash of shard 0 is not all that our fills move."""
+        self.all_shards = False
+        """A market of ours is, or was in this life, on another shard than 0: the cash of all shards is compared."""
+        self.total: Balance | None = None
+        """The cash of all shards, as the last look read it."""
         self.moved = Dollars(0)
         """Accepted since the start: what came and went by other ways than our fills and settlements."""
 
@@ -90,7 +96,7 @@ class CashWatch:
         A look that cannot be compared repeats what stands.
         """
         band = self._band(mark, resting, waiting, now)
-        balance = self._desk.state.balance
+        balance = self.known()
         if band is None or balance is None:
             return [] if self._drift is None else [self._drift.finding]
         below, above = band
@@ -105,9 +111,7 @@ class CashWatch:
             return []
         amount = Dollars(difference + below if difference < 0 else difference - above)
         expected = Dollars(balance.cash - amount)
-        text = (
-            f"cash: our fills and settlements leave {format_dollars(expected)}, exchange {format_dollars(balance.cash)}"
-        )
+        text = f"cash{' of all shards' if self.all_shards else ''}: our fills and settlements leave {format_dollars(expected)}, exchange {format_dollars(balance.cash)}"
         finding = Finding(Act.DISAGREE, "cash", text)
         since = now if self._drift is None or self._drift.amount != amount else self._drift.since_ns
         self._drift = _Drift(amount, since, finding)
@@ -130,13 +134,20 @@ class CashWatch:
         )
         return True
 
-    def note_shards(self) -> None:
-        """Look whether anything of ours is on another shard than 0."""
+    def known(self) -> Balance | None:
+        """The cash that our fills and settlements move; None when it was not read."""
+        return self.total if self.all_shards else self._desk.state.balance
+
+    def note_shards(self, *, windows: bool = False) -> None:
+        """Look whether anything of ours is on another shard than 0. `windows`: a market of a window is.
+
+        What was compared until then is forgotten: the next quiet moment is what later ones are held against.
+        """
         state = self._desk.state
         held = (position.market_ticker for position in self._books.ledger.positions.values())
         live = (order.market_ticker for order in self._desk.live())
-        if not self.other_shards and any(state.venue.shard_of(ticker) for ticker in (*held, *live)):
-            self.other_shards = True
+        if not self.all_shards and (windows or any(state.venue.shard_of(ticker) for ticker in (*held, *live))):
+            self.all_shards = True
             self._forget()
 
     def _forget(self) -> None:
@@ -152,7 +163,6 @@ class CashWatch:
         self.note_shards()
         if (
             not self._whole_account
-            or self.other_shards
             or self._others_hold
             or state.unbooked
             or state.refused_fills

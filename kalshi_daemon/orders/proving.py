@@ -62,6 +62,7 @@ class Prover:
         self._reconciler = reconciler
         self._settler = settler
         self._cash: Dollars | None = None
+        self._all_shards = False
         self._ledger_cash = Dollars(0)
         self._open_cash = Dollars(0)
 
@@ -82,7 +83,8 @@ class Prover:
                     log.warning("books.start_unknown", problem=f"the exchange lists {strangers} resting")
                     return
                 await self._reconciler.read_balance()
-                balance, before = self._desk.state.balance, ledger.exchange_cash()
+                cash, before = self._reconciler.cash, ledger.exchange_cash()
+                balance, self._all_shards = cash.known(), cash.all_shards
                 if held or ledger.paid_since() is not None:
                     await self._settler.read(Nanos(self._books.started_ns - KEPT))
             except TROUBLE as problem:
@@ -171,12 +173,13 @@ class Prover:
         ]
 
     def _compare_cash(self) -> tuple[list[Finding], Dollars | None]:
-        balance = self._desk.state.balance
-        self._reconciler.cash.note_shards()
-        if balance is None or self._cash is None or self._desk.live() or self._reconciler.cash.other_shards:
+        cash = self._reconciler.cash
+        cash.note_shards()
+        balance = cash.known()
+        if balance is None or self._cash is None or self._desk.live() or cash.all_shards != self._all_shards:
             return [], None
         ledger = self._books.ledger
-        by_others = self._reconciler.cash.moved
+        by_others = cash.moved
         expected = Dollars(self._cash + ledger.exchange_cash() - self._ledger_cash + by_others)
         moved = balance.cash - self._cash - by_others
         return compare_balance(expected, balance.cash), Dollars(moved - (ledger.tied_up() - self._open_cash))

@@ -12,7 +12,7 @@ import structlog
 
 from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.domain.order import Fill, Order, Status
-from kalshi_daemon.events import RemoteOrder
+from kalshi_daemon.events import Balance, RemoteOrder
 from kalshi_daemon.kalshi.api import PortfolioApi
 from kalshi_daemon.orders.asking import LAPSE_GRACE, PATIENCE, Asker, report_of
 from kalshi_daemon.orders.books import Books
@@ -330,6 +330,15 @@ class Reconciler:
             except TROUBLE as problem:
                 state.shard_balances.pop(shard, None)
                 log.warning("balance.not_read", exchange_index=shard, problem=str(problem))
+        self.cash.note_shards(windows=bool(far))
+        self.cash.total = await self._cash_of_all() if self.cash.all_shards else None
+
+    async def _cash_of_all(self) -> Balance | None:
+        try:
+            return await self._api.balance(None)
+        except TROUBLE as problem:
+            log.warning("balance.not_read", exchange_index=None, problem=str(problem))
+            return None
 
     def _compare_cash(self, mark: Mark, resting: Sequence[RemoteOrder], others: Sequence[Finding]) -> list[Finding]:
         now = self._desk.clock.now_ns()

@@ -37,4 +37,12 @@ MUTANTS = (
         "",
         _SHARDS,
     ),
+    Mutant(
+        "home_cash_alone_compared",
+        "the cash of all shards is compared once a market is on another",
+        "orders/cash.py",
+        "        return self.total if self.all_shards else self._desk.state.balance",
+        "        return self._desk.state.balance",
+        _SHARDS,
+    ),
 )

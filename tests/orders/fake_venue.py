@@ -438,7 +438,7 @@ class FakeVenue:
             raise PartlyUnreadable(name, records, self.unreadable[name])
         return records
 
-    async def balance(self, exchange_index: int = 0) -> Balance:
+    async def balance(self, exchange_index: int | None = 0) -> Balance:
         await self._enter("balance", exchange_index)
         if exchange_index:
             return Balance(Dollars(self.far_cash[exchange_index]), Dollars(0), self.clock.now_ns())
@@ -446,7 +446,8 @@ class FakeVenue:
             (order.price if order.side is Side.BID else 10_000 - order.price) * order.remaining // 100
             for order in self.resting()
         )
-        return Balance(Dollars(self.cash - reserved), Dollars(0), self.clock.now_ns())
+        others = sum(self.far_cash.values()) if exchange_index is None else 0
+        return Balance(Dollars(self.cash + others - reserved), Dollars(0), self.clock.now_ns())
 
     async def account_limits(self) -> dict:
         raise NotImplementedError

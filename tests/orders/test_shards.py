@@ -82,7 +82,7 @@ async def test_the_cash_of_the_shards_of_our_windows_is_read_and_forgotten_with_
         move(rig, shard=0)
         await rig.pass_time(61, step_ms=500)
         assert rig.state.shard_balances == {}
-        assert set(rig.sent("balance")) == {0, FAR}
+        assert set(rig.sent("balance")) == {0, FAR, None}
 
 
 async def test_a_shard_whose_cash_cannot_be_read_costs_its_own_windows_only(rig):
@@ -117,21 +117,62 @@ async def test_an_order_on_a_far_shard_joins_no_group_of_shard_0(tmp_path, clock
     rig.journal.close()
 
 
-async def test_cash_is_not_compared_once_another_shard_was_traded_on(tmp_path, clock, venue):
+async def far_trade(rig):
+    """One contract of 0.42 on the far shard, paid from its money."""
+    await rig.pass_time(61, step_ms=500)
+    (order,) = await rig.manager.place([quote()])
+    rig.venue.trade(order.client_order_id, 100)
+    await spin()
+    rig.venue.cash += 4_200
+    rig.venue.far_cash[FAR] -= 4_200
+
+
+async def test_the_cash_of_all_shards_is_compared_once_a_market_is_on_another(tmp_path, clock, venue):
     rig = Rig(tmp_path, clock, venue, OrderSettings(groups="off"))
+    venue.far_cash[FAR] = 100_000
     move(rig)
     async with rig.running():
-        await rig.pass_time(61, step_ms=500)
-        (order,) = await rig.manager.place([quote()])
-        venue.trade(order.client_order_id, 100)
-        await spin()
-        venue.cash += 4_200  # it was paid from the other shard's money
+        await far_trade(rig)
+        venue.cash, venue.far_cash[FAR] = venue.cash - 50_000, venue.far_cash[FAR] + 50_000  # moved by the exchange
         await rig.pass_time(150, step_ms=500)
         assert rig.state.reconciliation.agreed, rig.state.reconciliation.problem
         check = await drive(clock, rig.manager.books_equal())
-    assert check.equal, check.detail
-    assert check.exchange_pnl is None
+        assert check.equal, check.detail
+        venue.far_cash[FAR] -= 700
+        await rig.pass_time(150, step_ms=500)
+        assert "cash of all shards: our fills and settlements leave 1009.5800" in rig.state.reconciliation.problem
     rig.journal.close()
+
+
+async def test_a_market_that_moves_to_another_shard_begins_the_comparison_anew(rig):
+    rig.venue.far_cash[FAR] = 100_000
+    async with rig.running():
+        await rig.pass_time(61, step_ms=500)
+        move(rig)
+        await rig.pass_time(61, step_ms=500)
+        assert rig.state.reconciliation.agreed
+        check = await drive(rig.clock, rig.manager.books_equal())
+        assert (check.equal, check.exchange_pnl) == (True, None), "begun with another sum"
+        rig.venue.far_cash[FAR] += 900
+        await rig.pass_time(150, step_ms=500)
+        assert "exchange 1010.0900" in rig.state.reconciliation.problem
+
+
+async def test_cash_of_all_shards_that_cannot_be_read_is_not_compared(rig):
+    move(rig)
+    rig.venue.far_cash[FAR] = 100_000
+    async with rig.running():
+        honest = rig.venue.balance
+
+        async def broken(exchange_index=0):
+            if exchange_index is None:
+                raise VenueUnavailable("balance", 503, "down")
+            return await honest(exchange_index)
+
+        rig.venue.balance = broken
+        rig.venue.far_cash[FAR] += 900
+        await rig.pass_time(150, step_ms=500)
+        assert rig.state.reconciliation.agreed
 
 
 @pytest.mark.parametrize("event", [WINDOW.event_ticker, "KXINXU-NONE"])
