@@ -111,7 +111,9 @@ class CashWatch:
             return []
         amount = Dollars(difference + below if difference < 0 else difference - above)
         expected = Dollars(balance.cash - amount)
-        text = f"cash{' of all shards' if self.all_shards else ''}: our fills and settlements leave {format_dollars(expected)}, exchange {format_dollars(balance.cash)}"
+        of_all = " of all shards" if self.all_shards else ""
+        leave, has = format_dollars(expected), format_dollars(balance.cash)
+        text = f"cash{of_all}: our fills and settlements leave {leave}, exchange {has}"
         finding = Finding(Act.DISAGREE, "cash", text)
         since = now if self._drift is None or self._drift.amount != amount else self._drift.since_ns
         self._drift = _Drift(amount, since, finding)

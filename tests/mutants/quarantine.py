@@ -97,14 +97,6 @@ MUTANTS = (
         _REFUSED,
     ),
     Mutant(
-        "refused_fill_released",
-        "an order whose fill cannot be stays in quarantine",
-        "orders/reconciling.py",
-        "            if self._books.refused.concerns(name):\n                continue\n",
-        "",
-        _REFUSED,
-    ),
-    Mutant(
         "fee_beyond_the_rule",
         "a fee is what the series' own schedule can give",
         "orders/fill_checks.py",

@@ -94,7 +94,7 @@ async def test_a_shard_whose_cash_cannot_be_read_costs_its_own_windows_only(rig)
         async def broken(exchange_index=0):
             if exchange_index:
                 raise VenueUnavailable("balance", 503, "down")
-            return await honest()
+            return await honest(exchange_index)
 
         rig.venue.balance = broken
         await rig.pass_time(61, step_ms=500)
