@@ -7,6 +7,7 @@ import re
 import sqlite3
 import tempfile
 import tomllib
+from codecs import BOM_UTF8
 from dataclasses import replace
 from functools import cache
 from math import isfinite
@@ -113,7 +114,9 @@ def _judge_settings(data: bytes, made: object) -> None:
         line[1:].partition("=")[::2] for line in data.decode(errors="replace").split("\n") if line.startswith("@")
     )
     toml = b"\n".join(line for line in data.split(b"\n") if not line.startswith(b"@"))
-    for _, value in _leaves(tomllib.loads(toml.decode())):  # what a variable replaces is not in force
+    for _, value in _leaves(
+        tomllib.loads(toml.removeprefix(BOM_UTF8).decode())
+    ):  # what a variable replaces is not in force
         must(bool(env) or not isinstance(value, float) or isfinite(value), "a float that is not finite")
     settings = made.settings
     for name, value in _leaves(settings.model_dump()):
