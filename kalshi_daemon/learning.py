@@ -39,6 +39,8 @@ class Learning:
     """For prices in doubt; the gap filler has one of its own."""
 
     def on_tick(self, tick: Tick) -> None:
+        if self.gaps is not None:
+            self.gaps.on_tick(tick)
         self.healings[tick.index].on_tick(tick)
         self._follow()
 
@@ -74,6 +76,8 @@ class Learning:
         done = self.healings[index].retract(from_ns, to_ns)
         if done:
             self.together.healed()
+            if self.gaps is not None:
+                self.gaps.on_unlearnt(index, to_ns)
         say = log.warning if done else log.error
         say(
             "calibration.prices_unlearnt" if done else "calibration.prices_not_unlearnt",

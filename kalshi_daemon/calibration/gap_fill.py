@@ -1,4 +1,8 @@
-"""Asks the vendor's history for the minutes the feed missed, after every session it opens. One task.
+"""Asks the vendor's history for the minutes that were missed. One task.
+
+Two kinds: what the feed did not send, asked for after every session it opens; and what it sent but nobody believed, or
+that was believed and taken back, asked for once values are believed again. Of the second kind the minute in which they
+are is asked for too, when it is over: the values of its other part tell less of its range than its bar.
 
 A cold model is given the sessions before this one, too. What the vendor cannot or will not give stays an unobserved
 gap, with one warning: quoting depends on the feed's guards, never on this.
@@ -12,7 +16,7 @@ import structlog
 
 from kalshi_daemon.calibration.healing import HOLE_LEAST, CorrelationHealing, Healing, Span, missed_span
 from kalshi_daemon.clock import Clock, iso_utc
-from kalshi_daemon.domain.index import Bar, Index
+from kalshi_daemon.domain.index import Bar, Index, Tick
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.errors import HistoryRefused, HistoryUnavailable
 from kalshi_daemon.index_feed.history import History
@@ -24,6 +28,8 @@ SETTLE: Final = Nanos(5 * SECOND)
 ROUNDS: Final = 3
 """Times a gap is asked for while its newest bar, or any answer, is missing."""
 ROUND_PAUSE: Final = Nanos(10 * SECOND)
+HIDDEN_MIN: Final = Nanos(15 * SECOND)
+"""A pause between two believed values within one session of the feed that is longer hides something."""
 
 log = structlog.get_logger()
 
@@ -37,7 +43,7 @@ class Past(Protocol):
 
 
 class GapFiller:
-    """`on_session` is called when a feed session opens, before its first price."""
+    """`on_session` is called when a feed session opens, before its first price; `on_tick` before each price is taken."""
 
     def __init__(
         self,
@@ -65,6 +71,8 @@ class GapFiller:
         """Told of every bar that history gave, once it was given to a model."""
         self._wake = asyncio.Event()
         self._off = False
+        self._hidden: set[Index] = set()
+        """Whose open gap is one of withheld or wrong values."""
         self.filled = 0
         """Minutes given to the models since the start, both indices together."""
 
@@ -75,6 +83,33 @@ class GapFiller:
             healing.arm()
         if self._together is not None:
             self._together.arm()
+        self._wake.set()
+
+    def on_tick(self, tick: Tick) -> None:
+        """A believed value, before its model takes it: how long was there none?"""
+        healing = self._healings[tick.index]
+        last_ns = healing.model.last_seen_ns
+        if last_ns is None or tick.event_ns - last_ns <= HIDDEN_MIN:
+            return
+        if healing.armed() and healing.resumed_ns is None:
+            return  # the feed itself was away
+        session = next((one for one in self._sessions if one.open_ns <= tick.event_ns <= one.close_ns), None)
+        if session is not None and tick.event_ns - max(last_ns, session.open_ns) > HIDDEN_MIN:
+            self._on_hidden(tick.index, healing)
+
+    def on_unlearnt(self, index: Index, to_ns: Nanos) -> None:
+        """Prices up to this one were taken out of what was learnt; those after it were not."""
+        healing = self._healings[index]
+        if healing.model.last_seen_ns is not None and healing.model.last_seen_ns > to_ns:
+            self._on_hidden(index, healing)
+
+    def _on_hidden(self, index: Index, healing: Healing) -> None:
+        if self._off:
+            return
+        healing.arm()
+        if self._together is not None:
+            self._together.arm()
+        self._hidden.add(index)
         self._wake.set()
 
     async def run(self) -> Never:
@@ -92,6 +127,7 @@ class GapFiller:
                     problems[index.value] = str(problem)
                 finally:
                     healing.drop()
+                    self._hidden.discard(index)
             if self._together is not None and not any(healing.armed() for healing in self._healings.values()):
                 self._together.drop()
             if problems:
@@ -102,8 +138,8 @@ class GapFiller:
         turn, arms = 0, 0
         while healing.armed():
             turn, arms = (turn + 1, arms) if healing.arms == arms else (1, healing.arms)
-            await self._settle(healing)
-            span = self._span(healing) if healing.armed() else None
+            await self._settle(index, healing)
+            span = self._span(index, healing) if healing.armed() else None
             if span is None:
                 break
             found: History | None = None
@@ -123,10 +159,10 @@ class GapFiller:
     def _heal(self, index: Index, healing: Healing, span: Span, found: History) -> None:
         warming_up = healing.since_ns is None
         known = healing.known
-        bars = tuple(judged_bars(found.bars, self._jump_min, known))
+        bars = judged_bars(found.bars, self._jump_min, known, healing.resumed)
         if len(bars) < len(found.bars):
             log.warning("calibration.bars_refused", index=index.value, refused=len(found.bars) - len(bars))
-        used = healing.heal(bars)
+        used = healing.heal(bars, parts=index in self._hidden)
         self.filled += used
         if self._together is not None:
             self._together.healed()
@@ -144,17 +180,24 @@ class GapFiller:
             delayed=found.delayed,
         )
 
-    async def _settle(self, healing: Healing) -> None:
+    async def _settle(self, index: Index, healing: Healing) -> None:
         """Wait until prices should have begun again, and until the newest missed minute should have its bar."""
         if healing.resumed_ns is None:
             await self._clock.sleep(SETTLE)
-        now = healing.resumed_ns or self._clock.now_ns()
+        now = self._missed_until(index, healing)
         await self._clock.sleep_until(Nanos(now - now % MINUTE + SETTLE))
 
-    def _span(self, healing: Healing) -> Span | None:
+    def _missed_until(self, index: Index, healing: Healing) -> Nanos:
+        """What ended until here was missed; for values that were hidden, the minute that was running is part of it."""
+        resumed = healing.resumed_ns
+        if resumed is None:
+            return self._clock.now_ns()
+        return Nanos(resumed + MINUTE - 1) if index in self._hidden else resumed
+
+    def _span(self, index: Index, healing: Healing) -> Span | None:
         """From the last price before the gap to the first one after it, or to now."""
         resumed, since = healing.resumed_ns, healing.since_ns
-        until = resumed or self._clock.now_ns()
+        until = self._missed_until(index, healing)
         if resumed is not None and since is not None and resumed - since <= HOLE_LEAST:
             return None
         if since is None:

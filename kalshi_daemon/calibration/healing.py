@@ -57,7 +57,7 @@ class Healing:
         self._in_doubt = False
         self._before: Document | None = None
         self._since: list[Tick | Bar] = []
-        self._resumed_ns: Nanos | None = None
+        self._resumed: tuple[Nanos, float] | None = None
         self._again: deque[tuple[Nanos, Nanos]] = deque(maxlen=SPANS_MOST)
         """First and last instant that were gone through again, heal by heal."""
 
@@ -88,7 +88,12 @@ class Healing:
     @property
     def resumed_ns(self) -> Nanos | None:
         """When live prices began again after the last time it was armed; None while there are none."""
-        return self._resumed_ns
+        return None if self._resumed is None else self._resumed[0]
+
+    @property
+    def resumed(self) -> tuple[Nanos, float] | None:
+        """The first price of them, with its time."""
+        return self._resumed
 
     def made_again(self, at_ns: Nanos) -> bool:
         """Whether a forecast of this instant was made after the fact, when a gap was healed."""
@@ -97,7 +102,7 @@ class Healing:
     def arm(self) -> None:
         """From here on prices may have been missed. Armed already: the older gap stays open too."""
         self.arms += 1
-        self._resumed_ns = None
+        self._resumed = None
         self._gap = True
         self._keep_from_here()
 
@@ -142,12 +147,13 @@ class Healing:
         self._keep(bar)
         self.model.on_bar(bar)
 
-    def heal(self, bars: Sequence[Bar]) -> int:
+    def heal(self, bars: Sequence[Bar], *, parts: bool = False) -> int:
         """Take what was missed, by time; returns how many bars were used. Not armed any more afterwards.
 
+        `parts`: also the bar of a minute in which prices began again, after them: its extremes are of the whole.
         Raises ValueError, with the model as it is, when it cannot be put back.
         """
-        before, since, live = self._before, self._since, self._resumed_ns is not None
+        before, since, live = self._before, self._since, self._resumed is not None
         assert before is not None, "armed"
         self.drop()
         if not bars:
@@ -157,14 +163,16 @@ class Healing:
         restore(self.model, before)
         since_ns = Nanos(before["last_seen_ns"] or 0)
         self._again.append((since_ns, FOREVER))
-        used, left = 0, iter(bars)
+        used, left, unseen_ns = 0, iter(bars), Nanos(0)
         waiting = next(left, None)
         for event in since:
             begins, last_ns = _begins(event), self.model.last_seen_ns
             if last_ns is None or begins - last_ns > HOLE_LEAST:
-                while waiting is not None and waiting.end_ns <= begins:
+                unseen_ns = begins if parts else Nanos(begins - begins % MINUTE)
+            while waiting is not None and waiting.end_ns <= begins:
+                if waiting.start_ns < unseen_ns:
                     used += self._missed(waiting)
-                    waiting = next(left, None)
+                waiting = next(left, None)
             self._take(event)
         while waiting is not None and not live:
             used += self._missed(waiting)
@@ -183,8 +191,8 @@ class Healing:
     def _keep(self, event: Tick | Bar) -> None:
         if self._before is None:
             return
-        if self._resumed_ns is None:
-            self._resumed_ns = _begins(event)
+        if self._resumed is None:
+            self._resumed = (event.event_ns, event.value) if isinstance(event, Tick) else (event.start_ns, event.open)
         self._since.append(event)
         if len(self._since) > EVENTS_MOST:
             self._gap = self._in_doubt = False
