@@ -6,18 +6,20 @@
 import itertools
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 
 from kalshi_daemon.artifacts.writer import ArtifactWriter
 from kalshi_daemon.board import Board
 from kalshi_daemon.clock import Clock
-from kalshi_daemon.domain.index import SERIES
+from kalshi_daemon.domain.index import SERIES, Index
 from kalshi_daemon.domain.quote import Profile
 from kalshi_daemon.guardrails.chain import Chain, build_chain
 from kalshi_daemon.index_feed.consumer import IndexFeed
 from kalshi_daemon.index_feed.recorder import Recorder
+from kalshi_daemon.index_feed.snapshot_witness import SnapshotWitness
+from kalshi_daemon.index_feed.witnesses import OutsideLevels
 from kalshi_daemon.kalshi.auth import Signer
 from kalshi_daemon.kalshi.rest import KalshiRest
 from kalshi_daemon.kalshi.server_time import ServerClock
@@ -65,6 +67,7 @@ class House:
     rest: KalshiRest
     stream: KalshiStream
     feed: IndexFeed
+    snapshots: SnapshotWitness | None
     recorder: Recorder
     scheduler: WindowScheduler
     monitor: VenueMonitor
@@ -182,7 +185,9 @@ class _Builder:
         chain = build_chain(settings, session_of=sessions.session_of, release_near=macro_calendar.release_near)
         trader = self._trader(chain, orders, artifacts, scheduler, learning)
         artifacts.monitor(learning.memory.monitor())
-        self._board.join(learning, recorder if settings.index_feed.record else None, trader, monitor, orders)
+        snapshots = self._snapshots(learning)
+        kept = recorder if settings.index_feed.record else None
+        self._board.join(learning, kept, trader, monitor, orders, snapshots)
         return House(
             settings=settings,
             clock=clock,
@@ -192,7 +197,8 @@ class _Builder:
             learning=learning,
             rest=rest,
             stream=stream,
-            feed=self._feed(learning),
+            feed=self._feed(learning, snapshots),
+            snapshots=snapshots,
             recorder=recorder,
             scheduler=scheduler,
             monitor=monitor,
@@ -293,8 +299,20 @@ class _Builder:
 
         return KillSwitchWatch(self._state, kill_switch_path(self._settings.mode_dir), on_change=changed)
 
-    def _feed(self, learning: Learning) -> IndexFeed:
+    def _snapshots(self, learning: Learning) -> SnapshotWitness | None:
+        """Nobody to ask where there is no history."""
+        if learning.history is None:
+            return None
+        every_ns = from_s(self._settings.index_feed.snapshot_every_s)
+        return SnapshotWitness(learning.history, self._clock, every_ns)
+
+    def _feed(self, learning: Learning, snapshots: SnapshotWitness | None) -> IndexFeed:
         state = self._state
+
+        def outside(index: Index) -> OutsideLevels:
+            found = outside_levels(state, self._settings.pricing, index, self._clock.now_ns())
+            return found if snapshots is None else replace(found, snapshot=snapshots.said(index))
+
         return IndexFeed(
             state,
             self._settings.index_feed,
@@ -307,7 +325,7 @@ class _Builder:
             on_session=self._board.on_session,
             known=last_prices(learning.models),
             beliefs=self._board,
-            outside=lambda index: outside_levels(state, self._settings.pricing, index, self._clock.now_ns()),
+            outside=outside,
         )
 
 

@@ -6,6 +6,7 @@ from kalshi_daemon.domain.quote import Quote
 from kalshi_daemon.domain.window import WindowStatus
 from kalshi_daemon.events import VenueEvent
 from kalshi_daemon.index_feed.recorder import Recorder
+from kalshi_daemon.index_feed.snapshot_witness import SnapshotWitness
 from kalshi_daemon.learning import Learning
 from kalshi_daemon.orders.manager import OrderManager
 from kalshi_daemon.trader import Trader
@@ -22,6 +23,7 @@ class Board:
         self._trader: Trader | None = None
         self._monitor: VenueMonitor | None = None
         self._orders: OrderManager | None = None
+        self._snapshots: SnapshotWitness | None = None
 
     def join(
         self,
@@ -30,12 +32,14 @@ class Board:
         trader: Trader,
         monitor: VenueMonitor,
         orders: OrderManager,
+        snapshots: SnapshotWitness | None,
     ) -> None:
         self._learning = learning
         self._recorder = recorder
         self._trader = trader
         self._monitor = monitor
         self._orders = orders
+        self._snapshots = snapshots
         if recorder is not None:
             learning.keep_missed(recorder.on_missed_bar)
 
@@ -56,6 +60,8 @@ class Board:
     def on_session(self) -> None:
         if self._learning is not None:
             self._learning.on_session()
+        if self._snapshots is not None:
+            self._snapshots.on_session()
 
     def on_doubt(self, index: Index) -> None:
         if self._learning is not None:
@@ -74,6 +80,8 @@ class Board:
     def on_withheld(self, event: Tick | Bar) -> None:
         if self._recorder is not None:
             self._recorder.on_withheld(event)
+        if self._snapshots is not None and isinstance(event, Tick):
+            self._snapshots.on_withheld()
 
     def on_venue_event(self, event: VenueEvent) -> None:
         if self._monitor is not None:

@@ -268,6 +268,8 @@ class Life:
             group.create_task(work, name=name)
         if house.learning.gaps is not None:
             group.create_task(house.learning.gaps.run(), name="gap_fill")
+        if house.snapshots is not None:
+            group.create_task(house.snapshots.run(), name="snapshots")
         if self._digest is not None:
             group.create_task(self._digest.run(), name="digest")
         if self._options.keep_tidy:

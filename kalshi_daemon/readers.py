@@ -165,6 +165,11 @@ def epoch_ms(value: object, field: str) -> int:
     return _epoch(value, field, 1_000_000, "milliseconds")
 
 
+def epoch_ns(value: object, field: str) -> int:
+    """Unix nanoseconds."""
+    return _epoch(value, field, 1, "nanoseconds")
+
+
 def epoch_s(value: object, field: str) -> int:
     """Unix seconds in nanoseconds."""
     return _epoch(value, field, 1_000_000_000, "seconds")

@@ -121,6 +121,8 @@ class IndexFeedSettings(Section):
     rest_timeout_s: float = Field(10.0, ge=0.5, le=120.0)
     rest_calls_per_min: int = Field(0, ge=0, le=10_000)
     """Our own pace of calls, for small plans (5); 0: none."""
+    snapshot_every_s: float = Field(5.0, ge=1.0, le=30.0)
+    """While a value is withheld, the vendor's snapshot is asked for this often, as one witness more."""
 
 
 class EventSettings(Section):

@@ -43,7 +43,7 @@ class Past(Protocol):
 
 
 class GapFiller:
-    """`on_session` is called when a feed session opens, before its first price; `on_tick` before each price is taken."""
+    """`on_session` is called when a feed session opens, before its first price; `on_tick` before a price is taken."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class GapFiller:
         self._wake.set()
 
     def on_tick(self, tick: Tick) -> None:
-        """A believed value, before its model takes it: how long was there none?"""
+        """A believed value, before its model takes it: what hid the time before, if long, is asked for."""
         healing = self._healings[tick.index]
         last_ns = healing.model.last_seen_ns
         if last_ns is None or tick.event_ns - last_ns <= HIDDEN_MIN:

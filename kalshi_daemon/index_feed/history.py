@@ -1,4 +1,4 @@
-"""Minute bars of the past from the vendor's REST side: pages followed, limits kept, errors told apart.
+"""Minute bars of the past, and snapshots, from the vendor's REST side: pages, limits, errors told apart.
 
 What can be tried again is (429 after its Retry-After, 5xx, network, an answer that is none), ATTEMPTS times in all;
 what was refused (key, plan) is not. Time-outs run in real time, waiting on the clock that was given.
@@ -19,6 +19,7 @@ from kalshi_daemon.clock import Clock, iso_utc
 from kalshi_daemon.domain.index import Bar, Index
 from kalshi_daemon.errors import ConfigurationError, HistoryUnavailable
 from kalshi_daemon.index_feed.aggregates import Page, decode_page, target_of
+from kalshi_daemon.index_feed.snapshot import SnapshotValue, decode_snapshot, snapshot_target
 from kalshi_daemon.units import MILLISECOND, MINUTE, SECOND, Nanos, from_s
 
 ATTEMPTS: Final = 4
@@ -103,11 +104,21 @@ class HistoryClient:
         )
         return History(whole, delayed, refused, len(seen))
 
+    async def snapshot(self) -> dict[Index, SnapshotValue]:
+        """The newest value of each index that has one; asked once. Raises HistoryRefused, HistoryUnavailable."""
+        asked = "snapshot"
+        try:
+            status, body, _sent_ns = await self._ask(snapshot_target(), asked)
+        except _RateLimitedError:
+            raise HistoryUnavailable(asked, "rate limited (429)") from None
+        return decode_snapshot(status, body, asked)
+
     async def _page(self, target: str, index: Index, asked: str, attempts: int) -> Page:
         for attempt in range(attempts):
             last = attempt == attempts - 1
             try:
-                return await self._ask(target, index, asked)
+                status, body, sent_ns = await self._ask(target, asked)
+                return decode_page(status, body, index, sent_ns, asked)
             except _RateLimitedError as limited:
                 if last:
                     raise HistoryUnavailable(asked, "rate limited (429)") from None
@@ -120,10 +131,12 @@ class HistoryClient:
             await self._clock.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 
-    async def _ask(self, target: str, index: Index, asked: str) -> Page:
-        await self._clock.sleep_until(self._next_call_ns)
+    async def _ask(self, target: str, asked: str) -> tuple[int, bytes, Nanos]:
+        """Status and body of the answer, and when it was asked for."""
+        due_ns = max(self._next_call_ns, self._clock.now_ns())
+        self._next_call_ns = Nanos(due_ns + self._pause)  # before the wait: two may ask at the same time
+        await self._clock.sleep_until(due_ns)
         sent_ns = self._clock.now_ns()
-        self._next_call_ns = Nanos(sent_ns + self._pause)
         self.in_flight += 1
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -145,7 +158,7 @@ class HistoryClient:
             self.in_flight -= 1
         if len(body) > BODY_BYTES_MOST:
             raise HistoryUnavailable(asked, f"an answer of more than {BODY_BYTES_MOST} bytes")
-        return decode_page(answer.status, body, index, sent_ns, asked)
+        return answer.status, body, sent_ns
 
 
 def _retry_after(text: str | None) -> Nanos:

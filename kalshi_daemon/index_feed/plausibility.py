@@ -6,7 +6,7 @@ index moves in the time between is withheld, together with what follows it, unti
 
 * the market returns to where it was: what was withheld were misprints, and is let go; or
 * `values_min` values over RUN_MIN_NS agree with each other and more witnesses say the same than the contrary: the other
-  index, the vendor's own minute bar, the books, the listed ladder; or
+  index, the vendor's own minute bar or snapshot, the books, the listed ladder; or
 * they have agreed for `confirm_ns` and no witness speaks against them: real markets do not wait for ours. A witness who
   contradicts weighs more than the time: only an equal number who agree, for TIE_NS, outweighs it.
 
@@ -33,6 +33,7 @@ from kalshi_daemon.index_feed.witnesses import (
     BOOKS_LAG_NS,
     FRESH_NS,
     NOTHING_KNOWN,
+    SNAPSHOT_FRESH_NS,
     Jump,
     Opinion,
     OutsideLevels,
@@ -358,6 +359,11 @@ class PlausibleValues:
             said = _by_level(known, value, outside.books, tolerance)
             if said is Opinion.AGREES or now_ns - started_ns >= BOOKS_LAG_NS:
                 found["books"] = said
+        if outside.snapshot is not None:
+            at_ns, level = outside.snapshot
+            then = self._value_at(at_ns)
+            if then is not None and started_ns <= at_ns and -FRESH_NS <= now_ns - at_ns <= SNAPSHOT_FRESH_NS:
+                found["snapshot"] = _by_level(known, then, level, tolerance)
         if outside.ladder_middle is not None:
             found["ladder"] = by_middle(value, outside.ladder_middle, JUMP_CAP)
         return found

@@ -1,7 +1,7 @@
 """What a second source says about a jump of an index. Pure: a jump and what the source knows in, an opinion out.
 
 Two kinds of source: one that moves (the other index) sides with a move it has made too; one that knows a level (the
-vendor's minute bar, what the books imply, the listed ladder) sides with the value it is nearer to.
+vendor's minute bar or snapshot, what the books imply, the listed ladder) sides with the value it is nearer to.
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,8 @@ FRESH_NS: Final = Nanos(5 * SECOND)
 """The other index's value may be this much older or newer than ours to speak about it."""
 BAR_FRESH_NS: Final = Nanos(150 * SECOND)
 """A minute bar speaks for this long after its end; the next one but one should be there by then."""
+SNAPSHOT_FRESH_NS: Final = Nanos(60 * SECOND)
+"""A snapshot speaks for this long after its own stamp; it is asked for more often."""
 BOOKS_LAG_NS: Final = Nanos(10 * SECOND)
 """Books follow the index: before this they do not speak against a jump."""
 
@@ -50,6 +52,8 @@ class OutsideLevels:
     """Middle of the listed strikes: right to the nearest few per cent."""
     books: float | None = None
     """Where the books put the median of the next fixing."""
+    snapshot: tuple[Nanos, float] | None = None
+    """What the vendor's REST side said last, with its own stamp."""
 
 
 NOTHING_KNOWN: Final = OutsideLevels()

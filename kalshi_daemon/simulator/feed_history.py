@@ -83,31 +83,39 @@ class FeedHistory:
     def answer(self, request: Request) -> Response:
         """The answer to a GET below PREFIX."""
         self.asked = [*self.asked, request.path][-1_000:]
-        faults, parts = self.faults, urlsplit(request.path)
+        parts = urlsplit(request.path)
         query = parse_qs(parts.query)
+        refused = self.refused(request, query)
+        if refused is not None:
+            return refused
+        matched = _TARGET.match(unquote(parts.path))
+        if matched is None:
+            return json_response(HTTPStatus.NOT_FOUND, {"status": "NOT_FOUND", "error": "no such aggregates"})
+        span = _span(matched[2], matched[3], matched[4], matched[5], query)
+        if isinstance(span, str):
+            return json_response(HTTPStatus.BAD_REQUEST, {"status": "ERROR", "error": span})
+        per_bar = span.length_ns // _BASE[span.unit]
+        return self._page(request, matched[1], span, min(self.faults.rows_most, max(1, _limit(query) // per_bar)))
+
+    def refused(self, request: Request, query: dict[str, list[str]]) -> Response | None:
+        """What any request gets instead of its answer: a wrong key's or a fault's; None when it is to be answered."""
+        faults = self.faults
         if self.api_key not in {_bearer(request), *query.get("apiKey", ())}:
-            return _json(HTTPStatus.UNAUTHORIZED, {"status": "ERROR", "error": "Unknown API Key"})
+            return json_response(HTTPStatus.UNAUTHORIZED, {"status": "ERROR", "error": "Unknown API Key"})
         if faults.limit_next > 0:
             faults.limit_next -= 1
             error = {"status": "ERROR", "error": "You've exceeded the maximum requests per minute"}
-            return _json(HTTPStatus.TOO_MANY_REQUESTS, error, {"Retry-After": faults.retry_after})
+            return json_response(HTTPStatus.TOO_MANY_REQUESTS, error, {"Retry-After": faults.retry_after})
         if faults.fail_next > 0:
             faults.fail_next -= 1
-            return _json(HTTPStatus.SERVICE_UNAVAILABLE, {"status": "ERROR", "error": "try again"})
+            return json_response(HTTPStatus.SERVICE_UNAVAILABLE, {"status": "ERROR", "error": "try again"})
         if faults.garbage_next > 0:
             faults.garbage_next -= 1
             return _response(HTTPStatus.OK, b"<html>maintenance</html>", {})
         if faults.refusal:
             refused = {"status": "NOT_AUTHORIZED", "request_id": "r", "message": faults.refusal}
-            return _json(HTTPStatus.FORBIDDEN, refused)
-        matched = _TARGET.match(unquote(parts.path))
-        if matched is None:
-            return _json(HTTPStatus.NOT_FOUND, {"status": "NOT_FOUND", "error": "no such aggregates"})
-        span = _span(matched[2], matched[3], matched[4], matched[5], query)
-        if isinstance(span, str):
-            return _json(HTTPStatus.BAD_REQUEST, {"status": "ERROR", "error": span})
-        per_bar = span.length_ns // _BASE[span.unit]
-        return self._page(request, matched[1], span, min(faults.rows_most, max(1, _limit(query) // per_bar)))
+            return json_response(HTTPStatus.FORBIDDEN, refused)
+        return None
 
     def _page(self, request: Request, ticker: str, span: "_Span", rows: int) -> Response:
         found = self._bars(ticker, span)
@@ -126,7 +134,7 @@ class FeedHistory:
             order = f"sort={'desc' if span.newest_first else 'asc'}&limit={rows * span.length_ns // _BASE[span.unit]}"
             rest = f"{PREFIX}ticker/{ticker}/range/{span.multiplier}/{span.unit}/{ends[0]}/{ends[1]}?{order}"
             body["next_url"] = f"http://{host}{rest}"
-        return _json(HTTPStatus.OK, body)
+        return json_response(HTTPStatus.OK, body)
 
     def _bars(self, ticker: str, span: "_Span") -> list[dict[str, float]]:
         index = _INDEX_OF.get(ticker)
@@ -218,8 +226,12 @@ def _bearer(request: Request) -> str:
     return request.headers.get("Authorization", "").removeprefix("Bearer ")
 
 
-def _json(status: HTTPStatus, body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+def json_response(status: HTTPStatus, body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
     return _response(status, orjson.dumps(body), {"Content-Type": "application/json", **(headers or {})})
+
+
+def raw_json_response(body: bytes) -> Response:
+    return _response(HTTPStatus.OK, body, {"Content-Type": "application/json"})
 
 
 def _response(status: HTTPStatus, body: bytes, headers: dict[str, str]) -> Response:

@@ -4,7 +4,7 @@ What it does as the vendor does: greets first; takes the key in a message; answe
 without a close frame; acknowledges every topic of a subscribe in one array; drops unknown channels without a word;
 acknowledges unknown tickers and then never sends them; does not answer for what is already held; closes the OLDER
 session when a key is used twice (`max_connections`, 1008); sends arrays, several events in one frame; replays nothing.
-The vendor's REST aggregates are served on the same port (`feed_history`).
+The vendor's REST aggregates and snapshots are served on the same port (`feed_history`, `feed_snapshot`).
 
 Cadence: each second one frame with V of both indices, preceded by the A of the second and the AM of the minute that
 just ended. Values go on for five minutes after the close and differ slightly from the last print.
@@ -26,7 +26,9 @@ from websockets.http11 import Request, Response
 
 from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.index import Channel, Index
-from kalshi_daemon.simulator.feed_history import PREFIX, FeedHistory
+from kalshi_daemon.simulator import feed_history, feed_snapshot
+from kalshi_daemon.simulator.feed_history import FeedHistory
+from kalshi_daemon.simulator.feed_snapshot import FeedSnapshot
 from kalshi_daemon.simulator.index_path import IndexPath, Paths
 from kalshi_daemon.simulator.misprints import Event, Misprint, bend
 from kalshi_daemon.units import MINUTE, SECOND, Nanos, to_ms
@@ -83,6 +85,7 @@ class FeedServer:
         self.misprints: list[Misprint] = []
         """Wrong events still to come; the first that fits an event bends it."""
         self.history = FeedHistory(clock, api_key, [paths])
+        self.snapshot = FeedSnapshot(self.history, self.misprints)
         self.sessions_total = 0
         """Authenticated sessions since the start."""
         self.events_sent = 0
@@ -211,12 +214,15 @@ class FeedServer:
             self._clients.remove(client)
 
     def _over_http(self, connection: ServerConnection, request: Request) -> Response | None:
-        """Everything that is no websocket: the aggregates, or nothing."""
+        """Everything that is no websocket: the aggregates, the snapshot, or nothing."""
         if request.path == PATH:
             return None
-        if request.path.startswith(PREFIX):
+        if request.path.startswith(feed_history.PREFIX):
             return self.history.answer(request)
-        return connection.respond(HTTPStatus.NOT_FOUND, f"only {PATH} and {PREFIX} are served\n")
+        if request.path.partition("?")[0] == feed_snapshot.PREFIX:
+            return self.snapshot.answer(request)
+        served = f"only {PATH}, {feed_history.PREFIX} and {feed_snapshot.PREFIX} are served\n"
+        return connection.respond(HTTPStatus.NOT_FOUND, served)
 
     async def _obey(self, client: _Client, message: str | bytes) -> None:
         """One client command; what cannot be understood is ignored, as far as is known."""

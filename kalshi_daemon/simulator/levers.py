@@ -8,7 +8,8 @@ cash: {account, dollars}                     `corrections.change_cash`
 shard: {tickers | event_ticker, exchange_index}   `corrections.move_to_shard`
 pause_shard: {exchange_index, exchange}      `exchange.venue.pause_shard`;  resume_shard: {exchange_index}
 say: {channel, kind, msg | raw}              `StreamHub.say`: a numbered data frame that nothing has caused
-feed: {stall_s, delay_s, delayed_history, misprints: [{index, channels, times, ...}], raw, clear}   `FeedServer`
+feed: {stall_s, delay_s, delayed_history, snapshot_refusal, misprints: [{index, channels, times, ...}], raw, clear}
+            `FeedServer`; the channel `snapshot` bends what the REST snapshot says
 """
 
 from typing import Any
@@ -90,11 +91,13 @@ def _bend_feed(feed: FeedServer, now_ns: Nanos, wanted: Json) -> None:
         feed.stall(Nanos(0))
         feed.delay(Nanos(0))
         feed.history.faults.delayed = False
+        feed.snapshot.refusal = ""
     if "stall_s" in wanted:
         feed.stall(Nanos(now_ns + int(float(wanted["stall_s"]) * SECOND)))
     if "delay_s" in wanted:
         feed.delay(Nanos(int(float(wanted["delay_s"]) * SECOND)))
     feed.history.faults.delayed = bool(wanted.get("delayed_history", feed.history.faults.delayed))
+    feed.snapshot.refusal = str(wanted.get("snapshot_refusal", feed.snapshot.refusal))
     feed.misprints.extend(_misprint(one) for one in wanted.get("misprints", ()))
     if "raw" in wanted:
         feed.send_raw(str(wanted["raw"]))

@@ -1,6 +1,7 @@
 """Wrong events of the feed: values of another size, stamps in another unit, values that stand still. No sockets.
 
-A misprint bends what is published, never the path itself: fixings, traders and the REST aggregates keep to the truth.
+A misprint bends what is published, never the path itself: fixings, traders and the REST aggregates keep to the truth,
+and so does the REST snapshot, unless a misprint names it among its channels (`snapshot`).
 """
 
 from dataclasses import dataclass, field
@@ -12,8 +13,8 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.simulator.poison import Poison
 
 Event = tuple[str, Index, dict[str, Any]]
-_VALUES: Final = {"V": ("val",), "A": ("o", "h", "l", "c"), "AM": ("o", "h", "l", "c")}
-_STAMPS: Final = {"V": ("t",), "A": ("s", "e"), "AM": ("s", "e")}
+_VALUES: Final = {"V": ("val",), "A": ("o", "h", "l", "c"), "AM": ("o", "h", "l", "c"), "snapshot": ("value",)}
+_STAMPS: Final = {"V": ("t",), "A": ("s", "e"), "AM": ("s", "e"), "snapshot": ("last_updated",)}
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import structlog
@@ -16,7 +17,7 @@ from kalshi_daemon.errors import HistoryRefused, HistoryUnavailable
 from kalshi_daemon.index_feed.history import History
 from kalshi_daemon.settings import CalibrationSettings
 from kalshi_daemon.units import MINUTE, SECOND, Nanos
-from tests.calibration.support import at, feed, model, session
+from tests.calibration.support import at, feed, law_at, model, session, tick
 from tests.calibration.test_healing import SECONDS, between, minutes
 
 DAYS = tuple(session(day) for day in range(3))
@@ -265,3 +266,61 @@ async def test_a_vendor_that_has_nothing_is_no_alarm_for_a_cold_start(lines):
         await made.pass_time(4 * (SETTLE + ROUND_PAUSE) / SECOND)
         assert made.vendor.asked == [], "no session before this one is known"
     assert not said(lines, "calibration.gap_not_filled")
+
+
+async def hidden(made: Rig, first: float, last: float, until: float) -> None:
+    """Prices up to `first`, then again from `last`: those between came and were not believed."""
+    feed(made.model, between(0, first))
+    for one in between(last, until):
+        made.clock.set(one.event_ns)
+        made.filler.on_tick(one)
+        made.healing.on_tick(one)
+        await made.turn()
+
+
+async def test_values_that_were_withheld_are_asked_for_with_the_minute_in_which_they_are_believed_again(lines):
+    async with rig(at(0)) as made:
+        await hidden(made, 40.3, 43.5, 45.5)
+        assert made.vendor.asked == [(at(40), at(43))]
+        assert not made.healing.armed()
+        steady = feed(model(*DAYS, settings=CalibrationSettings()), between(0, 45.5))
+        left = feed(model(*DAYS, settings=CalibrationSettings()), [*between(0, 40.3), *between(43.5, 45.5)])
+        healed, true, unhealed = (law_at(one, 45.5, at(90)).sigma for one in (made.model, steady, left))
+        assert healed == pytest.approx(true, rel=1e-3)
+        assert abs(healed - true) < 0.1 * abs(unhealed - true)
+    assert said(lines, "calibration.gap_filled")[0]["minutes"] == 4
+
+
+@pytest.mark.parametrize(("first", "last"), [(40.3, 40.5), (0.0, 0.2)], ids=["a slow feed", "the day's first value"])
+async def test_a_short_pause_hides_nothing_worth_a_request(first, last):
+    async with rig(at(0)) as made:
+        made.model.on_tick(tick(380, 6_800.0, day=-3))
+        await hidden(made, first, last, first + 3)
+        assert made.vendor.asked == []
+        assert not made.healing.armed()
+
+
+async def test_a_part_of_one_minute_that_was_withheld_is_made_up_for():
+    async with rig(at(0)) as made:
+        await hidden(made, 40.1, 40.9, 42.5)
+        assert made.vendor.asked == [(at(40), at(40))]
+        assert made.filler.filled == 1
+
+
+async def test_history_that_is_down_leaves_what_was_withheld_unobserved_with_one_warning(lines):
+    async with rig(at(0)) as made:
+        made.vendor.answers = [HistoryUnavailable("of SPX", "503")] * ROUNDS
+        await hidden(made, 40.3, 43.5, 46.5)
+        assert len(made.vendor.asked) == ROUNDS
+        assert not made.healing.armed()
+    assert len(said(lines, "calibration.gap_not_filled")) == 1
+
+
+async def test_minutes_that_history_has_as_wrong_as_the_feed_are_not_learnt(lines):
+    """What the feed took back does not come in again by the other door."""
+    async with rig(at(0)) as made:
+        bent = [replace(one, **{k: getattr(one, k) * 1.04 for k in ("open", "high", "low", "close")}) for one in BARS]
+        made.vendor.answers = [History((*bent[41:46], *BARS[46:47]), delayed=False, refused=0, pages=1)]
+        await hidden(made, 40.9, 46.5, 48.5)
+        assert made.filler.filled == 1, "the minute in which they are believed again"
+    assert said(lines, "calibration.bars_refused")[0]["refused"] == 5

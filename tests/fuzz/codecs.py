@@ -7,8 +7,9 @@ from typing import Any, Final
 import orjson
 
 from kalshi_daemon.domain.index import SERIES, Bar, Tick
-from kalshi_daemon.errors import MalformedData
+from kalshi_daemon.errors import HistoryRefused, HistoryUnavailable, MalformedData
 from kalshi_daemon.index_feed import protocol
+from kalshi_daemon.index_feed.snapshot import decode_snapshot
 from kalshi_daemon.kalshi import fields, messages, rest_codec
 from kalshi_daemon.units import MILLISECOND, Nanos
 from kalshi_daemon.venue import discovery
@@ -57,6 +58,23 @@ def _seen(event: Tick | Bar) -> tuple[str, str, int, float]:
     tick = isinstance(event, Tick)
     at, value = (event.event_ns, event.value) if tick else (event.start_ns, event.close)  # type: ignore[union-attr]
     return event.channel.value, event.index.value, at // MILLISECOND, value
+
+
+# --- the feed's REST snapshot
+
+
+def _read_snapshot(data: bytes) -> object:
+    return decode_snapshot(200, data, "snapshot")
+
+
+def _judge_snapshot(data: bytes, made: Any) -> None:
+    """Every value that came out is that of the only item of its index, with a stamp in nanoseconds of our time."""
+    items = json.loads(data)["results"]
+    for index, one in made.items():
+        said = [item for item in items if isinstance(item, dict) and item.get("ticker") == index.feed_ticker]
+        must(len(said) == 1 and said[0]["value"] == one.value, f"a snapshot of {index.value} that must be refused")
+        must(type(said[0]["last_updated"]) is int and said[0]["last_updated"] == one.at_ns, "a stamp of another unit")
+        must(0.0 < one.value < 1e9 and 1_577_836_800 <= one.at_ns / 1e9 < 4_102_444_800, "a value or time of no index")
 
 
 # --- websocket
@@ -124,6 +142,15 @@ def _named(name: str, obj: object) -> bytes:
 CODECS: Final = (
     Target(
         "feed", [orjson.dumps(one) for one in corpus.FEED], bend_json, _read_feed, _judge_feed, (MalformedData,), 240
+    ),
+    Target(
+        "snapshot",
+        [orjson.dumps(corpus.SNAPSHOT)],
+        bend_json,
+        _read_snapshot,
+        _judge_snapshot,
+        (HistoryRefused, HistoryUnavailable),
+        40,
     ),
     Target(
         "websocket",

@@ -142,3 +142,22 @@ MARKETS: Final[tuple[Json, ...]] = (
     },
 )
 SERIES: Final[Json] = {"ticker": "KXINXU", "fee_type": "quadratic", "fee_multiplier": 0.5, "frequency": "hourly"}
+
+SNAPSHOT: Final = {
+    "status": "OK",
+    "request_id": "r",
+    "results": [
+        {
+            "ticker": "I:SPX",
+            "name": "S&P 500",
+            "type": "indices",
+            "value": 6801.25,
+            "last_updated": 1_795_446_001_123_456_789,
+            "market_status": "open",
+            "timeframe": "REAL-TIME",
+            "session": {"open": 6790.0, "close": 6801.25, "change": 11.25},
+        },
+        {"ticker": "I:NDX", "value": 25000.5, "last_updated": 1_795_446_001_000_000_000, "timeframe": "DELAYED"},
+        {"ticker": "I:DJI", "error": "NOT_FOUND", "message": "Ticker not found."},
+    ],
+}

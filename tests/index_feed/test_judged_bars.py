@@ -38,3 +38,18 @@ def test_a_bar_with_an_extreme_of_another_size_is_left_out():
 def test_a_level_that_lasts_is_taken_with_its_first_bars():
     bars = [bar(minute, 6_800.0 if minute < 5 else 6_500.0) for minute in range(10)]
     assert list(judged_bars(bars, 0.0075, KNOWN)) == bars
+
+
+def test_a_level_that_was_taken_on_its_agreement_is_taken_back_when_the_market_returns():
+    bars = [bar(minute, 6_800.0) for minute in range(30)]
+    bent = [bar(minute, 6_936.0) if 10 <= minute < 18 else one for minute, one in enumerate(bars)]
+    assert judged_bars(bent, 0.0075, KNOWN) == [*bars[:10], *bars[18:]]
+
+
+@pytest.mark.parametrize("ended", [True, False], ids=["after the last bar", "before the last bar"])
+def test_a_price_that_is_believed_ends_what_a_history_repeats(ended):
+    wrong = [bar(minute, 6_936.0) for minute in range(5)]
+    rest = [] if ended else [bar(5, 6_800.0)]
+    after = (Nanos(START + 5 * MINUTE + 20 * SECOND), 6_801.0)
+    assert judged_bars([*wrong, *rest], 0.0075, KNOWN, after) == rest
+    assert judged_bars(wrong, 0.0075, KNOWN) == wrong, "without it nobody can tell"

@@ -240,3 +240,53 @@ def test_a_day_of_misprints_does_not_become_a_new_day():
         assert (
             values.judge(tick(second, SPX * (1.01 + 0.1 * (second % 2))), (warm(NDX, Index.NDX),)).word is Word.WITHHELD
         )
+
+
+# --- the vendor's snapshot
+
+
+def seen(snapshot: tuple[float, float]) -> PlausibleValues:
+    """Values of a day that nobody doubts, up to second -10; then a snapshot: the second of its stamp, and its value."""
+    told = [OutsideLevels()]
+    values = PlausibleValues(LIMITS, None, lambda: told[0])
+    for second in range(-700, 0, 10):
+        values.judge(tick(second, SPX + second % 20 / 1_000), ())
+    told[0] = OutsideLevels(snapshot=(Nanos(START + int(snapshot[0] * SECOND)), snapshot[1]))
+    return values
+
+
+def reasons(values: PlausibleValues, level: float, seconds: int, others: tuple[PlausibleValues, ...] = ()) -> list[str]:
+    return [values.judge(tick(second, level), others).reason for second in range(seconds)]
+
+
+@given(factor=st.floats(0.05, 20.0).filter(lambda f: abs(f - 1.0) > 0.02), at=st.floats(0.0, 2.0))
+def test_a_jump_that_the_snapshot_shares_is_believed_without_waiting(factor, at):
+    assert reasons(seen((at, SPX * factor)), SPX * factor, 5).index("snapshot") == 2
+
+
+@given(factor=st.floats(0.05, 20.0).filter(lambda f: abs(f - 1.0) > 0.02), at=st.integers(0, 30))
+def test_a_jump_that_the_snapshot_contradicts_is_not_believed_on_time_alone(factor, at):
+    values = seen((at, SPX))
+    assert not any(reasons(values, SPX * factor, at + 60)[at:])
+    assert values.judge(tick(at + 61, SPX * 1.0005), ()).reason == "returned"
+
+
+@pytest.mark.parametrize("stamp", [-1.0, -900.0, 200.0], ids=["before the jump", "a delayed plan", "of the future"])
+@pytest.mark.parametrize("level", [SPX, SPX * 1.02], ids=["known", "said"])
+def test_a_snapshot_whose_stamp_is_not_fresh_says_nothing(stamp, level):
+    assert reasons(seen((stamp, level)), SPX * 1.02, 40).index("time") == 30
+
+
+def test_a_snapshot_is_held_against_the_value_of_its_own_instant():
+    """A market that goes on falling while the answer is on its way is not contradicted by it."""
+    values = seen((1.0, SPX * 0.97))
+    found = [values.judge(tick(second, SPX * (0.98 - 0.005 * second)), ()).reason for second in range(4)]
+    assert "snapshot" in found
+
+
+def test_a_snapshot_alone_does_not_outweigh_the_other_index():
+    other = warm(NDX, Index.NDX)
+    values = seen((1.0, SPX * 1.02))
+    for second in range(40):
+        other.judge(tick(second, NDX, Index.NDX), ())
+        assert values.judge(tick(second, SPX * 1.02), (other,)).word is Word.WITHHELD

@@ -6,7 +6,66 @@ _JUDGE = ("index_feed/test_plausibility.py",)
 _UNLEARNT = ("calibration/test_healing.py",)
 _BAND = ("calibration/test_sigma_band.py",)
 
+_HIDDEN = ("calibration/test_gap_fill.py",)
+_SNAPSHOT = ("index_feed/test_snapshot.py",)
+
 MUTANTS = (
+    Mutant(
+        "withheld_minutes_are_not_asked_for",
+        "minutes that were withheld or taken back are asked of history",
+        "calibration/gap_fill.py",
+        "session.open_ns) > HIDDEN_MIN:",
+        "session.open_ns) > 10**18:",
+        _HIDDEN,
+    ),
+    Mutant(
+        "the_minute_of_return_is_not_asked_for",
+        "the minute in which values are believed again is learnt whole",
+        "calibration/gap_fill.py",
+        "Nanos(resumed + MINUTE - 1) if index in self._hidden else resumed",
+        "resumed",
+        _HIDDEN,
+    ),
+    Mutant(
+        "history_may_repeat_the_misprint",
+        "a level of the history is taken back when the market returns",
+        "index_feed/judged_bars.py",
+        "        if ruling.retracted is not None:\n",
+        "        if ruling.retracted is False:\n",
+        ("index_feed/test_judged_bars.py",),
+    ),
+    Mutant(
+        "a_stale_snapshot_speaks",
+        "a snapshot is a witness only while its own stamp is fresh, and of the stretch in question",
+        "index_feed/plausibility.py",
+        "then is not None and started_ns <= at_ns and -FRESH_NS <= now_ns - at_ns <= SNAPSHOT_FRESH_NS",
+        "then is not None",
+        _JUDGE,
+    ),
+    Mutant(
+        "a_delayed_snapshot_speaks",
+        "a delayed plan's snapshot is no witness",
+        "index_feed/snapshot_witness.py",
+        "None if found is None or found.delayed else",
+        "None if found is None else",
+        _SNAPSHOT,
+    ),
+    Mutant(
+        "a_refused_snapshot_is_asked_for_again",
+        "a plan without snapshots is left alone until the feed connects again",
+        "index_feed/snapshot_witness.py",
+        "                self._off = True\n",
+        "                self._off = False\n",
+        _SNAPSHOT,
+    ),
+    Mutant(
+        "a_snapshot_said_twice",
+        "a snapshot that names an index twice says nothing of it",
+        "index_feed/snapshot.py",
+        "if index is None or tickers.count(index) > 1:",
+        "if index is None:",
+        _SNAPSHOT,
+    ),
     Mutant(
         "time_outweighs_a_contradiction",
         "a source that a witness contradicts is not believed on time alone",

@@ -1,0 +1,89 @@
+"""The vendor's snapshot of index values over REST without IO: a request target out, values in (polygon.md 2.2).
+
+    GET /v3/snapshot/indices?ticker.any_of=I:SPX,I:NDX
+    {"status": "OK", "results": [{"ticker", "value", "last_updated", "timeframe": "REAL-TIME" | "DELAYED", ...},
+                                 {"ticker", "error": "NOT_FOUND" | "NOT_ENTITLED", "message"}]}
+
+`last_updated` is in Unix NANOseconds. An index whose item cannot be read has no value; the others keep theirs.
+"""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.errors import HistoryRefused, HistoryUnavailable, MalformedField
+from kalshi_daemon.readers import epoch_ns, level_points, parse_json
+from kalshi_daemon.units import Nanos
+
+ITEMS_MAX: Final = 250
+"""The vendor's most per page; two are asked for."""
+_REFUSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
+_INDEX_OF: Final = {index.feed_ticker: index for index in Index}
+_WORDS_MAX: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotValue:
+    """What the vendor's REST side said of one index; points, > 0."""
+
+    index: Index
+    value: float
+    at_ns: Nanos
+    """Its own stamp."""
+    delayed: bool
+    """The plan is a delayed one: the stamp is a quarter of an hour old."""
+
+
+def snapshot_target() -> str:
+    """Path and query for both indices."""
+    return f"/v3/snapshot/indices?ticker.any_of={','.join(index.feed_ticker for index in Index)}&limit={len(Index)}"
+
+
+def decode_snapshot(status: int, body: bytes, asked: str) -> dict[Index, SnapshotValue]:
+    """The values of an answer, by index. Raises HistoryRefused where the plan has none, else HistoryUnavailable."""
+    try:
+        found = parse_json(body, "snapshot")
+    except MalformedField:
+        found = None
+    if status in _REFUSED or (isinstance(found, dict) and found.get("status") == "NOT_AUTHORIZED"):
+        raise HistoryRefused(asked, _words(found, status))
+    items = found.get("results") if isinstance(found, dict) else None
+    if status != HTTPStatus.OK or not isinstance(items, list) or len(items) > ITEMS_MAX:
+        raise HistoryUnavailable(asked, _words(found, status))
+    values: dict[Index, SnapshotValue] = {}
+    refusals: list[str] = []
+    tickers = [_index_of(item) for item in items]
+    for item, index in zip(items, tickers, strict=True):
+        if index is None or tickers.count(index) > 1:  # said twice is said by nobody
+            continue
+        if "error" in item:
+            refusals.append(str(item["error"])[:_WORDS_MAX])
+            continue
+        value = _value(item, index)
+        if value is not None:
+            values[index] = value
+    if not values and "NOT_ENTITLED" in refusals:
+        raise HistoryRefused(asked, "NOT_ENTITLED")
+    return values
+
+
+def _index_of(item: object) -> Index | None:
+    ticker = item.get("ticker") if isinstance(item, dict) else None
+    return _INDEX_OF.get(ticker) if isinstance(ticker, str) else None
+
+
+def _value(item: dict[str, Any], index: Index) -> SnapshotValue | None:
+    try:
+        value = level_points(item.get("value"), "snapshot.value")
+        at_ns = Nanos(epoch_ns(item.get("last_updated"), "snapshot.last_updated"))
+    except MalformedField:
+        return None
+    return SnapshotValue(index, value, at_ns, item.get("timeframe") == "DELAYED")
+
+
+def _words(found: object, status: int) -> str:
+    said = ""
+    if isinstance(found, dict):
+        said = str(found.get("message") or found.get("error") or found.get("status") or "")
+    return f"{status} {' '.join(said.split())[:_WORDS_MAX]}".strip() if said else f"{status} without a usable answer"
