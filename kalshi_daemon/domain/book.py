@@ -9,11 +9,12 @@ class Book:
     An empty side is None, never a price. `synced` is False from a gap until the next snapshot; a book that is not
     synced must not be quoted on. `event_ns` is the venue's stamp of the last change, `recv_ns` when we saw a frame of
     this very market, `lag_ns` how late that frame came. `doubt` says why a book is not to be believed although it is in
-    sync; "" when nothing speaks against it.
+    sync; "" when nothing speaks against it. `changes` counts the changes of its levels.
     """
 
     __slots__ = (
-        "_asks", "_best_ask", "_best_bid", "_bids", "doubt", "event_ns", "lag_ns", "market_ticker", "recv_ns", "synced",
+        "_asks", "_best_ask", "_best_bid", "_bids", "changes", "doubt", "event_ns", "lag_ns", "market_ticker",
+        "recv_ns", "synced",
     )  # fmt: skip
 
     def __init__(self, market_ticker: str) -> None:
@@ -27,6 +28,7 @@ class Book:
         self.recv_ns = Nanos(0)
         self.lag_ns = Nanos(0)
         self.doubt = ""
+        self.changes = 0
 
     @property
     def best_bid(self) -> Price | None:
@@ -63,6 +65,7 @@ class Book:
         self._asks = {price: count for price, count in asks.items() if count > 0}
         self._best_bid = max(self._bids, default=None)
         self._best_ask = min(self._asks, default=None)
+        self.changes += 1
         self.synced = True
         self.event_ns = event_ns
         self.recv_ns = recv_ns
@@ -70,6 +73,7 @@ class Book:
     def change_bid(self, price: Price, delta: Count, event_ns: Nanos, recv_ns: Nanos) -> bool:
         """Add a signed change to a bid level. False when the level would go below zero: the book is then unsynced."""
         count = self._bids.get(price, 0) + delta
+        self.changes += 1
         self.event_ns = event_ns
         self.recv_ns = recv_ns
         if count > 0:
@@ -86,6 +90,7 @@ class Book:
     def change_ask(self, price: Price, delta: Count, event_ns: Nanos, recv_ns: Nanos) -> bool:
         """Add a signed change to an ask level. False when the level would go below zero: the book is then unsynced."""
         count = self._asks.get(price, 0) + delta
+        self.changes += 1
         self.event_ns = event_ns
         self.recv_ns = recv_ns
         if count > 0:

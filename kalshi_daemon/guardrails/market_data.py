@@ -1,13 +1,13 @@
 """Is what we see the market: the index value's age, a value that no longer moves, the model, and the macro calendar."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.verdict import Closing, Verdict
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.guardrails.guard import ReleaseLookup, WindowContext, answer, refuse
-from kalshi_daemon.ladder.implied import books_law
+from kalshi_daemon.ladder.implied import ImpliedLaws
 from kalshi_daemon.settings import PricingSettings
 from kalshi_daemon.state import CalibrationView, DaemonState
 from kalshi_daemon.units import HOUR, MILLISECOND, MINUTE, Nanos, to_s
@@ -124,6 +124,7 @@ class ModelHealthy:
     books_ratio: tuple[float, float]
     """Sigma of the forecast over that of the books: least and most."""
     pricing: PricingSettings
+    laws: ImpliedLaws = field(default_factory=ImpliedLaws, compare=False, repr=False)
     name: ClassVar[str] = "calibration"
     pulls: ClassVar[bool] = True
 
@@ -155,7 +156,7 @@ class ModelHealthy:
     def _against_books(self, state: DaemonState, view: CalibrationView, window: Window, now: Nanos) -> str:
         """Both sigmas when they are too far apart; "" when they are not, or one is missing."""
         forecast = view.forecast(now, window.target_ns)
-        implied = None if forecast is None else books_law(state, window.event_ticker, self.pricing)
+        implied = None if forecast is None else self.laws.law(state, window.event_ticker, self.pricing)
         if forecast is None or implied is None:
             return ""
         low, high = self.books_ratio

@@ -26,6 +26,8 @@ PROBABILITY_MIN: Final = 0.05
 STRIKES_MIN: Final = 4
 SPAN_MIN: Final = 0.7
 """The strikes must spread over this many standard deviations to say how wide one is."""
+EVENTS_MAX: Final = 16
+"""Laws kept: more than there are windows at one time."""
 _NORMAL: Final = NormalDist()
 _WIDTHS_TOLERANCE: Final = 1.01
 
@@ -54,6 +56,40 @@ def books_law(state: DaemonState, event_ticker: str, pricing: PricingSettings) -
         if mid is not None:
             quoted.append((market.contract, mid))
     return implied_law(quoted)
+
+
+class ImpliedLaws:
+    """`books_law` of the events asked for last, worked out again only when something it depends on has changed.
+
+    Guards ask on every look, several times a second, and most looks find the same books.
+    """
+
+    def __init__(self) -> None:
+        self._found: dict[str, tuple[tuple[object, ...], ImpliedLaw | None]] = {}
+        self.computed = 0
+
+    def law(self, state: DaemonState, event_ticker: str, pricing: PricingSettings) -> ImpliedLaw | None:
+        """What `books_law` says now."""
+        key = _depends_on(state, event_ticker, pricing)
+        kept = self._found.get(event_ticker)
+        if kept is not None and kept[0] == key:
+            return kept[1]
+        found = books_law(state, event_ticker, pricing)
+        self.computed += 1
+        self._found[event_ticker] = key, found
+        if len(self._found) > EVENTS_MAX:
+            del self._found[next(iter(self._found))]
+        return found
+
+
+def _depends_on(state: DaemonState, event_ticker: str, pricing: PricingSettings) -> tuple[object, ...]:
+    """Everything `books_law` reads: our orders, the listing, and of each book its levels, by their count of changes."""
+    key: list[object] = [state.live_orders(), pricing]
+    books = state.venue.books
+    for market in _markets(state, event_ticker):
+        book = books.get(market.ticker)
+        key += (market, None) if book is None else (market, book, book.changes, book.synced, book.doubt)
+    return tuple(key)
 
 
 def ladder_middle(state: DaemonState, event_ticker: str) -> float | None:

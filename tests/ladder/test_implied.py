@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from kalshi_daemon.domain.contract import Contract, StrikeType
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.ladder.implied import books_law, implied_law, ladder_middle
+from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.ladder.implied import EVENTS_MAX, ImpliedLaws, books_law, implied_law, ladder_middle
 from kalshi_daemon.settings import PricingSettings
-from kalshi_daemon.units import POINT, Level, Nanos
-from tests.guardrails.guard_rig import STRIKES, TICKERS, WINDOW, book_of, healthy
+from kalshi_daemon.units import CONTRACT, POINT, Level, Nanos, Price, lots
+from tests.guardrails.guard_rig import STRIKES, TICKERS, WINDOW, book_of, healthy, order_of, rest
 
 PRICING = PricingSettings()
 
@@ -96,3 +97,81 @@ def test_books_that_are_missing_wide_one_sided_or_out_of_sync_do_not_count():
 def test_the_middle_of_the_listed_strikes():
     assert ladder_middle(healthy(), WINDOW.event_ticker) == (STRIKES[0] + STRIKES[-1]) / 2
     assert ladder_middle(healthy(), "UNLISTED") is None
+
+
+# --- worked out once
+
+
+def laddered():
+    state = healthy()
+    for n, ticker in enumerate(TICKERS):
+        state.venue.books[ticker] = book_of(ticker, 8_700 - 800 * n, 8_900 - 800 * n)
+    return state
+
+
+def test_the_law_is_not_worked_out_again_while_nothing_changes():
+    state, laws = laddered(), ImpliedLaws()
+    for _ in range(50):
+        assert laws.law(state, WINDOW.event_ticker, PRICING) == books_law(state, WINDOW.event_ticker, PRICING)
+    assert laws.computed == 1
+
+
+def _bid(state):
+    book = state.venue.books[TICKERS[2]]
+    book.change_bid(Price(book.best_bid + 50), CONTRACT, Nanos(1), Nanos(1))
+
+
+def _ask(state):
+    book = state.venue.books[TICKERS[2]]
+    book.change_ask(Price(book.best_ask - 50), CONTRACT, Nanos(1), Nanos(1))
+
+
+def _snapshot(state):
+    state.venue.books[TICKERS[2]].replace({}, {Price(7_000): CONTRACT}, Nanos(1), Nanos(1))
+
+
+def _unsynced(state):
+    state.venue.books[TICKERS[2]].synced = False
+
+
+def _doubted(state):
+    state.venue.books[TICKERS[2]].doubt = "repeated"
+
+
+def _gone(state):
+    del state.venue.books[TICKERS[2]]
+
+
+def _replaced(state):
+    state.venue.books[TICKERS[2]] = book_of(TICKERS[2], 7_000, 7_200)
+
+
+def _unlisted(state):
+    del state.venue.markets[TICKERS[2]]
+
+
+def _own(state):
+    book = state.venue.books[TICKERS[2]]
+    rest(state, order_of(TICKERS[2], side=Side.BID, price=book.best_bid, count=lots(50)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [_bid, _ask, _snapshot, _unsynced, _doubted, _gone, _replaced, _unlisted, _own],
+    ids=lambda one: one.__name__,
+)
+def test_the_law_is_worked_out_again_when_anything_it_depends_on_changes(change):
+    state, laws = laddered(), ImpliedLaws()
+    before = laws.law(state, WINDOW.event_ticker, PRICING)
+    change(state)
+    now = books_law(state, WINDOW.event_ticker, PRICING)
+    assert now != before
+    assert laws.law(state, WINDOW.event_ticker, PRICING) == now
+    assert laws.computed == 2
+
+
+def test_as_many_laws_are_kept_as_there_may_be_windows():
+    state, laws = laddered(), ImpliedLaws()
+    for n in range(3 * EVENTS_MAX):
+        laws.law(state, f"E{n}", PRICING)
+    assert len(laws._found) == EVENTS_MAX

@@ -9,7 +9,25 @@ _BAND = ("calibration/test_sigma_band.py",)
 _HIDDEN = ("calibration/test_gap_fill.py",)
 _SNAPSHOT = ("index_feed/test_snapshot.py",)
 
+_IMPLIED = ("ladder/test_implied.py",)
+
 MUTANTS = (
+    Mutant(
+        "the_books_law_is_kept_for_ever",
+        "what the books imply is worked out again when a level of one changes",
+        "ladder/implied.py",
+        "(market, book, book.changes, book.synced, book.doubt)",
+        "(market, book, book.synced, book.doubt)",
+        _IMPLIED,
+    ),
+    Mutant(
+        "the_books_law_forgets_our_orders",
+        "what the books imply is worked out again when our own orders change",
+        "ladder/implied.py",
+        "key: list[object] = [state.live_orders(), pricing]",
+        "key: list[object] = [pricing]",
+        _IMPLIED,
+    ),
     Mutant(
         "withheld_minutes_are_not_asked_for",
         "minutes that were withheld or taken back are asked of history",
