@@ -144,4 +144,12 @@ MUTANTS = (
         "            elif known is not None and not known.status and",
         _RESTARTS,
     ),
+    Mutant(
+        "refused_fill_released",
+        "an order whose fill cannot be stays in quarantine",
+        "orders/reconciling.py",
+        "            if self._books.refused.concerns(name):\n                continue\n",
+        "",
+        _REFUSED,
+    ),
 )
