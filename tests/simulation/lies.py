@@ -17,6 +17,7 @@ _ANSWERS = (
     *("account_limits", "groups", "series_fee_changes", "*"),
 )
 _CHANNELS = ("orderbook_delta", "orderbook_delta", "fill", "user_orders", "market_lifecycle_v2", "")
+_FOREVER = 1_000_000
 _FEED = (frozenset({"V"}), frozenset({"V"}), frozenset({"AM"}), frozenset({"V", "A", "AM"}))
 
 
@@ -99,6 +100,21 @@ def _unknown_id(stage: Stage) -> str:
     return str(uuid.UUID(int=stage.rng.getrandbits(128), version=4))
 
 
+def _misprinted_fills(stage: Stage, _for_s: float) -> Effect:
+    """The list of fills, read again at once because the stream is gone, tells every one of them wrong."""
+    faults, rng = stage.exchange.server.faults, stage.rng
+    field, value = rng.choice((("yes_price_dollars", "0.0100"), ("count_fp", "77.00"), ("fee_cost", "9.000000")))
+    poison = Poison(field, value)
+    made = Injection("fills", When.AFTER, Manner.POISON, times=_FOREVER, poison=poison)
+    faults.injections.append(made)
+    stage.exchange.server.hub.drop_connections()
+
+    def end() -> None:
+        faults.injections = [one for one in faults.injections if one is not made]
+
+    return Effect(lambda: poison.hits > 0, end)
+
+
 LIES: dict[str, Begin] = {
     "poisoned_answer": _poisoned("answer", nonsense),
     "poisoned_frame": _poisoned("frame", nonsense),
@@ -107,4 +123,5 @@ LIES: dict[str, Begin] = {
     "create_id_shared": _lying_create(Manner.SHARED_ID),
     "create_id_known": _lying_create(Manner.OTHER_ID),
     "create_id_unknown": _lying_create(Manner.OTHER_ID, _unknown_id),
+    "fill_list_misprinted": _misprinted_fills,
 }
