@@ -22,8 +22,8 @@ from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.domain.contract import Contract, StrikeType
 from kalshi_daemon.domain.index import Channel, Index, Tick
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.settings import CalibrationSettings
-from kalshi_daemon.units import MINUTE, POINT, SECOND, Level, Nanos
+from kalshi_daemon.ground.units import MINUTE, POINT, SECOND, Level, Nanos
+from kalshi_daemon.settings.model import CalibrationSettings
 
 OPEN = Nanos(1_763_994_600 * SECOND)
 DAY = Session("2025-11-24", OPEN, Nanos(OPEN + 390 * MINUTE), half_day=False)

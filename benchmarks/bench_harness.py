@@ -10,8 +10,8 @@ from pathlib import Path
 from time import process_time
 
 from benchmarks.bench_calibration import Ewma
+from kalshi_daemon.bars.sessions import Sample, read_sample
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.research.bars import Sample, read_sample
 from kalshi_daemon.research.score import walk
 from tests.research.synthetic import write_days
 

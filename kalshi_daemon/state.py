@@ -8,13 +8,13 @@ from typing import Protocol
 
 from kalshi_daemon.domain.book import Book
 from kalshi_daemon.domain.contract import FeeSchedule, Market
+from kalshi_daemon.domain.events import Balance, ExchangeStatus
 from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast, Reading
 from kalshi_daemon.domain.index import Bar, Index, Tick
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.order_table import OrderTable
 from kalshi_daemon.domain.window import WindowStatus
-from kalshi_daemon.events import Balance, ExchangeStatus
-from kalshi_daemon.units import Count, Dollars, Nanos, Price
+from kalshi_daemon.ground.units import Count, Dollars, Nanos, Price
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,13 +24,13 @@ from rich.console import Console, Group
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
-from kalshi_daemon.clock import Clock
-from kalshi_daemon.daemon import RunOptions, run_daemon
+from kalshi_daemon.app.daemon import RunOptions, run_daemon
+from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.units import SECOND
 from kalshi_daemon.operations import progress
-from kalshi_daemon.settings import Mode
-from kalshi_daemon.settings_loader import Credentials, load_settings
+from kalshi_daemon.settings.loader import Credentials, load_settings
+from kalshi_daemon.settings.model import Mode
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import SECOND
 
 WIDTH: Final = 108
 LAST_LINE: Final = "tail -n 1 state/sim/logs/kalshi_daemon.jsonl | jq"

@@ -11,12 +11,12 @@ from pathlib import Path
 
 LEAST = 95.0
 PURE = (
-    "units.py", "errors.py", "events.py", "domain/", "calibration/", "windows/", "venue/", "ladder/", "guardrails/",
+    "ground/units.py", "ground/errors.py", "domain/events.py", "domain/", "calibration/", "windows/", "venue/", "ladder/", "guardrails/",
     "orders/lifecycle.py", "orders/ambiguity.py", "orders/ids.py", "orders/ledger.py", "orders/reconcile.py",
-    "artifacts/", "settings.py", "settings_loader.py", "settings_rules.py", "index_feed/protocol.py",
+    "artifacts/", "settings/model.py", "settings/loader.py", "settings/rules.py", "index_feed/protocol.py",
     "index_feed/skew.py", "kalshi/fields.py", "kalshi/messages.py", "kalshi/rest_codec.py", "kalshi/ws_codec.py",
     "kalshi/sequence.py", "kalshi/auth.py", "kalshi/rate_limit.py", "kalshi/refusals.py", "kalshi/stream_session.py",
-    "kalshi/server_time.py", "trader_inputs.py", "digest/",
+    "kalshi/server_time.py", "trading/inputs.py", "digest/",
 )  # fmt: skip
 
 

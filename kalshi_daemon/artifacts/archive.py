@@ -19,13 +19,13 @@ from kalshi_daemon.artifacts.monitors import IndexRecord, MonitorBoard, Stop, Wi
 from kalshi_daemon.artifacts.paths import MANIFEST, ArtifactPaths, day_of
 from kalshi_daemon.artifacts.report import DayFacts, facts_from_json
 from kalshi_daemon.artifacts.report_markdown import render
-from kalshi_daemon.clock import iso_utc
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import QuotePlan
-from kalshi_daemon.errors import MalformedData, StateCorrupt
+from kalshi_daemon.ground.clock import iso_utc
+from kalshi_daemon.ground.errors import MalformedData, StateCorrupt
+from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.guardrails.chain import Judgement
 from kalshi_daemon.state import Position
-from kalshi_daemon.units import Nanos
 
 Json = dict[str, Any]
 

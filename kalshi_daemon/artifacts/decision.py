@@ -14,7 +14,7 @@ import orjson
 
 from kalshi_daemon.artifacts.paths import ArtifactPaths, is_day, safe_name
 from kalshi_daemon.artifacts.scan_files import LooseScan, StoredScan, folders, loose_scans, pack_path, read_pack
-from kalshi_daemon.errors import StateCorrupt
+from kalshi_daemon.ground.errors import StateCorrupt
 from kalshi_daemon.ladder.outcomes import OUTCOMES
 
 Json = dict[str, Any]

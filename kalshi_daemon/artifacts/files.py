@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import orjson
 
-from kalshi_daemon.errors import MalformedField, StateCorrupt
-from kalshi_daemon.readers import parse_json
+from kalshi_daemon.ground.errors import MalformedField, StateCorrupt
+from kalshi_daemon.ground.readers import parse_json
 
 COLLISIONS_MOST: Final = 10_000
 """Scans of one series within one New York second; beyond it the manifest is not written, and that is said."""

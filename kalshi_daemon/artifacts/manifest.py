@@ -7,13 +7,13 @@ have is null.
 from collections.abc import Iterable
 from typing import Any, Final
 
-from kalshi_daemon.clock import iso_utc
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Look, Profile, Quote, QuotePlan
 from kalshi_daemon.domain.verdict import Verdict
 from kalshi_daemon.domain.window import Window
+from kalshi_daemon.ground.clock import iso_utc
+from kalshi_daemon.ground.units import Price, format_count, format_dollars, format_level, format_price, to_s
 from kalshi_daemon.guardrails.chain import JudgedQuote, Judgement
-from kalshi_daemon.units import Price, format_count, format_dollars, format_level, format_price, to_s
 
 Json = dict[str, Any]
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from kalshi_daemon.artifacts.manifest import verdict_json
-from kalshi_daemon.clock import iso_utc
 from kalshi_daemon.domain.forecast import Reading, Standing
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.verdict import Verdict
 from kalshi_daemon.domain.window import Window
-from kalshi_daemon.units import Nanos
+from kalshi_daemon.ground.clock import iso_utc
+from kalshi_daemon.ground.units import Nanos
 
 Json = dict[str, Any]
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from kalshi_daemon.units import Nanos
-from kalshi_daemon.windows.eastern import eastern, eastern_day
+from kalshi_daemon.ground.new_york import eastern, eastern_day
+from kalshi_daemon.ground.units import Nanos
 
 MANIFEST: Final = "manifest.json"
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9_.-]+")

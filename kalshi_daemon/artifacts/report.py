@@ -12,13 +12,13 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final
 
 from kalshi_daemon.artifacts.manifest import outcome_of, quote_json
-from kalshi_daemon.clock import iso_utc
 from kalshi_daemon.domain.quote import QuotePlan
 from kalshi_daemon.domain.verdict import Verdict
-from kalshi_daemon.errors import MalformedField
+from kalshi_daemon.ground.clock import iso_utc
+from kalshi_daemon.ground.errors import MalformedField
+from kalshi_daemon.ground.units import Nanos, format_count, format_dollars, parse_count, parse_dollars
 from kalshi_daemon.guardrails.chain import Judgement
 from kalshi_daemon.state import Position
-from kalshi_daemon.units import Nanos, format_count, format_dollars, parse_count, parse_dollars
 
 Json = dict[str, Any]
 Counts = dict[str, int]

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kalshi_daemon.artifacts.report import FILLS_KEPT, QUOTES_KEPT, DayFacts
-from kalshi_daemon.units import Count, Dollars, format_count, format_dollars
+from kalshi_daemon.ground.units import Count, Dollars, format_count, format_dollars
 
 Json = dict[str, Any]
 

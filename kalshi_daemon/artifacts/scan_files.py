@@ -26,7 +26,7 @@ import orjson
 
 from kalshi_daemon.artifacts.files import parse_object
 from kalshi_daemon.artifacts.paths import MANIFEST, ArtifactPaths, scan_order
-from kalshi_daemon.errors import StateCorrupt
+from kalshi_daemon.ground.errors import StateCorrupt
 
 Json = dict[str, Any]
 

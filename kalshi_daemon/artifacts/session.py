@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kalshi_daemon.clock import iso_utc
-from kalshi_daemon.units import Nanos
+from kalshi_daemon.ground.clock import iso_utc
+from kalshi_daemon.ground.units import Nanos
 
 Json = dict[str, Any]
 

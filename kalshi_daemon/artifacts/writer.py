@@ -34,18 +34,18 @@ from kalshi_daemon.artifacts.archive import (
 from kalshi_daemon.artifacts.monitors import IndexRecord, Stop, WindowVerdicts
 from kalshi_daemon.artifacts.paths import ArtifactPaths, day_of
 from kalshi_daemon.artifacts.session import build_session
-from kalshi_daemon.clock import Clock, iso_utc
 from kalshi_daemon.domain.forecast import Reading
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import QuotePlan
 from kalshi_daemon.domain.verdict import Verdict
 from kalshi_daemon.domain.window import Window
-from kalshi_daemon.errors import StateCorrupt
+from kalshi_daemon.ground.clock import Clock, iso_utc
+from kalshi_daemon.ground.errors import StateCorrupt
+from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.guardrails.chain import Judgement
 from kalshi_daemon.guardrails.permission import LatchOpen
 from kalshi_daemon.state import DaemonState, Position
-from kalshi_daemon.units import SECOND, Nanos
 
 SCANS_MOST: Final = 1_024
 AUDITS_MOST: Final = 200_000

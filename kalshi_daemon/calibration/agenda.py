@@ -8,7 +8,7 @@ from typing import Final
 
 from kalshi_daemon.calibration.recalibration import BUCKET_CENTRES_MIN
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.units import HOUR, MINUTE, SECOND, Nanos, from_s
+from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos, from_s
 
 FIRST_FIXING: Final = Nanos(30 * MINUTE)
 """10:00 New York, after the open."""

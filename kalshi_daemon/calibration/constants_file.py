@@ -27,10 +27,10 @@ from kalshi_daemon.calibration.constants import (
     check_steps,
     quadratic,
 )
-from kalshi_daemon.errors import ConfigurationError, MalformedField
-from kalshi_daemon.named_files import read_named
-from kalshi_daemon.readers import parse_json
-from kalshi_daemon.validation_words import wanted
+from kalshi_daemon.ground.errors import ConfigurationError, MalformedField
+from kalshi_daemon.ground.named_files import read_named
+from kalshi_daemon.ground.readers import parse_json
+from kalshi_daemon.settings.validation_words import wanted
 
 FORMAT: Final = 1
 KEY: Final = "calibration.constants_file"

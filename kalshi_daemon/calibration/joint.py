@@ -16,7 +16,7 @@ from scipy.special import stdtr, stdtrit
 
 from kalshi_daemon.calibration.today import Today
 from kalshi_daemon.domain.forecast import Forecast
-from kalshi_daemon.units import MINUTE
+from kalshi_daemon.ground.units import MINUTE
 
 Floats = NDArray[np.float64]
 

@@ -18,7 +18,7 @@ from kalshi_daemon.calibration.watch import HALF_LIFE_SESSIONS, evidence_reading
 from kalshi_daemon.domain.contract import Market
 from kalshi_daemon.domain.forecast import Reading
 from kalshi_daemon.domain.quote import Look, QuotePlan
-from kalshi_daemon.units import HOUR, MINUTE, PRICE_ONE, Nanos, Price
+from kalshi_daemon.ground.units import HOUR, MINUTE, PRICE_ONE, Nanos, Price
 
 SPANS_MIN: Final = {"early": (40.0, 60.0), "middle": (20.0, 30.0), "late": (8.0, 15.0)}
 """Minutes before the fixing, (least, most]."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from kalshi_daemon.calibration.density import ResidualLaw
 from kalshi_daemon.calibration.recalibration import PitMap
-from kalshi_daemon.units import SECOND, Nanos
+from kalshi_daemon.ground.units import SECOND, Nanos
 
 MONITORED_BUCKET: Final = 6
 """The 55 minute bucket: at most one window per fixing, none overlapping another."""

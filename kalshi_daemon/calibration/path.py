@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kalshi_daemon.units import MINUTE, Nanos
+from kalshi_daemon.ground.units import MINUTE, Nanos
 
 Floats = NDArray[np.float64]
 

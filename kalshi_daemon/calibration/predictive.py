@@ -11,7 +11,7 @@ from kalshi_daemon.calibration.density import ResidualLaw
 from kalshi_daemon.calibration.recalibration import PitMap
 from kalshi_daemon.domain.contract import Contract
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.units import POINT, SETTLEMENT_STEP, Nanos
+from kalshi_daemon.ground.units import POINT, SETTLEMENT_STEP, Nanos
 
 Floats = NDArray[np.float64]
 Levels = NDArray[np.int64]

@@ -12,7 +12,7 @@ from kalshi_daemon.calibration.today import Taken
 from kalshi_daemon.calibration.watch import ForecastWatch, Scored, ladder_around, scored
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.units import Nanos
+from kalshi_daemon.ground.units import Nanos
 
 
 @dataclass(frozen=True, slots=True, eq=False)

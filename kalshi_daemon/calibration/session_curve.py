@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kalshi_daemon.calibration.constants import SESSION_MINUTES, EventEffect, Steps
 from kalshi_daemon.calibration.constants_file import SHIPPED
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.units import MINUTE, Nanos
+from kalshi_daemon.ground.units import MINUTE, Nanos
 
 Floats = NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from kalshi_daemon.calibration.path import SessionPath
 from kalshi_daemon.calibration.recalibration import Correction, Recalibration
 from kalshi_daemon.calibration.session_curve import SessionCurve, VarianceEvent, adapted
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.units import Nanos
+from kalshi_daemon.ground.units import Nanos
 
 Floats = NDArray[np.float64]
 CURVE_MINUTES_LEAST: Final = 380

@@ -38,8 +38,8 @@ from kalshi_daemon.calibration.watch import ForecastWatch, plain_state
 from kalshi_daemon.domain.forecast import CalibrationHealth
 from kalshi_daemon.domain.index import Bar, Index, Tick
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.settings import CalibrationSettings
-from kalshi_daemon.units import MINUTE, Nanos
+from kalshi_daemon.ground.units import MINUTE, Nanos
+from kalshi_daemon.settings.model import CalibrationSettings
 
 
 class RollingCalibration:

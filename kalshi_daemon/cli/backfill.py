@@ -17,12 +17,12 @@ from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path, loa
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.errors import ConfigurationError, ExitCode
-from kalshi_daemon.settings import Mode, Settings
+from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
+from kalshi_daemon.settings.model import Mode, Settings
 
 if TYPE_CHECKING:
-    from kalshi_daemon.clock import Clock
-    from kalshi_daemon.index_feed.backfill import DayResult
+    from kalshi_daemon.bars.backfill import DayResult
+    from kalshi_daemon.ground.clock import Clock
 
 BOTH: Final = "both"
 FOLDER: Final = Path("data") / "bars"
@@ -76,8 +76,8 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from kalshi_daemon.clock import SystemClock  # noqa: PLC0415 - `--help` need not pay for what a fetch needs
-    from kalshi_daemon.settings_loader import Credentials  # noqa: PLC0415
+    from kalshi_daemon.ground.clock import SystemClock  # noqa: PLC0415 - `--help` need not pay for what a fetch needs
+    from kalshi_daemon.settings.loader import Credentials  # noqa: PLC0415
     from kalshi_daemon.windows.sessions import load_sessions  # noqa: PLC0415
 
     first: date = args.first
@@ -128,7 +128,7 @@ async def _fetch(
     *,
     again: bool,
 ) -> None:
-    from kalshi_daemon.index_feed.backfill import backfill  # noqa: PLC0415
+    from kalshi_daemon.bars.backfill import backfill  # noqa: PLC0415
     from kalshi_daemon.index_feed.history import HistoryClient  # noqa: PLC0415
     from kalshi_daemon.kalshi.transport import open_session  # noqa: PLC0415
 

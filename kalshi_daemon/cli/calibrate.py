@@ -10,11 +10,11 @@ from kalshi_daemon import __version__
 from kalshi_daemon.cli.common import Subparsers, a_date, a_path
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import ExitCode
+from kalshi_daemon.ground.errors import ExitCode
 
 if TYPE_CHECKING:
+    from kalshi_daemon.bars.sessions import Sample
     from kalshi_daemon.calibration.constants import ModelConstants
-    from kalshi_daemon.research.bars import Sample
     from kalshi_daemon.research.calibrate import Fit, Verdict
     from kalshi_daemon.research.effects import Multiplier
 
@@ -57,14 +57,14 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from kalshi_daemon.bars.sessions import read_sample  # noqa: PLC0415
     from kalshi_daemon.calibration.constants_file import (  # noqa: PLC0415 - `--help` need not pay
         SHIPPED,
         document_of,
         read_constants,
     )
     from kalshi_daemon.cli.output import to_json  # noqa: PLC0415
-    from kalshi_daemon.operations.durable import place_for, write_whole  # noqa: PLC0415
-    from kalshi_daemon.research.bars import read_sample  # noqa: PLC0415
+    from kalshi_daemon.ground.durable import place_for, write_whole  # noqa: PLC0415
     from kalshi_daemon.research.calibrate import fit, held_back, judge  # noqa: PLC0415
 
     until: date = args.until

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path, load_written
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import ConfigurationError, DaemonError, ExitCode
-from kalshi_daemon.operations.durable import place_for
+from kalshi_daemon.ground.durable import place_for
+from kalshi_daemon.ground.errors import ConfigurationError, DaemonError, ExitCode
 
 if TYPE_CHECKING:
     from kalshi_daemon.research.live_figures import Learnt, LiveFigures
-    from kalshi_daemon.settings import Settings
+    from kalshi_daemon.settings.model import Settings
 
 _COMMAND: Final = "kalshi-daemon calibration-report"
 
@@ -72,8 +72,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _on_bars(args: argparse.Namespace) -> int:
+    from kalshi_daemon.bars.sessions import read_sample  # noqa: PLC0415 - numpy and pyarrow: `--help` need not pay
     from kalshi_daemon.calibration.constants_file import SHIPPED, read_constants  # noqa: PLC0415
-    from kalshi_daemon.research.bars import read_sample  # noqa: PLC0415 - numpy and pyarrow: `--help` need not pay
     from kalshi_daemon.research.report_figures import figures_of  # noqa: PLC0415
     from kalshi_daemon.research.report_page import HEADINGS, cells_of, page_of  # noqa: PLC0415
 
@@ -128,15 +128,15 @@ def _live(args: argparse.Namespace) -> int:
 
 
 def _folder(settings: "Settings") -> Path:
-    from kalshi_daemon.operations.calibration_store import FOLDER as MEMORY  # noqa: PLC0415
-    from kalshi_daemon.operations.forecast_record import FOLDER  # noqa: PLC0415
+    from kalshi_daemon.memory.forecast_record import FOLDER  # noqa: PLC0415
+    from kalshi_daemon.memory.store import FOLDER as MEMORY  # noqa: PLC0415
 
     return settings.mode_dir / MEMORY / FOLDER
 
 
 def _figures(settings: "Settings", index: Index, args: argparse.Namespace) -> "LiveFigures | None":
     """Raises ConfigurationError when the record is there and the disk does not give it."""
-    from kalshi_daemon.operations.forecast_record import read_record  # noqa: PLC0415
+    from kalshi_daemon.memory.forecast_record import read_record  # noqa: PLC0415
     from kalshi_daemon.research.fan_days import recorded_day  # noqa: PLC0415
     from kalshi_daemon.research.live_figures import live_figures  # noqa: PLC0415
 
@@ -154,7 +154,7 @@ def _figures(settings: "Settings", index: Index, args: argparse.Namespace) -> "L
 def _learnt(settings: "Settings", path: Path) -> "Learnt | None":
     """The model's slow parts as it last saved them; None when there is no sound memory."""
     from kalshi_daemon.calibration.constants_file import SHIPPED, read_judged_constants  # noqa: PLC0415
-    from kalshi_daemon.calibration.memory import BYTES_MOST, curve_and_layer, decoded  # noqa: PLC0415
+    from kalshi_daemon.memory.documents import BYTES_MOST, curve_and_layer, decoded  # noqa: PLC0415
     from kalshi_daemon.research.live_figures import learnt_of  # noqa: PLC0415
 
     try:

@@ -11,15 +11,15 @@ from kalshi_daemon.cli.common import Subparsers
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.cli.resting import by_place, order_json
 from kalshi_daemon.cli.venue import add_connect_option, open_venue, settings_for_venue
-from kalshi_daemon.clock import SystemClock
-from kalshi_daemon.errors import DaemonError, ExitCode
-from kalshi_daemon.events import RemoteOrder
+from kalshi_daemon.domain.events import RemoteOrder
+from kalshi_daemon.ground.clock import SystemClock
+from kalshi_daemon.ground.errors import DaemonError, ExitCode
+from kalshi_daemon.ground.units import Nanos, format_count, format_price, from_s
 from kalshi_daemon.operations.kill_switch import POLL_S, engage, kill_switch_path, read_kill_switch
 from kalshi_daemon.operations.lock import running_daemon
 from kalshi_daemon.orders.ids import is_ours
 from kalshi_daemon.orders.reconcile import Scope
-from kalshi_daemon.settings import Mode, Settings
-from kalshi_daemon.units import Nanos, format_count, format_price, from_s
+from kalshi_daemon.settings.model import Mode, Settings
 
 _HEARD_WITHIN_S: Final = 2 * POLL_S
 """By then a running daemon has seen the kill switch and sends nothing new."""

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from kalshi_daemon.clock import Clock
+from kalshi_daemon.domain.events import CancelAck, RemoteOrder
 from kalshi_daemon.domain.order import OrderRef
-from kalshi_daemon.errors import (
+from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.errors import (
     AuthFailed,
     ClockSkewed,
     PartlyUnreadable,
@@ -20,12 +21,11 @@ from kalshi_daemon.errors import (
     VenueRejected,
     VenueUnreachable,
 )
-from kalshi_daemon.events import CancelAck, RemoteOrder
-from kalshi_daemon.orders.bounded import TROUBLE, DeadlinePassed, within
+from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
 from kalshi_daemon.orders.cancelling import AFTER_TROUBLE, ZERO_LOOKS, VenueOrders
+from kalshi_daemon.orders.deadlines import TROUBLE, DeadlinePassed, within
 from kalshi_daemon.orders.ids import is_ours
 from kalshi_daemon.orders.reconcile import Scope
-from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
 
 LOOKS_APART: Final = Nanos(300 * MILLISECOND)
 """Between two looks: the list lags the engine (kalshi.md 2.1), and nobody waits for milliseconds here."""

@@ -7,11 +7,11 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
-from kalshi_daemon.errors import ConfigurationError, DaemonError, ExitCode
+from kalshi_daemon.ground.errors import ConfigurationError, DaemonError, ExitCode
 
 if TYPE_CHECKING:
-    from kalshi_daemon.settings import Settings
-    from kalshi_daemon.settings_loader import Credentials, LoadedSettings
+    from kalshi_daemon.settings.loader import Credentials, LoadedSettings
+    from kalshi_daemon.settings.model import Settings
 
 type Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - argparse names it nowhere else
 
@@ -97,7 +97,7 @@ def load(
     needs: which credentials the command cannot do without. overrides: dotted key -> value; None is ignored. Raises
     ConfigurationError.
     """
-    from kalshi_daemon.settings_loader import load_settings  # noqa: PLC0415 - 0.4 s that `--help` need not pay
+    from kalshi_daemon.settings.loader import load_settings  # noqa: PLC0415 - 0.4 s that `--help` need not pay
 
     env = os.environ if environ is None else environ
     credentials = env.get("CREDENTIALS_DIRECTORY")
@@ -117,7 +117,7 @@ def load_written(args: argparse.Namespace, command: str) -> "Settings":
     Raises UsageError for a --state-dir that is not there or cannot be looked into, ConfigurationError for one of the
     settings. The default one may be absent: then nothing ever ran here, which every command says in its own words.
     """
-    from kalshi_daemon.settings_loader import COMMAND_LINE, Credentials  # noqa: PLC0415 - as above
+    from kalshi_daemon.settings.loader import COMMAND_LINE, Credentials  # noqa: PLC0415 - as above
 
     loaded = load(args, Credentials.NONE)
     settings = loaded.settings

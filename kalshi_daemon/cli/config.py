@@ -4,8 +4,8 @@ import argparse
 
 from kalshi_daemon.cli.common import Subparsers, load
 from kalshi_daemon.cli.output import Column, Table, show
-from kalshi_daemon.errors import ExitCode
-from kalshi_daemon.settings_loader import Credentials
+from kalshi_daemon.ground.errors import ExitCode
+from kalshi_daemon.settings.loader import Credentials
 
 
 def add_parser(subparsers: Subparsers) -> None:

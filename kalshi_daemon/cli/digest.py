@@ -6,15 +6,15 @@ from datetime import date
 
 from kalshi_daemon.cli.common import Subparsers, a_date, a_path, load_written, wants_json
 from kalshi_daemon.cli.output import Column, Table, show
-from kalshi_daemon.clock import SystemClock
 from kalshi_daemon.digest.digest import Digest
 from kalshi_daemon.digest.document import document
 from kalshi_daemon.digest.making import Source, digest_of
 from kalshi_daemon.digest.sections import markdown, sections
-from kalshi_daemon.errors import ExitCode
-from kalshi_daemon.operations.durable import place_for, write_whole
-from kalshi_daemon.settings import Mode
-from kalshi_daemon.windows.eastern import eastern_day
+from kalshi_daemon.ground.clock import SystemClock
+from kalshi_daemon.ground.durable import place_for, write_whole
+from kalshi_daemon.ground.errors import ExitCode
+from kalshi_daemon.ground.new_york import eastern_day
+from kalshi_daemon.settings.model import Mode
 
 TODAY = "today"
 

@@ -2,13 +2,13 @@
 
 import argparse
 
-from kalshi_daemon.cli.attending import attending
 from kalshi_daemon.cli.common import Subparsers, load
 from kalshi_daemon.cli.output import Column, Table, show
-from kalshi_daemon.clock import SystemClock
-from kalshi_daemon.errors import ExitCode
+from kalshi_daemon.cli.running_daemons import attending
+from kalshi_daemon.ground.clock import SystemClock
+from kalshi_daemon.ground.errors import ExitCode
 from kalshi_daemon.operations.kill_switch import engage, kill_switch_path
-from kalshi_daemon.settings_loader import Credentials
+from kalshi_daemon.settings.loader import Credentials
 
 
 def add_parser(subparsers: Subparsers) -> None:

@@ -5,14 +5,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kalshi_daemon.cli.attending import alone
 from kalshi_daemon.cli.common import Subparsers, UsageError, a_path, load
 from kalshi_daemon.cli.output import Column, Table, show
+from kalshi_daemon.cli.running_daemons import alone
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import ConfigurationError, DaemonError, ExitCode
+from kalshi_daemon.ground.errors import ConfigurationError, DaemonError, ExitCode
 
 if TYPE_CHECKING:
-    from kalshi_daemon.research.bars import Sample
+    from kalshi_daemon.bars.sessions import Sample
 
 SESSIONS: Final = 250
 _SESSIONS_MOST: Final = 2_000
@@ -56,14 +56,14 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from kalshi_daemon.calibration.market_record import MarketRecord  # noqa: PLC0415 - `--help` need not pay
-    from kalshi_daemon.calibration.memory import encoded  # noqa: PLC0415
-    from kalshi_daemon.clock import SystemClock  # noqa: PLC0415
-    from kalshi_daemon.learning import models_of  # noqa: PLC0415
-    from kalshi_daemon.operations.calibration_store import document_of, memory_path, put_aside  # noqa: PLC0415
-    from kalshi_daemon.operations.durable import write_whole  # noqa: PLC0415
+    from kalshi_daemon.ground.clock import SystemClock  # noqa: PLC0415
+    from kalshi_daemon.ground.durable import write_whole  # noqa: PLC0415
+    from kalshi_daemon.memory.documents import encoded  # noqa: PLC0415
+    from kalshi_daemon.memory.models import models_of  # noqa: PLC0415
+    from kalshi_daemon.memory.store import document_of, memory_path, put_aside  # noqa: PLC0415
     from kalshi_daemon.research.learn import learn, lessons_of, table_of  # noqa: PLC0415
     from kalshi_daemon.research.releases import research_calendar  # noqa: PLC0415
-    from kalshi_daemon.settings_loader import Credentials  # noqa: PLC0415
+    from kalshi_daemon.settings.loader import Credentials  # noqa: PLC0415
 
     if not 1 <= args.sessions <= _SESSIONS_MOST:
         raise UsageError(f"--sessions {args.sessions} is not within 1..{_SESSIONS_MOST}", "kalshi-daemon learn")
@@ -101,7 +101,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _samples(path: Path, sessions: int) -> "dict[Index, Sample]":
     """The last sessions of each index that has bars there. Raises ConfigurationError: none has, or not its own."""
-    from kalshi_daemon.research.bars import (  # noqa: PLC0415 - numpy and pyarrow: `--help` need not pay
+    from kalshi_daemon.bars.sessions import (  # noqa: PLC0415 - numpy and pyarrow: `--help` need not pay
         indices_at,
         read_sample,
     )

@@ -11,15 +11,15 @@ from typing import Any, Final
 from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path, load_written
 from kalshi_daemon.cli.orders import existing_journal
 from kalshi_daemon.cli.output import Column, Table, show
-from kalshi_daemon.clock import iso_utc
-from kalshi_daemon.errors import ExitCode
-from kalshi_daemon.operations.durable import place_for, write_whole
+from kalshi_daemon.ground.clock import iso_utc
+from kalshi_daemon.ground.durable import place_for, write_whole
+from kalshi_daemon.ground.errors import ExitCode
+from kalshi_daemon.ground.new_york import eastern_clock
+from kalshi_daemon.ground.units import Dollars, Nanos, format_count, format_dollars, format_price
 from kalshi_daemon.orders.journal import ROWS_MOST, Journal
 from kalshi_daemon.orders.journal_archive import archives
 from kalshi_daemon.orders.statement import CorrectionLine, FillLine, MarketLine, Span, Statement, make_statement
-from kalshi_daemon.settings import Settings
-from kalshi_daemon.units import Dollars, Nanos, format_count, format_dollars, format_price
-from kalshi_daemon.windows.eastern import eastern_clock
+from kalshi_daemon.settings.model import Settings
 
 CSV_COLUMNS: Final = (
     "kind", "day", "time_utc", "series", "event", "market", "profile", "side", "price", "count", "fee_dollars",

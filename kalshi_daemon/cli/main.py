@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 
 from kalshi_daemon import __version__
 from kalshi_daemon.cli.common import Parser, Subparsers, UsageError
-from kalshi_daemon.errors import ConfigurationError, DaemonError, ExitCode, StateCorrupt
+from kalshi_daemon.ground.errors import ConfigurationError, DaemonError, ExitCode, StateCorrupt
 
 PROGRAM: Final = "kalshi-daemon"
 INTERRUPTED: Final = 130

@@ -11,14 +11,14 @@ from typing import Any, Final
 
 from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, load_written
 from kalshi_daemon.cli.output import Column, Table, show
-from kalshi_daemon.clock import SystemClock, iso_utc
 from kalshi_daemon.domain.order import Fill, Order
-from kalshi_daemon.errors import DaemonError, ExitCode
+from kalshi_daemon.ground.clock import SystemClock, iso_utc
+from kalshi_daemon.ground.errors import DaemonError, ExitCode
+from kalshi_daemon.ground.new_york import eastern_clock, eastern_day, eastern_midnights
+from kalshi_daemon.ground.units import MINUTE, Count, Dollars, Nanos, format_count, format_dollars, format_price
 from kalshi_daemon.orders.journal import ROWS_MOST, Journal, journal_path
-from kalshi_daemon.orders.telling import order_facts
-from kalshi_daemon.settings import Mode, Settings
-from kalshi_daemon.units import MINUTE, Count, Dollars, Nanos, format_count, format_dollars, format_price
-from kalshi_daemon.windows.eastern import eastern_clock, eastern_day, eastern_midnights
+from kalshi_daemon.orders.log_fields import order_facts
+from kalshi_daemon.settings.model import Mode, Settings
 
 _COLUMNS: Final = (
     Column("placed (ET)"),

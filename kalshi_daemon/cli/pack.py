@@ -6,16 +6,16 @@ from datetime import date, timedelta
 from typing import Any
 
 from kalshi_daemon.artifacts.paths import ArtifactPaths
-from kalshi_daemon.cli.attending import alone
 from kalshi_daemon.cli.common import Subparsers, load_written
 from kalshi_daemon.cli.output import Column, Table, show
-from kalshi_daemon.clock import SystemClock
-from kalshi_daemon.errors import ExitCode, StateCorrupt
+from kalshi_daemon.cli.running_daemons import alone
+from kalshi_daemon.ground.clock import SystemClock
+from kalshi_daemon.ground.errors import ExitCode, StateCorrupt
+from kalshi_daemon.ground.new_york import eastern_day
+from kalshi_daemon.ground.units import MEGABYTE
 from kalshi_daemon.retention.packing import Piece, Work, pack, pending
 from kalshi_daemon.retention.pruning import Pruned, prune
-from kalshi_daemon.settings import Mode, Settings
-from kalshi_daemon.units import MEGABYTE
-from kalshi_daemon.windows.eastern import eastern_day
+from kalshi_daemon.settings.model import Mode, Settings
 
 _COLUMNS = (
     Column("day"),

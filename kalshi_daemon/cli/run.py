@@ -5,13 +5,13 @@ import os
 import signal
 import sys
 
+from kalshi_daemon.app.daemon import RunOptions, run_daemon
+from kalshi_daemon.app.stopping import deafen
 from kalshi_daemon.cli.common import Subparsers, a_date, a_path, load, wants_json
-from kalshi_daemon.daemon import RunOptions, run_daemon
-from kalshi_daemon.errors import ExitCode
-from kalshi_daemon.learning import constants_of
-from kalshi_daemon.settings import Mode, Settings
-from kalshi_daemon.settings_loader import Credentials, require_live_acknowledgement
-from kalshi_daemon.stopping import deafen
+from kalshi_daemon.ground.errors import ExitCode
+from kalshi_daemon.memory.models import constants_of
+from kalshi_daemon.settings.loader import Credentials, require_live_acknowledgement
+from kalshi_daemon.settings.model import Mode, Settings
 from kalshi_daemon.windows.macro import load_macro_calendar
 
 

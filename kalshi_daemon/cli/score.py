@@ -8,7 +8,7 @@ from typing import Final
 from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import ExitCode
+from kalshi_daemon.ground.errors import ExitCode
 
 _NOTES: Final = (
     "/ flat, / EWMA: CRPS ratio to the 60-day Gaussian and to the tuned EWMA x session curve; below 1 is better.",
@@ -59,8 +59,8 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from kalshi_daemon.bars.sessions import read_sample  # noqa: PLC0415 - numpy and pyarrow: `--help` need not pay
     from kalshi_daemon.calibration.constants_file import SHIPPED, read_constants  # noqa: PLC0415
-    from kalshi_daemon.research.bars import read_sample  # noqa: PLC0415 - numpy and pyarrow: `--help` need not pay
     from kalshi_daemon.research.cold import cold_against_full  # noqa: PLC0415
     from kalshi_daemon.research.report_page import HEADINGS, cells_of  # noqa: PLC0415
     from kalshi_daemon.research.score import Cold, score, told  # noqa: PLC0415

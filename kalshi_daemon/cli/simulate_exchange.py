@@ -5,7 +5,7 @@ from datetime import date, time
 from typing import Final
 
 from kalshi_daemon.cli.common import Subparsers, a_date, a_path
-from kalshi_daemon.errors import ConfigurationError, ExitCode
+from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
 
 _FROM: Final = time(9, 25)
 _UNTIL: Final = time(16, 5)

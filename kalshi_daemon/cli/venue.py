@@ -9,19 +9,19 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from kalshi_daemon.app.simulated.attach import join, remembered
 from kalshi_daemon.cli.common import load
-from kalshi_daemon.clock import Clock, SystemClock
-from kalshi_daemon.errors import ConfigurationError
+from kalshi_daemon.ground.clock import Clock, SystemClock
+from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.new_york import eastern, eastern_zone
+from kalshi_daemon.ground.units import DAY, Nanos, from_ms
 from kalshi_daemon.kalshi.auth import Signer, load_signer
 from kalshi_daemon.kalshi.rest import KalshiRest
 from kalshi_daemon.kalshi.server_time import ServerClock
 from kalshi_daemon.kalshi.transport import open_session
-from kalshi_daemon.settings import Mode, Settings
-from kalshi_daemon.settings_loader import Credentials
-from kalshi_daemon.settings_rules import is_loopback
-from kalshi_daemon.simulator.attach import join, remembered
-from kalshi_daemon.units import DAY, Nanos, from_ms
-from kalshi_daemon.windows.eastern import eastern, eastern_zone
+from kalshi_daemon.settings.loader import Credentials
+from kalshi_daemon.settings.model import Mode, Settings
+from kalshi_daemon.settings.rules import is_loopback
 
 _SILENT: Final = 50
 """Critical, which nothing here logs: what goes wrong is said by the command itself, in one line."""

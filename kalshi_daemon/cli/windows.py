@@ -8,12 +8,12 @@ from typing import Any, Final
 
 from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, load
 from kalshi_daemon.cli.output import Column, Table, show
-from kalshi_daemon.clock import SystemClock
 from kalshi_daemon.domain.window import Session, Window
-from kalshi_daemon.errors import ExitCode
-from kalshi_daemon.settings_loader import Credentials
-from kalshi_daemon.units import Nanos
-from kalshi_daemon.windows.eastern import eastern, eastern_clock, eastern_day, eastern_zone
+from kalshi_daemon.ground.clock import SystemClock
+from kalshi_daemon.ground.errors import ExitCode
+from kalshi_daemon.ground.new_york import eastern, eastern_clock, eastern_day, eastern_zone
+from kalshi_daemon.ground.units import Nanos
+from kalshi_daemon.settings.loader import Credentials
 from kalshi_daemon.windows.sessions import SessionTable, load_sessions
 from kalshi_daemon.windows.table import build_windows, enabled_series, span_of_days
 

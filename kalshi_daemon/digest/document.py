@@ -5,14 +5,14 @@ What is not known is null, never 0.
 
 from typing import Final
 
-from kalshi_daemon.clock import iso_utc
 from kalshi_daemon.digest.digest import Digest
 from kalshi_daemon.digest.fills import FillLine, FillSums, Mean
 from kalshi_daemon.digest.money import Fixing, Money, OpenLine, Part
 from kalshi_daemon.digest.quoting import Quoting, Refusal, WindowQuoting
 from kalshi_daemon.digest.records import Json, ranked
 from kalshi_daemon.digest.service import Delay, Link, Service
-from kalshi_daemon.units import (
+from kalshi_daemon.ground.clock import iso_utc
+from kalshi_daemon.ground.units import (
     MILLISECOND,
     SECOND,
     Count,

@@ -15,8 +15,8 @@ from typing import Final
 from kalshi_daemon.digest.records import Fair, FillRecord, Records, Tape
 from kalshi_daemon.digest.scans import ScanDay
 from kalshi_daemon.domain.index import SERIES
+from kalshi_daemon.ground.units import CONTRACT, MINUTE, PRICE_ONE, SECOND, Count, Dollars, Nanos
 from kalshi_daemon.orders.ledger import Result, cash_of_fill
-from kalshi_daemon.units import CONTRACT, MINUTE, PRICE_ONE, SECOND, Count, Dollars, Nanos
 
 HORIZONS: Final = (5, 30, 300)
 """Seconds after a fill."""

@@ -12,10 +12,10 @@ from typing import Final, Never
 
 import structlog
 
-from kalshi_daemon.clock import Clock
 from kalshi_daemon.digest.making import NoSuchDay, Source, digest_of, write_digest
-from kalshi_daemon.units import HOUR, MINUTE, Nanos
-from kalshi_daemon.windows.eastern import eastern_day
+from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.new_york import eastern_day
+from kalshi_daemon.ground.units import HOUR, MINUTE, Nanos
 from kalshi_daemon.windows.sessions import SessionTable
 
 AFTER_CLOSE: Final = Nanos(30 * MINUTE)

@@ -24,10 +24,10 @@ from kalshi_daemon.digest.scans import ScanDay
 from kalshi_daemon.digest.sections import markdown
 from kalshi_daemon.digest.service import ServiceLog
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import DaemonError, ExitCode
+from kalshi_daemon.ground.errors import DaemonError, ExitCode
+from kalshi_daemon.ground.new_york import eastern_midnights
+from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.orders.journal import journal_path
-from kalshi_daemon.units import Nanos
-from kalshi_daemon.windows.eastern import eastern_midnights
 
 
 class NoSuchDay(DaemonError):  # noqa: N818 - errors are nouns: the tree's rule

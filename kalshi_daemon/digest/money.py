@@ -14,9 +14,9 @@ from typing import Final
 from kalshi_daemon.digest.fills import settled_value
 from kalshi_daemon.digest.records import FillRecord, Records
 from kalshi_daemon.digest.scans import BUDGETS, Peak, ScanDay, WindowScans
+from kalshi_daemon.ground.units import CONTRACT, DOLLAR, Count, Dollars, Nanos, parse_level
 from kalshi_daemon.orders.ledger import cash_of_fill, payout
 from kalshi_daemon.orders.statement import CorrectionLine, MarketLine
-from kalshi_daemon.units import CONTRACT, DOLLAR, Count, Dollars, Nanos, parse_level
 
 NOT_ONE_PROFILE: Final = "(not of one profile)"
 NO_PROFILE: Final = "(unknown order)"

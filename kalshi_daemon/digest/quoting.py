@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from kalshi_daemon.digest.records import Interval, OrderRecord, Records, covered, ranked
 from kalshi_daemon.digest.scans import RECORD_GUARDS, GuardCount, ScanDay, WindowScans
 from kalshi_daemon.domain.order import Status
-from kalshi_daemon.units import Count, Nanos
+from kalshi_daemon.ground.units import Count, Nanos
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,15 @@ import orjson
 from kalshi_daemon.artifacts.files import read_object
 from kalshi_daemon.artifacts.paths import ArtifactPaths, is_day
 from kalshi_daemon.artifacts.scan_files import folders, scans_of_day
-from kalshi_daemon.clock import iso_utc
 from kalshi_daemon.digest.records import FillRecord, JournalDay, Json, OrderRecord, Tape, order_record
 from kalshi_daemon.digest.scans import ScanDay
 from kalshi_daemon.digest.service import EVENTS, RATE_LIMITED, ServiceLog
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order
-from kalshi_daemon.errors import StateCorrupt
+from kalshi_daemon.ground.clock import iso_utc
+from kalshi_daemon.ground.errors import StateCorrupt
+from kalshi_daemon.ground.new_york import eastern_day, eastern_midnights
+from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.index_feed.day_files import read_recordings
 from kalshi_daemon.index_feed.recorder import folder_of
 from kalshi_daemon.operations.logging import log_path, rotated_path
@@ -32,8 +34,6 @@ from kalshi_daemon.orders.journal import ROWS_MOST, Journal, journal_path
 from kalshi_daemon.orders.journal_archive import archives
 from kalshi_daemon.orders.ledger import BookedFill, week_start
 from kalshi_daemon.orders.statement import Span, make_statement
-from kalshi_daemon.units import Nanos
-from kalshi_daemon.windows.eastern import eastern_day, eastern_midnights
 
 GoOn = Callable[[], None]
 LINES_A_BREATH: Final = 2_000

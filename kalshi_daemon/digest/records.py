@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order, Status
+from kalshi_daemon.ground.units import SECOND, Dollars, Level, Nanos
 from kalshi_daemon.orders.ledger import BookedFill, Result
 from kalshi_daemon.orders.statement import Statement
-from kalshi_daemon.units import SECOND, Dollars, Level, Nanos
 
 Json = dict[str, Any]
 Interval = tuple[int, int]

@@ -12,9 +12,9 @@ from typing import Any, Final
 
 from kalshi_daemon.digest.records import Fair, Interval, Json, Pays, covered
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import MalformedData
+from kalshi_daemon.ground.errors import MalformedData
+from kalshi_daemon.ground.units import Level, Nanos, parse_level
 from kalshi_daemon.kalshi.fields import timestamp
-from kalshi_daemon.units import Level, Nanos, parse_level
 
 SCANS_MOST: Final = 50_000
 """Manifests folded into one digest: ten times a live day."""

@@ -10,8 +10,8 @@ from kalshi_daemon.digest.fills import HORIZONS, FillLine, FillSums, Mean
 from kalshi_daemon.digest.money import Money, Part
 from kalshi_daemon.digest.quoting import Quoting
 from kalshi_daemon.digest.service import Delay, Link, Service
-from kalshi_daemon.units import MILLISECOND, SECOND, Count, Dollars, format_count, format_dollars, format_price
-from kalshi_daemon.windows.eastern import eastern_clock
+from kalshi_daemon.ground.new_york import eastern_clock
+from kalshi_daemon.ground.units import MILLISECOND, SECOND, Count, Dollars, format_count, format_dollars, format_price
 
 REASONS_SHOWN: Final = 8
 Row = tuple[str, ...]

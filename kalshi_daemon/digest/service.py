@@ -16,9 +16,9 @@ import numpy as np
 from kalshi_daemon.digest.records import Interval, Json, Records, Tape, Unknown
 from kalshi_daemon.digest.scans import ScanDay
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import MalformedData
+from kalshi_daemon.ground.errors import MalformedData
+from kalshi_daemon.ground.units import MINUTE, Nanos
 from kalshi_daemon.kalshi.fields import timestamp
-from kalshi_daemon.units import MINUTE, Nanos
 
 RUNS_MOST: Final = 1_000
 NAMES_MOST: Final = 64

@@ -1,6 +1,6 @@
 """One market's order book on the YES scale. Written by the venue room only; everyone else reads."""
 
-from kalshi_daemon.units import Count, Nanos, Price
+from kalshi_daemon.ground.units import Count, Nanos, Price
 
 
 class Book:

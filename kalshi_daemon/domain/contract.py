@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.units import PRICE_ONE, Level, Nanos, Price
+from kalshi_daemon.ground.units import PRICE_ONE, Level, Nanos, Price
 
 
 class StrikeType(StrEnum):

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kalshi_daemon.domain.contract import Contract
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.units import Nanos
+from kalshi_daemon.ground.units import Nanos
 
 Floats = NDArray[np.float64]
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from kalshi_daemon.units import Nanos
+from kalshi_daemon.ground.units import Nanos
 
 
 class Index(StrEnum):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.units import Count, Dollars, Nanos, Price
+from kalshi_daemon.ground.units import Count, Dollars, Nanos, Price
 
 
 class Status(StrEnum):

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kalshi_daemon.domain.window import Window
-from kalshi_daemon.units import Count, Dollars, Level, Nanos, Price, complement, cost_ceil
+from kalshi_daemon.ground.units import Count, Dollars, Level, Nanos, Price, complement, cost_ceil
 
 
 class Side(StrEnum):

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import ClassVar
 
+from kalshi_daemon.domain.events import Balance
 from kalshi_daemon.domain.index import Cadence
 from kalshi_daemon.domain.quote import Quote
 from kalshi_daemon.domain.verdict import Closing, Verdict
-from kalshi_daemon.events import Balance
+from kalshi_daemon.ground.units import Dollars, Nanos
 from kalshi_daemon.guardrails.guard import QuoteContext, WindowContext, answer, in_dollars, refuse
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import Dollars, Nanos
 
 
 @dataclass(frozen=True, slots=True)

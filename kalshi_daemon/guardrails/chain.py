@@ -13,6 +13,7 @@ from kalshi_daemon.domain.index import Cadence
 from kalshi_daemon.domain.quote import Profile, Quote, QuotePlan
 from kalshi_daemon.domain.verdict import Closing, Verdict
 from kalshi_daemon.domain.window import Window
+from kalshi_daemon.ground.units import HOUR, MEGABYTE, Nanos, dollars_from_float, from_ms, from_s
 from kalshi_daemon.guardrails.budgets import CashCovers, DailyLoss, StrikeLoss, WeeklyLoss
 from kalshi_daemon.guardrails.disk import DiskFree
 from kalshi_daemon.guardrails.exchange import ExchangeTrading, FeesKnown, MarketOpen, OnGrid
@@ -32,9 +33,8 @@ from kalshi_daemon.guardrails.permission import Armed, KillSwitch, LatchOpen, Or
 from kalshi_daemon.guardrails.quote_rules import BookSane, ImpactCap, LotsPerQuote, MakerOnly, MinEv, UniqueBins
 from kalshi_daemon.guardrails.record import ForecastRecord, MarketRecord
 from kalshi_daemon.guardrails.timing import ClocksAgree, InSession, WindowOpen
-from kalshi_daemon.settings import RetentionSettings, Settings
+from kalshi_daemon.settings.model import RetentionSettings, Settings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import HOUR, MEGABYTE, Nanos, dollars_from_float, from_ms, from_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kalshi_daemon.domain.verdict import Verdict
+from kalshi_daemon.ground.units import MEGABYTE, Nanos, to_s
 from kalshi_daemon.guardrails.guard import WindowContext, answer, refuse
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import MEGABYTE, Nanos, to_s
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from typing import ClassVar
 from kalshi_daemon.domain.contract import MarketStatus
 from kalshi_daemon.domain.quote import Quote
 from kalshi_daemon.domain.verdict import Closing, Verdict
+from kalshi_daemon.ground.units import Nanos, format_price, to_s
 from kalshi_daemon.guardrails.guard import QuoteContext, WindowContext, answer, refuse
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import Nanos, format_price, to_s
 
 
 @dataclass(frozen=True, slots=True)

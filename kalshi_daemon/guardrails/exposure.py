@@ -11,6 +11,7 @@ from functools import cached_property
 from kalshi_daemon.domain.contract import Market
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Quote, Side
+from kalshi_daemon.ground.units import Dollars, complement, cost_ceil
 from kalshi_daemon.ladder.payoff import (
     Holding,
     Resting,
@@ -21,7 +22,6 @@ from kalshi_daemon.ladder.payoff import (
     worst_case,
 )
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import Dollars, complement, cost_ceil
 
 
 @dataclass(frozen=True)  # no slots: the worst case is worked out once and kept

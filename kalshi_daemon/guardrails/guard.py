@@ -12,9 +12,9 @@ from typing import ClassVar, Protocol, runtime_checkable
 from kalshi_daemon.domain.quote import Quote, QuotePlan
 from kalshi_daemon.domain.verdict import Closing, Verdict
 from kalshi_daemon.domain.window import Session, Window
+from kalshi_daemon.ground.units import DOLLAR, Dollars, Nanos
 from kalshi_daemon.guardrails.exposure import Exposure
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import DOLLAR, Dollars, Nanos
 from kalshi_daemon.windows.releases import Release
 
 SessionLookup = Callable[[Nanos], Session | None]

@@ -11,11 +11,11 @@ from typing import ClassVar
 from kalshi_daemon.calibration.joint import PRIOR, STRESS
 from kalshi_daemon.domain.quote import Quote
 from kalshi_daemon.domain.verdict import Verdict
+from kalshi_daemon.ground.units import Dollars, Nanos
 from kalshi_daemon.guardrails.guard import QuoteContext, answer, in_dollars, refuse
 from kalshi_daemon.ladder.joint_tail import Forecasts, tail_loss
 from kalshi_daemon.ladder.payoff import Profile, profiles
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import Dollars, Nanos
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from typing import ClassVar
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.verdict import Closing, Verdict
 from kalshi_daemon.domain.window import Window
+from kalshi_daemon.ground.units import HOUR, MILLISECOND, MINUTE, Nanos, to_s
 from kalshi_daemon.guardrails.guard import ReleaseLookup, WindowContext, answer, refuse
 from kalshi_daemon.ladder.implied import ImpliedLaws
-from kalshi_daemon.settings import PricingSettings
+from kalshi_daemon.settings.model import PricingSettings
 from kalshi_daemon.state import CalibrationView, DaemonState
-from kalshi_daemon.units import HOUR, MILLISECOND, MINUTE, Nanos, to_s
 from kalshi_daemon.windows.releases import EXHAUSTED
 
 

@@ -8,11 +8,11 @@ from kalshi_daemon.domain.book import Book
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Quote, Side
 from kalshi_daemon.domain.verdict import Verdict
+from kalshi_daemon.ground.units import CONTRACT, PRICE_ONE, Dollars, Nanos, Price, to_ms, to_s
 from kalshi_daemon.guardrails.guard import QuoteContext, answer, refuse
 from kalshi_daemon.ladder.fair import edge
 from kalshi_daemon.ladder.fees import maker_fee
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import CONTRACT, PRICE_ONE, Dollars, Nanos, Price, to_ms, to_s
 from kalshi_daemon.venue.books import own_excluded
 
 

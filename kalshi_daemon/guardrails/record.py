@@ -6,9 +6,9 @@ from typing import ClassVar
 
 from kalshi_daemon.domain.forecast import Reading, Standing
 from kalshi_daemon.domain.verdict import Closing, Verdict
+from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.guardrails.guard import Guard, WindowContext, answer, refuse
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import Nanos
 
 
 @dataclass(frozen=True, slots=True)

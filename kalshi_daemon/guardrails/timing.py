@@ -5,9 +5,9 @@ from typing import ClassVar, Final
 
 from kalshi_daemon.domain.verdict import Closing, Verdict
 from kalshi_daemon.domain.window import Phase
+from kalshi_daemon.ground.units import MILLISECOND, Nanos, to_ms
 from kalshi_daemon.guardrails.guard import SessionLookup, WindowContext, answer, refuse
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import MILLISECOND, Nanos, to_ms
 
 VENUES: Final = ("kalshi", "index_feed")
 """The clocks ours is compared with."""

@@ -13,10 +13,10 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from kalshi_daemon.domain.index import Bar, Channel, Index
-from kalshi_daemon.errors import HistoryRefused, HistoryUnavailable, MalformedData, MalformedField
+from kalshi_daemon.ground.errors import HistoryRefused, HistoryUnavailable, MalformedData, MalformedField
+from kalshi_daemon.ground.readers import parse_json
+from kalshi_daemon.ground.units import MINUTE, Nanos, to_ms
 from kalshi_daemon.index_feed.protocol import prices_of, stamp_of
-from kalshi_daemon.readers import parse_json
-from kalshi_daemon.units import MINUTE, Nanos, to_ms
 
 ROWS_MOST: Final = 50_000
 """The vendor's most per page: 128 sessions of minutes."""

@@ -22,9 +22,9 @@ import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidURI, WebSocketException
 
-from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
-from kalshi_daemon.errors import (
+from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.errors import (
     ConfigurationError,
     FeedAuthFailed,
     FeedError,
@@ -32,6 +32,8 @@ from kalshi_daemon.errors import (
     FeedProtocolError,
     MalformedData,
 )
+from kalshi_daemon.ground.units import SECOND, Nanos, from_s
+from kalshi_daemon.ground.unreadable import UnreadableRate, UnreadableRates
 from kalshi_daemon.index_feed.protocol import (
     FeedStatus,
     MonotonicGuard,
@@ -46,10 +48,8 @@ from kalshi_daemon.index_feed.protocol import (
 from kalshi_daemon.index_feed.skew import SkewEstimate
 from kalshi_daemon.index_feed.value_intake import Beliefs, Unheard, ValueIntake, nothing_outside
 from kalshi_daemon.index_feed.witnesses import OutsideLevels
-from kalshi_daemon.settings import IndexFeedSettings
+from kalshi_daemon.settings.model import IndexFeedSettings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import SECOND, Nanos, from_s
-from kalshi_daemon.unreadable import UnreadableRate, UnreadableRates
 
 LIVED_NS: Final = Nanos(30 * SECOND)
 """A session that delivered values for this long resets the back-off."""

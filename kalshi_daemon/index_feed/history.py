@@ -15,12 +15,12 @@ import structlog
 from pydantic import SecretStr
 from yarl import URL
 
-from kalshi_daemon.clock import Clock, iso_utc
 from kalshi_daemon.domain.index import Bar, Index
-from kalshi_daemon.errors import ConfigurationError, HistoryUnavailable
+from kalshi_daemon.ground.clock import Clock, iso_utc
+from kalshi_daemon.ground.errors import ConfigurationError, HistoryUnavailable
+from kalshi_daemon.ground.units import MILLISECOND, MINUTE, SECOND, Nanos, from_s
 from kalshi_daemon.index_feed.aggregates import Page, decode_page, target_of
 from kalshi_daemon.index_feed.snapshot import SnapshotValue, decode_snapshot, snapshot_target
-from kalshi_daemon.units import MILLISECOND, MINUTE, SECOND, Nanos, from_s
 
 ATTEMPTS: Final = 4
 BACKOFF: Final = Nanos(SECOND)

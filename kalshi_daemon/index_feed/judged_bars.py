@@ -6,9 +6,9 @@ from math import sqrt
 from typing import Final
 
 from kalshi_daemon.domain.index import Bar, Tick
+from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.index_feed.plausibility import JUMP_CAP, JUMP_RATE, PlausibleValues, within
 from kalshi_daemon.index_feed.ruling import PlausibilityLimits
-from kalshi_daemon.units import MINUTE, SECOND, Nanos
 
 AGREE_NS: Final = Nanos(2 * MINUTE)
 """A level that a history jumps to is believed when its bars agree on it for this long: three of a minute."""

@@ -27,6 +27,7 @@ from math import log, sqrt
 from typing import Final
 
 from kalshi_daemon.domain.index import Bar, Tick
+from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.index_feed.ruling import PlausibilityLimits, Ruling, Word
 from kalshi_daemon.index_feed.witnesses import (
     BAR_FRESH_NS,
@@ -41,7 +42,6 @@ from kalshi_daemon.index_feed.witnesses import (
     by_middle,
     by_move,
 )
-from kalshi_daemon.units import MINUTE, SECOND, Nanos
 
 JUMP_RATE: Final = 0.0024
 JUMP_CAP: Final = 0.10

@@ -20,9 +20,9 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
-from kalshi_daemon.errors import MalformedData, MalformedField, MissingField
-from kalshi_daemon.readers import epoch_ms, level_points, parse_json
-from kalshi_daemon.units import SECOND, Nanos
+from kalshi_daemon.ground.errors import MalformedData, MalformedField, MissingField
+from kalshi_daemon.ground.readers import epoch_ms, level_points, parse_json
+from kalshi_daemon.ground.units import SECOND, Nanos
 
 AHEAD_MOST_NS: Final = Nanos(60 * SECOND)
 """A stamp further ahead of our clock than this is refused: accepting it would silence the index until it came true."""

@@ -28,10 +28,10 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
-from kalshi_daemon.index_feed.parquet import write_whole
-from kalshi_daemon.units import SECOND, Nanos, from_s
+from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.parquet import write_whole
+from kalshi_daemon.ground.units import SECOND, Nanos, from_s
 
 if TYPE_CHECKING:
     import pyarrow as pa

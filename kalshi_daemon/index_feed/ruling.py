@@ -5,7 +5,7 @@ from enum import Enum
 from math import copysign, expm1
 
 from kalshi_daemon.domain.index import Tick
-from kalshi_daemon.units import Nanos
+from kalshi_daemon.ground.units import Nanos
 
 
 class Word(Enum):

@@ -10,8 +10,8 @@ from collections import deque
 from typing import Final
 
 from kalshi_daemon.domain.index import Tick
+from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.state import ClockSkew
-from kalshi_daemon.units import SECOND, Nanos
 
 MEMORY_NS: Final = Nanos(60 * SECOND)
 """Measurements older than this are forgotten, so that a stepped clock is seen within a minute."""

@@ -12,9 +12,9 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import HistoryRefused, HistoryUnavailable, MalformedField
-from kalshi_daemon.readers import epoch_ns, level_points, parse_json
-from kalshi_daemon.units import Nanos
+from kalshi_daemon.ground.errors import HistoryRefused, HistoryUnavailable, MalformedField
+from kalshi_daemon.ground.readers import epoch_ns, level_points, parse_json
+from kalshi_daemon.ground.units import Nanos
 
 ITEMS_MAX: Final = 250
 """The vendor's most per page; two are asked for."""

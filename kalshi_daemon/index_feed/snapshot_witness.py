@@ -11,11 +11,11 @@ from typing import Never, Protocol
 
 import structlog
 
-from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import HistoryRefused, HistoryUnavailable
+from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.errors import HistoryRefused, HistoryUnavailable
+from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.index_feed.snapshot import SnapshotValue
-from kalshi_daemon.units import Nanos
 
 log = structlog.get_logger()
 

@@ -7,12 +7,12 @@ from typing import Final, Protocol
 import structlog
 
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
+from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos, from_s
 from kalshi_daemon.index_feed.plausibility import PlausibleValues
 from kalshi_daemon.index_feed.ruling import PlausibilityLimits, Ruling, Word
 from kalshi_daemon.index_feed.witnesses import NOTHING_KNOWN, OutsideLevels
-from kalshi_daemon.settings import IndexFeedSettings
+from kalshi_daemon.settings.model import IndexFeedSettings
 from kalshi_daemon.state import DaemonState, IndexState, WithheldValue
-from kalshi_daemon.units import MINUTE, SECOND, Nanos, from_s
 
 DELAYED_NS: Final = Nanos(5 * MINUTE)
 """Values this old on arrival are no network's fault: the vendor's delayed plans are 15 minutes behind."""

@@ -9,7 +9,7 @@ from enum import Enum
 from math import log
 from typing import Final
 
-from kalshi_daemon.units import SECOND, Nanos
+from kalshi_daemon.ground.units import SECOND, Nanos
 
 MOVE_SHARE_MIN: Final = 0.3
 """The least part of a move that the other index must have made too; the most is its reciprocal."""

@@ -1,7 +1,7 @@
 """What the rest of the house may ask of Kalshi's REST API, as protocols; `kalshi.rest.KalshiRest` is the real one.
 
 Raw JSON objects (dict) are returned for listings, whose meaning belongs to `venue.discovery`; everything about orders
-and money is decoded. Every method raises only errors of `kalshi_daemon.errors`:
+and money is decoded. Every method raises only errors of `kalshi_daemon.ground.errors`:
 
 * reads: VenueUnreachable, VenueUnavailable (5xx, time-out), RateLimited, VenueRejected and its kinds, MalformedData
 * writes: VenueUnreachable (nothing left), OrderOutcomeUnknown (bytes left, no trustworthy answer: time-out, dropped
@@ -11,10 +11,10 @@ and money is decoded. Every method raises only errors of `kalshi_daemon.errors`:
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from kalshi_daemon.domain.events import Balance, CancelAck, CreateAck, ExchangeStatus, RemoteOrder
 from kalshi_daemon.domain.order import Fill, NewOrder, OrderRef, Settlement, VenuePosition
-from kalshi_daemon.errors import VenueError
-from kalshi_daemon.events import Balance, CancelAck, CreateAck, ExchangeStatus, RemoteOrder
-from kalshi_daemon.units import Count, Nanos, Price
+from kalshi_daemon.ground.errors import VenueError
+from kalshi_daemon.ground.units import Count, Nanos, Price
 
 Json = dict[str, Any]
 

@@ -28,8 +28,8 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from kalshi_daemon.errors import ConfigurationError
-from kalshi_daemon.named_files import read_named
+from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.named_files import read_named
 
 KEY_HEADER: Final = "KALSHI-ACCESS-KEY"
 TIMESTAMP_HEADER: Final = "KALSHI-ACCESS-TIMESTAMP"

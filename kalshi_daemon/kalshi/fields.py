@@ -1,7 +1,7 @@
 """Readers of single JSON fields: strict about missing and mistyped ones, silent about keys we do not know.
 
 Every reader takes the object, the key and the place (for the error) and raises MissingField when the key is absent or
-null, MalformedField when the value is of another kind or beyond its bounds (`kalshi_daemon.readers`: one grammar for
+null, MalformedField when the value is of another kind or beyond its bounds (`kalshi_daemon.ground.readers`: one grammar for
 everything from outside). JSON numbers are never accepted where the venue sends strings: a number there means that we
 talk to something else than we believe (kalshi.md section 9).
 """
@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from kalshi_daemon import readers
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.errors import (
+from kalshi_daemon.ground import readers
+from kalshi_daemon.ground.errors import (
     MalformedData,
     MalformedField,
     MissingField,
@@ -20,7 +20,7 @@ from kalshi_daemon.errors import (
     UnknownValue,
     UnreadableRecord,
 )
-from kalshi_daemon.units import DOLLARS_MAX, Count, Nanos, Price, parse_count, parse_price, parse_size
+from kalshi_daemon.ground.units import DOLLARS_MAX, Count, Nanos, Price, parse_count, parse_price, parse_size
 
 type Json = dict[str, Any]
 

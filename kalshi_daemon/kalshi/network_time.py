@@ -1,7 +1,7 @@
 """Time for deadlines of the network: whether an answer is late."""
 
-from kalshi_daemon.clock import Clock
-from kalshi_daemon.units import SECOND
+from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.units import SECOND
 
 
 class NetworkTime:

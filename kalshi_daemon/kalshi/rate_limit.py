@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from kalshi_daemon.errors import MalformedField
+from kalshi_daemon.ground.errors import MalformedField
+from kalshi_daemon.ground.units import MILLISECOND, Nanos
 from kalshi_daemon.kalshi import fields
 from kalshi_daemon.kalshi.fields import Json
-from kalshi_daemon.units import MILLISECOND, Nanos
 
 _TOKENS_MAX: Final = 1_000_000_000
 """Of any limit or cost; the highest tier has thousands."""

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from kalshi_daemon.errors import (
+from kalshi_daemon.ground.errors import (
     AlreadyExists,
     AuthFailed,
     InsufficientBalance,

@@ -13,9 +13,10 @@ import aiohttp
 import orjson
 import structlog
 
-from kalshi_daemon.clock import Clock
+from kalshi_daemon.domain.events import Balance, CancelAck, CreateAck, ExchangeStatus, RemoteOrder
 from kalshi_daemon.domain.order import Fill, NewOrder, OrderRef, Settlement, VenuePosition
-from kalshi_daemon.errors import (
+from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.errors import (
     AuthFailed,
     DaemonError,
     MalformedData,
@@ -25,7 +26,7 @@ from kalshi_daemon.errors import (
     VenueUnavailable,
     VenueUnreachable,
 )
-from kalshi_daemon.events import Balance, CancelAck, CreateAck, ExchangeStatus, RemoteOrder
+from kalshi_daemon.ground.units import MILLISECOND, SECOND, Count, Nanos, Price
 from kalshi_daemon.kalshi import fields, messages
 from kalshi_daemon.kalshi.auth import Signer
 from kalshi_daemon.kalshi.fields import Json
@@ -41,8 +42,7 @@ from kalshi_daemon.kalshi.transport import (
     trusted,
     wire_query,
 )
-from kalshi_daemon.settings import KalshiSettings
-from kalshi_daemon.units import MILLISECOND, SECOND, Count, Nanos, Price
+from kalshi_daemon.settings.model import KalshiSettings
 
 log = structlog.get_logger()
 

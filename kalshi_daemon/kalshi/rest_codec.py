@@ -8,12 +8,10 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+from kalshi_daemon.domain.events import Balance, CancelAck, CreateAck, ExchangeStatus, RemoteOrder
 from kalshi_daemon.domain.order import Fill, NewOrder, OrderRef, Settlement, VenuePosition
-from kalshi_daemon.errors import MalformedField, MissingField, UnknownValue
-from kalshi_daemon.events import Balance, CancelAck, CreateAck, ExchangeStatus, RemoteOrder
-from kalshi_daemon.kalshi import fields
-from kalshi_daemon.kalshi.fields import Json
-from kalshi_daemon.units import (
+from kalshi_daemon.ground.errors import MalformedField, MissingField, UnknownValue
+from kalshi_daemon.ground.units import (
     PRICE_ONE,
     SECOND,
     Count,
@@ -26,6 +24,8 @@ from kalshi_daemon.units import (
     parse_dollars_ceil,
     parse_dollars_floor,
 )
+from kalshi_daemon.kalshi import fields
+from kalshi_daemon.kalshi.fields import Json
 
 ORDER_STATUSES: Final = ("resting", "canceled", "executed")
 MARKET_RESULTS: Final = ("yes", "no", "scalar", "void")

@@ -7,8 +7,8 @@ that was passed already is a duplicate or came late: its frame is dropped and co
 
 from enum import Enum
 
-from kalshi_daemon.events import SequenceGap
-from kalshi_daemon.units import Nanos
+from kalshi_daemon.domain.events import SequenceGap
+from kalshi_daemon.ground.units import Nanos
 
 REPEATS_MOST = 64
 """After so many passed numbers in a row the venue has restarted its count: reported as a gap, counted on from there."""

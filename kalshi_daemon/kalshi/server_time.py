@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from kalshi_daemon.errors import MalformedField
-from kalshi_daemon.readers import epoch_s
-from kalshi_daemon.units import MILLISECOND, MINUTE, Nanos
+from kalshi_daemon.ground.errors import MalformedField
+from kalshi_daemon.ground.readers import epoch_s
+from kalshi_daemon.ground.units import MILLISECOND, MINUTE, Nanos
 
 SAMPLES_MOST: Final = 32
 """The oldest sample leaves."""

@@ -20,17 +20,17 @@ import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
 
-from kalshi_daemon.clock import Clock
-from kalshi_daemon.errors import AuthFailed, ClockSkewed, ConfigurationError
-from kalshi_daemon.events import BooksLost, StreamDown, VenueEvent
+from kalshi_daemon.domain.events import BooksLost, StreamDown, VenueEvent
+from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.errors import AuthFailed, ClockSkewed, ConfigurationError
+from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos, from_s, to_ms
 from kalshi_daemon.kalshi.auth import Signer
 from kalshi_daemon.kalshi.network_time import NetworkTime
 from kalshi_daemon.kalshi.refusals import FORBIDDEN, UNAUTHORIZED, parse_refusal
 from kalshi_daemon.kalshi.server_time import ServerClock, date_header_ns
 from kalshi_daemon.kalshi.stream_session import SessionLost, StreamSession
 from kalshi_daemon.kalshi.ws_codec import any_ticker
-from kalshi_daemon.settings import KalshiSettings
-from kalshi_daemon.units import MILLISECOND, SECOND, Nanos, from_s, to_ms
+from kalshi_daemon.settings.model import KalshiSettings
 
 OPEN_TIMEOUT_S: Final = 10.0
 CLOSE_TIMEOUT_S: Final = 2.0

@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from kalshi_daemon.errors import DaemonError, MalformedData
-from kalshi_daemon.events import BookDelta, BookSnapshot, SequenceGap, StreamUp, VenueEvent
+from kalshi_daemon.domain.events import BookDelta, BookSnapshot, SequenceGap, StreamUp, VenueEvent
+from kalshi_daemon.ground.errors import DaemonError, MalformedData
+from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
+from kalshi_daemon.ground.unreadable import UnreadableRate, UnreadableRates
 from kalshi_daemon.kalshi import fields, ws_codec
 from kalshi_daemon.kalshi.sequence import Order, SequenceTracker
 from kalshi_daemon.kalshi.ws_codec import Frame, Ignored, Ok, StreamError, Subscribed, Unsubscribed
-from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
-from kalshi_daemon.unreadable import UnreadableRate, UnreadableRates
 
 ACK_TIMEOUT: Final = Nanos(10 * SECOND)
 SNAPSHOT_TIMEOUT: Final = Nanos(5 * SECOND)

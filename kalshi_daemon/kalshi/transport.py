@@ -21,8 +21,8 @@ import aiohttp
 import structlog
 from yarl import URL
 
-from kalshi_daemon.clock import Clock
-from kalshi_daemon.errors import (
+from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.errors import (
     AuthFailed,
     ClockSkewed,
     ConfigurationError,
@@ -33,13 +33,13 @@ from kalshi_daemon.errors import (
     VenueUnavailable,
     VenueUnreachable,
 )
+from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos, from_ms, to_ms
 from kalshi_daemon.kalshi import fields, refusals
 from kalshi_daemon.kalshi.auth import Signer
 from kalshi_daemon.kalshi.fields import Json
 from kalshi_daemon.kalshi.rate_limit import Endpoint, Lane, RateLimiter
 from kalshi_daemon.kalshi.server_time import ServerClock, date_header_ns
-from kalshi_daemon.settings import KalshiSettings
-from kalshi_daemon.units import MILLISECOND, SECOND, Nanos, from_ms, to_ms
+from kalshi_daemon.settings.model import KalshiSettings
 
 API_ROOT: Final = "/trade-api/v2"
 BODY_BYTES_MOST: Final = 32 * 1024 * 1024

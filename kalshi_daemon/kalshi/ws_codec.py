@@ -11,11 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from kalshi_daemon import readers
-from kalshi_daemon.domain.order import Fill
-from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.errors import MalformedData, MalformedField, UnknownValue
-from kalshi_daemon.events import (
+from kalshi_daemon.domain.events import (
     BookDelta,
     BookSnapshot,
     EventFeeUpdate,
@@ -25,9 +21,13 @@ from kalshi_daemon.events import (
     UserOrder,
     VenueEvent,
 )
+from kalshi_daemon.domain.order import Fill
+from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.ground import readers
+from kalshi_daemon.ground.errors import MalformedData, MalformedField, UnknownValue
+from kalshi_daemon.ground.units import Count, Nanos, Price, complement
 from kalshi_daemon.kalshi import fields, rest_codec
 from kalshi_daemon.kalshi.fields import Json
-from kalshi_daemon.units import Count, Nanos, Price, complement
 
 ORDERBOOK_CHANNEL: Final = "orderbook_delta"
 PRIVATE_CHANNELS: Final = ("fill", "user_orders", "market_lifecycle_v2", "order_group_updates")

@@ -11,7 +11,7 @@ from typing import Final
 
 from kalshi_daemon.domain.contract import FeeSchedule, FeeType
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.units import PRICE_ONE, Count, Dollars, Price
+from kalshi_daemon.ground.units import PRICE_ONE, Count, Dollars, Price
 
 TAKER_RATE: Final = 700
 """0.07 in 1/10 000."""

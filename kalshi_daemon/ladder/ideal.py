@@ -8,9 +8,9 @@ from typing import Final
 from kalshi_daemon.domain.contract import Contract, FeeSchedule, PriceGrid
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.ground.units import CONTRACT, PRICE_ONE, SETTLEMENT_STEP, Count, Dollars, Price, complement
 from kalshi_daemon.ladder.fair import edge
 from kalshi_daemon.ladder.fees import maker_fee
-from kalshi_daemon.units import CONTRACT, PRICE_ONE, SETTLEMENT_STEP, Count, Dollars, Price, complement
 from kalshi_daemon.venue.books import BookView
 
 _DUST: Final = 1e-9

@@ -15,10 +15,10 @@ from typing import Final
 import numpy as np
 
 from kalshi_daemon.domain.contract import Contract, Market
+from kalshi_daemon.ground.units import POINT
 from kalshi_daemon.ladder.fair import believable_mid
-from kalshi_daemon.settings import PricingSettings
+from kalshi_daemon.settings.model import PricingSettings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import POINT
 from kalshi_daemon.venue.books import own_excluded
 
 PROBABILITY_MIN: Final = 0.05

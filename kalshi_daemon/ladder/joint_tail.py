@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from kalshi_daemon.calibration.joint import ScenarioNodes, joint_scenarios, lattice
 from kalshi_daemon.domain.forecast import Forecast
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.ground.units import POINT, SETTLEMENT_STEP, Dollars
 from kalshi_daemon.ladder.payoff import Profile
-from kalshi_daemon.units import POINT, SETTLEMENT_STEP, Dollars
 
 type Pnl = NDArray[np.int64]
 type Forecasts = Mapping[Index, Forecast | None]

@@ -19,9 +19,7 @@ from kalshi_daemon.domain.contract import Contract, FeeSchedule, FeeType, Market
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Quote, Side
-from kalshi_daemon.ladder.fees import maker_fee
-from kalshi_daemon.state import Position
-from kalshi_daemon.units import (
+from kalshi_daemon.ground.units import (
     CONTRACT,
     PRICE_ONE,
     SETTLEMENT_STEP,
@@ -33,6 +31,8 @@ from kalshi_daemon.units import (
     cost_ceil,
     cost_floor,
 )
+from kalshi_daemon.ladder.fees import maker_fee
+from kalshi_daemon.state import Position
 
 FEES_WHEN_UNKNOWN: Final = FeeSchedule(FeeType.QUADRATIC_WITH_MAKER_FEES, 1_000_000, Nanos(0))
 """What a resting order is charged here while its series' schedule is unknown: missing is never zero."""

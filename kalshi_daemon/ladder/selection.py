@@ -14,12 +14,12 @@ from kalshi_daemon.domain.contract import Contract, FeeSchedule, Market, StrikeT
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Look, Profile, Quote, QuotePlan, Side
 from kalshi_daemon.domain.window import Window
+from kalshi_daemon.ground.units import CONTRACT, PRICE_ONE, Count, Nanos, Price, lots, to_s
 from kalshi_daemon.ladder import outcomes
 from kalshi_daemon.ladder.fair import believable_mid, blend, edge, required_edge
 from kalshi_daemon.ladder.fees import maker_fee
 from kalshi_daemon.ladder.ideal import Needs, SidePrice, best_price, certain_loss, tick_at
-from kalshi_daemon.settings import PricingSettings
-from kalshi_daemon.units import CONTRACT, PRICE_ONE, Count, Nanos, Price, lots, to_s
+from kalshi_daemon.settings.model import PricingSettings
 from kalshi_daemon.venue.books import BookView
 
 KEEP_DISTANCE_SHARE: Final = 0.35

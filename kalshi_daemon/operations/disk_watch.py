@@ -13,10 +13,10 @@ from typing import Final, Never
 
 import structlog
 
-from kalshi_daemon.clock import Clock
-from kalshi_daemon.settings import RetentionSettings
+from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.units import MEGABYTE, SECOND, Nanos
+from kalshi_daemon.settings.model import RetentionSettings
 from kalshi_daemon.state import DaemonState, DiskState
-from kalshi_daemon.units import MEGABYTE, SECOND, Nanos
 
 LOOK_EVERY: Final = Nanos(30 * SECOND)
 _CLEAR_PERCENT: Final = 110

@@ -12,11 +12,11 @@ from typing import Final, Never
 import orjson
 import structlog
 
-from kalshi_daemon.clock import iso_utc
-from kalshi_daemon.errors import MalformedField
-from kalshi_daemon.operations.durable import write_whole
-from kalshi_daemon.readers import integer, parse_json
-from kalshi_daemon.units import Nanos
+from kalshi_daemon.ground.clock import iso_utc
+from kalshi_daemon.ground.durable import write_whole
+from kalshi_daemon.ground.errors import MalformedField
+from kalshi_daemon.ground.readers import integer, parse_json
+from kalshi_daemon.ground.units import Nanos
 
 POLL_S: Final = 0.5
 """Real seconds, as for the kill switch."""

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from kalshi_daemon.clock import SystemClock
-from kalshi_daemon.units import SECOND
+from kalshi_daemon.ground.clock import SystemClock
+from kalshi_daemon.ground.units import SECOND
 
 HEARTBEAT_NAME: Final = "heartbeat"
 FRESH_S: Final = 60.0

@@ -13,11 +13,11 @@ from typing import Any, Final, Never
 import orjson
 import structlog
 
-from kalshi_daemon.clock import iso_utc
-from kalshi_daemon.errors import ConfigurationError
-from kalshi_daemon.operations.durable import write_whole
+from kalshi_daemon.ground.clock import iso_utc
+from kalshi_daemon.ground.durable import write_whole
+from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import Nanos
 
 POLL_S: Final = 0.5
 """Real seconds: the operator's hand is not in simulated time."""

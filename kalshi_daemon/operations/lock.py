@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from kalshi_daemon.errors import ConfigurationError, InstanceAlreadyRunning
+from kalshi_daemon.ground.errors import ConfigurationError, InstanceAlreadyRunning
 
 LOCK_NAME: Final = "daemon.lock"
 _PID_BYTES_MOST: Final = 32

@@ -18,7 +18,7 @@ import orjson
 import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 
-from kalshi_daemon.clock import Clock, iso_utc
+from kalshi_daemon.ground.clock import Clock, iso_utc
 from kalshi_daemon.operations.log_outlets import FileOutput, Outlet, Severity, StreamOutput
 
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50}

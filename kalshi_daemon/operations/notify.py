@@ -8,7 +8,7 @@ import socket
 from collections.abc import Mapping
 from typing import Final
 
-from kalshi_daemon.units import MICROSECOND, Nanos
+from kalshi_daemon.ground.units import MICROSECOND, Nanos
 
 _PATIENCE_S: Final = 1.0
 """How long the loop may wait for a supervisor whose queue is full, with a word that must arrive (READY, STOPPING)."""

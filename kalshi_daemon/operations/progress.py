@@ -11,13 +11,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.window import Phase, WindowStatus
+from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.units import SECOND, format_count, format_dollars
 from kalshi_daemon.operations.screen import Screen, descriptor_writer
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import SECOND, format_count, format_dollars
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
 _REDRAW_S: Final = 0.2

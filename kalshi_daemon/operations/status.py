@@ -3,10 +3,10 @@
 from collections import Counter
 from typing import Any
 
-from kalshi_daemon.clock import age_ms
 from kalshi_daemon.domain.window import Phase
+from kalshi_daemon.ground.clock import age_ms
+from kalshi_daemon.ground.units import Count, Nanos, format_count, format_dollars
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import Count, Nanos, format_count, format_dollars
 
 
 def status_of(state: DaemonState, now_ns: Nanos) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from kalshi_daemon.errors import (
+from kalshi_daemon.ground.errors import (
     AlreadyExists,
     MarketClosed,
     NotFound,

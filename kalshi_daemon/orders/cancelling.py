@@ -11,21 +11,21 @@ from typing import Final, Protocol
 
 import structlog
 
-from kalshi_daemon.clock import iso_utc
+from kalshi_daemon.domain.events import CancelAck, RemoteOrder
 from kalshi_daemon.domain.order import Order, OrderRef, Status
-from kalshi_daemon.errors import IllegalTransition, StateCorrupt, VenueError
-from kalshi_daemon.events import CancelAck, RemoteOrder
+from kalshi_daemon.ground.clock import iso_utc
+from kalshi_daemon.ground.errors import IllegalTransition, StateCorrupt, VenueError
+from kalshi_daemon.ground.units import MILLISECOND, MINUTE, SECOND, Nanos
 from kalshi_daemon.kalshi.api import OrderApi, PortfolioApi
 from kalshi_daemon.orders.ambiguity import Ask, Operation, rule
-from kalshi_daemon.orders.asking import Asker
-from kalshi_daemon.orders.bounded import TROUBLE, Backoff, DeadlinePassed, within
-from kalshi_daemon.orders.desk import Desk, event_of
+from kalshi_daemon.orders.deadlines import TROUBLE, Backoff, DeadlinePassed, within
 from kalshi_daemon.orders.ids import is_ours
 from kalshi_daemon.orders.lifecycle import CancelAcked, CancelRefused, CancelSent
+from kalshi_daemon.orders.order_store import Desk, event_of
+from kalshi_daemon.orders.outcome_resolver import Asker
 from kalshi_daemon.orders.placing import Placer
 from kalshi_daemon.orders.records import read_list
-from kalshi_daemon.settings import OrderSettings
-from kalshi_daemon.units import MILLISECOND, MINUTE, SECOND, Nanos
+from kalshi_daemon.settings.model import OrderSettings
 
 log = structlog.get_logger()
 

@@ -16,13 +16,13 @@ from typing import Final
 
 import structlog
 
+from kalshi_daemon.domain.events import Balance, RemoteOrder
 from kalshi_daemon.domain.order import Order
-from kalshi_daemon.events import Balance, RemoteOrder
-from kalshi_daemon.orders.books import Books
-from kalshi_daemon.orders.desk import Desk
+from kalshi_daemon.ground.units import CONTRACT, DOLLAR, MINUTE, SECOND, Dollars, Nanos, format_dollars
+from kalshi_daemon.orders.bookkeeping import Books
+from kalshi_daemon.orders.order_store import Desk
 from kalshi_daemon.orders.reconcile import Act, Finding
 from kalshi_daemon.state import Position
-from kalshi_daemon.units import CONTRACT, DOLLAR, MINUTE, SECOND, Dollars, Nanos, format_dollars
 
 log = structlog.get_logger()
 

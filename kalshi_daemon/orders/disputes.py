@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from kalshi_daemon.domain.contract import Market, MarketStatus
+from kalshi_daemon.ground.units import DAY, Nanos
 from kalshi_daemon.orders.journal_rows import DisputeRow
 from kalshi_daemon.orders.ledger import Ledger
-from kalshi_daemon.units import DAY, Nanos
 
 DISPUTED: Final = frozenset({MarketStatus.DISPUTED, MarketStatus.AMENDED})
 CONTRADICTED_KEPT: Final = DAY

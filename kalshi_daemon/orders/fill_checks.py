@@ -10,8 +10,17 @@ from typing import Final
 from kalshi_daemon.domain.contract import FeeSchedule
 from kalshi_daemon.domain.order import Fill, Order
 from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.ground.units import (
+    CONTRACT,
+    DOLLAR,
+    Count,
+    Dollars,
+    Price,
+    format_count,
+    format_dollars,
+    format_price,
+)
 from kalshi_daemon.ladder.fees import maker_fee, taker_fee
-from kalshi_daemon.units import CONTRACT, DOLLAR, Count, Dollars, Price, format_count, format_dollars, format_price
 
 _CENT: Final = DOLLAR // 100
 """The venue's rounding of one fill stays below it."""

@@ -15,9 +15,10 @@ from typing import Any, Final
 
 import structlog
 
-from kalshi_daemon import readers
+from kalshi_daemon.domain.events import OrderGroupUpdate
 from kalshi_daemon.domain.order import Order
-from kalshi_daemon.errors import (
+from kalshi_daemon.ground import readers
+from kalshi_daemon.ground.errors import (
     ClockSkewed,
     ConfigurationError,
     MalformedField,
@@ -28,14 +29,13 @@ from kalshi_daemon.errors import (
     VenueRejected,
     VenueUnreachable,
 )
-from kalshi_daemon.events import OrderGroupUpdate
+from kalshi_daemon.ground.units import CONTRACT, SECOND, Count, Nanos, parse_size
 from kalshi_daemon.kalshi.api import OrderApi
-from kalshi_daemon.orders.bounded import TROUBLE, Backoff
-from kalshi_daemon.orders.desk import Desk
+from kalshi_daemon.orders.deadlines import TROUBLE, Backoff
 from kalshi_daemon.orders.journal_rows import GroupIntent, GroupRow
-from kalshi_daemon.settings import OrderSettings
+from kalshi_daemon.orders.order_store import Desk
+from kalshi_daemon.settings.model import OrderSettings
 from kalshi_daemon.state import GroupHalt
-from kalshi_daemon.units import CONTRACT, SECOND, Count, Nanos, parse_size
 
 log = structlog.get_logger()
 

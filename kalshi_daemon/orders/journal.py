@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from kalshi_daemon.domain.order import Order, Settlement, Status
-from kalshi_daemon.errors import StateCorrupt
+from kalshi_daemon.ground.errors import StateCorrupt
+from kalshi_daemon.ground.units import Count, Nanos
 from kalshi_daemon.orders.journal_file import ROWS_MOST, JournalFile
 from kalshi_daemon.orders.journal_rows import (
     DisputeRow,
@@ -37,7 +38,6 @@ from kalshi_daemon.orders.journal_rows import (
 from kalshi_daemon.orders.journal_schema import CORRECTIONS_SINCE, row_crc
 from kalshi_daemon.orders.ledger import BookedFill, Inherited, Result
 from kalshi_daemon.state import GroupHalt
-from kalshi_daemon.units import Count, Nanos
 
 __all__ = ["ROWS_MOST", "Journal", "journal_path"]
 _LIVE: Final = tuple(status.value for status in Status if status.live)

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Final
 
 from kalshi_daemon.domain.order import Status
+from kalshi_daemon.ground.new_york import eastern_day
+from kalshi_daemon.ground.units import DAY, Nanos
 from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.orders.journal_file import cause_of
 from kalshi_daemon.orders.journal_schema import TABLES
-from kalshi_daemon.units import DAY, Nanos
-from kalshi_daemon.windows.eastern import eastern_day
 
 TRADED_KEPT: Final = Nanos(15 * DAY)
 """Orders that traded, fills and settlements stay at least this long: twice what the ledger reads at a start."""

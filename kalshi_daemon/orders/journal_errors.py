@@ -3,7 +3,7 @@
 None of them tells anybody to move a healthy journal away: with it go the week's losses.
 """
 
-from kalshi_daemon.errors import ExitCode, StateCorrupt
+from kalshi_daemon.ground.errors import ExitCode, StateCorrupt
 
 
 class StateLocked(StateCorrupt):

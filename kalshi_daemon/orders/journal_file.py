@@ -13,7 +13,8 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-from kalshi_daemon.errors import StateCorrupt
+from kalshi_daemon.ground.errors import StateCorrupt
+from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.orders.journal_errors import (
     StateDamaged,
     StateDiskFull,
@@ -23,7 +24,6 @@ from kalshi_daemon.orders.journal_errors import (
     StateTooNew,
 )
 from kalshi_daemon.orders.journal_schema import MIGRATIONS, SEALED_SINCE, TABLES, row_crc
-from kalshi_daemon.units import Nanos
 
 ROWS_MOST: Final = 200_000
 """Most rows any read returns: the venue allows that many open orders (kalshi.md 2.3); beyond it is not our file."""

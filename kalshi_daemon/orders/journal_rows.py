@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from kalshi_daemon.domain.order import Fill, Order, Status
 from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.ground.units import Count, Dollars, Nanos, Price
 from kalshi_daemon.orders.ledger import BookedFill, Inherited, Result
 from kalshi_daemon.state import GroupHalt
-from kalshi_daemon.units import Count, Dollars, Nanos, Price
 
 _TURN: Final = 10_000
 """One dollar in 1/100 cent: no price of a contract lies above it."""

@@ -12,16 +12,16 @@ from typing import Final
 import structlog
 
 from kalshi_daemon.domain.order import Order, Status
-from kalshi_daemon.errors import NotFound
+from kalshi_daemon.ground.errors import NotFound
+from kalshi_daemon.ground.units import SECOND, Nanos, from_s
 from kalshi_daemon.kalshi.api import OrderApi
 from kalshi_daemon.orders.ambiguity import Ask, Meaning, Operation, rule
-from kalshi_daemon.orders.asking import Asker
-from kalshi_daemon.orders.bounded import TROUBLE, Backoff
-from kalshi_daemon.orders.desk import Desk
+from kalshi_daemon.orders.deadlines import TROUBLE, Backoff
 from kalshi_daemon.orders.lifecycle import Renewed, advance
+from kalshi_daemon.orders.order_store import Desk
+from kalshi_daemon.orders.outcome_resolver import Asker
 from kalshi_daemon.orders.placing import new_order
-from kalshi_daemon.settings import OrderSettings
-from kalshi_daemon.units import SECOND, Nanos, from_s
+from kalshi_daemon.settings.model import OrderSettings
 
 log = structlog.get_logger()
 

@@ -19,9 +19,9 @@ from datetime import time, timedelta
 from typing import Final
 
 from kalshi_daemon.domain.order import Fill
+from kalshi_daemon.ground.new_york import eastern_day, eastern_ns
+from kalshi_daemon.ground.units import CONTRACT, PRICE_ONE, Count, Dollars, Nanos
 from kalshi_daemon.state import LedgerState, Position
-from kalshi_daemon.units import CONTRACT, PRICE_ONE, Count, Dollars, Nanos
-from kalshi_daemon.windows.eastern import eastern_day, eastern_ns
 
 FLAT: Final = "flat"
 """Result of a market that was over while we held nothing: no settlement of ours will ever be listed."""

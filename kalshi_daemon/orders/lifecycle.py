@@ -18,8 +18,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from kalshi_daemon.domain.order import Order, Status
-from kalshi_daemon.errors import IllegalTransition
-from kalshi_daemon.units import Count, Nanos, format_count
+from kalshi_daemon.ground.errors import IllegalTransition
+from kalshi_daemon.ground.units import Count, Nanos, format_count
 
 # --- events -----------------------------------------------------------------------------------------------------------
 

@@ -13,11 +13,7 @@ from typing import Any, Final, Never
 
 import structlog
 
-from kalshi_daemon.clock import Clock
-from kalshi_daemon.domain.order import Order, Status
-from kalshi_daemon.domain.quote import Quote
-from kalshi_daemon.errors import AuthFailed, ClockSkewed, DaemonError, MalformedData, VenueError, VenueUnreachable
-from kalshi_daemon.events import (
+from kalshi_daemon.domain.events import (
     FillEvent,
     MarketLifecycle,
     OrderGroupUpdate,
@@ -26,23 +22,34 @@ from kalshi_daemon.events import (
     UserOrder,
     VenueEvent,
 )
-from kalshi_daemon.orders.asking import Asker
-from kalshi_daemon.orders.books import Books
-from kalshi_daemon.orders.bounded import DeadlinePassed, within
+from kalshi_daemon.domain.order import Order, Status
+from kalshi_daemon.domain.quote import Quote
+from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.errors import (
+    AuthFailed,
+    ClockSkewed,
+    DaemonError,
+    MalformedData,
+    VenueError,
+    VenueUnreachable,
+)
+from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
+from kalshi_daemon.orders.account_audit import BooksCheck, Prover, SessionTotals
+from kalshi_daemon.orders.bookkeeping import Books
 from kalshi_daemon.orders.cancelling import Canceller, StopResult, VenueOrders
-from kalshi_daemon.orders.desk import Audit, Desk
+from kalshi_daemon.orders.deadlines import DeadlinePassed, within
 from kalshi_daemon.orders.groups import Groups
 from kalshi_daemon.orders.ids import is_ours
 from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.orders.leases import Leases
 from kalshi_daemon.orders.lifecycle import Event, ReportedCanceled, ReportedExecuted, ReportedResting
+from kalshi_daemon.orders.order_store import Audit, Desk
+from kalshi_daemon.orders.outcome_resolver import Asker
 from kalshi_daemon.orders.placing import Placer
-from kalshi_daemon.orders.proving import BooksCheck, Prover, SessionTotals
 from kalshi_daemon.orders.reconciling import Reconciler
 from kalshi_daemon.orders.settling import Settler
-from kalshi_daemon.settings import PROFILE_NAMES, OrderSettings
+from kalshi_daemon.settings.model import PROFILE_NAMES, OrderSettings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
 
 log = structlog.get_logger()
 

@@ -10,13 +10,13 @@ from typing import Final
 import structlog
 
 from kalshi_daemon.domain.order import Settlement
-from kalshi_daemon.orders.desk import Desk
+from kalshi_daemon.ground.units import Count, Dollars, Nanos, format_count, format_dollars
 from kalshi_daemon.orders.disputes import Disputes
 from kalshi_daemon.orders.journal_rows import DisputeRow
 from kalshi_daemon.orders.ledger import FLAT, Ledger, Result
+from kalshi_daemon.orders.order_store import Desk
 from kalshi_daemon.orders.reconcile import Act, Finding, compare_settlement
 from kalshi_daemon.state import Position
-from kalshi_daemon.units import Count, Dollars, Nanos, format_count, format_dollars
 
 log = structlog.get_logger()
 

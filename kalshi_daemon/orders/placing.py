@@ -11,18 +11,18 @@ from typing import Final, assert_never
 
 import structlog
 
+from kalshi_daemon.domain.events import CreateAck
 from kalshi_daemon.domain.order import NewOrder, Order, Status
 from kalshi_daemon.domain.quote import Quote
-from kalshi_daemon.errors import IllegalTransition, OrderOutcomeUnknown, PostOnlyCross, VenueError
-from kalshi_daemon.events import CreateAck
+from kalshi_daemon.ground.errors import IllegalTransition, OrderOutcomeUnknown, PostOnlyCross, VenueError
+from kalshi_daemon.ground.units import SECOND, Nanos, from_s
 from kalshi_daemon.kalshi.api import OrderApi
 from kalshi_daemon.orders.ambiguity import Meaning, Operation, reject_reason, rule
-from kalshi_daemon.orders.bounded import TROUBLE
-from kalshi_daemon.orders.desk import Desk
+from kalshi_daemon.orders.deadlines import TROUBLE
 from kalshi_daemon.orders.groups import Groups
 from kalshi_daemon.orders.lifecycle import Acked, Event, NotSent, OutcomeUnknown, Rejected, Sent
-from kalshi_daemon.settings import OrderSettings
-from kalshi_daemon.units import SECOND, Nanos, from_s
+from kalshi_daemon.orders.order_store import Desk
+from kalshi_daemon.settings.model import OrderSettings
 
 log = structlog.get_logger()
 

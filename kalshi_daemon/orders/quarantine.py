@@ -12,8 +12,8 @@ from typing import Final
 import structlog
 
 from kalshi_daemon.domain.order import Order, Status
+from kalshi_daemon.ground.units import Count, Nanos, format_count
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import Count, Nanos, format_count
 
 log = structlog.get_logger()
 

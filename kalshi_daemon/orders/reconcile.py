@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
 
+from kalshi_daemon.domain.events import RemoteOrder
 from kalshi_daemon.domain.order import Fill, Order, Settlement, Status, VenuePosition
-from kalshi_daemon.events import RemoteOrder
+from kalshi_daemon.ground.units import Count, Dollars, Nanos, format_count, format_dollars, format_price
 from kalshi_daemon.orders.ids import is_ours
 from kalshi_daemon.orders.ledger import revenue
-from kalshi_daemon.units import Count, Dollars, Nanos, format_count, format_dollars, format_price
 
 Scope = Literal["account", "own"]
 

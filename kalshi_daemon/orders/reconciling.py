@@ -10,16 +10,17 @@ from typing import Final
 
 import structlog
 
+from kalshi_daemon.domain.events import Balance, RemoteOrder
 from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.domain.order import Fill, Order, Status
-from kalshi_daemon.events import Balance, RemoteOrder
+from kalshi_daemon.ground.units import DAY, MINUTE, SECOND, Count, Nanos, from_s
 from kalshi_daemon.kalshi.api import PortfolioApi
-from kalshi_daemon.orders.asking import LAPSE_GRACE, PATIENCE, Asker, report_of
-from kalshi_daemon.orders.books import Books
-from kalshi_daemon.orders.bounded import TROUBLE
+from kalshi_daemon.orders.bookkeeping import Books
 from kalshi_daemon.orders.cancelling import Canceller
 from kalshi_daemon.orders.cash import CashWatch, Mark
-from kalshi_daemon.orders.desk import Desk, event_of, series_of
+from kalshi_daemon.orders.deadlines import TROUBLE
+from kalshi_daemon.orders.order_store import Desk, event_of, series_of
+from kalshi_daemon.orders.outcome_resolver import LAPSE_GRACE, PATIENCE, Asker, report_of
 from kalshi_daemon.orders.quarantine import QUARANTINED_MAX
 from kalshi_daemon.orders.reconcile import (
     CERTAIN,
@@ -33,9 +34,8 @@ from kalshi_daemon.orders.reconcile import (
 )
 from kalshi_daemon.orders.records import read_list
 from kalshi_daemon.orders.refused_fills import LIST
-from kalshi_daemon.settings import OrderSettings
+from kalshi_daemon.settings.model import OrderSettings
 from kalshi_daemon.state import Position
-from kalshi_daemon.units import DAY, MINUTE, SECOND, Count, Nanos, from_s
 
 log = structlog.get_logger()
 

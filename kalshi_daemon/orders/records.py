@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from kalshi_daemon.domain.index import SERIES
-from kalshi_daemon.errors import PartlyUnreadable, UnreadableRecord
-from kalshi_daemon.orders.desk import series_of
+from kalshi_daemon.ground.errors import PartlyUnreadable, UnreadableRecord
+from kalshi_daemon.orders.order_store import series_of
 from kalshi_daemon.orders.reconcile import Act, Finding
 from kalshi_daemon.state import DaemonState
 

@@ -13,9 +13,9 @@ from typing import Final
 import structlog
 
 from kalshi_daemon.domain.order import Fill, Order, Status
+from kalshi_daemon.ground.units import SECOND, Nanos, format_count, format_dollars, format_price
 from kalshi_daemon.orders.reconcile import Act, Finding
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import SECOND, Nanos, format_count, format_dollars, format_price
 
 log = structlog.get_logger()
 

@@ -4,18 +4,18 @@ from typing import Final
 
 import structlog
 
+from kalshi_daemon.domain.events import MarketLifecycle
 from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.domain.order import Settlement
-from kalshi_daemon.errors import UnreadableRecord
-from kalshi_daemon.events import MarketLifecycle
+from kalshi_daemon.ground.errors import UnreadableRecord
+from kalshi_daemon.ground.units import DAY, MINUTE, SECOND, Nanos
 from kalshi_daemon.kalshi.api import PortfolioApi
-from kalshi_daemon.orders.books import KEPT, Books
-from kalshi_daemon.orders.bounded import TROUBLE
-from kalshi_daemon.orders.desk import Desk, series_of
+from kalshi_daemon.orders.bookkeeping import KEPT, Books
+from kalshi_daemon.orders.deadlines import TROUBLE
 from kalshi_daemon.orders.ledger import FLAT
+from kalshi_daemon.orders.order_store import Desk, series_of
 from kalshi_daemon.orders.reconcile import Finding, compare_settlement
 from kalshi_daemon.orders.records import read_list, unreadable_findings
-from kalshi_daemon.units import DAY, MINUTE, SECOND, Nanos
 
 log = structlog.get_logger()
 

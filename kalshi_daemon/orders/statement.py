@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 
+from kalshi_daemon.ground.new_york import eastern_day
+from kalshi_daemon.ground.units import Count, Dollars, Nanos
 from kalshi_daemon.orders.ledger import BookedFill, Inherited, Ledger, Result, cash_of_fill
-from kalshi_daemon.units import Count, Dollars, Nanos
-from kalshi_daemon.windows.eastern import eastern_day
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kalshi_daemon.research.bars import COVER_LEAST, Day
+from kalshi_daemon.bars.sessions import COVER_LEAST, Day
 from kalshi_daemon.research.metrics import gaussian_log_score
 
 type Floats = NDArray[np.float64]

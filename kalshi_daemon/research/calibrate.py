@@ -13,16 +13,16 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from kalshi_daemon.bars.sessions import Sample
 from kalshi_daemon.calibration.constants import SESSION_MINUTES, ModelConstants
-from kalshi_daemon.errors import ConfigurationError
+from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.units import MINUTE, SECOND
 from kalshi_daemon.research import effects, fitting, metrics
-from kalshi_daemon.research.bars import Sample
 from kalshi_daemon.research.baselines import Grid, grid_of
 from kalshi_daemon.research.effects import Multiplier
 from kalshi_daemon.research.harvest import Floats, Harvest, harvest, probes, variances
 from kalshi_daemon.research.releases import research_calendar
 from kalshi_daemon.research.score import CLOSE, HOUR_HORIZONS, HOURLY, Key, Record, walk
-from kalshi_daemon.units import MINUTE, SECOND
 from kalshi_daemon.windows.releases import FOMC_MINUTES, FOMC_PRESS, FOMC_STATEMENT
 
 type Bools = NDArray[np.bool_]

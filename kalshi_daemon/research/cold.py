@@ -7,12 +7,12 @@ from typing import Final
 
 import numpy as np
 
+from kalshi_daemon.bars.sessions import Sample
 from kalshi_daemon.calibration.constants import ModelConstants
 from kalshi_daemon.calibration.constants_file import SHIPPED
+from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.research import metrics
-from kalshi_daemon.research.bars import Sample
 from kalshi_daemon.research.score import Cold, Record, keys, walks
-from kalshi_daemon.units import MINUTE, SECOND, Nanos
 
 COLD_LEAST: Final = Nanos(15 * MINUTE)
 """Before 09:45 a model without memory knows next to nothing and does not quote (model.md section 0.3)."""

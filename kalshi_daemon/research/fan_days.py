@@ -11,9 +11,9 @@ from datetime import date, time
 from typing import Final
 
 from kalshi_daemon.calibration.agenda import HOURLY_MOST_MIN
-from kalshi_daemon.calibration.record_rows import BANDS, ForecastRow
-from kalshi_daemon.units import MINUTE, Nanos
-from kalshi_daemon.windows.eastern import eastern_ns
+from kalshi_daemon.ground.new_york import eastern_ns
+from kalshi_daemon.ground.units import MINUTE, Nanos
+from kalshi_daemon.memory.record_rows import BANDS, ForecastRow
 
 FAN_PROBABILITIES: Final = BANDS
 _OPEN: Final = time(9, 30)

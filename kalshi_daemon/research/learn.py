@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from kalshi_daemon.bars.sessions import Day, Sample
 from kalshi_daemon.calibration.joint import Correlation
 from kalshi_daemon.calibration.updater import RollingCalibration
-from kalshi_daemon.clock import iso_utc
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.research.bars import Day, Sample
+from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.research.score import forecasts
 from kalshi_daemon.windows.sessions import SessionTable, load_sessions
 

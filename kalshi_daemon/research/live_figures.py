@@ -15,11 +15,12 @@ import numpy as np
 
 from kalshi_daemon.calibration.market_record import SPANS_MIN
 from kalshi_daemon.calibration.recalibration import Recalibration
-from kalshi_daemon.calibration.record_rows import FixingRow, ForecastRow, MarketRow
 from kalshi_daemon.calibration.watch import PROBABILITY_BINS
 from kalshi_daemon.domain.forecast import Reading, Standing
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.operations.forecast_record import Kept
+from kalshi_daemon.ground.units import Nanos
+from kalshi_daemon.memory.forecast_record import Kept
+from kalshi_daemon.memory.record_rows import FixingRow, ForecastRow, MarketRow
 from kalshi_daemon.research import metrics
 from kalshi_daemon.research.fan_days import RecordedDay, recorded_day
 from kalshi_daemon.research.report_figures import (
@@ -35,7 +36,6 @@ from kalshi_daemon.research.report_figures import (
     spread_of,
 )
 from kalshi_daemon.research.score import CLOSE, HOURLY
-from kalshi_daemon.units import Nanos
 
 _HOURLY_MOST_MIN: Final = 60.0
 _SESSIONS_TO_CLUSTER: Final = 5

@@ -5,12 +5,12 @@ from typing import Final
 
 from kalshi_daemon.calibration.market_record import SPANS_MIN
 from kalshi_daemon.domain.forecast import Reading, Standing
+from kalshi_daemon.ground.new_york import eastern
+from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.research.fan_charts import what_is_missing
 from kalshi_daemon.research.live_charts import live_pictures
 from kalshi_daemon.research.live_figures import Alarm, Gains, LiveFigures, LiveRow
 from kalshi_daemon.research.report_page import charts_of, document_of, name_of, table_of
-from kalshi_daemon.units import Nanos
-from kalshi_daemon.windows.eastern import eastern
 
 HEADINGS: Final = (
     ("target", "full hours hold the close as the last of them; `close` is the close alone"),

@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 
+from kalshi_daemon.bars.sessions import Day, Sample
 from kalshi_daemon.calibration.constants import ModelConstants
 from kalshi_daemon.calibration.constants_file import SHIPPED
 from kalshi_daemon.calibration.predictive import PredictiveLaw
@@ -16,14 +17,13 @@ from kalshi_daemon.calibration.recalibration import BUCKET_CENTRES_MIN, Recalibr
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.calibration.watch import PROBABILITY_BINS, STRIKE_STEP, ladder_around
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import ConfigurationError
+from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.research import metrics
 from kalshi_daemon.research import score as harness
-from kalshi_daemon.research.bars import Day, Sample
 from kalshi_daemon.research.baselines import Rivals, rivals_of
 from kalshi_daemon.research.fan_days import FAN_PROBABILITIES, Fan, FanDay
 from kalshi_daemon.research.score import HOURLY, Key, Mark, Record, ScoreRow
-from kalshi_daemon.units import MINUTE, SECOND, Nanos
 
 PIT_BINS: Final = 20
 PIT_HORIZONS: Final = (55, 30, 10, 2)

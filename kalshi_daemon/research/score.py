@@ -15,22 +15,22 @@ from typing import Final
 
 import numpy as np
 
+from kalshi_daemon.bars.sessions import Day, Sample
 from kalshi_daemon.calibration.constants import ModelConstants
 from kalshi_daemon.calibration.constants_file import SHIPPED
-from kalshi_daemon.calibration.memory import remember, restore_slow_parts
 from kalshi_daemon.calibration.predictive import PredictiveLaw
 from kalshi_daemon.calibration.recalibration import BUCKETS, CASH_SCALE_PRIOR
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.errors import ConfigurationError
+from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos
+from kalshi_daemon.memory.documents import remember, restore_slow_parts
 from kalshi_daemon.research import metrics
-from kalshi_daemon.research.bars import Day, Sample
 from kalshi_daemon.research.baselines import Rivals, rivals_of
 from kalshi_daemon.research.releases import research_calendar
 from kalshi_daemon.research.selection import REGULAR_DAYS, Selection
 from kalshi_daemon.research.stretches import stretches
-from kalshi_daemon.settings import CalibrationSettings
-from kalshi_daemon.units import HOUR, MINUTE, SECOND, Nanos
+from kalshi_daemon.settings.model import CalibrationSettings
 from kalshi_daemon.windows.scheduled import ReleaseEvents
 from kalshi_daemon.windows.sessions import SessionTable
 

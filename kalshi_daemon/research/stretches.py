@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 from kalshi_daemon.calibration.constants import ModelConstants
-from kalshi_daemon.errors import ConfigurationError
+from kalshi_daemon.ground.errors import ConfigurationError
 
 
 def stretches(

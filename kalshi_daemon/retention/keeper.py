@@ -15,14 +15,14 @@ from typing import Final, Never
 import structlog
 
 from kalshi_daemon.artifacts.paths import ArtifactPaths
-from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.window import Phase
+from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.new_york import eastern_day
+from kalshi_daemon.ground.units import MEGABYTE, MINUTE, Nanos
 from kalshi_daemon.retention.packing import Piece, Work, pack, pending
 from kalshi_daemon.retention.pruning import Pruned, prune
-from kalshi_daemon.settings import RetentionSettings
+from kalshi_daemon.settings.model import RetentionSettings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import MEGABYTE, MINUTE, Nanos
-from kalshi_daemon.windows.eastern import eastern_day
 
 LOOK_EVERY: Final = Nanos(10 * MINUTE)
 AT_STOP_WITHIN_S: Final = 20.0

@@ -21,10 +21,10 @@ import orjson
 from kalshi_daemon.artifacts.paths import ArtifactPaths, is_day
 from kalshi_daemon.artifacts.scan_files import LooseScan, StoredScan, folders, loose_scans, pack_path, read_pack
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import StateCorrupt
+from kalshi_daemon.ground.durable import draft_of, replacing, sync_folder
+from kalshi_daemon.ground.errors import StateCorrupt
 from kalshi_daemon.index_feed.day_files import PARTS_KEY, day_file, digest_of, parts_of, recorded_days, recordings
 from kalshi_daemon.index_feed.recorder import FOLDER
-from kalshi_daemon.operations.durable import draft_of, replacing, sync_folder
 
 if TYPE_CHECKING:
     from typing import BinaryIO

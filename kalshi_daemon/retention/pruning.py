@@ -16,12 +16,12 @@ from typing import Final
 
 from kalshi_daemon.artifacts.paths import MANIFEST, ArtifactPaths, is_day, scan_order
 from kalshi_daemon.artifacts.scan_files import PACK_SUFFIX, folders
+from kalshi_daemon.ground.units import MEGABYTE
 from kalshi_daemon.index_feed.day_files import recorded_days
 from kalshi_daemon.operations.logging import log_path, rotated_path
 from kalshi_daemon.orders.journal import journal_path
 from kalshi_daemon.orders.journal_archive import earlier_runs
-from kalshi_daemon.settings import Mode, RetentionSettings
-from kalshi_daemon.units import MEGABYTE
+from kalshi_daemon.settings.model import Mode, RetentionSettings
 
 _TAIL_BYTES: Final = 64 * 1024
 _STAMP: Final = b'{"ts":"'

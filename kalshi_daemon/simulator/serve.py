@@ -13,10 +13,10 @@ from typing import Any, Final
 import orjson
 from aiohttp import web
 
-from kalshi_daemon.clock import SystemClock
+from kalshi_daemon.ground.clock import SystemClock
 from kalshi_daemon.kalshi.auth import generate_ed25519_pem, generate_rsa_pem, signer_from_pem
-from kalshi_daemon.simulator.sim_server import SimServer, SimUrls
-from kalshi_daemon.simulator.timekeeper import Timekeeper
+from kalshi_daemon.simulator.exchange.sim_server import SimServer, SimUrls
+from kalshi_daemon.simulator.time.timekeeper import Timekeeper
 from kalshi_daemon.simulator.world import API_ACCOUNT, World
 
 KEY_ID: Final = "simulated-key"

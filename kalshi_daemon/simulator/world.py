@@ -11,23 +11,23 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from kalshi_daemon.clock import Clock, ElasticClock, SystemClock
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.errors import ConfigurationError
-from kalshi_daemon.simulator.exchange import DEFAULT_RULES, Exchange, Rules
-from kalshi_daemon.simulator.feed_server import FeedServer
-from kalshi_daemon.simulator.index_path import AFTER_HOURS_S, IndexPath, Paths
-from kalshi_daemon.simulator.index_replay import load_replay
-from kalshi_daemon.simulator.index_synthetic import synthesize_session
-from kalshi_daemon.simulator.instruments import Listing, contract_of
-from kalshi_daemon.simulator.listing import GEOMETRY, Geometry, session_listing
-from kalshi_daemon.simulator.real_time import listing_until, session_around
-from kalshi_daemon.simulator.sim_orders import OrderSpec, TimeInForce
-from kalshi_daemon.simulator.traders import Crowd, Ladder, TraderMix
-from kalshi_daemon.simulator.true_law import TrueLaw
-from kalshi_daemon.units import DOLLAR, HOUR, MINUTE, SECOND, Count, Dollars, Nanos, Price
+from kalshi_daemon.ground.clock import Clock, ElasticClock, SystemClock
+from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.units import DOLLAR, HOUR, MINUTE, SECOND, Count, Dollars, Nanos, Price
+from kalshi_daemon.simulator.exchange.exchange import DEFAULT_RULES, Exchange, Rules
+from kalshi_daemon.simulator.exchange.instruments import Listing, contract_of
+from kalshi_daemon.simulator.exchange.listing import GEOMETRY, Geometry, session_listing
+from kalshi_daemon.simulator.exchange.sim_orders import OrderSpec, TimeInForce
+from kalshi_daemon.simulator.feed.feed_server import FeedServer
+from kalshi_daemon.simulator.feed.index_path import AFTER_HOURS_S, IndexPath, Paths
+from kalshi_daemon.simulator.feed.index_replay import load_replay
+from kalshi_daemon.simulator.feed.index_synthetic import synthesize_session
+from kalshi_daemon.simulator.time.real_time import listing_until, session_around
+from kalshi_daemon.simulator.traders.traders import Crowd, Ladder, TraderMix
+from kalshi_daemon.simulator.traders.true_distribution import TrueLaw
 from kalshi_daemon.windows.sessions import load_sessions
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")

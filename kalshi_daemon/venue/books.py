@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from kalshi_daemon.domain.book import Book
+from kalshi_daemon.domain.events import BookDelta, BookSnapshot, SequenceGap, StreamDown
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.events import BookDelta, BookSnapshot, SequenceGap, StreamDown
-from kalshi_daemon.units import SECOND, Count, Nanos, Price, format_count, format_price
+from kalshi_daemon.ground.units import SECOND, Count, Nanos, Price, format_count, format_price
 
 CROSS_MOST: Final = SECOND
 """A cross may last this long by our receipt when no later stamp decides sooner."""

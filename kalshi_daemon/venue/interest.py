@@ -5,7 +5,7 @@ from typing import Final
 
 from kalshi_daemon.domain.contract import Contract
 from kalshi_daemon.domain.window import Phase, WindowStatus
-from kalshi_daemon.units import MINUTE, Level, Nanos
+from kalshi_daemon.ground.units import MINUTE, Level, Nanos
 
 BOOKS_PER_EVENT_MOST: Final = 120
 """Bound of one event; the contracts furthest from even odds are left out."""

@@ -12,15 +12,15 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from kalshi_daemon import readers
-from kalshi_daemon.clock import iso_utc
 from kalshi_daemon.domain.contract import Market, MarketStatus
+from kalshi_daemon.domain.events import MarketLifecycle
 from kalshi_daemon.domain.index import Series
-from kalshi_daemon.errors import MalformedData, MalformedField
-from kalshi_daemon.events import MarketLifecycle
+from kalshi_daemon.ground import readers
+from kalshi_daemon.ground.clock import iso_utc
+from kalshi_daemon.ground.errors import MalformedData, MalformedField
+from kalshi_daemon.ground.units import DAY, MINUTE, SECOND, Nanos
+from kalshi_daemon.kalshi.listing_codec import describe_override, parse_market, partition_problem, strike_key
 from kalshi_daemon.state import VenueState
-from kalshi_daemon.units import DAY, MINUTE, SECOND, Nanos
-from kalshi_daemon.venue.discovery import describe_override, parse_market, partition_problem, strike_key
 
 Json = dict[str, Any]
 

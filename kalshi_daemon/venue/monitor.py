@@ -13,11 +13,7 @@ from typing import Any, Final
 
 import structlog
 
-from kalshi_daemon.clock import Clock
-from kalshi_daemon.domain.index import SERIES, Series
-from kalshi_daemon.domain.window import Window
-from kalshi_daemon.errors import ConfigurationError, MalformedData, VenueError, VenueRejected
-from kalshi_daemon.events import (
+from kalshi_daemon.domain.events import (
     BookDelta,
     BooksLost,
     BookSnapshot,
@@ -28,15 +24,19 @@ from kalshi_daemon.events import (
     StreamUp,
     VenueEvent,
 )
+from kalshi_daemon.domain.index import SERIES, Series
+from kalshi_daemon.domain.window import Window
+from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.errors import ConfigurationError, MalformedData, VenueError, VenueRejected
+from kalshi_daemon.ground.units import MINUTE, Nanos, from_ms, from_s, parse_level
 from kalshi_daemon.kalshi.api import MarketDataApi, StreamControl
-from kalshi_daemon.settings import Settings
+from kalshi_daemon.kalshi.listing_codec import describe_fees, parse_fee_schedule
+from kalshi_daemon.settings.model import Settings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import MINUTE, Nanos, from_ms, from_s, parse_level
-from kalshi_daemon.venue.care import BookCare, stream_monitor
-from kalshi_daemon.venue.discovery import describe_fees, parse_fee_schedule
 from kalshi_daemon.venue.interest import near_by_distance, near_by_probability, wants_books
 from kalshi_daemon.venue.listing import EventRecord, Listing
-from kalshi_daemon.venue.witness import Witness
+from kalshi_daemon.venue.rest_cross_check import Witness
+from kalshi_daemon.venue.stream_care import BookCare, stream_monitor
 
 UPKEEP_EVERY: Final = from_s(5.0)
 REPORT_EVERY: Final = MINUTE

@@ -13,12 +13,12 @@ from typing import Final, Never
 
 import structlog
 
-from kalshi_daemon.clock import Clock
-from kalshi_daemon.errors import ConfigurationError
-from kalshi_daemon.named_files import read_named
-from kalshi_daemon.settings import MacroSettings
+from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.named_files import read_named
+from kalshi_daemon.ground.units import SECOND, Nanos
+from kalshi_daemon.settings.model import MacroSettings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import SECOND, Nanos
 from kalshi_daemon.windows.releases import MacroCalendar, Release, release
 
 __all__ = ["MacroCalendar", "MacroWatch", "Release", "load_macro_calendar"]

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from datetime import date, time, timedelta
 from typing import Final
 
-from kalshi_daemon.units import Nanos
-from kalshi_daemon.windows.eastern import eastern_day, eastern_ns
+from kalshi_daemon.ground.new_york import eastern_day, eastern_ns
+from kalshi_daemon.ground.units import Nanos
 
 CPI: Final = "CPI"
 NFP: Final = "NFP"

@@ -10,12 +10,12 @@ from typing import Final, Never
 
 import structlog
 
-from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.index import Series
 from kalshi_daemon.domain.window import Phase, Session, Window, WindowStatus
-from kalshi_daemon.settings import WindowSettings
+from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.units import DAY, HOUR, Nanos, to_s
+from kalshi_daemon.settings.model import WindowSettings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import DAY, HOUR, Nanos, to_s
 from kalshi_daemon.windows.sessions import SessionTable
 from kalshi_daemon.windows.table import Listing, agree, build_windows, listings, next_edge_after
 

@@ -11,9 +11,9 @@ from datetime import date, time, timedelta
 from itertools import pairwise
 
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.errors import ConfigurationError
-from kalshi_daemon.units import Nanos
-from kalshi_daemon.windows.eastern import eastern_day, eastern_ns
+from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.new_york import eastern_day, eastern_ns
+from kalshi_daemon.ground.units import Nanos
 
 _REGULAR_CLOSE = time(16, 0)
 _MARGIN = timedelta(days=10)

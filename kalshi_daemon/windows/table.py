@@ -11,9 +11,9 @@ from datetime import date, time, timedelta
 from kalshi_daemon.domain.contract import Market
 from kalshi_daemon.domain.index import SERIES, Cadence, Series
 from kalshi_daemon.domain.window import Session, Window
-from kalshi_daemon.settings import ProfilesSettings, WindowSettings
-from kalshi_daemon.units import Nanos, from_s
-from kalshi_daemon.windows.eastern import eastern, eastern_midnights, eastern_ns, event_stamp
+from kalshi_daemon.ground.new_york import eastern, eastern_midnights, eastern_ns, event_stamp
+from kalshi_daemon.ground.units import Nanos, from_s
+from kalshi_daemon.settings.model import ProfilesSettings, WindowSettings
 
 FIRST_FIXING = time(10, 0)
 """The first hourly fixing (kalshi.md section 7: H1000..H1600, H1000..H1300 on half days)."""

@@ -27,8 +27,8 @@ from kalshi_daemon.domain.forecast import Reading
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Look
 from kalshi_daemon.domain.verdict import Verdict
-from kalshi_daemon.errors import MalformedField, StateCorrupt
-from kalshi_daemon.units import MINUTE, Level, Nanos, Price
+from kalshi_daemon.ground.errors import MalformedField, StateCorrupt
+from kalshi_daemon.ground.units import MINUTE, Level, Nanos, Price
 from kalshi_daemon.windows.releases import Release
 from tests.artifacts.artifact_rig import RUN, fill, judged, settle
 from tests.guardrails.guard_rig import (

@@ -11,10 +11,10 @@ import pytest
 from kalshi_daemon.artifacts import files
 from kalshi_daemon.artifacts.paths import ArtifactPaths
 from kalshi_daemon.artifacts.writer import BATCH_MOST, SIDE_FILES_EVERY
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import KXINX, Index
-from kalshi_daemon.errors import StateCorrupt
-from kalshi_daemon.units import HOUR, SECOND, Nanos
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.errors import StateCorrupt
+from kalshi_daemon.ground.units import HOUR, SECOND, Nanos
 from tests.artifacts.artifact_rig import RUN, fill, judged, manifests, read, settle, writer_on
 from tests.guardrails.guard_rig import (
     CLOSE,

@@ -13,10 +13,10 @@ from kalshi_daemon.artifacts.files import encode
 from kalshi_daemon.artifacts.manifest import Json, build_manifest
 from kalshi_daemon.artifacts.paths import ArtifactPaths
 from kalshi_daemon.domain.quote import Look
-from kalshi_daemon.errors import StateCorrupt
+from kalshi_daemon.ground.errors import StateCorrupt
+from kalshi_daemon.ground.units import HOUR, Nanos, Price
 from kalshi_daemon.retention.packing import Work, pack
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import HOUR, Nanos, Price
 from kalshi_daemon.windows.releases import Release
 from tests.artifacts.artifact_rig import RUN, judged
 from tests.guardrails.guard_rig import (

@@ -13,10 +13,10 @@ from kalshi_daemon.calibration.today import Today
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
 from kalshi_daemon.domain.window import Session
+from kalshi_daemon.ground.units import DAY, MINUTE, SECOND, Nanos
 from kalshi_daemon.index_feed.plausibility import PlausibleValues
 from kalshi_daemon.index_feed.ruling import PlausibilityLimits
-from kalshi_daemon.settings import CalibrationSettings
-from kalshi_daemon.units import DAY, MINUTE, SECOND, Nanos
+from kalshi_daemon.settings.model import CalibrationSettings
 
 FIRST_CONSTANTS = read_constants(Path(__file__).parents[2] / "docs" / "evidence" / "research-2014-2019.json")
 """Those the golden cases were worked out with; the shipped ones change with every fit."""

@@ -14,7 +14,7 @@ from kalshi_daemon.calibration.constants_file import (
     read_constants,
     read_judged_constants,
 )
-from kalshi_daemon.errors import ConfigurationError, ExitCode
+from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
 
 
 def shipped() -> dict:

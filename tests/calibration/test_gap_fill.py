@@ -8,15 +8,15 @@ from dataclasses import replace
 import pytest
 import structlog
 
-from kalshi_daemon.calibration.gap_fill import ROUND_PAUSE, ROUNDS, SETTLE, GapFiller
-from kalshi_daemon.calibration.healing import EVENTS_MOST, Healing
-from kalshi_daemon.calibration.memory import encoded, remember
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import Bar, Index
-from kalshi_daemon.errors import HistoryRefused, HistoryUnavailable
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.errors import HistoryRefused, HistoryUnavailable
+from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.index_feed.history import History
-from kalshi_daemon.settings import CalibrationSettings
-from kalshi_daemon.units import MINUTE, SECOND, Nanos
+from kalshi_daemon.memory.documents import encoded, remember
+from kalshi_daemon.memory.gap_fill import ROUND_PAUSE, ROUNDS, SETTLE, GapFiller
+from kalshi_daemon.memory.gap_replay import EVENTS_MOST, Healing
+from kalshi_daemon.settings.model import CalibrationSettings
 from tests.calibration.support import at, feed, law_at, model, session, tick
 from tests.calibration.test_healing import SECONDS, between, minutes
 

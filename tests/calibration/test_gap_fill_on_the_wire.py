@@ -11,15 +11,15 @@ import pytest
 import structlog
 from pydantic import SecretStr
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos
 from kalshi_daemon.index_feed.consumer import IndexFeed
 from kalshi_daemon.kalshi.transport import open_session
-from kalshi_daemon.learning import Learning, build_learning
-from kalshi_daemon.settings import IndexFeedSettings, Settings
-from kalshi_daemon.simulator.feed_server import FeedServer
+from kalshi_daemon.memory.models import Learning, build_learning
+from kalshi_daemon.settings.model import IndexFeedSettings, Settings
+from kalshi_daemon.simulator.feed.feed_server import FeedServer
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import HOUR, MINUTE, SECOND, Nanos
 from kalshi_daemon.windows.releases import MacroCalendar
 from kalshi_daemon.windows.sessions import load_sessions
 from tests.index_feed.feed_rig import KEY, OPEN_NS, paths, until

@@ -7,7 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.calibration.healing import (
+from kalshi_daemon.calibration.joint import Correlation
+from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
+from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
+from kalshi_daemon.memory.documents import encoded, remember
+from kalshi_daemon.memory.gap_replay import (
     EVENTS_MOST,
     HOLE_LEAST,
     CorrelationHealing,
@@ -15,11 +19,7 @@ from kalshi_daemon.calibration.healing import (
     Span,
     missed_span,
 )
-from kalshi_daemon.calibration.joint import Correlation
-from kalshi_daemon.calibration.memory import encoded, remember
-from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
-from kalshi_daemon.settings import CalibrationSettings
-from kalshi_daemon.units import MINUTE, SECOND, Nanos
+from kalshi_daemon.settings.model import CalibrationSettings
 from tests.calibration.support import at, feed, known, law_at, model, session, tick, walk
 
 DAYS = (session(0), session(1), session(2))

@@ -17,7 +17,7 @@ from kalshi_daemon.calibration.market_record import (
 from kalshi_daemon.calibration.monitor import THRESHOLD
 from kalshi_daemon.domain.forecast import Standing
 from kalshi_daemon.domain.quote import Look
-from kalshi_daemon.units import DAY, HOUR, MINUTE, Nanos, Price
+from kalshi_daemon.ground.units import DAY, HOUR, MINUTE, Nanos, Price
 from tests.guardrails.guard_rig import TARGET, WINDOW, healthy, plan_of
 
 TICKERS = tuple(f"{WINDOW.event_ticker}-T{strike}" for strike in (6_800, 6_810))

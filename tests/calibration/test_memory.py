@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalshi_daemon.calibration.constants_file import SHIPPED
-from kalshi_daemon.calibration.memory import VERSION, decoded, encoded, fingerprint, remember, restore
 from kalshi_daemon.calibration.updater import RollingCalibration
-from kalshi_daemon.settings import CalibrationSettings
-from kalshi_daemon.units import Nanos
+from kalshi_daemon.ground.units import Nanos
+from kalshi_daemon.memory.documents import VERSION, decoded, encoded, fingerprint, remember, restore
+from kalshi_daemon.settings.model import CalibrationSettings
 from tests.calibration.support import at, bar, day_of, feed, memory, model, session, tick, walk
 
 DAYS = (session(0), session(1, minutes=210), session(2))

@@ -14,23 +14,23 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.calibration.gap_fill import GapFiller
-from kalshi_daemon.calibration.healing import CorrelationHealing, Healing
 from kalshi_daemon.calibration.joint import Correlation
-from kalshi_daemon.calibration.memory import encoded, remember
 from kalshi_daemon.calibration.updater import RollingCalibration
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.index_feed.history import History
 from kalshi_daemon.index_feed.plausibility import JUMP_RATE
 from kalshi_daemon.index_feed.snapshot import SnapshotValue
 from kalshi_daemon.index_feed.snapshot_witness import SnapshotWitness
 from kalshi_daemon.index_feed.value_intake import ValueIntake
 from kalshi_daemon.index_feed.witnesses import OutsideLevels
-from kalshi_daemon.learning import Learning
-from kalshi_daemon.settings import CalibrationSettings, IndexFeedSettings
+from kalshi_daemon.memory.documents import encoded, remember
+from kalshi_daemon.memory.gap_fill import GapFiller
+from kalshi_daemon.memory.gap_replay import CorrelationHealing, Healing
+from kalshi_daemon.memory.models import Learning
+from kalshi_daemon.settings.model import CalibrationSettings, IndexFeedSettings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import SECOND, Nanos
 from tests.calibration.support import at, calendar, known, session
 
 DAYS = (session(0), session(1), session(2))

@@ -6,7 +6,7 @@ import pytest
 from kalshi_daemon.calibration.density import RESIDUALS
 from kalshi_daemon.calibration.monitor import JUMP_PAUSE, THRESHOLD, JumpMonitor, RecordMonitor, likelihood_ratios
 from kalshi_daemon.calibration.recalibration import BUCKETS, Recalibration
-from kalshi_daemon.units import SECOND, Nanos
+from kalshi_daemon.ground.units import SECOND, Nanos
 
 LAW = RESIDUALS.at(50.0)
 IDENTITY = Recalibration.fresh((1.0,) * BUCKETS).at(50.0).pit_map

@@ -12,7 +12,7 @@ from kalshi_daemon.calibration.recalibration import BUCKETS, Recalibration
 from kalshi_daemon.domain.contract import Contract, StrikeType
 from kalshi_daemon.domain.forecast import Forecast
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.units import Level, Nanos
+from kalshi_daemon.ground.units import Level, Nanos
 from tests.calibration.support import at
 
 

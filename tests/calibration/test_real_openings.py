@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kalshi_daemon.bars.sessions import Day, read_sample
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
+from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.index_feed.value_intake import Unheard, ValueIntake, nothing_outside
-from kalshi_daemon.learning import last_prices
-from kalshi_daemon.research.bars import Day, read_sample
+from kalshi_daemon.memory.models import last_prices
 from kalshi_daemon.research.learn import table_of
-from kalshi_daemon.settings import CalibrationSettings, IndexFeedSettings
+from kalshi_daemon.settings.model import CalibrationSettings, IndexFeedSettings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import SECOND, Nanos
 from tests.support.data import data_dir
 
 DATA = data_dir()

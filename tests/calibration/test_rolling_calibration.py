@@ -11,9 +11,9 @@ from kalshi_daemon.calibration.session_curve import VarianceEvent, decaying
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.domain.forecast import Standing
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
-from kalshi_daemon.settings import CalibrationSettings
+from kalshi_daemon.ground.units import HOUR, MINUTE, Nanos
+from kalshi_daemon.settings.model import CalibrationSettings
 from kalshi_daemon.state import CalibrationView
-from kalshi_daemon.units import HOUR, MINUTE, Nanos
 from tests.calibration.support import (
     FIRST_CONSTANTS,
     PLAIN,

@@ -14,7 +14,7 @@ from kalshi_daemon.calibration.session_curve import (
     decaying,
     shaped,
 )
-from kalshi_daemon.units import MINUTE, Nanos
+from kalshi_daemon.ground.units import MINUTE, Nanos
 from tests.calibration.support import at, session
 
 CURVE = curve_of(BASE_CURVE, session())

@@ -4,9 +4,9 @@ import math
 
 import pytest
 
-from kalshi_daemon.calibration.memory import decoded, encoded, remember, restore
 from kalshi_daemon.calibration.sigma_band import CLIP, SlowLevel, alarm_of
-from kalshi_daemon.settings import CalibrationSettings
+from kalshi_daemon.memory.documents import decoded, encoded, remember, restore
+from kalshi_daemon.settings.model import CalibrationSettings
 from tests.calibration.support import at, feed, model, path_of, session, tick, walk
 
 MINUTE_VARIANCE = 0.01**2 / 390

@@ -25,7 +25,7 @@ from kalshi_daemon.calibration.recalibration import (
 )
 from kalshi_daemon.domain.contract import Contract, StrikeType
 from kalshi_daemon.domain.index import Channel, Index, Tick
-from kalshi_daemon.units import POINT, Level, Nanos
+from kalshi_daemon.ground.units import POINT, Level, Nanos
 from tests.calibration.support import MONDAY_OPEN, at, day_of, law_at, memory, model, path_of
 
 # Ticks. `settle` says which prices need no closer look; without it each one takes the long way.
@@ -176,7 +176,7 @@ def test_what_is_learnt_is_in_the_next_map():
 
 
 def test_the_running_daemon_does_not_load_scipy_stats():
-    code = "import sys, kalshi_daemon.cli.main, kalshi_daemon.daemon, kalshi_daemon.assembly; "
+    code = "import sys, kalshi_daemon.cli.main, kalshi_daemon.app.daemon, kalshi_daemon.app.assembly; "
     code += "print([name for name in sys.modules if name.startswith('scipy.stats')])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert said.stdout.strip() == "[]"

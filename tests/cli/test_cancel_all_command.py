@@ -6,9 +6,10 @@ import pytest
 
 from kalshi_daemon.cli.clearing import Clearing, Fate
 from kalshi_daemon.cli.main import main
-from kalshi_daemon.clock import SystemClock
+from kalshi_daemon.domain.events import CancelAck, RemoteOrder
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.errors import (
+from kalshi_daemon.ground.clock import SystemClock
+from kalshi_daemon.ground.errors import (
     AuthFailed,
     OrderOutcomeUnknown,
     PartlyUnreadable,
@@ -16,11 +17,10 @@ from kalshi_daemon.errors import (
     VenueRejected,
     VenueUnreachable,
 )
-from kalshi_daemon.events import CancelAck, RemoteOrder
+from kalshi_daemon.ground.units import MILLISECOND, SECOND, Count, Nanos, Price, lots
 from kalshi_daemon.operations.kill_switch import engage, kill_switch_path, read_kill_switch
 from kalshi_daemon.operations.lock import InstanceLock
-from kalshi_daemon.simulator.faults import Injection, Manner
-from kalshi_daemon.units import MILLISECOND, SECOND, Count, Nanos, Price, lots
+from kalshi_daemon.simulator.exchange.faults import Injection, Manner
 from tests.e2e.quick import stopping_within
 from tests.support.exchange_thread import KEY_ID, exchange_thread
 

@@ -8,10 +8,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from kalshi_daemon import errors
 from kalshi_daemon.cli.common import CONFIG_VARIABLE, Parser, UsageError, a_date, config_path, load, wants_json
 from kalshi_daemon.cli.main import COMMANDS, EXIT_CODES, main
-from kalshi_daemon.errors import (
+from kalshi_daemon.ground import errors
+from kalshi_daemon.ground.errors import (
     ConfigurationError,
     DaemonError,
     ExitCode,
@@ -19,7 +19,7 @@ from kalshi_daemon.errors import (
     InstanceAlreadyRunning,
     VenueUnreachable,
 )
-from kalshi_daemon.settings_loader import Credentials
+from kalshi_daemon.settings.loader import Credentials
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from kalshi_daemon.cli.main import main
-from kalshi_daemon.clock import SystemClock
 from kalshi_daemon.domain.order import Fill, Order, Status
 from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.ground.clock import SystemClock
+from kalshi_daemon.ground.new_york import eastern_day, eastern_ns
+from kalshi_daemon.ground.units import MINUTE, SECOND, Count, Dollars, Nanos, Price, lots
 from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.orders.ledger import BookedFill
-from kalshi_daemon.units import MINUTE, SECOND, Count, Dollars, Nanos, Price, lots
-from kalshi_daemon.windows.eastern import eastern_day, eastern_ns
 
 MONDAY, TUESDAY = date(2026, 11, 23), date(2026, 11, 24)
 EVENT = "KXINXU-26NOV23H1000"

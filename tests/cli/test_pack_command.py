@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from kalshi_daemon.cli.main import main
-from kalshi_daemon.errors import ExitCode
+from kalshi_daemon.ground.errors import ExitCode
 from kalshi_daemon.operations.lock import InstanceLock
 from tests.retention.day_rig import SERIES, DayRig
 

@@ -8,10 +8,10 @@ from structlog.testing import capture_logs
 
 from kalshi_daemon.cli import reset_group
 from kalshi_daemon.cli.main import main
+from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.operations.group_reset import GroupResetWatch, ask, read_wish, request_path
 from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.state import GroupHalt
-from kalshi_daemon.units import Nanos
 
 HALT = GroupHalt(Nanos(1_795_449_600 * 10**9), "order group g-1 triggered at the exchange")
 

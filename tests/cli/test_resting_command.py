@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from kalshi_daemon.cli.main import main
-from kalshi_daemon.simulator.faults import Injection, Manner
+from kalshi_daemon.simulator.exchange.faults import Injection, Manner
 from tests.support.exchange_thread import KEY_ID, exchange_thread
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -3,10 +3,10 @@
 import pytest
 
 from kalshi_daemon.cli.main import main
-from kalshi_daemon.errors import ExitCode
+from kalshi_daemon.ground.errors import ExitCode
+from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.orders.journal_archive import archive_folder
-from kalshi_daemon.units import Nanos
 
 READERS = (
     ("orders",),

@@ -14,8 +14,8 @@ from kalshi_daemon.artifacts.paths import MANIFEST, ArtifactPaths
 from kalshi_daemon.cli.main import main
 from kalshi_daemon.domain.order import Status
 from kalshi_daemon.domain.quote import Look
+from kalshi_daemon.ground.units import MINUTE, Count, Nanos, Price
 from kalshi_daemon.orders.journal import Journal, journal_path
-from kalshi_daemon.units import MINUTE, Count, Nanos, Price
 from tests.guardrails.guard_rig import DAY, NOW, TICKER, chain_of, healthy, order_of, plan_of, quote_of
 
 

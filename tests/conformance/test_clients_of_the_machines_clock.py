@@ -10,8 +10,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from kalshi_daemon.clock import SystemClock
-from kalshi_daemon.units import MINUTE, SECOND, to_ms
+from kalshi_daemon.ground.clock import SystemClock
+from kalshi_daemon.ground.units import MINUTE, SECOND, to_ms
 from tests.support.processes import Processes
 
 kalshi = pytest.importorskip("kalshi_python_async")

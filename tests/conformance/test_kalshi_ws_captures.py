@@ -12,10 +12,10 @@ import orjson
 import pytest
 
 from kalshi_daemon.domain.book import Book
+from kalshi_daemon.domain.events import BookDelta, BookSnapshot
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.events import BookDelta, BookSnapshot
+from kalshi_daemon.ground.units import Nanos, Price, complement
 from kalshi_daemon.kalshi import messages
-from kalshi_daemon.units import Nanos, Price, complement
 from tests.support.data import data_dir
 
 pytestmark = pytest.mark.data

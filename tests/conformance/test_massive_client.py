@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.simulator.feed_server import FeedServer
-from kalshi_daemon.simulator.index_synthetic import synthesize_session
-from kalshi_daemon.units import HOUR, MINUTE, SECOND, Nanos, to_ms
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos, to_ms
+from kalshi_daemon.simulator.feed.feed_server import FeedServer
+from kalshi_daemon.simulator.feed.index_synthetic import synthesize_session
 
 massive = pytest.importorskip("massive")
 

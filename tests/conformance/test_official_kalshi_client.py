@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from kalshi_daemon.clock import SystemClock
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.simulator.exchange import Exchange
-from kalshi_daemon.simulator.instruments import Listing
-from kalshi_daemon.simulator.listing import SERIES, Geometry, ladder_event, range_event
-from kalshi_daemon.simulator.rate_buckets import TIERS
-from kalshi_daemon.simulator.sim_orders import OrderSpec, TimeInForce
-from kalshi_daemon.simulator.sim_server import SimServer
-from kalshi_daemon.units import HOUR, MINUTE, Dollars, Level, Nanos, Price, lots
+from kalshi_daemon.ground.clock import SystemClock
+from kalshi_daemon.ground.units import HOUR, MINUTE, Dollars, Level, Nanos, Price, lots
+from kalshi_daemon.simulator.exchange.exchange import Exchange
+from kalshi_daemon.simulator.exchange.instruments import Listing
+from kalshi_daemon.simulator.exchange.listing import SERIES, Geometry, ladder_event, range_event
+from kalshi_daemon.simulator.exchange.rate_buckets import TIERS
+from kalshi_daemon.simulator.exchange.sim_orders import OrderSpec, TimeInForce
+from kalshi_daemon.simulator.exchange.sim_server import SimServer
 from tests.simulator.key_kit import ed25519_pair, rsa_pair
 
 pytestmark = [

@@ -10,19 +10,19 @@ from random import Random
 
 import pytest
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.book import Book
+from kalshi_daemon.domain.events import BookDelta, BookSnapshot, CancelAck, CreateAck, FillEvent, UserOrder
 from kalshi_daemon.domain.order import NewOrder, OrderRef
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.errors import AlreadyExists, AuthFailed, NotFound, PostOnlyCross
-from kalshi_daemon.events import BookDelta, BookSnapshot, CancelAck, CreateAck, FillEvent, UserOrder
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.errors import AlreadyExists, AuthFailed, NotFound, PostOnlyCross
+from kalshi_daemon.ground.units import MINUTE, SECOND, Count, Nanos, Price
 from kalshi_daemon.kalshi.auth import signer_from_pem
 from kalshi_daemon.kalshi.rest import KalshiRest
 from kalshi_daemon.kalshi.stream import KalshiStream
 from kalshi_daemon.kalshi.transport import open_session
-from kalshi_daemon.settings import KalshiSettings
-from kalshi_daemon.simulator.sim_server import SimServer
-from kalshi_daemon.units import MINUTE, SECOND, Count, Nanos, Price
+from kalshi_daemon.settings.model import KalshiSettings
+from kalshi_daemon.simulator.exchange.sim_server import SimServer
 from tests.kalshi.stream_stub import eventually, running
 from tests.simulator.exchange_kit import EVENT, OTHER, START, TARGET, TICKER, put, small_exchange
 from tests.simulator.key_kit import ed25519_pair, rsa_pair

@@ -6,16 +6,16 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from kalshi_daemon.clock import iso_utc
 from kalshi_daemon.digest.records import FillRecord, JournalDay, OrderRecord, Records, Tape
 from kalshi_daemon.digest.scans import ScanDay
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Fill, Order, Status
 from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.ground.clock import iso_utc
+from kalshi_daemon.ground.new_york import eastern_ns
+from kalshi_daemon.ground.units import SECOND, Count, Dollars, Nanos, Price, lots
 from kalshi_daemon.orders.ledger import BookedFill, Result
 from kalshi_daemon.orders.statement import Span, make_statement
-from kalshi_daemon.units import SECOND, Count, Dollars, Nanos, Price, lots
-from kalshi_daemon.windows.eastern import eastern_ns
 
 MONDAY = date(2026, 11, 23)
 EVENT = "KXINXU-26NOV23H1100"

@@ -9,7 +9,7 @@ from kalshi_daemon.digest.quoting import quoting
 from kalshi_daemon.digest.records import covered, order_record
 from kalshi_daemon.digest.scans import ScanDay
 from kalshi_daemon.domain.order import Status
-from kalshi_daemon.units import MINUTE, SECOND, Nanos
+from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from tests.digest.digest_rig import EVENT, M1, at, look, manifest, order, records_of, scans_of, verdict
 
 

@@ -9,7 +9,6 @@ from datetime import date
 import pytest
 
 from kalshi_daemon.artifacts.files import encode, write_unsynced
-from kalshi_daemon.clock import ManualClock, iso_utc
 from kalshi_daemon.digest import keeper as keeping
 from kalshi_daemon.digest import reading
 from kalshi_daemon.digest.document import document
@@ -19,13 +18,14 @@ from kalshi_daemon.digest.sections import markdown, sections
 from kalshi_daemon.domain.index import Channel, Index, Tick
 from kalshi_daemon.domain.order import Status
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.errors import StateCorrupt
+from kalshi_daemon.ground.clock import ManualClock, iso_utc
+from kalshi_daemon.ground.errors import StateCorrupt
+from kalshi_daemon.ground.units import DAY, HOUR, MINUTE, SECOND, Nanos
 from kalshi_daemon.index_feed.recorder import Columns, write_files
 from kalshi_daemon.operations.logging import log_path, rotated_path
 from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.orders.journal_archive import archive_folder
 from kalshi_daemon.orders.ledger import Result
-from kalshi_daemon.units import DAY, HOUR, MINUTE, SECOND, Nanos
 from kalshi_daemon.windows.sessions import SessionTable
 from tests.digest.digest_rig import (
     M1,

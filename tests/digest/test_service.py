@@ -11,7 +11,7 @@ from kalshi_daemon.digest.scans import ScanDay
 from kalshi_daemon.digest.service import ServiceLog, delay, service
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Status
-from kalshi_daemon.units import MINUTE, SECOND, Nanos
+from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from tests.digest.digest_rig import M1, at, log_line, look, manifest, order, records_of, scans_of, tape
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.orders.journal import Journal
-from kalshi_daemon.units import Nanos
 from tests.e2e.quick import SLICE
 from tests.support.data import data_dir
 from tests.support.processes import Daemon, Processes, Simulator

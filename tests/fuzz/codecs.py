@@ -7,12 +7,12 @@ from typing import Any, Final
 import orjson
 
 from kalshi_daemon.domain.index import SERIES, Bar, Tick
-from kalshi_daemon.errors import HistoryRefused, HistoryUnavailable, MalformedData
+from kalshi_daemon.ground.errors import HistoryRefused, HistoryUnavailable, MalformedData
+from kalshi_daemon.ground.units import MILLISECOND, Nanos
 from kalshi_daemon.index_feed import protocol
 from kalshi_daemon.index_feed.snapshot import decode_snapshot
 from kalshi_daemon.kalshi import fields, messages, rest_codec
-from kalshi_daemon.units import MILLISECOND, Nanos
-from kalshi_daemon.venue import discovery
+from kalshi_daemon.kalshi import listing_codec as discovery
 from tests.fuzz import corpus, venue_oracle
 from tests.fuzz.mutation import mutated, noise
 from tests.fuzz.oracle import must

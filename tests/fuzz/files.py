@@ -16,18 +16,19 @@ from typing import Any, Final
 
 import orjson
 
-from kalshi_daemon.calibration import constants_file, memory
+from kalshi_daemon.calibration import constants_file
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.domain.index import Channel, Index, Tick
 from kalshi_daemon.domain.order import Fill, Order, Status
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.errors import ConfigurationError, StateCorrupt
+from kalshi_daemon.ground.errors import ConfigurationError, StateCorrupt
+from kalshi_daemon.ground.units import MINUTE, SECOND, Count, Dollars, Nanos, Price
+from kalshi_daemon.memory import documents as memory
 from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.orders.ledger import BookedFill
-from kalshi_daemon.settings import CalibrationSettings
-from kalshi_daemon.settings_loader import Credentials, LoadedSettings, load_settings
-from kalshi_daemon.units import MINUTE, SECOND, Count, Dollars, Nanos, Price
+from kalshi_daemon.settings.loader import Credentials, LoadedSettings, load_settings
+from kalshi_daemon.settings.model import CalibrationSettings
 from tests.fuzz import corpus, oracle
 from tests.fuzz.codecs import bend_json
 from tests.fuzz.mutation import noise

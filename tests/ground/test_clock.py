@@ -1,8 +1,8 @@
 import asyncio
 
-from kalshi_daemon import clock as clocks
-from kalshi_daemon.clock import ElasticClock, ManualClock, SystemClock
-from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
+from kalshi_daemon.ground import clock as clocks
+from kalshi_daemon.ground.clock import ElasticClock, ManualClock, SystemClock
+from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
 
 START = Nanos(1_800_000_000 * SECOND)
 

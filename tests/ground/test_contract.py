@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from kalshi_daemon.domain.book import Book
 from kalshi_daemon.domain.contract import Contract, PriceBand, PriceGrid, StrikeType
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.units import Count, Level, Nanos, Price
+from kalshi_daemon.ground.units import Count, Level, Nanos, Price
 
 CENTS = PriceGrid((PriceBand(Price(0), Price(10_000), Price(100)),))
 TAPERED = PriceGrid(

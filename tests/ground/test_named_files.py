@@ -3,14 +3,14 @@ import socket
 
 import pytest
 
+from kalshi_daemon.bars.files import read_bars
 from kalshi_daemon.calibration.constants_file import read_constants, read_judged_constants
 from kalshi_daemon.cli.main import main
-from kalshi_daemon.errors import ConfigurationError, ExitCode
+from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
+from kalshi_daemon.ground.named_files import read_named
 from kalshi_daemon.kalshi.auth import load_signer
-from kalshi_daemon.named_files import read_named
-from kalshi_daemon.settings import MacroSettings
-from kalshi_daemon.settings_loader import load_settings
-from kalshi_daemon.simulator.bar_files import read_bars
+from kalshi_daemon.settings.loader import load_settings
+from kalshi_daemon.settings.model import MacroSettings
 from kalshi_daemon.windows.macro import load_macro_calendar
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.order_table import OrderTable
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.units import Count, Nanos, Price
+from kalshi_daemon.ground.units import Count, Nanos, Price
 
 NAMES = st.sampled_from("abcd")
 CHANGES = st.one_of(

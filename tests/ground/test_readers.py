@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_daemon import readers
-from kalshi_daemon.errors import MalformedField
-from kalshi_daemon.readers import INT64_MAX, LEVEL_MAX, TIME_MAX_NS, TIME_MIN_NS, Rounding
+from kalshi_daemon.ground import readers
+from kalshi_daemon.ground.errors import MalformedField
+from kalshi_daemon.ground.readers import INT64_MAX, LEVEL_MAX, TIME_MAX_NS, TIME_MIN_NS, Rounding
 
 NOT_DECIMALS: tuple[object, ...] = (
     "", " ", "1e3", "1E-2", "NaN", "nan", "Infinity", "inf", "-inf", "1_000", "+1", " 1", "1 ", "1\n", "\u0661",

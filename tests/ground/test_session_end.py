@@ -1,8 +1,8 @@
 from structlog.testing import capture_logs
 
-from kalshi_daemon.errors import ConfigurationError
+from kalshi_daemon.app.session_end import Steps, problem_text, say_failure, unsummarised
+from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.orders.cancelling import StopResult
-from kalshi_daemon.session_end import Steps, problem_text, say_failure, unsummarised
 from kalshi_daemon.state import DaemonState
 
 SUMMARY = {

@@ -4,11 +4,11 @@ import signal
 import pytest
 from structlog.testing import capture_logs
 
-from kalshi_daemon import stopping
-from kalshi_daemon.clock import ManualClock
+from kalshi_daemon.app import stopping
+from kalshi_daemon.app.stopping import StopSignal, deafen, listen
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.state import Latch
-from kalshi_daemon.stopping import StopSignal, deafen, listen
-from kalshi_daemon.units import SECOND, Nanos
 
 START = Nanos(1_800_000_000 * SECOND)
 

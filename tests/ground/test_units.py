@@ -2,9 +2,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_daemon import units
-from kalshi_daemon.errors import MalformedField
-from kalshi_daemon.units import Count, Dollars, Level, Price
+from kalshi_daemon.ground import units
+from kalshi_daemon.ground.errors import MalformedField
+from kalshi_daemon.ground.units import Count, Dollars, Level, Price
 
 prices = st.integers(0, 10_000).map(Price)
 counts = st.integers(-10_000_000, 10_000_000).map(Count)

@@ -6,8 +6,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_daemon.units import MINUTE, SECOND
-from kalshi_daemon.unreadable import NAMES_MAX, UnreadableRate, UnreadableRates
+from kalshi_daemon.ground.units import MINUTE, SECOND
+from kalshi_daemon.ground.unreadable import NAMES_MAX, UnreadableRate, UnreadableRates
 
 
 def test_the_first_is_said_at_once_and_the_others_once_a_minute_with_their_rate():

@@ -13,17 +13,14 @@ from kalshi_daemon.domain.contract import (
     PriceGrid,
     StrikeType,
 )
+from kalshi_daemon.domain.events import Balance, ExchangeStatus
 from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast, Reading
 from kalshi_daemon.domain.index import KXINX, KXINXU, KXNASDAQ100U, Channel, Index, Series, Tick
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Look, Profile, Quote, QuotePlan, Side
 from kalshi_daemon.domain.verdict import Verdict
 from kalshi_daemon.domain.window import Phase, Session, Window, WindowStatus
-from kalshi_daemon.events import Balance, ExchangeStatus
-from kalshi_daemon.guardrails.chain import Chain, build_chain
-from kalshi_daemon.settings import Settings
-from kalshi_daemon.state import ClockSkew, DaemonState, DiskState, IndexState, Position
-from kalshi_daemon.units import (
+from kalshi_daemon.ground.units import (
     CONTRACT,
     MEGABYTE,
     MINUTE,
@@ -36,6 +33,9 @@ from kalshi_daemon.units import (
     Price,
     lots,
 )
+from kalshi_daemon.guardrails.chain import Chain, build_chain
+from kalshi_daemon.settings.model import Settings
+from kalshi_daemon.state import ClockSkew, DaemonState, DiskState, IndexState, Position
 from kalshi_daemon.windows.releases import Release
 
 NOW = Nanos(1_795_451_400 * SECOND)

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kalshi_daemon.domain.events import Balance
 from kalshi_daemon.domain.index import KXINX, KXNASDAQ100U, Index
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.domain.verdict import Closing, Verdict
 from kalshi_daemon.domain.window import Phase, WindowStatus
-from kalshi_daemon.events import Balance
+from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Dollars, Nanos, Price, lots
 from kalshi_daemon.guardrails.chain import Chain, Judgement
 from kalshi_daemon.guardrails.guard import WindowContext
-from kalshi_daemon.settings import GuardSettings, Settings
+from kalshi_daemon.settings.model import GuardSettings, Settings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import HOUR, MINUTE, SECOND, Dollars, Nanos, Price, lots
 from kalshi_daemon.windows.releases import Release
 from tests.guardrails.guard_rig import (
     CLOSE,

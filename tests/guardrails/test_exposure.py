@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from kalshi_daemon.domain.contract import FeeSchedule, FeeType
 from kalshi_daemon.domain.order import Status
 from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.ground.units import Count, Dollars, Level, Price, lots
 from kalshi_daemon.guardrails.exposure import Exposure, ExposureMemo
-from kalshi_daemon.units import Count, Dollars, Level, Price, lots
 from tests.guardrails.guard_rig import NOW, TICKER, TICKERS, healthy, hold, order_of, quote_of, rest
 
 CHANGES = st.sampled_from(("hold", "hold_more", "settle", "rest", "fill", "end", "strike", "unlist", "fees", "nothing"))

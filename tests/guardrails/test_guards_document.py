@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kalshi_daemon.settings import GuardSettings, Settings
+from kalshi_daemon.settings.model import GuardSettings, Settings
 from tests.guardrails.guard_rig import chain_of
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,11 +14,11 @@ from kalshi_daemon.domain.contract import Contract, StrikeType
 from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast
 from kalshi_daemon.domain.index import KXNASDAQ100U, Index
 from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.ground.units import POINT, Dollars, Level, Nanos, Price, lots
 from kalshi_daemon.ladder.joint_tail import tail_loss
 from kalshi_daemon.ladder.payoff import Holding, Resting, profiles, worst_case
-from kalshi_daemon.settings import GuardSettings, Settings
+from kalshi_daemon.settings.model import GuardSettings, Settings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import POINT, Dollars, Level, Nanos, Price, lots
 from tests.guardrails.guard_rig import NOW, TARGET, TICKERS, ask_quote, chain_of, healthy, hold, window_of
 
 SPX = PredictiveLaw(Index.SPX, NOW, TARGET, 6_820.0, 0.0025, 0.02, RESIDUALS.at(30.0), PitMap(GRID))

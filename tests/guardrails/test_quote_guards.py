@@ -6,12 +6,12 @@ from typing import Any
 import pytest
 
 from kalshi_daemon.domain.contract import FeeSchedule, FeeType, MarketStatus
+from kalshi_daemon.domain.events import Balance
 from kalshi_daemon.domain.index import KXINX
 from kalshi_daemon.domain.order import Status
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.events import Balance
-from kalshi_daemon.settings import GuardSettings, Settings
-from kalshi_daemon.units import MILLISECOND, SECOND, Count, Dollars, Nanos, Price, lots
+from kalshi_daemon.ground.units import MILLISECOND, SECOND, Count, Dollars, Nanos, Price, lots
+from kalshi_daemon.settings.model import GuardSettings, Settings
 from tests.guardrails.guard_rig import (
     CLOSE,
     NOW,

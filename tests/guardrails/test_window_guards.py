@@ -5,14 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 
+from kalshi_daemon.domain.events import Balance, ExchangeStatus
 from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast
 from kalshi_daemon.domain.index import KXINXU, Channel, Index, Tick
 from kalshi_daemon.domain.verdict import Closing
 from kalshi_daemon.domain.window import Phase, Session, WindowStatus
-from kalshi_daemon.events import Balance, ExchangeStatus
-from kalshi_daemon.settings import GuardSettings, MacroFeed, MacroSettings, Settings
+from kalshi_daemon.ground.units import HOUR, MILLISECOND, MINUTE, SECOND, Dollars, Nanos
+from kalshi_daemon.settings.model import GuardSettings, MacroFeed, MacroSettings, Settings
 from kalshi_daemon.state import ClockSkew, DaemonState, DiskState, GroupHalt, WithheldValue
-from kalshi_daemon.units import HOUR, MILLISECOND, MINUTE, SECOND, Dollars, Nanos
 from kalshi_daemon.windows.releases import EXHAUSTED, Release
 from tests.guardrails.guard_rig import (
     DAY,

@@ -10,16 +10,16 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import Bar, Index, Tick
 from kalshi_daemon.domain.window import Session
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import HOUR, SECOND, Nanos, from_s
 from kalshi_daemon.index_feed.consumer import IndexFeed
-from kalshi_daemon.settings import IndexFeedSettings
-from kalshi_daemon.simulator.feed_server import FeedServer
-from kalshi_daemon.simulator.index_path import IndexPath, Paths
-from kalshi_daemon.simulator.index_synthetic import synthesize_session
+from kalshi_daemon.settings.model import IndexFeedSettings
+from kalshi_daemon.simulator.feed.feed_server import FeedServer
+from kalshi_daemon.simulator.feed.index_path import IndexPath, Paths
+from kalshi_daemon.simulator.feed.index_synthetic import synthesize_session
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import HOUR, SECOND, Nanos, from_s
 
 KEY = "a-key"
 OPEN_NS = Nanos(int(datetime(2026, 11, 23, 14, 30, tzinfo=UTC).timestamp()) * SECOND)

@@ -12,21 +12,21 @@ import structlog
 from pyarrow import dataset
 from pydantic import SecretStr
 
+from kalshi_daemon.bars.archive import path_of, stored
+from kalshi_daemon.bars.backfill import OVER_AFTER, backfill
+from kalshi_daemon.bars.sessions import read_sample
 from kalshi_daemon.cli.main import main
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import Channel, Index
-from kalshi_daemon.errors import ExitCode, HistoryRefused
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.errors import ExitCode, HistoryRefused
+from kalshi_daemon.ground.units import HOUR, MILLISECOND, MINUTE, Nanos
 from kalshi_daemon.index_feed import history
-from kalshi_daemon.index_feed.backfill import OVER_AFTER, backfill
-from kalshi_daemon.index_feed.bar_archive import path_of, stored
 from kalshi_daemon.index_feed.history import HistoryClient
 from kalshi_daemon.kalshi.transport import open_session
-from kalshi_daemon.research.bars import read_sample
-from kalshi_daemon.simulator.feed_history import FeedHistory
-from kalshi_daemon.simulator.feed_server import FeedServer
-from kalshi_daemon.simulator.index_replay import load_replay
-from kalshi_daemon.simulator.index_synthetic import synthesize_session
-from kalshi_daemon.units import HOUR, MILLISECOND, MINUTE, Nanos
+from kalshi_daemon.simulator.feed.feed_history import FeedHistory
+from kalshi_daemon.simulator.feed.feed_server import FeedServer
+from kalshi_daemon.simulator.feed.index_replay import load_replay
+from kalshi_daemon.simulator.feed.index_synthetic import synthesize_session
 from kalshi_daemon.windows.sessions import load_sessions
 
 KEY = "a-key"

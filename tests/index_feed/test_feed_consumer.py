@@ -5,12 +5,12 @@ import orjson
 import pytest
 from structlog.testing import capture_logs
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import Channel, Index
-from kalshi_daemon.errors import ConfigurationError, FeedAuthFailed
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.errors import ConfigurationError, FeedAuthFailed
+from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos, to_ms
 from kalshi_daemon.index_feed.consumer import IndexFeed
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import MINUTE, SECOND, Nanos, to_ms
 from tests.index_feed.feed_rig import KEY, OPEN_NS, feed_settings, paths, rig, running, sleepers, until
 
 

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
-from kalshi_daemon.errors import MalformedData, MalformedField, MissingField
+from kalshi_daemon.ground.errors import MalformedData, MalformedField, MissingField
+from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
 from kalshi_daemon.index_feed.protocol import (
     AHEAD_MOST_NS,
     FeedStatus,
@@ -18,7 +19,6 @@ from kalshi_daemon.index_feed.protocol import (
     tick_of_second,
 )
 from kalshi_daemon.index_feed.skew import MEMORY_NS, SkewEstimate
-from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
 
 T_MS = 1_678_220_098_130
 RECV = Nanos((T_MS + 200) * MILLISECOND)

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.index_feed import recorder as recorder_module
 from kalshi_daemon.index_feed.recorder import Recorder, folder_of
-from kalshi_daemon.units import SECOND, Nanos
 from tests.index_feed.feed_rig import running, sleepers, until
 from tests.index_feed.recordings import read_files, read_folder
 
@@ -231,7 +231,7 @@ async def test_a_second_without_free_names_fails_the_flush(recorder, monkeypatch
 WRITER = """
 import asyncio, sys
 from pathlib import Path
-from kalshi_daemon.clock import SystemClock
+from kalshi_daemon.ground.clock import SystemClock
 from kalshi_daemon.domain.index import Channel, Index, Tick
 from kalshi_daemon.index_feed.recorder import Recorder
 

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import Channel, Index
-from kalshi_daemon.errors import ConfigurationError, ExitCode, HistoryRefused, HistoryUnavailable
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.errors import ConfigurationError, ExitCode, HistoryRefused, HistoryUnavailable
+from kalshi_daemon.ground.units import MILLISECOND, MINUTE, SECOND, Nanos
 from kalshi_daemon.index_feed.aggregates import decode_page, target_of
 from kalshi_daemon.index_feed.history import ATTEMPTS, HistoryClient
 from kalshi_daemon.kalshi.transport import open_session
-from kalshi_daemon.simulator.feed_server import FeedServer
-from kalshi_daemon.units import MILLISECOND, MINUTE, SECOND, Nanos
+from kalshi_daemon.simulator.feed.feed_server import FeedServer
 from tests.index_feed.feed_rig import KEY, OPEN_NS, SESSION, paths
 
 NOON = Nanos(OPEN_NS + 150 * MINUTE + 20 * SECOND)

@@ -3,8 +3,8 @@
 import pytest
 
 from kalshi_daemon.domain.index import Bar, Channel, Index
+from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.index_feed.judged_bars import judged_bars
-from kalshi_daemon.units import MINUTE, SECOND, Nanos
 
 START = Nanos(1_795_446_000 * SECOND)
 KNOWN = (START, 6_800.0)

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
+from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.index_feed.plausibility import PlausibleValues
 from kalshi_daemon.index_feed.ruling import PlausibilityLimits, Ruling, Word
 from kalshi_daemon.index_feed.witnesses import OutsideLevels
-from kalshi_daemon.units import MINUTE, SECOND, Nanos
 
 START = Nanos(1_795_446_000 * SECOND)
 LIMITS = PlausibilityLimits(jump_min=0.0075, values_min=3, confirm_ns=Nanos(30 * SECOND))

@@ -9,13 +9,13 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import HistoryRefused, HistoryUnavailable
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.errors import HistoryRefused, HistoryUnavailable
+from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.index_feed.snapshot import SnapshotValue, decode_snapshot
 from kalshi_daemon.index_feed.snapshot_witness import SnapshotWitness
-from kalshi_daemon.simulator.misprints import Misprint
-from kalshi_daemon.units import MINUTE, SECOND, Nanos
+from kalshi_daemon.simulator.feed.misprints import Misprint
 from tests.index_feed.feed_rig import OPEN_NS, paths
 from tests.index_feed.test_history import NOON, rig
 

@@ -2,10 +2,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from kalshi_daemon.domain.index import Channel, Index, Tick
+from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.index_feed.value_intake import Unheard, ValueIntake, nothing_outside
-from kalshi_daemon.settings import IndexFeedSettings
+from kalshi_daemon.settings.model import IndexFeedSettings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import SECOND, Nanos
 
 KNOWN = 6_800.0
 

@@ -9,11 +9,11 @@ import aiohttp
 import orjson
 from aiohttp import web
 
-from kalshi_daemon.clock import Clock, SystemClock
+from kalshi_daemon.ground.clock import Clock, SystemClock
 from kalshi_daemon.kalshi.auth import Signer, generate_ed25519_pem, signer_from_pem
 from kalshi_daemon.kalshi.rest import KalshiRest
 from kalshi_daemon.kalshi.transport import open_session
-from kalshi_daemon.settings import KalshiSettings
+from kalshi_daemon.settings.model import KalshiSettings
 
 SIGNER = signer_from_pem(generate_ed25519_pem(), "key-1")
 ROOT = "/trade-api/v2"

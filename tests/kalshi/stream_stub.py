@@ -13,12 +13,12 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from kalshi_daemon.clock import Clock, SystemClock
-from kalshi_daemon.events import VenueEvent
+from kalshi_daemon.domain.events import VenueEvent
+from kalshi_daemon.ground.clock import Clock, SystemClock
+from kalshi_daemon.ground.units import MILLISECOND
 from kalshi_daemon.kalshi.auth import Verifier
 from kalshi_daemon.kalshi.stream import KalshiStream
-from kalshi_daemon.settings import KalshiSettings
-from kalshi_daemon.units import MILLISECOND
+from kalshi_daemon.settings.model import KalshiSettings
 from tests.kalshi.rest_stub import SIGNER
 
 PATH = "/trade-api/ws/v2"

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.errors import ConfigurationError
+from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.kalshi.auth import (
     AuthProblem,
     Signer,

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.clock import ManualClock
-from kalshi_daemon.errors import AuthFailed, ClockSkewed, DaemonError, ExitCode
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.errors import AuthFailed, ClockSkewed, DaemonError, ExitCode
+from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
 from kalshi_daemon.kalshi.server_time import SAMPLE_LIFE, SKEW_MAX, ServerClock
 from kalshi_daemon.kalshi.stream import AUTH_TRIES
-from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
 from tests.kalshi.rest_stub import exchange, reply
 from tests.kalshi.stream_stub import eventually, running, venue
 from tests.kalshi.test_rest_client_failures import orders, refs

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.errors import (
+from kalshi_daemon.ground.errors import (
     AlreadyExists,
     AuthFailed,
     InsufficientBalance,

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_daemon import readers
-from kalshi_daemon.errors import MalformedData, PartlyUnreadable
+from kalshi_daemon.ground import readers
+from kalshi_daemon.ground.errors import MalformedData, PartlyUnreadable
+from kalshi_daemon.ground.readers import INT64_MAX
 from kalshi_daemon.kalshi import fields, messages
-from kalshi_daemon.readers import INT64_MAX
 from tests.kalshi.test_rest_bodies_and_answers import FILL, ORDER
 
 POSITION: dict[str, Any] = {

@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_daemon.clock import ManualClock
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
 from kalshi_daemon.kalshi.network_time import NetworkTime
 from kalshi_daemon.kalshi.stream_session import SNAPSHOT_ASKS, SNAPSHOT_TIMEOUT
-from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
 
 SPEED = 400.0
 

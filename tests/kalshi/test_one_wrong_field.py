@@ -8,11 +8,11 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.errors import MalformedData
+from kalshi_daemon.ground.errors import MalformedData
+from kalshi_daemon.ground.readers import INT64_MAX
+from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.kalshi import fields, rest_codec
 from kalshi_daemon.kalshi.rate_limit import RateLimiter
-from kalshi_daemon.readers import INT64_MAX
-from kalshi_daemon.units import Nanos
 from tests.fuzz import corpus
 from tests.fuzz.mutation import mutated
 from tests.kalshi.test_stream_session_rules import Venue

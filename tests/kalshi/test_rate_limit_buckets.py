@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.errors import MalformedData
+from kalshi_daemon.ground.errors import MalformedData
+from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
 from kalshi_daemon.kalshi.rate_limit import BACKOFF_FIRST, BACKOFF_MOST, Endpoint, Lane, RateLimiter
-from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
 
 LIMITS = {
     "usage_tier": "advanced",

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kalshi_daemon.domain.events import Balance, CancelAck, CreateAck, ExchangeStatus, RemoteOrder
 from kalshi_daemon.domain.order import Fill, NewOrder, OrderRef, Settlement, VenuePosition
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.errors import MalformedData, MalformedField, MissingField, PartlyUnreadable, UnknownValue
-from kalshi_daemon.events import Balance, CancelAck, CreateAck, ExchangeStatus, RemoteOrder
+from kalshi_daemon.ground.errors import MalformedData, MalformedField, MissingField, PartlyUnreadable, UnknownValue
+from kalshi_daemon.ground.units import SECOND, Count, Dollars, Nanos, Price, parse_count, parse_price
 from kalshi_daemon.kalshi import fields, messages
-from kalshi_daemon.units import SECOND, Count, Dollars, Nanos, Price, parse_count, parse_price
 
 T0 = Nanos(1_795_446_000 * SECOND)  # 2026-11-23T15:00:00Z
 

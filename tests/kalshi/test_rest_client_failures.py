@@ -8,10 +8,11 @@ import orjson
 import pytest
 from aiohttp import web
 
-from kalshi_daemon.clock import ManualClock, SystemClock
+from kalshi_daemon.domain.events import CancelAck, CreateAck
 from kalshi_daemon.domain.order import NewOrder, OrderRef
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.errors import (
+from kalshi_daemon.ground.clock import ManualClock, SystemClock
+from kalshi_daemon.ground.errors import (
     AlreadyExists,
     AuthFailed,
     ConfigurationError,
@@ -26,13 +27,12 @@ from kalshi_daemon.errors import (
     VenueUnavailable,
     VenueUnreachable,
 )
-from kalshi_daemon.events import CancelAck, CreateAck
+from kalshi_daemon.ground.units import MILLISECOND, SECOND, Count, Nanos, Price
 from kalshi_daemon.kalshi.api import VenueApi
 from kalshi_daemon.kalshi.auth import Verifier
 from kalshi_daemon.kalshi.rest import PAGES_MOST, KalshiRest
 from kalshi_daemon.kalshi.transport import open_session
-from kalshi_daemon.settings import KalshiSettings
-from kalshi_daemon.units import MILLISECOND, SECOND, Count, Nanos, Price
+from kalshi_daemon.settings.model import KalshiSettings
 from tests.kalshi.rest_stub import ROOT, SIGNER, exchange, hang_up, reply, until
 from tests.kalshi.test_rest_bodies_and_answers import FILL, ORDER
 

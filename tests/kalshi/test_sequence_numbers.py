@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_daemon.events import SequenceGap
+from kalshi_daemon.domain.events import SequenceGap
+from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.kalshi.sequence import REPEATS_MOST, Order, SequenceTracker
-from kalshi_daemon.units import Nanos
 
 T = Nanos(1)
 

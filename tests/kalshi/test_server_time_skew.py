@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
 from kalshi_daemon.kalshi.server_time import SAMPLE_LIFE, SAMPLES_MOST, SkewEstimator, date_header_ns
-from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
 
 BASE = 1_763_908_200 * SECOND
 

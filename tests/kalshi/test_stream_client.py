@@ -5,13 +5,13 @@ from random import Random
 
 import pytest
 
-from kalshi_daemon.clock import ManualClock, SystemClock
-from kalshi_daemon.errors import AuthFailed, ConfigurationError
-from kalshi_daemon.events import StreamDown, StreamUp
+from kalshi_daemon.domain.events import StreamDown, StreamUp
+from kalshi_daemon.ground.clock import ManualClock, SystemClock
+from kalshi_daemon.ground.errors import AuthFailed, ConfigurationError
+from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.kalshi.api import StreamControl
 from kalshi_daemon.kalshi.stream import AUTH_TRIES, KalshiStream
-from kalshi_daemon.settings import KalshiSettings
-from kalshi_daemon.units import SECOND, Nanos
+from kalshi_daemon.settings.model import KalshiSettings
 from tests.kalshi.rest_stub import SIGNER
 from tests.kalshi.stream_stub import eventually, running, venue
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.events import BookDelta, BookSnapshot, FillEvent, SequenceGap, StreamUp
+from kalshi_daemon.domain.events import BookDelta, BookSnapshot, FillEvent, SequenceGap, StreamUp
+from kalshi_daemon.ground.units import MILLISECOND, MINUTE, SECOND, Nanos
 from kalshi_daemon.kalshi.stream_session import (
     ACK_TIMEOUT,
     HOLD_AFTER_ERROR,
@@ -21,7 +22,6 @@ from kalshi_daemon.kalshi.stream_session import (
     StreamSession,
 )
 from kalshi_daemon.kalshi.ws_codec import PRIVATE_CHANNELS, any_ticker
-from kalshi_daemon.units import MILLISECOND, MINUTE, SECOND, Nanos
 from tests.kalshi.test_ws_frames import FILL_MSG
 
 BOOK_SID = 50

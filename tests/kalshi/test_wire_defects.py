@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.clock import ManualClock
+from kalshi_daemon.domain.events import BookSnapshot, CreateAck
 from kalshi_daemon.domain.order import NewOrder, OrderRef
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.errors import AlreadyExists, NotFound, OrderOutcomeUnknown
-from kalshi_daemon.events import BookSnapshot, CreateAck
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.errors import AlreadyExists, NotFound, OrderOutcomeUnknown
+from kalshi_daemon.ground.units import SECOND, Count, Nanos, Price, complement
 from kalshi_daemon.kalshi import messages
-from kalshi_daemon.units import SECOND, Count, Nanos, Price, complement
 from tests.kalshi.rest_stub import exchange, reply
 from tests.kalshi.test_rest_bodies_and_answers import FILL, ORDER
 from tests.kalshi.test_rest_client_failures import created

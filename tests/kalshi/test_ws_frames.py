@@ -5,10 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.domain.order import Fill
-from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.errors import MalformedData, MissingField, UnknownValue
-from kalshi_daemon.events import (
+from kalshi_daemon.domain.events import (
     BookDelta,
     BookSnapshot,
     EventFeeUpdate,
@@ -17,8 +14,11 @@ from kalshi_daemon.events import (
     OrderGroupUpdate,
     UserOrder,
 )
+from kalshi_daemon.domain.order import Fill
+from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.ground.errors import MalformedData, MissingField, UnknownValue
+from kalshi_daemon.ground.units import SECOND, Count, Dollars, Nanos, Price, format_price
 from kalshi_daemon.kalshi import messages
-from kalshi_daemon.units import SECOND, Count, Dollars, Nanos, Price, format_price
 
 AT = Nanos(123)
 

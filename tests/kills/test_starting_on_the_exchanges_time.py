@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from kalshi_daemon import daemon
-from kalshi_daemon.clock import ElasticClock
-from kalshi_daemon.errors import VenueUnreachable
+from kalshi_daemon.app import daemon
+from kalshi_daemon.app.simulated.follow import ClockFollower
+from kalshi_daemon.ground.clock import ElasticClock
+from kalshi_daemon.ground.errors import VenueUnreachable
+from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.operations.logging import LineSink
-from kalshi_daemon.settings import Settings
-from kalshi_daemon.simulator.follow import ClockFollower
-from kalshi_daemon.units import SECOND, Nanos
+from kalshi_daemon.settings.model import Settings
 
 START = Nanos(1_795_449_600 * SECOND)
 LATER = Nanos(START + 30 * SECOND)

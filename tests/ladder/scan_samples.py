@@ -16,9 +16,9 @@ from kalshi_daemon.domain.index import KXINX, KXINXU, Index
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Profile, Side
 from kalshi_daemon.domain.window import Window
+from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Count, Level, Nanos, Price
 from kalshi_daemon.ladder.selection import ScanInputs
-from kalshi_daemon.settings import PricingSettings
-from kalshi_daemon.units import HOUR, MINUTE, SECOND, Count, Level, Nanos, Price
+from kalshi_daemon.settings.model import PricingSettings
 from kalshi_daemon.venue.books import BookView
 
 TARGET = Nanos(1_795_449_600 * SECOND)

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.ground.units import Dollars, Price
 from kalshi_daemon.ladder.fair import believable_mid, blend, clamp, edge, required_edge
-from kalshi_daemon.settings import PricingSettings
-from kalshi_daemon.units import Dollars, Price
+from kalshi_daemon.settings.model import PricingSettings
 from tests.ladder.scan_samples import view
 
 PRICING = PricingSettings()

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from kalshi_daemon.domain.contract import Contract, StrikeType
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.ground.units import CONTRACT, POINT, Level, Nanos, Price, lots
 from kalshi_daemon.ladder.implied import EVENTS_MAX, ImpliedLaws, books_law, implied_law, ladder_middle
-from kalshi_daemon.settings import PricingSettings
-from kalshi_daemon.units import CONTRACT, POINT, Level, Nanos, Price, lots
+from kalshi_daemon.settings.model import PricingSettings
 from tests.guardrails.guard_rig import STRIKES, TICKERS, WINDOW, book_of, healthy, order_of, rest
 
 PRICING = PricingSettings()

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
-from kalshi_daemon import trader_inputs
 from kalshi_daemon.domain.contract import MarketStatus
+from kalshi_daemon.ground.units import HOUR, SECOND, Nanos, Price
 from kalshi_daemon.ladder import ideal, selection
 from kalshi_daemon.ladder.outcomes import OUTCOMES, PULLS
 from kalshi_daemon.ladder.selection import propose
-from kalshi_daemon.settings import PricingSettings
-from kalshi_daemon.units import HOUR, SECOND, Nanos, Price
+from kalshi_daemon.settings.model import PricingSettings
+from kalshi_daemon.trading import inputs as trader_inputs
 from tests.ladder.scan_samples import NOW, TARGET, above, market, scan, view
 from tests.ladder.test_selection_invariants import scans
 

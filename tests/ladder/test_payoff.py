@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Status
 from kalshi_daemon.domain.quote import Quote, Side
+from kalshi_daemon.ground.units import HOUR, Count, Dollars, Level, Nanos, Price
 from kalshi_daemon.ladder.payoff import (
     Holding,
     Resting,
@@ -21,7 +22,6 @@ from kalshi_daemon.ladder.payoff import (
     worst_case_of_one,
 )
 from kalshi_daemon.state import Position
-from kalshi_daemon.units import HOUR, Count, Dollars, Level, Nanos, Price
 from tests.ladder.scan_samples import FREE, MAKER_FEES, TARGET, WINDOW, above, below, between, market, order, points
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from kalshi_daemon.domain.contract import MarketStatus
 from kalshi_daemon.domain.order import Status
+from kalshi_daemon.ground.units import MINUTE, SECOND, Count, Nanos, Price
 from kalshi_daemon.ladder.ideal import Needs, best_price, certain_loss, tick_at
 from kalshi_daemon.ladder.selection import Appraisal, appraise, lost_edge, mids, propose
-from kalshi_daemon.settings import PricingSettings
-from kalshi_daemon.units import MINUTE, SECOND, Count, Nanos, Price
+from kalshi_daemon.settings.model import PricingSettings
 from tests.ladder.scan_samples import (
     ASK,
     BID,

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalshi_daemon.domain.order import Status
+from kalshi_daemon.ground.units import SECOND, Count, Nanos, Price
 from kalshi_daemon.ladder.ideal import Needs, best_price
 from kalshi_daemon.ladder.selection import propose
-from kalshi_daemon.settings import PricingSettings
-from kalshi_daemon.units import SECOND, Count, Nanos, Price
+from kalshi_daemon.settings.model import PricingSettings
 from tests.ladder.scan_samples import (
     ASK,
     BID,

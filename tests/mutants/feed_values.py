@@ -31,7 +31,7 @@ MUTANTS = (
     Mutant(
         "withheld_minutes_are_not_asked_for",
         "minutes that were withheld or taken back are asked of history",
-        "calibration/gap_fill.py",
+        "memory/gap_fill.py",
         "session.open_ns) > HIDDEN_MIN:",
         "session.open_ns) > 10**18:",
         _HIDDEN,
@@ -39,7 +39,7 @@ MUTANTS = (
     Mutant(
         "the_minute_of_return_is_not_asked_for",
         "the minute in which values are believed again is learnt whole",
-        "calibration/gap_fill.py",
+        "memory/gap_fill.py",
         "Nanos(resumed + MINUTE - 1) if index in self._hidden else resumed",
         "resumed",
         _HIDDEN,
@@ -167,7 +167,7 @@ MUTANTS = (
     Mutant(
         "wrong_prices_stay_learnt",
         "prices found wrong are taken out of what was learnt",
-        "calibration/healing.py",
+        "memory/gap_replay.py",
         "[one for one in self._since if not _touches(one, from_ns, to_ns)]",
         "list(self._since)",
         _UNLEARNT,
@@ -175,7 +175,7 @@ MUTANTS = (
     Mutant(
         "unconfirmed_prices_are_saved",
         "while prices are in doubt what is written down is what was known before",
-        "calibration/healing.py",
+        "memory/gap_replay.py",
         "        return self._before if self._in_doubt else None\n",
         "        return None\n",
         _UNLEARNT,

@@ -19,7 +19,7 @@ MUTANTS = (
     Mutant(
         "latch_stays_open",
         "a stop closes the latch before anybody is woken",
-        "stopping.py",
+        "app/stopping.py",
         "            self._latch.closed = True\n",
         "",
         ("ground/test_stopping.py",),
@@ -155,7 +155,7 @@ MUTANTS = (
     Mutant(
         "halted_market_keeps_quotes",
         "a quote in a market that may not be quoted is pulled",
-        "trader_inputs.py",
+        "trading/inputs.py",
         "        if market.status is not MarketStatus.ACTIVE:",
         "        if market is None:",
         ("trader/test_trader_inputs.py",),

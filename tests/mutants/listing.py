@@ -100,7 +100,7 @@ MUTANTS = (
     Mutant(
         "every_unreadable_said",
         "a name is said once a minute",
-        "unreadable.py",
+        "ground/unreadable.py",
         "        if minute is None:\n",
         "        if True:\n",
         ("ground/test_unreadable.py",),

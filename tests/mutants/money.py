@@ -20,7 +20,7 @@ MUTANTS = (
     Mutant(
         "fill_announced_twice",
         "one fill by both roads counts once",
-        "orders/books.py",
+        "orders/bookkeeping.py",
         "            if not desk.journal.add_fill(booked, desk.clock.now_ns()):\n                return False\n",
         "            desk.journal.add_fill(booked, desk.clock.now_ns())\n",
         _RECONCILING,
@@ -44,7 +44,7 @@ MUTANTS = (
     Mutant(
         "order_not_told_of_its_fill",
         "an order knows what of it traded",
-        "orders/books.py",
+        "orders/bookkeeping.py",
         "            if order is not None:\n                desk.fill_booked(order, fill)\n",
         "",
         _RECONCILING,
@@ -148,7 +148,7 @@ MUTANTS = (
     Mutant(
         "strangers_hold_nothing_back",
         "cash is compared between moments when the exchange lists nothing",
-        "orders/proving.py",
+        "orders/account_audit.py",
         "                if strangers := await self._resting():",
         "                if strangers := 0:",
         ("orders/test_settling_and_proving.py",),

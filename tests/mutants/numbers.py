@@ -25,7 +25,7 @@ MUTANTS = (
     Mutant(
         "size_may_be_negative",
         "a minus is no part of a count that cannot be negative",
-        "units.py",
+        "ground/units.py",
         "scaled_decimal(text, field, decimals=2, low=0, high=COUNT_MAX)",
         "scaled_decimal(text, field, decimals=2, low=-1, high=COUNT_MAX)",
         _LISTS,
@@ -33,7 +33,7 @@ MUTANTS = (
     Mutant(
         "any_number_of_decimals",
         "amounts have at most the field's decimals",
-        "readers.py",
+        "ground/readers.py",
         "if len(fraction) > max(finest, decimals):",
         "if len(fraction) > 9:",
         _LISTS,
@@ -81,7 +81,7 @@ MUTANTS = (
     Mutant(
         "not_found_in_a_partial_list",
         "a create missing in a list with unreadable records is still unknown",
-        "orders/asking.py",
+        "orders/outcome_resolver.py",
         "                    self._learn_found(lost, problem.readable)\n",
         "                    self.learn(lost, [r for r in problem.readable if isinstance(r, RemoteOrder)])\n",
         _RECORDS,

@@ -156,7 +156,7 @@ MUTANTS = (
     Mutant(
         "renewal_revives",
         "a renewal never brings back an order that ended meanwhile",
-        "orders/desk.py",
+        "orders/order_store.py",
         "        now = [self.state.orders[o.client_order_id] for o in orders if o.client_order_id in "
         "self.state.orders]",
         "        self.state.orders.update({o.client_order_id: o for o in orders})\n        now = list(orders)",
@@ -173,7 +173,7 @@ MUTANTS = (
     Mutant(
         "cutoff_not_scheduled",
         "every window is cleared and verified at its cutoff",
-        "trader.py",
+        "trading/loop.py",
         "                if status.phase is Phase.CUTOFF or event_ticker in live:",
         "                if status.phase is Phase.SHUT and event_ticker in live:",
         _TRADER,
@@ -189,7 +189,7 @@ MUTANTS = (
     Mutant(
         "closed_guard_pulls_nothing",
         "a guard that demands a pull pulls what rests",
-        "trader.py",
+        "trading/loop.py",
         "                self._pull(own, f",
         "                self._pull([], f",
         _TRADER,
@@ -197,7 +197,7 @@ MUTANTS = (
     Mutant(
         "kill_switch_cancels_nothing",
         "the kill switch takes everything off the book",
-        "trader.py",
+        "trading/loop.py",
         "            if self._kill_asked:",
         "            if self._kill_asked and self._state.latch.closed:",
         _TRADER,

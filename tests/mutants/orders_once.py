@@ -39,7 +39,7 @@ MUTANTS = (
     Mutant(
         "intent_written_late",
         "the intent is on disk before the first byte leaves",
-        "orders/desk.py",
+        "orders/order_store.py",
         "        self.journal.record_intents(orders)\n        for order in orders:",
         '        __import__("asyncio").get_running_loop().call_soon(self.journal.record_intents, orders)\n'
         "        for order in orders:",
@@ -48,7 +48,7 @@ MUTANTS = (
     Mutant(
         "restart_takes_intents_for_unsent",
         "after a crash an intent without an answer counts as sent",
-        "orders/desk.py",
+        "orders/order_store.py",
         '                self.apply(order.client_order_id, OutcomeUnknown(now, "restart"))',
         '                self.apply(order.client_order_id, OutcomeUnknown(now, "restart"))\n'
         "                self.apply(order.client_order_id, NotFoundAuthenticated(now, Nanos(0), Nanos(0)))",
@@ -73,7 +73,7 @@ MUTANTS = (
     Mutant(
         "unreachable_taken_for_gone",
         "network trouble never means that an order is gone",
-        "orders/asking.py",
+        "orders/outcome_resolver.py",
         "        except NotFound:\n",
         "        except (NotFound, *TROUBLE):\n",
         _CANCELLING,
@@ -81,7 +81,7 @@ MUTANTS = (
     Mutant(
         "unreachable_taken_for_not_listed",
         "network trouble never means that a create did not arrive",
-        "orders/asking.py",
+        "orders/outcome_resolver.py",
         "                    self._learn_found(lost, problem.readable)\n                continue\n",
         "                    self._learn_found(lost, problem.readable)\n                listed = []\n",
         _PLACING,
@@ -97,7 +97,7 @@ MUTANTS = (
     Mutant(
         "gone_from_an_empty_404",
         "a 404 ends an order only once its expiry has passed as well",
-        "orders/asking.py",
+        "orders/outcome_resolver.py",
         "            if now >= current.expires_ns + LAPSE_GRACE and current.status in",
         "            if current.status in",
         (*_CANCELLING, *_RECONCILING),

@@ -10,7 +10,7 @@ MUTANTS = (
     Mutant(
         "misprinted_fill_booked",
         "a fill that its order cannot have is booked as the exchange's list has it",
-        "orders/books.py",
+        "orders/bookkeeping.py",
         "        problem = self._impossible(booked, order)\n",
         '        problem = ""\n',
         _QUARANTINE,
@@ -18,7 +18,7 @@ MUTANTS = (
     Mutant(
         "impossible_word_applied",
         "a word of the exchange that cannot be ends nothing",
-        "orders/desk.py",
+        "orders/order_store.py",
         "        if problem:\n            return self._doubt_word(before, event, problem)\n",
         "",
         _QUARANTINE,
@@ -42,7 +42,7 @@ MUTANTS = (
     Mutant(
         "known_id_taken",
         "an order id of ours is never another order's",
-        "orders/desk.py",
+        "orders/order_store.py",
         "        if owner is None or owner.client_order_id == order.client_order_id:",
         "        if owner is None or owner is not None:",
         (*_QUARANTINE, "orders/test_placing_orders.py"),
@@ -50,7 +50,7 @@ MUTANTS = (
     Mutant(
         "strangers_id_kept",
         "an id that the exchange calls another order's is given up",
-        "orders/asking.py",
+        "orders/outcome_resolver.py",
         "            if before.order_id == remote.order_id:",
         "            if before.order_id is None:",
         _QUARANTINE,
@@ -75,7 +75,7 @@ MUTANTS = (
     Mutant(
         "listed_misprint_booked",
         "a fill that cannot be is not booked, whoever tells of it",
-        "orders/books.py",
+        "orders/bookkeeping.py",
         "        problem = self._impossible(booked, order)\n",
         '        problem = self._impossible(booked, order) if place == STREAM else ""\n',
         _REFUSED,
@@ -107,7 +107,7 @@ MUTANTS = (
     Mutant(
         "accepted_fill_refused",
         "an operator's word books a fill as it is listed",
-        "orders/books.py",
+        "orders/bookkeeping.py",
         "        if fill.trade_id in self._accepted and",
         "        if not fill.trade_id and",
         _REFUSED,
@@ -115,7 +115,7 @@ MUTANTS = (
     Mutant(
         "quarantine_forgotten",
         "a restart leaves the same orders in quarantine",
-        "orders/desk.py",
+        "orders/order_store.py",
         "        self._load_quarantine()\n",
         "",
         _RESTARTS,
@@ -123,7 +123,7 @@ MUTANTS = (
     Mutant(
         "quarantine_never_ends",
         "an order that was let go stays so over a restart",
-        "orders/desk.py",
+        "orders/order_store.py",
         "        self.guarded(lambda: self.journal.end_quarantine(order.client_order_id))\n",
         "",
         _RESTARTS,

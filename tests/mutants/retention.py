@@ -35,7 +35,7 @@ MUTANTS = (
     Mutant(
         "hard_above_soft_accepted",
         "a hard limit of free space above the soft one is refused",
-        "settings_contradictions.py",
+        "settings/contradictions.py",
         'AtMost(f"retention.{less}", below, ',
         'AtMost(f"retention.{less}", 0, ',
         ("settings/test_settings_rules.py",),
@@ -43,7 +43,7 @@ MUTANTS = (
     Mutant(
         "pack_not_compared",
         "originals are removed only once the pack was read back and is what was meant",
-        "operations/durable.py",
+        "ground/durable.py",
         "        check(draft)\n",
         "",
         _PACKING,

@@ -10,7 +10,7 @@ MUTANTS = (
     Mutant(
         "budget_without_a_greatest_value",
         "every number of the settings has a least and a greatest value",
-        "settings.py",
+        "settings/model.py",
         "daily_loss_dollars: float = Field(50.0, gt=0.0, le=1_000_000.0)",
         "daily_loss_dollars: float = Field(50.0, gt=0.0)",
         _BOUNDS,
@@ -18,7 +18,7 @@ MUTANTS = (
     Mutant(
         "true_is_a_number",
         "a boolean is no number",
-        "settings.py",
+        "settings/model.py",
         "if annotation is int and found is not int:",
         "if annotation is int and found not in {int, bool}:",
         _BOUNDS,
@@ -26,7 +26,7 @@ MUTANTS = (
     Mutant(
         "text_is_a_number",
         "a text in quotes is no number",
-        "settings.py",
+        "settings/model.py",
         "if annotation is float and found not in {int, float}:",
         "if annotation is float and found not in {int, float, str}:",
         _BOUNDS,
@@ -34,7 +34,7 @@ MUTANTS = (
     Mutant(
         "digits_of_any_script",
         "a number is ASCII digits with at most one point",
-        "settings_environment.py",
+        "settings/environment.py",
         '            return integer_text(text, "")\n',
         "            return int(text)\n",
         _BOUNDS,
@@ -42,7 +42,7 @@ MUTANTS = (
     Mutant(
         "variable_says_a_key_twice",
         "JSON in a variable names each key once",
-        "settings_environment.py",
+        "settings/environment.py",
         "return parse_json(value, field_name)",
         'return __import__("json").loads(value)',
         _BOUNDS,
@@ -50,7 +50,7 @@ MUTANTS = (
     Mutant(
         "day_budget_beyond_the_week",
         "contradictions are refused with both keys",
-        "settings_contradictions.py",
+        "settings/contradictions.py",
         'AtMost("guards.daily_loss_dollars", daily, "guards.weekly_loss_dollars", weekly, why)',
         'AtMost("guards.daily_loss_dollars", 0.0, "guards.weekly_loss_dollars", weekly, why)',
         _RULES,
@@ -58,7 +58,7 @@ MUTANTS = (
     Mutant(
         "guard_age_equal_to_its_poll",
         "a guard is never younger than the poll that feeds it",
-        "settings_contradictions.py",
+        "settings/contradictions.py",
         'yield AtMost(poll, every, f"guards.{age}", most, why, strictly=True)',
         'yield AtMost(poll, every, f"guards.{age}", most, why)',
         _RULES,
@@ -66,7 +66,7 @@ MUTANTS = (
     Mutant(
         "lease_without_a_second_try",
         "a lease leaves time for a renewal without an answer and for one more",
-        "settings_contradictions.py",
+        "settings/contradictions.py",
         "least = _LEASE_PER_WRITE * write / 1_000",
         "least = write / 1_000",
         _RULES,
@@ -74,7 +74,7 @@ MUTANTS = (
     Mutant(
         "window_that_never_opens",
         "settings under which no window opens are refused",
-        "settings_contradictions.py",
+        "settings/contradictions.py",
         "    if first.hour * _HOUR_S + first.minute * 60 + first.second >= last_s:\n",
         "    if False:\n",
         (*_RULES, *_BOUNDS),
@@ -98,7 +98,7 @@ MUTANTS = (
     Mutant(
         "feed_without_values",
         "a feed that carries no values is refused before anything starts",
-        "settings_contradictions.py",
+        "settings/contradictions.py",
         "    if not VALUE_CHANNELS & set(channels):\n",
         "    if False:\n",
         _RULES,
@@ -106,7 +106,7 @@ MUTANTS = (
     Mutant(
         "stop_without_a_second_try",
         "a stop leaves time for a request without an answer and for one more",
-        "settings_contradictions.py",
+        "settings/contradictions.py",
         "least = _STOP_PER_REQUEST * timeout_ms / 1_000",
         "least = timeout_ms / 1_000",
         _RULES,
@@ -114,7 +114,7 @@ MUTANTS = (
     Mutant(
         "empty_path_is_here",
         "an empty path is not the working directory",
-        "settings.py",
+        "settings/model.py",
         "return annotation in {Path, Path | None} and isinstance(value, str) and not value.strip()",
         "return False",
         ("settings/test_validation_words.py",),
@@ -122,7 +122,7 @@ MUTANTS = (
     Mutant(
         "pipes_are_read",
         "a file that an operator names is a regular file",
-        "named_files.py",
+        "ground/named_files.py",
         "    if stat.S_ISREG(mode):\n",
         "    if True:\n",
         ("ground/test_named_files.py",),
@@ -130,7 +130,7 @@ MUTANTS = (
     Mutant(
         "unread_folder_is_empty",
         "a record that cannot be read is not an empty one",
-        "operations/forecast_record.py",
+        "memory/forecast_record.py",
         "for path in folder.iterdir() if",
         'for path in folder.glob("*") if',
         ("cli/test_state_folder.py",),

@@ -33,7 +33,7 @@ MUTANTS = (
     Mutant(
         "start_gives_up_on_a_skewed_clock",
         "a start waits for the clock",
-        "session_start.py",
+        "app/session_start.py",
         "        await clock.sleep(pause)\n",
         "        return\n",
         ("operations/test_session_start.py",),
@@ -41,7 +41,7 @@ MUTANTS = (
     Mutant(
         "skewed_start_without_a_pause",
         "a refused start is asked again with growing pauses",
-        "session_start.py",
+        "app/session_start.py",
         "        pause = min(PAUSE_MAX, Nanos(2 * pause))",
         "        pause = PAUSE_MIN",
         ("operations/test_session_start.py",),
@@ -49,7 +49,7 @@ MUTANTS = (
     Mutant(
         "guards_that_open_wait_for_the_timer",
         "a guard that opens is followed by a scan",
-        "rescans.py",
+        "trading/rescans.py",
         "        if not (found.guards_closed or more_books) or not guards_open():",
         "        if not more_books or not guards_open():",
         _RESCANS,
@@ -57,7 +57,7 @@ MUTANTS = (
     Mutant(
         "books_that_come_wait_for_the_timer",
         "books that come into sync are followed by a scan",
-        "rescans.py",
+        "trading/rescans.py",
         "        if not (found.guards_closed or more_books) or not guards_open():",
         "        if not found.guards_closed or not guards_open():",
         _RESCANS,
@@ -65,7 +65,7 @@ MUTANTS = (
     Mutant(
         "event_driven_scans_without_a_pause",
         "event-driven scans keep their distance",
-        "rescans.py",
+        "trading/rescans.py",
         "            self._driven[key] = now",
         "            pass",
         _RESCANS,

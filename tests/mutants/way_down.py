@@ -10,7 +10,7 @@ MUTANTS = (
     Mutant(
         "stop_said_before_it_is_set",
         "the stop wakes whoever waits for it before anything is logged",
-        "stopping.py",
+        "app/stopping.py",
         "            self._asked.set()\n            self._latch.closed_ns = self._clock.now_ns()\n"
         '            log.info("stop.asked", reason=reason)\n',
         "            self._latch.closed_ns = self._clock.now_ns()\n"
@@ -20,7 +20,7 @@ MUTANTS = (
     Mutant(
         "hangup_stops",
         "SIGHUP never stops",
-        "stopping.py",
+        "app/stopping.py",
         "        signal.SIGHUP: reopen_log,",
         '        signal.SIGHUP: lambda: stop.ask("SIGHUP"),',
         _STOPPING,
@@ -28,7 +28,7 @@ MUTANTS = (
     Mutant(
         "signal_handlers_end_with_the_loop",
         "a signal after the verified stop does not replace the exit code",
-        "stopping.py",
+        "app/stopping.py",
         "        signal.signal(number, signal.SIG_IGN)",
         "        signal.signal(number, signal.SIG_DFL)",
         _STOPPING,
@@ -36,7 +36,7 @@ MUTANTS = (
     Mutant(
         "failing_step_ends_the_stop",
         "every step of the stop is taken whatever the one before raised",
-        "session_end.py",
+        "app/session_end.py",
         "            self._say(name, problem)\n            return None\n\n    async def wait_for",
         "            raise\n\n    async def wait_for",
         ("ground/test_session_end.py",),
@@ -44,7 +44,7 @@ MUTANTS = (
     Mutant(
         "failing_wait_ends_the_stop",
         "every step of the stop that is waited for leaves the way to the next",
-        "session_end.py",
+        "app/session_end.py",
         "            self._say(name, problem)\n            return None\n\n    def _say",
         "            raise\n\n    def _say",
         ("ground/test_session_end.py",),

@@ -193,7 +193,7 @@ MUTANTS = (
     Mutant(
         "deaf_market_believed",
         "a market that does not even answer our question is given up",
-        "venue/care.py",
+        "venue/stream_care.py",
         "            self.keeper.void(ticker)\n        _log",
         "            self.keeper.unwatch(ticker)\n        _log",
         ("venue/test_streams_that_lie.py",),
@@ -201,7 +201,7 @@ MUTANTS = (
     Mutant(
         "witness_not_heard",
         "a market whose book the exchange contradicts twice is closed",
-        "venue/care.py",
+        "venue/stream_care.py",
         "        self._doubts.add(market_ticker, Evidence.WITNESS, text)\n",
         "",
         ("venue/test_streams_that_lie.py",),
@@ -209,7 +209,7 @@ MUTANTS = (
     Mutant(
         "races_held_against_the_stream",
         "a level that moved during the look is no evidence",
-        "venue/witness.py",
+        "venue/rest_cross_check.py",
         "            if (side, price) in changes.levels:\n                continue\n",
         "",
         ("venue/test_streams_that_lie.py",),

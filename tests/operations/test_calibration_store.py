@@ -5,12 +5,12 @@ import asyncio
 import pytest
 import structlog
 
-from kalshi_daemon.calibration.memory import decoded, encoded, remember
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.operations.calibration_store import AFTER_CLOSE, ASIDE_MOST, CalibrationStore
-from kalshi_daemon.settings import CalibrationSettings
-from kalshi_daemon.units import DAY, HOUR, MINUTE, SECOND, Nanos
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import DAY, HOUR, MINUTE, SECOND, Nanos
+from kalshi_daemon.memory.documents import decoded, encoded, remember
+from kalshi_daemon.memory.store import AFTER_CLOSE, ASIDE_MOST, CalibrationStore
+from kalshi_daemon.settings.model import CalibrationSettings
 from kalshi_daemon.windows.sessions import SessionTable
 from tests.calibration.support import at, calendar, feed, session, walk
 from tests.calibration.support import model as spx_model

@@ -1,11 +1,11 @@
 """The correlation of the two indices survives a restart with the models it was learnt beside."""
 
 from kalshi_daemon.calibration.joint import PRIOR, Correlation
-from kalshi_daemon.calibration.memory import decoded, encoded
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.operations.calibration_store import CalibrationStore
-from kalshi_daemon.units import MINUTE, Nanos
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import MINUTE, Nanos
+from kalshi_daemon.memory.documents import decoded, encoded
+from kalshi_daemon.memory.store import CalibrationStore
 from kalshi_daemon.windows.sessions import SessionTable
 from tests.calibration.support import MONDAY_OPEN, at, feed, model, session, walk
 

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from kalshi_daemon.clock import ManualClock
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import MEGABYTE, SECOND, Nanos
 from kalshi_daemon.operations import disk_watch
 from kalshi_daemon.operations.disk_watch import LOOK_EVERY, DiskWatch, Level, Room, level_of, room_of
-from kalshi_daemon.settings import RetentionSettings
+from kalshi_daemon.settings.model import RetentionSettings
 from kalshi_daemon.state import DaemonState, DiskState
-from kalshi_daemon.units import MEGABYTE, SECOND, Nanos
 
 START = Nanos(1_795_000_000 * SECOND)
 LIMITS = RetentionSettings()

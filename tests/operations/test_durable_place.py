@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from kalshi_daemon.errors import ConfigurationError
-from kalshi_daemon.operations.durable import place_for
+from kalshi_daemon.ground.durable import place_for
+from kalshi_daemon.ground.errors import ConfigurationError
 
 
 def test_a_link_is_followed_and_a_new_file_may_be_made(tmp_path):

@@ -2,10 +2,10 @@
 
 import pytest
 
-from kalshi_daemon.errors import AuthFailed, ExitCode, FeedAuthFailed, IllegalTransition, VenueUnreachable
+from kalshi_daemon.app.session_end import exit_code
+from kalshi_daemon.ground.errors import AuthFailed, ExitCode, FeedAuthFailed, IllegalTransition, VenueUnreachable
 from kalshi_daemon.orders.cancelling import StopResult
-from kalshi_daemon.session_end import exit_code
-from kalshi_daemon.settings import Mode, Settings
+from kalshi_daemon.settings.model import Mode, Settings
 
 VERIFIED = StopResult(verified=True, remaining=0, detail="")
 UNVERIFIED = StopResult(verified=False, remaining=3, detail="the exchange did not answer")

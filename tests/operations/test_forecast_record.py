@@ -11,18 +11,18 @@ import pytest
 import structlog
 
 from kalshi_daemon.calibration.agenda import fixings
-from kalshi_daemon.calibration.healing import Healing
 from kalshi_daemon.calibration.market_record import MarketRecord, Pair, Pending
-from kalshi_daemon.calibration.record_rows import BANDS, FixingRow, ForecastRow, MarketRow, from_line, sound, to_line
 from kalshi_daemon.calibration.watch import GROUP_OF, ForecastWatch, Scored
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.forecast import Reading
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.operations import forecast_record
-from kalshi_daemon.operations.calibration_store import CalibrationStore
-from kalshi_daemon.operations.forecast_record import FOLDER, ForecastRecord, append, read_record
-from kalshi_daemon.settings import CalibrationSettings
-from kalshi_daemon.units import MINUTE, Nanos
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import MINUTE, Nanos
+from kalshi_daemon.memory import forecast_record
+from kalshi_daemon.memory.forecast_record import FOLDER, ForecastRecord, append, read_record
+from kalshi_daemon.memory.gap_replay import Healing
+from kalshi_daemon.memory.record_rows import BANDS, FixingRow, ForecastRow, MarketRow, from_line, sound, to_line
+from kalshi_daemon.memory.store import CalibrationStore
+from kalshi_daemon.settings.model import CalibrationSettings
 from kalshi_daemon.windows.sessions import SessionTable
 from tests.calibration.support import at, feed, known, model, session, walk
 from tests.calibration.test_healing import SECONDS as MONDAY

@@ -4,9 +4,9 @@ import sys
 
 import pytest
 
-from kalshi_daemon.clock import SystemClock
+from kalshi_daemon.ground.clock import SystemClock
+from kalshi_daemon.ground.units import SECOND
 from kalshi_daemon.operations.healthcheck import FRESH_S, HEARTBEAT_NAME, main
-from kalshi_daemon.units import SECOND
 
 
 def beat(state_dir, mode: str, age_s: float) -> None:

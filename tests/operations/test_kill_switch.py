@@ -4,7 +4,8 @@ import json
 import pytest
 from structlog.testing import capture_logs
 
-from kalshi_daemon.errors import ConfigurationError
+from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.operations import kill_switch
 from kalshi_daemon.operations.kill_switch import (
     KillSwitch,
@@ -15,7 +16,6 @@ from kalshi_daemon.operations.kill_switch import (
     release,
 )
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import SECOND, Nanos
 
 WHEN = Nanos(1_795_467_600 * SECOND)
 

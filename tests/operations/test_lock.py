@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kalshi_daemon.errors import ConfigurationError, ExitCode, InstanceAlreadyRunning
+from kalshi_daemon.ground.errors import ConfigurationError, ExitCode, InstanceAlreadyRunning
 from kalshi_daemon.operations.lock import InstanceLock, holder_of
 
 HOLDER = """

@@ -13,11 +13,11 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_daemon.clock import ManualClock
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.operations import log_outlets
 from kalshi_daemon.operations.log_outlets import FileOutput, LineQueue, Outlet
 from kalshi_daemon.operations.logging import LineSink, configure
-from kalshi_daemon.units import SECOND, Nanos
 from tests.operations.test_logging import lines
 
 INFO, WARNING, ERROR = 20, 30, 40

@@ -8,10 +8,10 @@ import threading
 import pytest
 import structlog
 
-from kalshi_daemon.clock import ManualClock
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import MICROSECOND, SECOND, Nanos
 from kalshi_daemon.operations import log_outlets
 from kalshi_daemon.operations.logging import LineSink, configure
-from kalshi_daemon.units import MICROSECOND, SECOND, Nanos
 
 NOW = Nanos(1_795_446_300 * SECOND + 123_456 * MICROSECOND)
 FIELDS = {"run_id": "0011aabbccdd", "mode": "sim"}

@@ -2,9 +2,9 @@ import socket
 
 import pytest
 
-from kalshi_daemon.clock import SystemClock
+from kalshi_daemon.ground.clock import SystemClock
+from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.operations.notify import Notifier
-from kalshi_daemon.units import SECOND, Nanos
 
 PID = 4711
 

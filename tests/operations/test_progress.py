@@ -4,17 +4,17 @@ import threading
 import pytest
 from rich.console import Console
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import SERIES, Channel, Index, Tick
 from kalshi_daemon.domain.order import Fill, Order, Status
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.domain.window import Phase, Window, WindowStatus
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import DOLLAR, HOUR, MINUTE, SECOND, Count, Dollars, Nanos, Price
 from kalshi_daemon.operations import progress
 from kalshi_daemon.operations.progress import on_terminal, picture
 from kalshi_daemon.operations.screen import Screen
 from kalshi_daemon.orders.ledger import BookedFill, Ledger
 from kalshi_daemon.state import DaemonState, Position
-from kalshi_daemon.units import DOLLAR, HOUR, MINUTE, SECOND, Count, Dollars, Nanos, Price
 
 NOW = Nanos(1_795_446_300 * SECOND)  # 2026-11-23 10:05 New York
 KXINXU = SERIES["KXINXU"]

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from kalshi_daemon.clock import ManualClock
-from kalshi_daemon.errors import AuthFailed, ClockSkewed, VenueUnreachable
-from kalshi_daemon.session_start import PATIENCE_ASKED, PAUSE_MAX, PAUSE_MIN, start_when_clock_agrees
-from kalshi_daemon.units import HOUR, MINUTE, SECOND, Nanos
+from kalshi_daemon.app.session_start import PATIENCE_ASKED, PAUSE_MAX, PAUSE_MIN, start_when_clock_agrees
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.errors import AuthFailed, ClockSkewed, VenueUnreachable
+from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos
 
 T0 = Nanos(1_795_446_000 * SECOND)
 REFUSED = AuthFailed("orders", 401, "authentication_error", "authentication failed")

@@ -1,9 +1,9 @@
 import orjson
 
 from kalshi_daemon.domain.index import Channel, Index, Tick
+from kalshi_daemon.ground.units import SECOND, Count, Dollars, Nanos
 from kalshi_daemon.operations.status import status_of
 from kalshi_daemon.state import DaemonState, Position
-from kalshi_daemon.units import SECOND, Count, Dollars, Nanos
 
 NOW = Nanos(1_795_446_300 * SECOND)
 

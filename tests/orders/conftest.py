@@ -1,6 +1,6 @@
 import pytest
 
-from kalshi_daemon.clock import ManualClock
+from kalshi_daemon.ground.clock import ManualClock
 from tests.orders.fake_venue import FakeVenue
 from tests.orders.order_rig import START, Rig
 

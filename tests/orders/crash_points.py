@@ -32,12 +32,12 @@ from typing import Any, Final
 import structlog
 
 import kalshi_daemon.orders
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.order import Order, Status
-from kalshi_daemon.errors import VenueRejected
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.errors import VenueRejected
+from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.orders.journal import Journal
-from kalshi_daemon.settings import OrderSettings
-from kalshi_daemon.units import MINUTE, SECOND, Nanos
+from kalshi_daemon.settings.model import OrderSettings
 from tests.orders.fake_venue import FakeVenue
 from tests.orders.order_rig import (
     EVENT,

@@ -9,10 +9,21 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from kalshi_daemon.clock import Clock
+from kalshi_daemon.domain.events import (
+    Balance,
+    CancelAck,
+    CreateAck,
+    FillEvent,
+    MarketLifecycle,
+    OrderGroupUpdate,
+    RemoteOrder,
+    UserOrder,
+    VenueEvent,
+)
 from kalshi_daemon.domain.order import Fill, NewOrder, OrderRef, Settlement, VenuePosition
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.errors import (
+from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.errors import (
     AlreadyExists,
     DaemonError,
     MarketClosed,
@@ -26,18 +37,7 @@ from kalshi_daemon.errors import (
     VenueUnavailable,
     VenueUnreachable,
 )
-from kalshi_daemon.events import (
-    Balance,
-    CancelAck,
-    CreateAck,
-    FillEvent,
-    MarketLifecycle,
-    OrderGroupUpdate,
-    RemoteOrder,
-    UserOrder,
-    VenueEvent,
-)
-from kalshi_daemon.units import SECOND, Count, Dollars, Nanos, Price
+from kalshi_daemon.ground.units import SECOND, Count, Dollars, Nanos, Price
 
 
 @dataclass

@@ -6,16 +6,16 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import KXINXU
 from kalshi_daemon.domain.quote import Quote, Side
 from kalshi_daemon.domain.window import Phase, Window, WindowStatus
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import MILLISECOND, MINUTE, SECOND, Dollars, Nanos, Price, lots
 from kalshi_daemon.orders.ids import ClientOrderIds
 from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.orders.manager import OrderManager
-from kalshi_daemon.settings import OrderSettings
+from kalshi_daemon.settings.model import OrderSettings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import MILLISECOND, MINUTE, SECOND, Dollars, Nanos, Price, lots
 from tests.orders.fake_venue import FakeVenue, Group
 
 TARGET = Nanos(1_795_449_600 * SECOND)

@@ -6,9 +6,9 @@ from types import SimpleNamespace
 import pytest
 from structlog.testing import capture_logs
 
+from kalshi_daemon.domain.events import CancelAck
 from kalshi_daemon.domain.order import Status
-from kalshi_daemon.events import CancelAck
-from kalshi_daemon.units import Count
+from kalshi_daemon.ground.units import Count
 from tests.orders.order_rig import quote, quotes, spin
 
 

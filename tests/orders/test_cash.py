@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.order import VenuePosition
 from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import MINUTE, SECOND, Count, Dollars, Nanos
 from kalshi_daemon.orders.cash import ACCEPTED_AFTER
-from kalshi_daemon.settings import OrderSettings
-from kalshi_daemon.units import MINUTE, SECOND, Count, Dollars, Nanos
+from kalshi_daemon.settings.model import OrderSettings
 from tests.orders.fake_venue import FakeVenue
 from tests.orders.order_rig import START, TARGET, Rig, drive, quote, spin, ticker
 

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from kalshi_daemon.domain.order import Status
-from kalshi_daemon.errors import IllegalTransition, StateCorrupt
-from kalshi_daemon.settings import OrderSettings
-from kalshi_daemon.units import MINUTE, SECOND, Nanos
+from kalshi_daemon.ground.errors import IllegalTransition, StateCorrupt
+from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
+from kalshi_daemon.settings.model import OrderSettings
 from tests.orders.order_rig import EVENT, OTHER_EVENT, OTHER_WINDOW, Rig, drive, quote, quotes, spin
 
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.contract import MarketStatus
-from kalshi_daemon.errors import StateCorrupt
-from kalshi_daemon.events import MarketLifecycle
+from kalshi_daemon.domain.events import MarketLifecycle
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.errors import StateCorrupt
+from kalshi_daemon.ground.units import HOUR, SECOND, Count, Nanos
 from kalshi_daemon.orders.lifecycle import Acked, ReportedCanceled, ReportedExecuted, ReportedResting
-from kalshi_daemon.units import HOUR, SECOND, Count, Nanos
 from tests.guardrails.guard_rig import market_of
 from tests.orders.fake_venue import FakeVenue
 from tests.orders.order_rig import START, WINDOW, Rig, drive, quotes, spin, ticker

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from kalshi_daemon.domain.contract import FeeSchedule, FeeType
 from kalshi_daemon.domain.order import Fill
 from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.ground.units import Count, Dollars, Nanos, Price
 from kalshi_daemon.ladder.fees import Precision, charge_fill, maker_fee, taker_fee
 from kalshi_daemon.orders.fill_checks import impossible_fill
-from kalshi_daemon.units import Count, Dollars, Nanos, Price
 from tests.orders.test_order_journal import NOW, order
 
 FREE = FeeSchedule(FeeType.QUADRATIC, 1_000_000, NOW)

@@ -7,10 +7,11 @@ from random import Random
 
 import pytest
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.order import Status
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.domain.window import Phase, WindowStatus
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import MILLISECOND, MINUTE, SECOND, Nanos, Price, lots
 from kalshi_daemon.kalshi.auth import signer_from_pem
 from kalshi_daemon.kalshi.rest import KalshiRest
 from kalshi_daemon.kalshi.stream import KalshiStream
@@ -18,12 +19,11 @@ from kalshi_daemon.kalshi.transport import open_session
 from kalshi_daemon.orders.ids import ClientOrderIds
 from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.orders.manager import OrderManager
-from kalshi_daemon.settings import KalshiSettings, OrderSettings
-from kalshi_daemon.simulator.corrections import amend_settlement, move_to_shard
-from kalshi_daemon.simulator.rate_buckets import TIERS
-from kalshi_daemon.simulator.sim_server import SimServer
+from kalshi_daemon.settings.model import KalshiSettings, OrderSettings
+from kalshi_daemon.simulator.exchange.corrections import amend_settlement, move_to_shard
+from kalshi_daemon.simulator.exchange.rate_buckets import TIERS
+from kalshi_daemon.simulator.exchange.sim_server import SimServer
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import MILLISECOND, MINUTE, SECOND, Nanos, Price, lots
 from tests.guardrails.guard_rig import market_of
 from tests.orders.order_rig import quote, window
 from tests.simulator.exchange_kit import EVENT, OTHER, START, TARGET, TICKER, put, small_exchange

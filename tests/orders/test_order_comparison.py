@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from kalshi_daemon.domain.events import RemoteOrder
 from kalshi_daemon.domain.order import Fill, Order, Settlement, Status, VenuePosition
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.events import RemoteOrder
+from kalshi_daemon.ground.units import Count, Dollars, Nanos, Price
 from kalshi_daemon.orders.reconcile import (
     Act,
     compare_balance,
@@ -17,7 +18,6 @@ from kalshi_daemon.orders.reconcile import (
     compare_settlement,
     disagreements,
 )
-from kalshi_daemon.units import Count, Dollars, Nanos, Price
 
 NAME = "kd-0011223344556677-1"
 TICKER = "KXINXU-26NOV23H1100-T6799.9999"

@@ -4,8 +4,8 @@ import json
 
 from kalshi_daemon.domain.order import Status
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.errors import InsufficientBalance
-from kalshi_daemon.units import MINUTE, SECOND, Nanos
+from kalshi_daemon.ground.errors import InsufficientBalance
+from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from tests.orders.order_rig import EVENT, TARGET, WINDOW, drive, quote, quotes, spin, ticker
 
 

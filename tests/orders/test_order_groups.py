@@ -5,14 +5,20 @@ from contextlib import suppress
 import pytest
 from structlog.testing import capture_logs
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.order import Status
-from kalshi_daemon.errors import ConfigurationError, PartlyUnreadable, StateCorrupt, UnreadableRecord, VenueRejected
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.errors import (
+    ConfigurationError,
+    PartlyUnreadable,
+    StateCorrupt,
+    UnreadableRecord,
+    VenueRejected,
+)
+from kalshi_daemon.ground.units import SECOND, Nanos, lots
 from kalshi_daemon.orders.groups import PATIENCE
 from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.orders.journal_rows import GroupIntent
-from kalshi_daemon.settings import OrderSettings
-from kalshi_daemon.units import SECOND, Nanos, lots
+from kalshi_daemon.settings.model import OrderSettings
 from tests.orders.crash_points import Counter, Killed, counted, silence
 from tests.orders.fake_venue import FakeVenue, Group
 from tests.orders.order_rig import START, Rig, drive, quote, spin

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon import errors
-from kalshi_daemon.errors import (
+from kalshi_daemon.ground import errors
+from kalshi_daemon.ground.errors import (
     AlreadyExists,
     MarketClosed,
     NotFound,

@@ -3,8 +3,8 @@
 import pytest
 
 from kalshi_daemon.domain.order import Status
-from kalshi_daemon.settings import OrderSettings
-from kalshi_daemon.units import MINUTE, SECOND, Nanos
+from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
+from kalshi_daemon.settings.model import OrderSettings
 from tests.orders.order_rig import EVENT, START, WINDOW, Rig, quote, quotes, spin
 
 LEASE = 90 * SECOND

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from kalshi_daemon.domain.order import Fill
 from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.ground.new_york import eastern_ns
+from kalshi_daemon.ground.units import DAY, HOUR, PRICE_ONE, SECOND, Count, Dollars, Nanos, Price
 from kalshi_daemon.orders.ledger import (
     FLAT,
     BookedFill,
@@ -21,8 +23,6 @@ from kalshi_daemon.orders.ledger import (
     revenue,
     week_start,
 )
-from kalshi_daemon.units import DAY, HOUR, PRICE_ONE, SECOND, Count, Dollars, Nanos, Price
-from kalshi_daemon.windows.eastern import eastern_ns
 
 EVENT = "KXINXU-26NOV23H1100"
 MARKET = f"{EVENT}-T6799.9999"

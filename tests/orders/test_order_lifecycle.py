@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.errors import IllegalTransition
+from kalshi_daemon.ground.errors import IllegalTransition
+from kalshi_daemon.ground.units import Count, Nanos, Price
 from kalshi_daemon.orders import lifecycle
 from kalshi_daemon.orders.lifecycle import (
     TRANSITIONS,
@@ -32,7 +33,6 @@ from kalshi_daemon.orders.lifecycle import (
     Sent,
     advance,
 )
-from kalshi_daemon.units import Count, Nanos, Price
 
 T = Nanos(1_000)
 ENDED = (Status.FILLED, Status.CANCELED, Status.EXPIRED, Status.REJECTED)

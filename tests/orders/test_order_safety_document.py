@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from kalshi_daemon import daemon, session_end
+from kalshi_daemon.app import daemon, session_end
 from kalshi_daemon.digest import keeper
 from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.domain.window import Session
+from kalshi_daemon.ground.new_york import eastern_ns
+from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.kalshi.rate_limit import Endpoint, RateLimiter
 from kalshi_daemon.orders import cancelling, leases
 from kalshi_daemon.orders.ambiguity import RULINGS, Ask, Meaning, Operation, Ruling, rule
 from kalshi_daemon.orders.journal_schema import MIGRATIONS
-from kalshi_daemon.settings import Settings
+from kalshi_daemon.settings.model import Settings
 from kalshi_daemon.state import StreamHealth
-from kalshi_daemon.units import SECOND, Nanos
-from kalshi_daemon.windows.eastern import eastern_ns
 from kalshi_daemon.windows.table import build_windows
 from tests.orders.write_outcomes import OUTCOMES
 

@@ -6,18 +6,18 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
+from kalshi_daemon.domain.events import CreateAck, UserOrder
 from kalshi_daemon.domain.order import Status
-from kalshi_daemon.errors import (
+from kalshi_daemon.ground.errors import (
     AlreadyExists,
     IllegalTransition,
     OrderOutcomeUnknown,
     PostOnlyCross,
     VenueRejected,
 )
-from kalshi_daemon.events import CreateAck, UserOrder
+from kalshi_daemon.ground.units import SECOND, Count, Nanos
 from kalshi_daemon.orders.ids import is_ours
 from kalshi_daemon.orders.lifecycle import Acked
-from kalshi_daemon.units import SECOND, Count, Nanos
 from tests.orders.order_rig import START, WINDOW, drive, quote, quotes, spin, ticker
 
 

@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from kalshi_daemon.clock import ManualClock
+from kalshi_daemon.domain.events import CreateAck, FillEvent, UserOrder
 from kalshi_daemon.domain.order import Fill, Status
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.events import CreateAck, FillEvent, UserOrder
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import SECOND, Count, Dollars, Nanos, Price
 from kalshi_daemon.guardrails.exposure import ExposureMemo
 from kalshi_daemon.orders.lifecycle import (
     Acked,
@@ -29,8 +30,7 @@ from kalshi_daemon.orders.lifecycle import (
 )
 from kalshi_daemon.orders.placing import Placer
 from kalshi_daemon.orders.quarantine import QUARANTINED_MAX
-from kalshi_daemon.settings import OrderSettings
-from kalshi_daemon.units import SECOND, Count, Dollars, Nanos, Price
+from kalshi_daemon.settings.model import OrderSettings
 from tests.orders.fake_venue import FakeVenue
 from tests.orders.order_rig import START, Rig, quote, quotes, spin, ticker
 

@@ -2,15 +2,15 @@
 
 import pytest
 
+from kalshi_daemon.domain.events import FillEvent, StreamDown, StreamUp
 from kalshi_daemon.domain.order import Fill, Status
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.errors import AuthFailed, MalformedField, StateCorrupt, VenueUnreachable
-from kalshi_daemon.events import FillEvent, StreamDown, StreamUp
-from kalshi_daemon.orders import desk
+from kalshi_daemon.ground.errors import AuthFailed, MalformedField, StateCorrupt, VenueUnreachable
+from kalshi_daemon.ground.units import HOUR, SECOND, Count, Dollars, Nanos, Price
 from kalshi_daemon.orders import manager as managers
+from kalshi_daemon.orders import order_store as desk
 from kalshi_daemon.orders.journal import Journal
-from kalshi_daemon.settings import OrderSettings
-from kalshi_daemon.units import HOUR, SECOND, Count, Dollars, Nanos, Price
+from kalshi_daemon.settings.model import OrderSettings
 from tests.orders.order_rig import START, Rig, drive, quote, quotes, spin, ticker
 
 

@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.contract import FeeSchedule, FeeType
 from kalshi_daemon.domain.order import Fill
 from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import Count, Dollars, Nanos, Price
 from kalshi_daemon.guardrails.exposure import Exposure
 from kalshi_daemon.orders.refused_fills import REFUSED_MAX
-from kalshi_daemon.settings import OrderSettings
-from kalshi_daemon.units import Count, Dollars, Nanos, Price
+from kalshi_daemon.settings.model import OrderSettings
 from tests.orders.fake_venue import FakeVenue
 from tests.orders.order_rig import START, Rig, drive, quote, spin, ticker
 

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from kalshi_daemon.domain.contract import MarketStatus
+from kalshi_daemon.domain.events import MarketLifecycle
 from kalshi_daemon.domain.order import Fill
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.events import MarketLifecycle
+from kalshi_daemon.ground.units import DAY, HOUR, MINUTE, SECOND, Count, Dollars, Nanos, Price
 from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.orders.journal_archive import archives, move_old
 from kalshi_daemon.orders.ledger import FLAT, BookedFill, Ledger, Result
 from kalshi_daemon.orders.payments import CORRECTIONS_MAX
 from kalshi_daemon.orders.settling import WATCH_EVERY
-from kalshi_daemon.units import DAY, HOUR, MINUTE, SECOND, Count, Dollars, Nanos, Price
 from tests.guardrails.guard_rig import market_of
 from tests.orders.order_rig import TARGET, WINDOW, drive, quote, spin, ticker
 

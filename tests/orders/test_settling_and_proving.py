@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from kalshi_daemon.domain.events import FillEvent, MarketLifecycle
 from kalshi_daemon.domain.order import Fill, Status
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.errors import StateCorrupt
-from kalshi_daemon.events import FillEvent, MarketLifecycle
-from kalshi_daemon.settings import OrderSettings
-from kalshi_daemon.units import MINUTE, SECOND, Count, Dollars, Nanos
+from kalshi_daemon.ground.errors import StateCorrupt
+from kalshi_daemon.ground.units import MINUTE, SECOND, Count, Dollars, Nanos
+from kalshi_daemon.settings.model import OrderSettings
 from tests.orders.order_rig import START, TARGET, Rig, drive, quote, spin, ticker
 
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from kalshi_daemon.domain.events import Balance, ExchangeStatus
 from kalshi_daemon.domain.order import Status
-from kalshi_daemon.errors import VenueUnavailable
-from kalshi_daemon.events import Balance, ExchangeStatus
-from kalshi_daemon.settings import OrderSettings
-from kalshi_daemon.units import SECOND, Dollars, Nanos
+from kalshi_daemon.ground.errors import VenueUnavailable
+from kalshi_daemon.ground.units import SECOND, Dollars, Nanos
+from kalshi_daemon.settings.model import OrderSettings
 from tests.guardrails.guard_rig import NOW, TICKER, WINDOW, ask_window, healthy, market_of
 from tests.orders.order_rig import EVENT, Rig, drive, quote, spin, ticker
 from tests.orders.order_rig import WINDOW as OURS

@@ -5,7 +5,7 @@ The unit file restarts 69 for ever and gives up on other codes: what the last wo
 
 import pytest
 
-from kalshi_daemon.errors import (
+from kalshi_daemon.ground.errors import (
     AuthFailed,
     ClockSkewed,
     DaemonError,
@@ -17,8 +17,8 @@ from kalshi_daemon.errors import (
     VenueUnavailable,
     VenueUnreachable,
 )
+from kalshi_daemon.ground.units import SECOND
 from kalshi_daemon.orders.manager import START_WITHIN
-from kalshi_daemon.units import SECOND
 from tests.orders.order_rig import START, drive
 
 _MORE_THAN_ASKED = 200

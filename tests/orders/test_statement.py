@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from kalshi_daemon.domain.order import Fill
 from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.ground.new_york import eastern_ns
+from kalshi_daemon.ground.units import Count, Dollars, Nanos, Price, lots
 from kalshi_daemon.orders.ledger import FLAT, BookedFill, Inherited, Ledger, Result
 from kalshi_daemon.orders.statement import Span, Total, make_statement
-from kalshi_daemon.units import Count, Dollars, Nanos, Price, lots
-from kalshi_daemon.windows.eastern import eastern_ns
 
 MONDAY = date(2026, 11, 23)
 TUESDAY = MONDAY + timedelta(days=1)

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.order import Fill, Status
 from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import Count, Dollars, Price
 from kalshi_daemon.guardrails.exposure import Exposure, ExposureMemo
-from kalshi_daemon.orders.desk import Desk
 from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.orders.ledger import BookedFill, Ledger
 from kalshi_daemon.orders.lifecycle import Acked, ReportedExecuted, ReportedResting, Sent
+from kalshi_daemon.orders.order_store import Desk
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import Count, Dollars, Price
 from tests.orders.test_order_journal import EVENT, NOW, order
 
 _NUMBERS = itertools.count()

@@ -3,8 +3,8 @@
 import pytest
 
 from kalshi_daemon.domain.order import Settlement, Status
-from kalshi_daemon.errors import UnreadableRecord
-from kalshi_daemon.units import SECOND, Count, Dollars, Nanos
+from kalshi_daemon.ground.errors import UnreadableRecord
+from kalshi_daemon.ground.units import SECOND, Count, Dollars, Nanos
 from tests.orders.order_rig import EVENT, TARGET, drive, quotes, ticker
 
 OURS = ticker()

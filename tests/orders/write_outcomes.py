@@ -1,6 +1,6 @@
 """What can come of a write, as errors of `kalshi.rest` (its own tests hold which answer becomes which)."""
 
-from kalshi_daemon.errors import (
+from kalshi_daemon.ground.errors import (
     AlreadyExists,
     AuthFailed,
     InsufficientBalance,

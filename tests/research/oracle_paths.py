@@ -14,11 +14,11 @@ from math import sqrt
 
 import numpy as np
 
+from kalshi_daemon.bars.sessions import Day, Sample
 from kalshi_daemon.calibration.session_curve import curve_of
 from kalshi_daemon.calibration.today import Events, no_events
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.research.bars import Day, Sample
-from kalshi_daemon.units import SECOND
+from kalshi_daemon.ground.units import SECOND
 from kalshi_daemon.windows.sessions import load_sessions
 
 STEPS = 20

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kalshi_daemon.units import SECOND
+from kalshi_daemon.ground.units import SECOND
 from kalshi_daemon.windows.sessions import load_sessions
 
 STEPS = 6

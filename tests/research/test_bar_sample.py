@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from kalshi_daemon.bars.sessions import read_sample
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import ConfigurationError
-from kalshi_daemon.research.bars import read_sample
-from kalshi_daemon.units import MINUTE, SECOND
+from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.units import MINUTE, SECOND
 from tests.research.synthetic import write_days
 from tests.support.data import data_dir
 

@@ -6,9 +6,9 @@ from datetime import date
 import numpy as np
 import pytest
 
+from kalshi_daemon.bars.sessions import read_sample
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.research import baselines
-from kalshi_daemon.research.bars import read_sample
 from tests.research.synthetic import write_days
 
 

@@ -7,13 +7,13 @@ from datetime import date
 import numpy as np
 import pytest
 
+from kalshi_daemon.bars.sessions import read_sample
 from kalshi_daemon.calibration.constants_file import SHIPPED, document_of, read_constants
 from kalshi_daemon.cli.main import main
 from kalshi_daemon.cli.score import DAYS
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import ConfigurationError, ExitCode
+from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
 from kalshi_daemon.research import calibrate
-from kalshi_daemon.research.bars import read_sample
 from kalshi_daemon.research.calibrate import Fit, Verdict, fit, held_back
 from kalshi_daemon.research.selection import NAMES, selection_of
 from tests.research.synthetic import write_days

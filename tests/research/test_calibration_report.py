@@ -9,12 +9,12 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+from kalshi_daemon.bars.sessions import read_sample
 from kalshi_daemon.calibration.constants_file import SHIPPED, document_of
 from kalshi_daemon.cli.main import main
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import ConfigurationError, ExitCode
+from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
 from kalshi_daemon.research import score as harness
-from kalshi_daemon.research.bars import read_sample
 from kalshi_daemon.research.fan_days import FAN_PROBABILITIES
 from kalshi_daemon.research.report_charts import LOG_GAIN, by_horizon_pictures, pictures, pit_picture
 from kalshi_daemon.research.report_figures import PIT_BINS, figures_of

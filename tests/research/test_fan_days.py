@@ -8,11 +8,11 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from kalshi_daemon.calibration.recalibration import BUCKET_CENTRES_MIN
-from kalshi_daemon.calibration.record_rows import BANDS, ForecastRow, to_line
 from kalshi_daemon.cli.main import main
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import ExitCode
-from kalshi_daemon.operations.forecast_record import append
+from kalshi_daemon.ground.errors import ExitCode
+from kalshi_daemon.memory.forecast_record import append
+from kalshi_daemon.memory.record_rows import BANDS, ForecastRow, to_line
 from kalshi_daemon.research.fan_charts import fan_picture, recorded_pictures, what_is_missing
 from kalshi_daemon.research.fan_days import Fan, FanDay, recorded_day
 from kalshi_daemon.research.picture import Picture

@@ -7,18 +7,18 @@ from datetime import date
 import pytest
 import structlog
 
-from kalshi_daemon.calibration.memory import remember
+from kalshi_daemon.bars.sessions import read_sample
 from kalshi_daemon.cli.main import main
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import ExitCode
-from kalshi_daemon.learning import models_of
-from kalshi_daemon.operations.calibration_store import CalibrationStore, memory_path
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.errors import ExitCode
+from kalshi_daemon.ground.units import HOUR, MINUTE, Nanos
+from kalshi_daemon.memory.documents import remember
+from kalshi_daemon.memory.models import models_of
+from kalshi_daemon.memory.store import CalibrationStore, memory_path
 from kalshi_daemon.operations.lock import InstanceLock
-from kalshi_daemon.research.bars import read_sample
 from kalshi_daemon.research.releases import research_calendar
-from kalshi_daemon.settings import Settings
-from kalshi_daemon.units import HOUR, MINUTE, Nanos
+from kalshi_daemon.settings.model import Settings
 from kalshi_daemon.windows.sessions import load_sessions
 from tests.calibration.support import known
 from tests.research.synthetic import write_days

@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 
 from kalshi_daemon.calibration.market_record import MarketRecord, Pair, Pending
-from kalshi_daemon.calibration.record_rows import FixingRow, ForecastRow, MarketRow, to_line
 from kalshi_daemon.cli.main import main
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.forecast import Reading
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import ExitCode
-from kalshi_daemon.operations.calibration_store import CalibrationStore
-from kalshi_daemon.operations.forecast_record import Kept, append, read_record
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.errors import ExitCode
+from kalshi_daemon.ground.units import DAY, MINUTE, Nanos
+from kalshi_daemon.memory.forecast_record import Kept, append, read_record
+from kalshi_daemon.memory.record_rows import FixingRow, ForecastRow, MarketRow, to_line
+from kalshi_daemon.memory.store import CalibrationStore
 from kalshi_daemon.research import metrics
 from kalshi_daemon.research.live_charts import live_pictures
 from kalshi_daemon.research.live_figures import DAYS_MOST, alarms_of, live_figures, pit_bins
 from kalshi_daemon.research.live_page import live_page_of, reading_cells, row_cells, verdict_of
-from kalshi_daemon.settings import CalibrationSettings
-from kalshi_daemon.units import DAY, MINUTE, Nanos
+from kalshi_daemon.settings.model import CalibrationSettings
 from kalshi_daemon.windows.sessions import SessionTable
 from tests.calibration.support import at, feed, model, session, walk
 from tests.research.test_calibration_report import Links

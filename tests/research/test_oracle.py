@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalshi_daemon.calibration.constants_file import SHIPPED
+from kalshi_daemon.ground.units import MINUTE, Nanos
 from kalshi_daemon.research import metrics
 from kalshi_daemon.research import score as harness
 from kalshi_daemon.research.releases import research_calendar
-from kalshi_daemon.units import MINUTE, Nanos
 from kalshi_daemon.windows.scheduled import ReleaseEvents
 from tests.calibration.support import feed, known, model, session, tick, walk
 from tests.research.oracle_paths import known_days

@@ -14,8 +14,8 @@ from kalshi_daemon.calibration.predictive import PredictiveLaw
 from kalshi_daemon.calibration.recalibration import BINS, PitMap
 from kalshi_daemon.calibration.scores import crps_of_quantiles
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.research import metrics
-from kalshi_daemon.units import Nanos
 
 MAPS = {
     "plain": PitMap(np.linspace(0.0, 1.0, BINS + 1)),

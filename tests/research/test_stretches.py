@@ -6,15 +6,15 @@ from datetime import date, timedelta
 
 import pytest
 
+from kalshi_daemon.bars.sessions import read_sample
 from kalshi_daemon.calibration.constants_file import SHIPPED, document_of
 from kalshi_daemon.cli.main import main
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import ConfigurationError, ExitCode
+from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
+from kalshi_daemon.ground.units import MINUTE
 from kalshi_daemon.research import score as harness
-from kalshi_daemon.research.bars import read_sample
 from kalshi_daemon.research.cold import COLD_LEAST, cold_against_full
 from kalshi_daemon.research.stretches import stretches
-from kalshi_daemon.units import MINUTE
 from tests.research.synthetic import write_days
 
 FIRST, TURN, LAST = date(2024, 4, 15), date(2024, 4, 19), date(2024, 4, 26)

@@ -7,15 +7,15 @@ from datetime import date
 import numpy as np
 import pytest
 
+from kalshi_daemon.bars.sessions import Sample, read_sample
 from kalshi_daemon.calibration.constants_file import SHIPPED
-from kalshi_daemon.calibration.memory import remember, restore_slow_parts
 from kalshi_daemon.cli.main import main
 from kalshi_daemon.cli.score import COLD
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import ConfigurationError, ExitCode
+from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
+from kalshi_daemon.ground.units import MINUTE
+from kalshi_daemon.memory.documents import remember, restore_slow_parts
 from kalshi_daemon.research import score as harness
-from kalshi_daemon.research.bars import Sample, read_sample
-from kalshi_daemon.units import MINUTE
 from tests.research.synthetic import write_days
 from tests.support.data import data_dir
 

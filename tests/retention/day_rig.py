@@ -17,11 +17,11 @@ from kalshi_daemon.artifacts.files import append_lines, encode, write_unsynced
 from kalshi_daemon.artifacts.paths import MANIFEST, ArtifactPaths
 from kalshi_daemon.artifacts.scan_files import scans_of_day
 from kalshi_daemon.domain.index import Channel, Index, Tick
+from kalshi_daemon.ground.new_york import eastern_midnights
+from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.index_feed.day_files import read_recordings
 from kalshi_daemon.index_feed.recorder import Columns, folder_of, write_files
 from kalshi_daemon.retention.packing import pack, pending
-from kalshi_daemon.units import SECOND, Nanos
-from kalshi_daemon.windows.eastern import eastern_midnights
 
 DAY = "2026-11-23"
 MIDNIGHT = eastern_midnights(date(2026, 11, 23))[0]

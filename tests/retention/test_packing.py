@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kalshi_daemon.artifacts import scan_files
 from kalshi_daemon.artifacts.scan_files import LooseScan, loose_scans, pack_path, read_pack, scans_of_day
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import StateCorrupt
+from kalshi_daemon.ground.errors import StateCorrupt
 from kalshi_daemon.index_feed.day_files import day_file, read_recordings
 from kalshi_daemon.index_feed.recorder import folder_of
 from kalshi_daemon.retention import packing

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalshi_daemon.artifacts.paths import ArtifactPaths
+from kalshi_daemon.ground.units import MEGABYTE
 from kalshi_daemon.index_feed.recorder import FOLDER
 from kalshi_daemon.operations.logging import log_path, rotated_path
 from kalshi_daemon.orders.journal import journal_path
 from kalshi_daemon.orders.journal_archive import archive_folder, earlier_runs_folder
 from kalshi_daemon.retention.pruning import Item, choose, inventory, prune, size_of
-from kalshi_daemon.settings import RetentionSettings
-from kalshi_daemon.units import MEGABYTE
+from kalshi_daemon.settings.model import RetentionSettings
 
 TODAY = date(2026, 11, 23)
 

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.window import Phase, WindowStatus
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.new_york import eastern_midnights
+from kalshi_daemon.ground.units import HOUR, Nanos
 from kalshi_daemon.retention import keeper as keeping
 from kalshi_daemon.retention import packing
 from kalshi_daemon.retention.keeper import LOOK_EVERY, RetentionKeeper
 from kalshi_daemon.retention.packing import pending
-from kalshi_daemon.settings import RetentionSettings
+from kalshi_daemon.settings.model import RetentionSettings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import HOUR, Nanos
-from kalshi_daemon.windows.eastern import eastern_midnights
 from tests.guardrails.guard_rig import WINDOW, order_of
 from tests.retention.day_rig import DAY, SERIES, DayRig
 

@@ -7,8 +7,8 @@ import orjson
 from kalshi_daemon.artifacts.files import append_lines, encode
 from kalshi_daemon.artifacts.manifest import build_manifest
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
+from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.index_feed.recorder import Columns, write_files
-from kalshi_daemon.units import SECOND, Nanos
 from tests.artifacts.artifact_rig import RUN, judged
 from tests.guardrails.guard_rig import order_of, plan_of
 from tests.retention.day_rig import DAY, DayRig

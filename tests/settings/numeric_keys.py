@@ -9,8 +9,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from kalshi_daemon.settings import Settings
-from kalshi_daemon.settings_environment import ENV_PREFIX
+from kalshi_daemon.settings.environment import ENV_PREFIX
+from kalshi_daemon.settings.model import Settings
 
 NAME = "x"
 """Of an entry of a table whose names are the operator's."""

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.errors import ConfigurationError, ExitCode
-from kalshi_daemon.settings import PROFILE_NAMES, Settings
-from kalshi_daemon.settings_environment import ENV_PREFIX
-from kalshi_daemon.settings_loader import Credentials, load_settings
-from kalshi_daemon.windows.eastern import eastern_ns
+from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
+from kalshi_daemon.ground.new_york import eastern_ns
+from kalshi_daemon.settings.environment import ENV_PREFIX
+from kalshi_daemon.settings.loader import Credentials, load_settings
+from kalshi_daemon.settings.model import PROFILE_NAMES, Settings
 from kalshi_daemon.windows.table import build_windows
 from tests.guardrails.guard_rig import chain_of
 from tests.settings.numeric_keys import BESIDE, NUMERIC

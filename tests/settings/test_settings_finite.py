@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 from pydantic import BaseModel
 
-from kalshi_daemon.errors import ConfigurationError
-from kalshi_daemon.settings import Settings
-from kalshi_daemon.settings_environment import ENV_PREFIX
-from kalshi_daemon.settings_loader import load_settings
+from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.settings.environment import ENV_PREFIX
+from kalshi_daemon.settings.loader import load_settings
+from kalshi_daemon.settings.model import Settings
 
 
 def _float_keys(section: BaseModel, prefix: str = "") -> Iterator[str]:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from kalshi_daemon.errors import ConfigurationError, ExitCode
-from kalshi_daemon.settings import Mode, Settings
-from kalshi_daemon.settings_environment import ENV_PREFIX
-from kalshi_daemon.settings_loader import Credentials, LoadedSettings, _origin_of, load_settings
+from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
+from kalshi_daemon.settings.environment import ENV_PREFIX
+from kalshi_daemon.settings.loader import Credentials, LoadedSettings, _origin_of, load_settings
+from kalshi_daemon.settings.model import Mode, Settings
 
 PEM = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIH\n-----END PRIVATE KEY-----\n"
 

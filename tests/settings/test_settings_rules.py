@@ -2,14 +2,14 @@ from pathlib import Path
 
 import pytest
 
-from kalshi_daemon.errors import ConfigurationError, ExitCode, LiveNotAcknowledged
-from kalshi_daemon.settings_loader import (
+from kalshi_daemon.ground.errors import ConfigurationError, ExitCode, LiveNotAcknowledged
+from kalshi_daemon.settings.loader import (
     ACKNOWLEDGEMENT,
     Credentials,
     load_settings,
     require_live_acknowledgement,
 )
-from kalshi_daemon.settings_rules import is_loopback
+from kalshi_daemon.settings.rules import is_loopback
 
 REST, WS, FEED = "KALSHI_DAEMON_KALSHI__REST_URL", "KALSHI_DAEMON_KALSHI__WS_URL", "KALSHI_DAEMON_INDEX_FEED__URL"
 
@@ -191,7 +191,7 @@ def test_a_directory_is_no_private_key(tmp_path):
 
 def test_a_private_key_this_user_cannot_read_is_refused(tmp_path, monkeypatch):
     key_file(tmp_path)
-    monkeypatch.setattr("kalshi_daemon.settings_rules.os.access", lambda path, how: False)
+    monkeypatch.setattr("kalshi_daemon.settings.rules.os.access", lambda path, how: False)
     assert "cannot be read by this user" in refused(Credentials.ALL, **demo(tmp_path))
 
 

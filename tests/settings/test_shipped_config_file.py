@@ -1,8 +1,8 @@
 import re
 from pathlib import Path
 
-from kalshi_daemon.settings import Settings
-from kalshi_daemon.settings_loader import Credentials, load_settings
+from kalshi_daemon.settings.loader import Credentials, load_settings
+from kalshi_daemon.settings.model import Settings
 
 SHIPPED = Path(__file__).resolve().parents[2] / "config.toml"
 

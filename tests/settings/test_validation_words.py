@@ -5,10 +5,10 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from kalshi_daemon.calibration.constants_file import _Document
-from kalshi_daemon.errors import ConfigurationError
-from kalshi_daemon.settings import Settings
-from kalshi_daemon.settings_loader import load_settings
-from kalshi_daemon.validation_words import PATTERNS, wanted
+from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.settings.loader import load_settings
+from kalshi_daemon.settings.model import Settings
+from kalshi_daemon.settings.validation_words import PATTERNS, wanted
 
 
 def fields(model: type[BaseModel]) -> Iterator[FieldInfo]:

@@ -16,14 +16,14 @@ from typing import Any
 
 from simloop import SimLoop
 
-from kalshi_daemon.assembly import Endpoints
-from kalshi_daemon.daemon import Life, RunOptions
+from kalshi_daemon.app.assembly import Endpoints
+from kalshi_daemon.app.daemon import Life, RunOptions
 from kalshi_daemon.domain.order import Order, Status
-from kalshi_daemon.errors import DaemonError, ExitCode
+from kalshi_daemon.ground.errors import DaemonError, ExitCode
 from kalshi_daemon.kalshi.transport import open_session
 from kalshi_daemon.operations.kill_switch import engage, kill_switch_path
 from kalshi_daemon.orders.journal import journal_path
-from kalshi_daemon.settings import Settings
+from kalshi_daemon.settings.model import Settings
 from tests.simulation.disk import Disk
 from tests.simulation.log_volume import Hear, SteppedSink, Volume
 from tests.simulation.virtual_time import LoopClock

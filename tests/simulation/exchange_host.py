@@ -6,19 +6,19 @@ from zoneinfo import ZoneInfo
 
 from simloop import SimLoop
 
-from kalshi_daemon.assembly import Endpoints
+from kalshi_daemon.app.assembly import Endpoints
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.ground.units import SECOND, Nanos, Price, lots
 from kalshi_daemon.kalshi.auth import generate_ed25519_pem, signer_from_pem
-from kalshi_daemon.simulator.accounts import Account
-from kalshi_daemon.simulator.index_path import IndexPath
-from kalshi_daemon.simulator.listing import GEOMETRY, Geometry
-from kalshi_daemon.simulator.races import Racer
-from kalshi_daemon.simulator.sim_orders import OrderSpec, SimOrder
-from kalshi_daemon.simulator.sim_server import SimServer
-from kalshi_daemon.simulator.traders import TraderMix
+from kalshi_daemon.simulator.exchange.accounts import Account
+from kalshi_daemon.simulator.exchange.listing import GEOMETRY, Geometry
+from kalshi_daemon.simulator.exchange.races import Racer
+from kalshi_daemon.simulator.exchange.sim_orders import OrderSpec, SimOrder
+from kalshi_daemon.simulator.exchange.sim_server import SimServer
+from kalshi_daemon.simulator.feed.index_path import IndexPath
+from kalshi_daemon.simulator.traders.traders import TraderMix
 from kalshi_daemon.simulator.world import API_ACCOUNT, World, WorldPlan
-from kalshi_daemon.units import SECOND, Nanos, Price, lots
 from tests.simulation.scenario import Scenario
 from tests.simulation.virtual_time import LoopClock
 

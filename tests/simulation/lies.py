@@ -4,9 +4,9 @@ import uuid
 from collections.abc import Callable
 
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.simulator.faults import Injection, Manner, When
-from kalshi_daemon.simulator.misprints import Misprint
-from kalshi_daemon.simulator.poison import Poison
+from kalshi_daemon.simulator.exchange.faults import Injection, Manner, When
+from kalshi_daemon.simulator.exchange.poison import Poison
+from kalshi_daemon.simulator.feed.misprints import Misprint
 from tests.simulation.effect import Begin, Effect
 from tests.simulation.numbers import Bend, DrawnPoison, nonsense, other_unit
 from tests.simulation.stage import Stage

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from kalshi_daemon.settings import HOURLY_SERIES
+from kalshi_daemon.settings.model import HOURLY_SERIES
 from tests.simulation.batch import prepare
 from tests.simulation.play import Outcome, play
 from tests.simulation.safety import (

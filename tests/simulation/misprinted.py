@@ -1,8 +1,8 @@
 """Faults of the index feed's values: null, another size, another index's, one that stands still."""
 
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.simulator.misprints import Misprint
-from kalshi_daemon.simulator.poison import Poison
+from kalshi_daemon.simulator.exchange.poison import Poison
+from kalshi_daemon.simulator.feed.misprints import Misprint
 from tests.simulation.effect import Begin, Effect
 from tests.simulation.stage import Stage
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from kalshi_daemon.simulator.poison import Poison
+from kalshi_daemon.simulator.exchange.poison import Poison
 
 type Place = tuple[str | int, ...]
 """Where a value stands: keys and positions from the root."""

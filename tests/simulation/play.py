@@ -16,12 +16,12 @@ from typing import Any, ClassVar
 import structlog
 from simloop import SimLoop
 
-from kalshi_daemon.clock import iso_utc
-from kalshi_daemon.daemon import Life
+from kalshi_daemon.app.daemon import Life
 from kalshi_daemon.domain.order import Order
+from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.operations.log_outlets import LEVEL_NAMES
 from kalshi_daemon.operations.logging import _line
-from kalshi_daemon.settings import Settings
+from kalshi_daemon.settings.model import Settings
 from tests.simulation.checkers import Checker, all_checkers
 from tests.simulation.daemon_host import DaemonHost
 from tests.simulation.effect import Effect

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kalshi_daemon.daemon import Life
+from kalshi_daemon.app.daemon import Life
 from kalshi_daemon.domain.order import Status
-from kalshi_daemon.simulator.sim_orders import SimOrder
-from kalshi_daemon.units import SECOND
+from kalshi_daemon.ground.units import SECOND
+from kalshi_daemon.simulator.exchange.sim_orders import SimOrder
 from tests.simulation.effect import Effect
 from tests.simulation.play import Onlooker
 from tests.simulation.stage import Stage

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, time
 from enum import StrEnum
 
-from kalshi_daemon.settings import CLOSE_SERIES, HOURLY_SERIES
+from kalshi_daemon.settings.model import CLOSE_SERIES, HOURLY_SERIES
 
 SESSION = date(2026, 11, 23)
 

@@ -2,7 +2,7 @@
 
 from pydantic import SecretStr
 
-from kalshi_daemon.settings import (
+from kalshi_daemon.settings.model import (
     CalibrationSettings,
     GuardSettings,
     IndexFeedSettings,

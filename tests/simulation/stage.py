@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from simloop import SimLoop
 
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.units import Level, Nanos
+from kalshi_daemon.ground.units import Level, Nanos
 from tests.simulation.daemon_host import DaemonHost
 from tests.simulation.exchange_host import ExchangeHost
 from tests.simulation.scenario import Scenario

@@ -10,9 +10,9 @@ import pytest
 from kalshi_daemon.domain.contract import StrikeType
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.settings import GuardSettings
-from kalshi_daemon.simulator.misprints import Misprint
-from kalshi_daemon.units import Level, Nanos
+from kalshi_daemon.ground.units import Level, Nanos
+from kalshi_daemon.settings.model import GuardSettings
+from kalshi_daemon.simulator.feed.misprints import Misprint
 from tests.simulation.checkers.files import FilesFail
 from tests.simulation.checkers.losses import worst_loss
 from tests.simulation.checkers.shards import ShardTrades

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.simulator.misprints import Event
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import HOUR, SECOND, Nanos
+from kalshi_daemon.simulator.feed.misprints import Event
 from kalshi_daemon.simulator.world import WorldPlan
-from kalshi_daemon.units import HOUR, SECOND, Nanos
 from tests.simulation.week import DAYS, FILES_A_DAY_MAX, LAST_FAULT_S, Bounds, DayMost, scenario_of
 from tests.simulation.week_host import LongWorld
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_daemon.errors import MalformedData
+from kalshi_daemon.ground.errors import MalformedData
+from kalshi_daemon.ground.readers import integer, rfc3339, scaled_decimal
+from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.orders.journal_errors import StateDiskFull, StateGone, StateLocked
-from kalshi_daemon.readers import integer, rfc3339, scaled_decimal
-from kalshi_daemon.units import Nanos
 from tests.simulation.disk import Disk, Refusal
 from tests.simulation.numbers import NONSENSE, DrawnPoison, Raw, numbers, other_unit, put
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from kalshi_daemon.simulator.faults import Injection, Manner, StreamFaults, When
-from kalshi_daemon.simulator.sim_fees import FeeKind, FeeModel
-from kalshi_daemon.units import MILLISECOND, SECOND, Nanos
+from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
+from kalshi_daemon.simulator.exchange.faults import Injection, Manner, StreamFaults, When
+from kalshi_daemon.simulator.exchange.sim_fees import FeeKind, FeeModel
 from tests.simulation import daemon_host, exchange_host
 from tests.simulation.disk_troubles import DISK
 from tests.simulation.effect import Begin, Effect

@@ -4,7 +4,7 @@ import asyncio
 
 from simloop import SimLoop
 
-from kalshi_daemon.units import SECOND, Nanos
+from kalshi_daemon.ground.units import SECOND, Nanos
 
 _LOOK_AGAIN_S = 1.0
 

@@ -9,18 +9,18 @@ from functools import partial
 
 from simloop import SimLoop
 
-from kalshi_daemon.clock import Clock
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.simulator.feed_history import FeedHistory
-from kalshi_daemon.simulator.feed_server import FeedServer
-from kalshi_daemon.simulator.index_path import IndexPath, Paths, as_published
-from kalshi_daemon.simulator.index_synthetic import synthesize_session
-from kalshi_daemon.simulator.instruments import Listing, contract_of
-from kalshi_daemon.simulator.listing import session_listing
-from kalshi_daemon.simulator.traders import Crowd, Ladder
-from kalshi_daemon.simulator.true_law import TrueLaw
+from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.units import HOUR, MINUTE, Nanos
+from kalshi_daemon.simulator.exchange.instruments import Listing, contract_of
+from kalshi_daemon.simulator.exchange.listing import session_listing
+from kalshi_daemon.simulator.feed.feed_history import FeedHistory
+from kalshi_daemon.simulator.feed.feed_server import FeedServer
+from kalshi_daemon.simulator.feed.index_path import IndexPath, Paths, as_published
+from kalshi_daemon.simulator.feed.index_synthetic import synthesize_session
+from kalshi_daemon.simulator.traders.traders import Crowd, Ladder
+from kalshi_daemon.simulator.traders.true_distribution import TrueLaw
 from kalshi_daemon.simulator.world import World, WorldPlan
-from kalshi_daemon.units import HOUR, MINUTE, Nanos
 from kalshi_daemon.windows.sessions import load_sessions
 from tests.simulation.exchange_host import ExchangeHost
 from tests.simulation.scenario import Scenario

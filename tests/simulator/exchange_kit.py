@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from datetime import date, time
 
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.simulator.exchange import DEFAULT_RULES, Exchange, Rules
-from kalshi_daemon.simulator.instruments import Listing, SeriesSpec
-from kalshi_daemon.simulator.listing import SERIES, Geometry, ladder_event, new_york, range_event
-from kalshi_daemon.simulator.sim_orders import OrderSpec, SimOrder
-from kalshi_daemon.units import MINUTE, Count, Dollars, Level, Nanos, Price, lots
+from kalshi_daemon.ground.units import MINUTE, Count, Dollars, Level, Nanos, Price, lots
+from kalshi_daemon.simulator.exchange.exchange import DEFAULT_RULES, Exchange, Rules
+from kalshi_daemon.simulator.exchange.instruments import Listing, SeriesSpec
+from kalshi_daemon.simulator.exchange.listing import SERIES, Geometry, ladder_event, new_york, range_event
+from kalshi_daemon.simulator.exchange.sim_orders import OrderSpec, SimOrder
 
 DAY = date(2026, 11, 23)
 TARGET = new_york(DAY, time(10))

@@ -5,11 +5,11 @@ from typing import Any, Self
 import aiohttp
 import orjson
 
-from kalshi_daemon.clock import ManualClock
-from kalshi_daemon.simulator.exchange import DEFAULT_RULES, Exchange, Rules
-from kalshi_daemon.simulator.rate_buckets import TIERS, Tier
-from kalshi_daemon.simulator.sim_server import SimServer, SimUrls
-from kalshi_daemon.units import MILLISECOND, Dollars
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import MILLISECOND, Dollars
+from kalshi_daemon.simulator.exchange.exchange import DEFAULT_RULES, Exchange, Rules
+from kalshi_daemon.simulator.exchange.rate_buckets import TIERS, Tier
+from kalshi_daemon.simulator.exchange.sim_server import SimServer, SimUrls
 from tests.simulator.exchange_kit import START, TICKER, small_listing
 from tests.simulator.key_kit import ed25519_key, ed25519_pair, signed
 

@@ -4,11 +4,11 @@ from contextlib import closing
 
 import pytest
 
-from kalshi_daemon.errors import ConfigurationError
+from kalshi_daemon.app.simulated.previous_runs import KEPT, put_earlier_run_aside
+from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.orders.journal_archive import archive_folder, earlier_runs
-from kalshi_daemon.simulator.afresh import KEPT, put_earlier_run_aside
-from kalshi_daemon.units import SECOND, Nanos
 
 NOW = Nanos(1_763_900_000 * SECOND)
 

@@ -2,10 +2,16 @@
 
 import pytest
 
-from kalshi_daemon.simulator.corrections import amend_settlement, change_cash, determine_again, dispute, move_to_shard
-from kalshi_daemon.simulator.order_groups import OrderGroup
-from kalshi_daemon.simulator.sim_orders import TRADING_PAUSED
-from kalshi_daemon.units import MINUTE, SECOND, Count, Dollars, Nanos
+from kalshi_daemon.ground.units import MINUTE, SECOND, Count, Dollars, Nanos
+from kalshi_daemon.simulator.exchange.corrections import (
+    amend_settlement,
+    change_cash,
+    determine_again,
+    dispute,
+    move_to_shard,
+)
+from kalshi_daemon.simulator.exchange.order_groups import OrderGroup
+from kalshi_daemon.simulator.exchange.sim_orders import TRADING_PAUSED
 from tests.simulator.exchange_kit import EVENT, OTHER, TARGET, TICKER, put, small_exchange, spec
 from tests.simulator.server_kit import ORDERS, Venue, create_body
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import ConfigurationError
-from kalshi_daemon.simulator.traders import nearest_money
-from kalshi_daemon.simulator.true_law import TrueLaw
+from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
+from kalshi_daemon.simulator.traders.traders import nearest_money
+from kalshi_daemon.simulator.traders.true_distribution import TrueLaw
 from kalshi_daemon.simulator.world import API_ACCOUNT, World, WorldPlan
-from kalshi_daemon.units import MINUTE, SECOND, Nanos
 
 PLAN = WorldPlan(seed=3, speed=100.0, session_date=date(2026, 11, 23), start=time(10, 30), until=time(11, 10))
 

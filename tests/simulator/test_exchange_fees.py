@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_daemon.simulator.sim_fees import (
+from kalshi_daemon.ground.units import Count, Price
+from kalshi_daemon.simulator.exchange.sim_fees import (
     CENT,
     CENTICENT,
     FeeKind,
@@ -14,7 +15,6 @@ from kalshi_daemon.simulator.sim_fees import (
     fill_fee,
     trade_fee,
 )
-from kalshi_daemon.units import Count, Price
 
 QUADRATIC = FeeModel()
 HALF = FeeModel(FeeKind.QUADRATIC, 500_000)

@@ -7,11 +7,11 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.simulator.order_intake import read_amend, read_create, read_decrease, read_group_limit
-from kalshi_daemon.simulator.rest_call import Call, Refused, page
-from kalshi_daemon.simulator.rest_orders import batch_items
-from kalshi_daemon.simulator.ws_commands import CommandDesk
-from kalshi_daemon.simulator.ws_subscriptions import Subscription, Switchboard
+from kalshi_daemon.simulator.exchange.order_intake import read_amend, read_create, read_decrease, read_group_limit
+from kalshi_daemon.simulator.exchange.rest_call import Call, Refused, page
+from kalshi_daemon.simulator.exchange.rest_orders import batch_items
+from kalshi_daemon.simulator.exchange.ws_commands import CommandDesk
+from kalshi_daemon.simulator.exchange.ws_subscriptions import Subscription, Switchboard
 from tests.simulator.exchange_kit import TICKER, small_exchange
 from tests.simulator.server_kit import create_body
 

@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 
 from kalshi_daemon.domain.contract import MarketStatus, PriceBand, PriceGrid
-from kalshi_daemon.simulator.exchange import Exchange, Rules
-from kalshi_daemon.simulator.lifecycle import settlement_level
-from kalshi_daemon.simulator.listener import LifecycleEvent, NobodyListens
-from kalshi_daemon.simulator.order_groups import LIMIT_MOST, GroupEvent, OrderGroup
-from kalshi_daemon.simulator.sim_fees import FeeKind, FeeModel
-from kalshi_daemon.simulator.sim_orders import (
+from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Count, Nanos, Price, lots
+from kalshi_daemon.simulator.exchange.exchange import Exchange, Rules
+from kalshi_daemon.simulator.exchange.lifecycle import settlement_level
+from kalshi_daemon.simulator.exchange.listener import LifecycleEvent, NobodyListens
+from kalshi_daemon.simulator.exchange.order_groups import LIMIT_MOST, GroupEvent, OrderGroup
+from kalshi_daemon.simulator.exchange.sim_fees import FeeKind, FeeModel
+from kalshi_daemon.simulator.exchange.sim_orders import (
     EXCHANGE_PAUSED,
     GROUP_NOT_FOUND,
     GROUP_TRIGGERED,
@@ -21,7 +22,6 @@ from kalshi_daemon.simulator.sim_orders import (
     Reason,
     Refusal,
 )
-from kalshi_daemon.units import HOUR, MINUTE, SECOND, Count, Nanos, Price, lots
 from tests.simulator.exchange_kit import EVENT, OTHER, RANGE_EVENT, START, TARGET, TICKER, put, small_exchange, spec
 
 
@@ -182,7 +182,7 @@ def test_the_cutoff_record_counts_what_rests_two_minutes_before_and_after():
 def test_an_amend_after_the_cutoff_counts_too():
     exchange, clock = small_exchange()
     from kalshi_daemon.domain.quote import Side  # noqa: PLC0415
-    from kalshi_daemon.simulator.exchange import Amendment  # noqa: PLC0415
+    from kalshi_daemon.simulator.exchange.exchange import Amendment  # noqa: PLC0415
 
     made = put(exchange, "ann", "bid", 42)
     exchange.run_until(clock.set(TARGET - MINUTE))

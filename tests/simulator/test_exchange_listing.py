@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from kalshi_daemon.domain.contract import StrikeType
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.simulator.instruments import contract_of, pays
-from kalshi_daemon.simulator.listing import (
+from kalshi_daemon.ground.units import Level, Nanos
+from kalshi_daemon.simulator.exchange.instruments import contract_of, pays
+from kalshi_daemon.simulator.exchange.listing import (
     GEOMETRY,
     NEW_YORK,
     SERIES,
@@ -22,7 +23,6 @@ from kalshi_daemon.simulator.listing import (
     session_hours,
     session_listing,
 )
-from kalshi_daemon.units import Level, Nanos
 from tests.simulator.exchange_kit import small_listing
 from tests.support.data import data_dir
 

@@ -3,8 +3,9 @@
 import pytest
 
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.simulator.exchange import Amendment, Exchange, Rules
-from kalshi_daemon.simulator.sim_orders import (
+from kalshi_daemon.ground.units import SECOND, Count, Nanos, Price, lots
+from kalshi_daemon.simulator.exchange.exchange import Amendment, Exchange, Rules
+from kalshi_daemon.simulator.exchange.sim_orders import (
     ALREADY_EXISTS,
     EXPIRED,
     ID_MISMATCH,
@@ -27,7 +28,6 @@ from kalshi_daemon.simulator.sim_orders import (
     SelfTrade,
     TimeInForce,
 )
-from kalshi_daemon.units import SECOND, Count, Nanos, Price, lots
 from tests.simulator.exchange_kit import OTHER, TARGET, TICKER, put, small_exchange, spec
 
 IOC = TimeInForce.IMMEDIATE_OR_CANCEL

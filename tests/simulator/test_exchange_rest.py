@@ -5,10 +5,10 @@ import asyncio
 import aiohttp
 import pytest
 
-from kalshi_daemon.simulator.exchange import Rules
-from kalshi_daemon.simulator.faults import ErrorShape, Injection, Manner, When
-from kalshi_daemon.simulator.rate_buckets import TIERS
-from kalshi_daemon.units import HOUR, MILLISECOND, MINUTE, SECOND, Dollars, Nanos
+from kalshi_daemon.ground.units import HOUR, MILLISECOND, MINUTE, SECOND, Dollars, Nanos
+from kalshi_daemon.simulator.exchange.exchange import Rules
+from kalshi_daemon.simulator.exchange.faults import ErrorShape, Injection, Manner, When
+from kalshi_daemon.simulator.exchange.rate_buckets import TIERS
 from tests.simulator.exchange_kit import EVENT, OTHER, RANGE_EVENT, TARGET, TICKER, put
 from tests.simulator.server_kit import ORDERS, PREFIX, Venue, create_body
 

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.simulator.sim_fees import FeeKind, FeeModel
-from kalshi_daemon.simulator.sim_orders import OrderSpec, SimOrder
-from kalshi_daemon.simulator.ws_commands import CommandDesk
-from kalshi_daemon.simulator.ws_server import Connection, frame_bytes
-from kalshi_daemon.simulator.ws_subscriptions import FRAMES_MOST, Subscription, Switchboard
-from kalshi_daemon.units import MINUTE, SECOND, Count, Nanos, Price, lots
+from kalshi_daemon.ground.units import MINUTE, SECOND, Count, Nanos, Price, lots
+from kalshi_daemon.simulator.exchange.sim_fees import FeeKind, FeeModel
+from kalshi_daemon.simulator.exchange.sim_orders import OrderSpec, SimOrder
+from kalshi_daemon.simulator.exchange.ws_commands import CommandDesk
+from kalshi_daemon.simulator.exchange.ws_server import Connection, frame_bytes
+from kalshi_daemon.simulator.exchange.ws_subscriptions import FRAMES_MOST, Subscription, Switchboard
 from tests.simulator.exchange_kit import EVENT, OTHER, TARGET, TICKER, put, small_exchange
 from tests.simulator.server_kit import ORDERS, Venue
 
@@ -254,9 +254,9 @@ async def test_other_lifecycle_frames(venue):
 
 
 async def test_new_markets_are_announced(venue):
-    from kalshi_daemon.simulator.instruments import Listing  # noqa: PLC0415
-    from kalshi_daemon.simulator.listing import SERIES, Geometry, range_event  # noqa: PLC0415
-    from kalshi_daemon.units import HOUR, Level  # noqa: PLC0415
+    from kalshi_daemon.ground.units import HOUR, Level  # noqa: PLC0415
+    from kalshi_daemon.simulator.exchange.instruments import Listing  # noqa: PLC0415
+    from kalshi_daemon.simulator.exchange.listing import SERIES, Geometry, range_event  # noqa: PLC0415
 
     later = range_event(SERIES[3], Geometry(100, 4, Level(100)), 25_200.0, venue.clock.now_ns(), Nanos(TARGET + HOUR))
     async with venue.connect() as socket:
@@ -427,9 +427,9 @@ def apply_frames(frames: list[Any]) -> dict[str, dict[str, dict[str, float]]]:
     )
 )
 def test_snapshots_and_deltas_rebuild_the_book_exactly(steps):
-    from kalshi_daemon.simulator.faults import Faults  # noqa: PLC0415
-    from kalshi_daemon.simulator.sim_auth import KeyRing  # noqa: PLC0415
-    from kalshi_daemon.simulator.ws_server import StreamHub  # noqa: PLC0415
+    from kalshi_daemon.simulator.exchange.faults import Faults  # noqa: PLC0415
+    from kalshi_daemon.simulator.exchange.sim_auth import KeyRing  # noqa: PLC0415
+    from kalshi_daemon.simulator.exchange.ws_server import StreamHub  # noqa: PLC0415
 
     exchange, _clock = small_exchange(cash=10_000)
     hub = StreamHub(exchange, KeyRing(), Faults(), ())

@@ -8,10 +8,7 @@ import aiohttp
 import pytest
 
 from kalshi_daemon.domain.book import Book
-from kalshi_daemon.domain.order import NewOrder, OrderRef
-from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.errors import AlreadyExists, InsufficientBalance, MarketClosed, NotFound, PostOnlyCross
-from kalshi_daemon.events import (
+from kalshi_daemon.domain.events import (
     BookDelta,
     BookSnapshot,
     CancelAck,
@@ -23,11 +20,14 @@ from kalshi_daemon.events import (
     StreamUp,
     UserOrder,
 )
+from kalshi_daemon.domain.order import NewOrder, OrderRef
+from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.ground.errors import AlreadyExists, InsufficientBalance, MarketClosed, NotFound, PostOnlyCross
+from kalshi_daemon.ground.units import MINUTE, Nanos, Price, lots
 from kalshi_daemon.kalshi.auth import signer_from_pem
 from kalshi_daemon.kalshi.rest import KalshiRest
 from kalshi_daemon.kalshi.stream import KalshiStream
-from kalshi_daemon.settings import KalshiSettings
-from kalshi_daemon.units import MINUTE, Nanos, Price, lots
+from kalshi_daemon.settings.model import KalshiSettings
 from tests.simulator.exchange_kit import EVENT, OTHER, TARGET, TICKER, put
 from tests.simulator.key_kit import ed25519_pair
 from tests.simulator.server_kit import Venue

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kalshi_daemon.simulator.poison import Poison, poison_of
+from kalshi_daemon.simulator.exchange.poison import Poison, poison_of
 from tests.simulator.exchange_kit import OTHER, TICKER
 from tests.simulator.server_kit import ORDERS, Venue, create_body
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kalshi_daemon.units import HOUR, MINUTE, SECOND, Nanos
+from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos
 from tests.simulator.exchange_kit import EVENT, OTHER, RANGE_EVENT, START, TARGET, TICKER, put
 from tests.simulator.server_kit import ORDERS, Venue
 

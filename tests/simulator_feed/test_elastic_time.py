@@ -7,12 +7,12 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
-from kalshi_daemon.clock import ElasticClock
-from kalshi_daemon.errors import VenueUnreachable
-from kalshi_daemon.simulator import timekeeper as timekeeper_module
-from kalshi_daemon.simulator.follow import ClockFollower, settle
-from kalshi_daemon.simulator.timekeeper import LEAD_QUANTA, Timekeeper, quantum_ns
-from kalshi_daemon.units import HOUR, MILLISECOND, SECOND, Nanos
+from kalshi_daemon.app.simulated.follow import ClockFollower, settle
+from kalshi_daemon.ground.clock import ElasticClock
+from kalshi_daemon.ground.errors import VenueUnreachable
+from kalshi_daemon.ground.units import HOUR, MILLISECOND, SECOND, Nanos
+from kalshi_daemon.simulator.time import timekeeper as timekeeper_module
+from kalshi_daemon.simulator.time.timekeeper import LEAD_QUANTA, Timekeeper, quantum_ns
 
 pytestmark = pytest.mark.alone
 

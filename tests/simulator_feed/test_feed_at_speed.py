@@ -8,17 +8,17 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from kalshi_daemon.clock import ElasticClock
+from kalshi_daemon.app.simulated.follow import ClockFollower
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.window import Session
+from kalshi_daemon.ground.clock import ElasticClock
+from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos
 from kalshi_daemon.index_feed.consumer import IndexFeed
-from kalshi_daemon.settings import IndexFeedSettings
-from kalshi_daemon.simulator.feed_server import FeedServer
-from kalshi_daemon.simulator.follow import ClockFollower
-from kalshi_daemon.simulator.index_synthetic import synthesize_session
-from kalshi_daemon.simulator.timekeeper import Timekeeper
+from kalshi_daemon.settings.model import IndexFeedSettings
+from kalshi_daemon.simulator.feed.feed_server import FeedServer
+from kalshi_daemon.simulator.feed.index_synthetic import synthesize_session
+from kalshi_daemon.simulator.time.timekeeper import Timekeeper
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import HOUR, MINUTE, SECOND, Nanos
 
 pytestmark = pytest.mark.alone
 

@@ -5,13 +5,13 @@ from datetime import date, time
 
 import pytest
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.simulator.feed_server import FeedServer
-from kalshi_daemon.simulator.index_synthetic import synthesize_session
-from kalshi_daemon.simulator.listing import new_york
-from kalshi_daemon.units import HOUR, MINUTE, SECOND, Nanos, to_ms
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos, to_ms
+from kalshi_daemon.simulator.exchange.listing import new_york
+from kalshi_daemon.simulator.feed.feed_server import FeedServer
+from kalshi_daemon.simulator.feed.index_synthetic import synthesize_session
 
 massive = pytest.importorskip("massive")
 

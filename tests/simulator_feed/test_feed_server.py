@@ -8,14 +8,14 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.simulator import feed_server as feed_server_module
-from kalshi_daemon.simulator.feed_server import FeedServer
-from kalshi_daemon.simulator.index_path import AFTER_HOURS_S
-from kalshi_daemon.simulator.index_synthetic import synthesize_session
-from kalshi_daemon.units import HOUR, MINUTE, SECOND, Nanos, to_ms
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos, to_ms
+from kalshi_daemon.simulator.feed import feed_server as feed_server_module
+from kalshi_daemon.simulator.feed.feed_server import FeedServer
+from kalshi_daemon.simulator.feed.index_path import AFTER_HOURS_S
+from kalshi_daemon.simulator.feed.index_synthetic import synthesize_session
 
 OPEN_NS = Nanos(int(datetime(2026, 11, 27, 14, 30, tzinfo=UTC).timestamp()) * SECOND)
 SESSION = Session("2026-11-27", OPEN_NS, Nanos(OPEN_NS + HOUR), half_day=True)

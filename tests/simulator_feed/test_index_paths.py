@@ -5,9 +5,9 @@ import pytest
 
 from kalshi_daemon.domain.index import Channel, Index
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.simulator.index_path import AFTER_HOURS_S, IndexPath, as_published, session_seconds
-from kalshi_daemon.simulator.index_synthetic import CORRELATION, bridge_minutes, minute_shares, synthesize_session
-from kalshi_daemon.units import HOUR, MINUTE, SECOND, Nanos
+from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos
+from kalshi_daemon.simulator.feed.index_path import AFTER_HOURS_S, IndexPath, as_published, session_seconds
+from kalshi_daemon.simulator.feed.index_synthetic import CORRELATION, bridge_minutes, minute_shares, synthesize_session
 
 OPEN_NS = Nanos(int(datetime(2026, 11, 23, 14, 30, tzinfo=UTC).timestamp()) * SECOND)
 FULL = Session("2026-11-23", OPEN_NS, Nanos(OPEN_NS + 13 * HOUR // 2), half_day=False)

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kalshi_daemon.bars.files import index_of, read_bars
 from kalshi_daemon.domain.index import Channel, Index
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.errors import ConfigurationError
-from kalshi_daemon.simulator.bar_files import index_of, read_bars
-from kalshi_daemon.simulator.index_path import AFTER_HOURS_S
-from kalshi_daemon.simulator.index_replay import bridge_bar, load_replay
-from kalshi_daemon.units import MINUTE, SECOND, Nanos
+from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
+from kalshi_daemon.simulator.feed.index_path import AFTER_HOURS_S
+from kalshi_daemon.simulator.feed.index_replay import bridge_bar, load_replay
 from tests.support.data import data_dir
 
 NEW_YORK = ZoneInfo("America/New_York")

@@ -3,15 +3,15 @@
 import orjson
 import pytest
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.simulator.exchange import Exchange
-from kalshi_daemon.simulator.feed_server import FeedServer
-from kalshi_daemon.simulator.levers import pull_levers
-from kalshi_daemon.simulator.misprints import Misprint, bend
-from kalshi_daemon.simulator.poison import Poison
-from kalshi_daemon.simulator.sim_server import SimServer
-from kalshi_daemon.units import MINUTE, SECOND, Nanos, to_ms
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos, to_ms
+from kalshi_daemon.simulator.exchange.exchange import Exchange
+from kalshi_daemon.simulator.exchange.levers import pull_levers
+from kalshi_daemon.simulator.exchange.poison import Poison
+from kalshi_daemon.simulator.exchange.sim_server import SimServer
+from kalshi_daemon.simulator.feed.feed_server import FeedServer
+from kalshi_daemon.simulator.feed.misprints import Misprint, bend
 from tests.simulator.exchange_kit import small_listing
 from tests.simulator_feed.test_feed_server import OPEN_NS, paths
 

@@ -8,17 +8,17 @@ from pathlib import Path
 
 from aiohttp import web
 
-from kalshi_daemon.clock import SystemClock
 from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.ground.clock import SystemClock
+from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Dollars, Level, Nanos, Price, lots
 from kalshi_daemon.kalshi.auth import generate_ed25519_pem, signer_from_pem
-from kalshi_daemon.simulator.exchange import Exchange
-from kalshi_daemon.simulator.faults import Faults
-from kalshi_daemon.simulator.instruments import Listing
-from kalshi_daemon.simulator.listing import SERIES, Geometry, ladder_event
-from kalshi_daemon.simulator.rate_buckets import TIERS
-from kalshi_daemon.simulator.sim_orders import OrderSpec
-from kalshi_daemon.simulator.sim_server import SimServer
-from kalshi_daemon.units import HOUR, MINUTE, SECOND, Dollars, Level, Nanos, Price, lots
+from kalshi_daemon.simulator.exchange.exchange import Exchange
+from kalshi_daemon.simulator.exchange.faults import Faults
+from kalshi_daemon.simulator.exchange.instruments import Listing
+from kalshi_daemon.simulator.exchange.listing import SERIES, Geometry, ladder_event
+from kalshi_daemon.simulator.exchange.rate_buckets import TIERS
+from kalshi_daemon.simulator.exchange.sim_orders import OrderSpec
+from kalshi_daemon.simulator.exchange.sim_server import SimServer
 
 KEY_ID = "key-of-the-tests"
 _OURS = "kd-00000000000000aa-"

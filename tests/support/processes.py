@@ -18,8 +18,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kalshi_daemon.ground.units import SECOND
 from kalshi_daemon.kalshi.auth import load_signer
-from kalshi_daemon.units import SECOND
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 BYTECODE = REPOSITORY / ".pytest_cache" / "bytecode"

@@ -8,8 +8,8 @@ import sys
 import time
 
 from kalshi_daemon.cli.main import main
-from kalshi_daemon.clock import SystemClock
-from kalshi_daemon.units import Nanos
+from kalshi_daemon.ground.clock import SystemClock
+from kalshi_daemon.ground.units import Nanos
 
 if __name__ == "__main__":
     offset_ns = int(sys.argv[1])

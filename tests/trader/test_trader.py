@@ -6,11 +6,11 @@ from structlog.testing import capture_logs
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Status
 from kalshi_daemon.domain.window import Phase
+from kalshi_daemon.ground.units import SECOND, Count, Nanos, Price
 from kalshi_daemon.orders.cancelling import StopResult
-from kalshi_daemon.rescans import GUARDS_OPENED
 from kalshi_daemon.state import Position
-from kalshi_daemon.trader_inputs import tick_age
-from kalshi_daemon.units import SECOND, Count, Nanos, Price
+from kalshi_daemon.trading.inputs import tick_age
+from kalshi_daemon.trading.rescans import GUARDS_OPENED
 from tests.guardrails import guard_rig
 from tests.trader.trader_rig import Rig
 

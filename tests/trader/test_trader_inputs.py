@@ -5,8 +5,8 @@ import pytest
 from kalshi_daemon.domain.contract import MarketStatus
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.index_feed.witnesses import NOTHING_KNOWN
-from kalshi_daemon.settings import Settings
-from kalshi_daemon.trader_inputs import edge_lost, markets_of, outside_levels, plan_of
+from kalshi_daemon.settings.model import Settings
+from kalshi_daemon.trading.inputs import edge_lost, markets_of, outside_levels, plan_of
 from tests.guardrails import guard_rig
 from tests.trader.trader_rig import Rig
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from scipy.special import ndtri
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.forecast import CalibrationHealth
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.window import WindowStatus
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import POINT, SECOND, Nanos, Price, lots
 from kalshi_daemon.orders.cancelling import StopResult
-from kalshi_daemon.settings import Settings
-from kalshi_daemon.trader import Trader, TraderParts
-from kalshi_daemon.units import POINT, SECOND, Nanos, Price, lots
+from kalshi_daemon.settings.model import Settings
+from kalshi_daemon.trading.loop import Trader, TraderParts
 from tests.guardrails import guard_rig
 
 

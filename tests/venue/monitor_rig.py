@@ -7,14 +7,12 @@ from typing import Any, cast
 
 import numpy as np
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.book import Book
+from kalshi_daemon.domain.events import BookSnapshot, ExchangeStatus, StreamUp
 from kalshi_daemon.domain.index import KXINXU, Channel, Index, Tick
 from kalshi_daemon.domain.window import Phase, Window, WindowStatus
-from kalshi_daemon.events import BookSnapshot, ExchangeStatus, StreamUp
-from kalshi_daemon.settings import ProfileSettings, ProfilesSettings, Settings
-from kalshi_daemon.state import CalibrationView, DaemonState
-from kalshi_daemon.units import (
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import (
     HOUR,
     MINUTE,
     SECOND,
@@ -25,6 +23,8 @@ from kalshi_daemon.units import (
     format_count,
     format_price,
 )
+from kalshi_daemon.settings.model import ProfileSettings, ProfilesSettings, Settings
+from kalshi_daemon.state import CalibrationView, DaemonState
 from kalshi_daemon.venue.monitor import VenueMonitor
 from tests.venue.listing_samples import event_object, ladder_objects
 

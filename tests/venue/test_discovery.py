@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from kalshi_daemon.domain.contract import FeeSchedule, FeeType, MarketStatus, StrikeType
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.errors import MalformedData, MalformedField, MissingField, UnknownValue
-from kalshi_daemon.units import Level, Nanos, Price, parse_level
-from kalshi_daemon.venue.discovery import (
+from kalshi_daemon.ground.errors import MalformedData, MalformedField, MissingField, UnknownValue
+from kalshi_daemon.ground.units import Level, Nanos, Price, parse_level
+from kalshi_daemon.kalshi.listing_codec import (
     describe_fees,
     describe_override,
     parse_fee_schedule,

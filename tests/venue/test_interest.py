@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalshi_daemon.domain.window import Phase, WindowStatus
-from kalshi_daemon.units import MINUTE, Nanos, parse_level
-from kalshi_daemon.venue.discovery import parse_market
+from kalshi_daemon.ground.units import MINUTE, Nanos, parse_level
+from kalshi_daemon.kalshi.listing_codec import parse_market
 from kalshi_daemon.venue.interest import (
     BOOKS_PER_EVENT_MOST,
     NEAREST_MOST,

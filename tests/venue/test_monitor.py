@@ -3,11 +3,7 @@
 import pytest
 
 from kalshi_daemon.domain.contract import FeeType, MarketStatus
-from kalshi_daemon.domain.order import Status
-from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.domain.window import Phase
-from kalshi_daemon.errors import ConfigurationError, NotFound, RateLimited, VenueUnavailable, VenueUnreachable
-from kalshi_daemon.events import (
+from kalshi_daemon.domain.events import (
     BookDelta,
     EventFeeUpdate,
     MarketLifecycle,
@@ -15,10 +11,14 @@ from kalshi_daemon.events import (
     SequenceGap,
     StreamDown,
 )
-from kalshi_daemon.settings import ProfileSettings, ProfilesSettings, Settings
-from kalshi_daemon.units import SECOND, Count, Nanos, Price
-from kalshi_daemon.venue.care import SNAPSHOT_PATIENCE
+from kalshi_daemon.domain.order import Status
+from kalshi_daemon.domain.quote import Side
+from kalshi_daemon.domain.window import Phase
+from kalshi_daemon.ground.errors import ConfigurationError, NotFound, RateLimited, VenueUnavailable, VenueUnreachable
+from kalshi_daemon.ground.units import SECOND, Count, Nanos, Price
+from kalshi_daemon.settings.model import ProfileSettings, ProfilesSettings, Settings
 from kalshi_daemon.venue.monitor import BACKOFF_FIRST, enabled_series
+from kalshi_daemon.venue.stream_care import SNAPSHOT_PATIENCE
 from tests.venue.listing_samples import event_object, ladder_objects
 from tests.venue.monitor_rig import EVENT, TARGET, TEN_ET, Rig, running, settle
 from tests.venue.test_books import order

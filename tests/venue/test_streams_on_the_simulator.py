@@ -6,19 +6,19 @@ from random import Random
 
 import pytest
 
-from kalshi_daemon.clock import ManualClock
 from kalshi_daemon.domain.index import Channel, Index, Tick
 from kalshi_daemon.domain.window import Phase, Window, WindowStatus
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.units import MILLISECOND, MINUTE, SECOND, Nanos
 from kalshi_daemon.kalshi.auth import signer_from_pem
 from kalshi_daemon.kalshi.rest import KalshiRest
 from kalshi_daemon.kalshi.stream import KalshiStream
 from kalshi_daemon.kalshi.transport import open_session
-from kalshi_daemon.settings import ProfileSettings, ProfilesSettings, Settings
-from kalshi_daemon.simulator.sim_server import SimServer
+from kalshi_daemon.settings.model import ProfileSettings, ProfilesSettings, Settings
+from kalshi_daemon.simulator.exchange.sim_server import SimServer
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import MILLISECOND, MINUTE, SECOND, Nanos
-from kalshi_daemon.venue.care import SILENCE_GRACE, SNAPSHOT_PATIENCE
 from kalshi_daemon.venue.monitor import UPKEEP_EVERY, VenueMonitor
+from kalshi_daemon.venue.stream_care import SILENCE_GRACE, SNAPSHOT_PATIENCE
 from tests.orders.order_rig import window
 from tests.simulator.exchange_kit import EVENT, OTHER, START, TARGET, TICKER, put, small_exchange
 from tests.simulator.key_kit import ed25519_pair

@@ -5,17 +5,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalshi_daemon.domain.book import Book
+from kalshi_daemon.domain.events import BookDelta, BooksLost, BookSnapshot, SequenceGap, StreamDown
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.errors import MalformedData
-from kalshi_daemon.events import BookDelta, BooksLost, BookSnapshot, SequenceGap, StreamDown
+from kalshi_daemon.ground.errors import MalformedData
+from kalshi_daemon.ground.units import MILLISECOND, SECOND, Count, Nanos, Price
 from kalshi_daemon.kalshi.rate_limit import Endpoint, RateLimiter
 from kalshi_daemon.kalshi.rest_codec import order_book
-from kalshi_daemon.settings import Settings
+from kalshi_daemon.settings.model import Settings
 from kalshi_daemon.state import ClockSkew
-from kalshi_daemon.units import MILLISECOND, SECOND, Count, Nanos, Price
 from kalshi_daemon.venue.books import BookKeeper, Changes
-from kalshi_daemon.venue.care import REJECTS_MOST, SILENCE_GRACE
-from kalshi_daemon.venue.witness import compare
+from kalshi_daemon.venue.rest_cross_check import compare
+from kalshi_daemon.venue.stream_care import REJECTS_MOST, SILENCE_GRACE
 from tests.venue.monitor_rig import EVENT, Rig, rest_book, running
 
 T6850 = f"{EVENT}-T6849.9999"

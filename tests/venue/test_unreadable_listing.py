@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalshi_daemon.domain.contract import MarketStatus
-from kalshi_daemon.errors import MalformedData, MalformedField
+from kalshi_daemon.ground.errors import MalformedData, MalformedField
+from kalshi_daemon.ground.readers import ID_CHARS_MAX
+from kalshi_daemon.ground.units import MINUTE, Nanos
 from kalshi_daemon.kalshi import fields
-from kalshi_daemon.readers import ID_CHARS_MAX
-from kalshi_daemon.units import MINUTE, Nanos
-from kalshi_daemon.venue.discovery import describe_override
+from kalshi_daemon.kalshi.listing_codec import describe_override
 from tests.fuzz.mutation import POISONS, mutated
 from tests.venue.listing_samples import event_object, ladder_objects, market_object
 from tests.venue.monitor_rig import EVENT, TARGET, TEN_ET

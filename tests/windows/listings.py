@@ -2,8 +2,8 @@
 
 from kalshi_daemon.domain.contract import Contract, Market, MarketStatus, PriceBand, PriceGrid, StrikeType
 from kalshi_daemon.domain.window import Window
+from kalshi_daemon.ground.units import Level, Nanos, Price
 from kalshi_daemon.state import VenueState
-from kalshi_daemon.units import Level, Nanos, Price
 
 
 def a_market(event_ticker: str, window: Window, close_ns: Nanos, suffix: str = "T7844.9999") -> Market:

@@ -4,8 +4,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.units import HOUR, SECOND
-from kalshi_daemon.windows.eastern import eastern, eastern_clock, eastern_day, eastern_ns, eastern_zone, event_stamp
+from kalshi_daemon.ground.new_york import eastern, eastern_clock, eastern_day, eastern_ns, eastern_zone, event_stamp
+from kalshi_daemon.ground.units import HOUR, SECOND
 
 DAYS = st.dates(date(2007, 4, 1), date(2040, 12, 31))
 TIMES = st.times().filter(lambda at: not time(1) <= at < time(3))

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.units import DAY, HOUR, MINUTE, SECOND, Nanos
-from kalshi_daemon.windows.eastern import eastern_ns
+from kalshi_daemon.ground.new_york import eastern_ns
+from kalshi_daemon.ground.units import DAY, HOUR, MINUTE, SECOND, Nanos
 from kalshi_daemon.windows.releases import (
     SHIPPED_COMPLETE_UNTIL,
     MacroCalendar,

@@ -4,12 +4,12 @@ from datetime import date, time
 
 import pytest
 
-from kalshi_daemon.clock import ManualClock
-from kalshi_daemon.errors import ConfigurationError
-from kalshi_daemon.settings import MacroFeed, MacroSettings
+from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.new_york import eastern_ns
+from kalshi_daemon.ground.units import SECOND, Nanos
+from kalshi_daemon.settings.model import MacroFeed, MacroSettings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import SECOND, Nanos
-from kalshi_daemon.windows.eastern import eastern_ns
 from kalshi_daemon.windows.macro import LOOK_EVERY, MacroWatch, load_macro_calendar, modified_times
 from kalshi_daemon.windows.releases import release
 

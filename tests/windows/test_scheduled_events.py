@@ -7,8 +7,8 @@ import pytest
 from kalshi_daemon.calibration.constants import EventEffect
 from kalshi_daemon.calibration.session_curve import BASE_CURVE, curve_of, decaying
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.units import MINUTE, Nanos
-from kalshi_daemon.windows.eastern import eastern_ns
+from kalshi_daemon.ground.new_york import eastern_ns
+from kalshi_daemon.ground.units import MINUTE, Nanos
 from kalshi_daemon.windows.releases import MacroCalendar, release
 from kalshi_daemon.windows.scheduled import ReleaseEvents
 

@@ -4,9 +4,9 @@ from datetime import date, time, timedelta
 import pytest
 
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.errors import ConfigurationError
-from kalshi_daemon.units import HOUR, MINUTE, SECOND, Nanos
-from kalshi_daemon.windows.eastern import eastern_day, eastern_ns
+from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.new_york import eastern_day, eastern_ns
+from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos
 from kalshi_daemon.windows.sessions import SessionTable, load_sessions, load_sessions_ahead
 from tests.support.data import data_dir
 

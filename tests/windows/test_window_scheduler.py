@@ -6,13 +6,13 @@ from datetime import date, time
 import pytest
 from structlog.testing import capture_logs
 
-from kalshi_daemon.clock import ElasticClock, ManualClock
 from kalshi_daemon.domain.index import KXINX, KXINXU
 from kalshi_daemon.domain.window import Phase, WindowStatus
-from kalshi_daemon.settings import WindowSettings
+from kalshi_daemon.ground.clock import ElasticClock, ManualClock
+from kalshi_daemon.ground.new_york import eastern_ns
+from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos
+from kalshi_daemon.settings.model import WindowSettings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.units import HOUR, MINUTE, SECOND, Nanos
-from kalshi_daemon.windows.eastern import eastern_ns
 from kalshi_daemon.windows.scheduler import LINGER, WindowScheduler
 from kalshi_daemon.windows.sessions import load_sessions
 from kalshi_daemon.windows.table import build_windows

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from kalshi_daemon.domain.index import KXINX, KXINXU, KXNASDAQ100U, SERIES, Cadence
 from kalshi_daemon.domain.window import Phase, Session
-from kalshi_daemon.settings import ProfileSettings, ProfilesSettings, WindowSettings
-from kalshi_daemon.units import DAY, HOUR, MINUTE, SECOND, Nanos, from_s
-from kalshi_daemon.windows.eastern import eastern, eastern_ns
+from kalshi_daemon.ground.new_york import eastern, eastern_ns
+from kalshi_daemon.ground.units import DAY, HOUR, MINUTE, SECOND, Nanos, from_s
+from kalshi_daemon.settings.model import ProfileSettings, ProfilesSettings, WindowSettings
 from kalshi_daemon.windows.table import (
     build_windows,
     edges_of,

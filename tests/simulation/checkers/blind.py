@@ -6,7 +6,7 @@ The exchange knows which market's frames it withholds; the daemon has only its o
 from collections.abc import Iterable
 from typing import ClassVar
 
-from kalshi_daemon.daemon import Life
+from kalshi_daemon.app.daemon import Life
 from kalshi_daemon.domain.order import Order
 from tests.simulation.checkers.checker import Checker
 from tests.simulation.stage import Stage

@@ -5,7 +5,7 @@ nobody waits for a log.
 from collections.abc import Iterable
 from typing import ClassVar
 
-from kalshi_daemon.daemon import Life
+from kalshi_daemon.app.daemon import Life
 from kalshi_daemon.domain.order import Order
 from tests.simulation.checkers.checker import Checker
 from tests.simulation.log_volume import BYTES_MAX, LINES_MAX, SteppedOutlet, SteppedSink

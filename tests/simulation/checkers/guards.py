@@ -6,11 +6,11 @@ A second opinion on the few that matter most is worked out here, without the cha
 from collections.abc import Iterable
 from typing import ClassVar
 
-from kalshi_daemon.assembly import profiles_of
-from kalshi_daemon.daemon import Life
+from kalshi_daemon.app.assembly import profiles_of
+from kalshi_daemon.app.daemon import Life
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.window import Phase
-from kalshi_daemon.units import MILLISECOND
+from kalshi_daemon.ground.units import MILLISECOND
 from tests.simulation.checkers.checker import Checker
 from tests.simulation.stage import Stage
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import ClassVar
 
-from kalshi_daemon.errors import ExitCode
+from kalshi_daemon.ground.errors import ExitCode
 from tests.simulation.checkers.checker import Checker
 from tests.simulation.stage import Stage
 

@@ -6,7 +6,7 @@ The expiry is written by our clock: what it is ahead of the exchange's comes on 
 from collections.abc import Iterable
 from typing import ClassVar
 
-from kalshi_daemon.units import SECOND
+from kalshi_daemon.ground.units import SECOND
 from tests.simulation.checkers.checker import Checker
 from tests.simulation.stage import Stage
 

@@ -8,13 +8,13 @@ import math
 from collections.abc import Iterable
 from typing import ClassVar
 
-from kalshi_daemon.daemon import Life
+from kalshi_daemon.app.daemon import Life
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order
-from kalshi_daemon.simulator.instruments import SimMarket
-from kalshi_daemon.simulator.misprints import Misprint
-from kalshi_daemon.simulator.true_law import TrueLaw
-from kalshi_daemon.units import MILLISECOND, POINT, SECOND
+from kalshi_daemon.ground.units import MILLISECOND, POINT, SECOND
+from kalshi_daemon.simulator.exchange.instruments import SimMarket
+from kalshi_daemon.simulator.feed.misprints import Misprint
+from kalshi_daemon.simulator.traders.true_distribution import TrueLaw
 from tests.simulation.checkers.checker import Checker
 from tests.simulation.stage import Stage
 

@@ -1,0 +1,1 @@
+"""The daemon: parts made and joined, one run from start to the way down."""

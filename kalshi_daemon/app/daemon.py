@@ -1,0 +1,382 @@
+"""One process, one loop: starts the tasks under one TaskGroup and owns the way down.
+
+Every end goes the same way, whoever asks for it (SIGTERM, SIGINT, the end of a simulated session, a task that died):
+the latch blocks new orders, the tasks are stopped, everything is cancelled, the exchange is asked until it lists
+nothing, the books are brought up to date, state is written, and the exit code says whether that was verified.
+"""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Final
+
+import aiohttp
+import structlog
+
+from kalshi_daemon.app.assembly import Endpoints, House, Plan, build_house
+from kalshi_daemon.app.session_end import Steps, exit_code, first_failure, say_failure, summarise, unsummarised
+from kalshi_daemon.app.session_start import start_when_clock_agrees
+from kalshi_daemon.app.simulated.attach import SimAddress, embedded_simulator, join, remember, settings_of
+from kalshi_daemon.app.simulated.follow import ClockFollower
+from kalshi_daemon.app.simulated.previous_runs import put_earlier_run_aside
+from kalshi_daemon.app.stopping import StopSignal, listen
+from kalshi_daemon.digest.keeper import DigestKeeper
+from kalshi_daemon.digest.making import Source
+from kalshi_daemon.ground.clock import Clock, SystemClock
+from kalshi_daemon.ground.errors import AuthFailed, ConfigurationError, ExitCode, VenueUnreachable
+from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos, from_s
+from kalshi_daemon.kalshi.auth import load_signer
+from kalshi_daemon.kalshi.transport import open_session
+from kalshi_daemon.operations.healthcheck import HEARTBEAT_NAME
+from kalshi_daemon.operations.lock import InstanceLock
+from kalshi_daemon.operations.logging import LineSink, configure, log_path
+from kalshi_daemon.operations.notify import Notifier
+from kalshi_daemon.operations.status import status_of
+from kalshi_daemon.orders.cancelling import StopResult
+from kalshi_daemon.settings.model import Mode, Settings
+from kalshi_daemon.state import DaemonState
+
+SESSION_END: Final = "session_end"
+"""Why a simulated session stops that ran to its end."""
+
+log = structlog.get_logger()
+
+FILES_WITHIN_S: Final = 5.0
+"""Real time allowed for the last files; the batch a disk has taken by then is waited for."""
+ANSWER_WITHIN: Final = SECOND
+"""How long a stop waits for the answer to a create before it lets it go. Cancelling begins after that."""
+_HEARTBEAT_EVERY: Final = Nanos(5 * SECOND)
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """What the command line adds to the settings."""
+
+    armed: bool
+    force_gate_pass: bool
+    show_progress: bool
+    """Draw a table on the terminal; the JSON lines then go to the file only."""
+    environ: Mapping[str, str]
+    write_digest: bool = False
+    """Write the day's digest after each session and at the stop."""
+    keep_tidy: bool = False
+    """Pack finished days, and let go what is kept no longer."""
+
+
+class _Stop(Exception):  # noqa: N818 - not an error: how the working group is told to end
+    """The stop was asked for."""
+
+
+async def run_daemon(settings: Settings, options: RunOptions) -> ExitCode:
+    """Trade until told to stop. Raises ConfigurationError and its kin before anything was sent."""
+    with InstanceLock(settings.mode_dir, os.getpid()):
+        async with AsyncExitStack() as stack:
+            address: SimAddress | None = None
+            if settings.mode is Mode.SIM:
+                address = await (
+                    join(settings.sim.connect)
+                    if settings.sim.connect
+                    else stack.enter_async_context(embedded_simulator(settings.sim))
+                )
+                settings = settings_of(settings, address)
+                stack.callback(remember(settings.mode_dir, address).unlink, missing_ok=True)
+            clock: Clock = SystemClock() if address is None else (elastic := address.clock())
+            run = Life(settings, options, clock)
+            listen(asyncio.get_running_loop(), run.stop, reopen_log=run.reopen_log, say_status=run.say_status)
+            stack.callback(run.sink.close)
+            http = await stack.enter_async_context(open_session())
+            where = _endpoints(settings, options.environ)
+            if address is None:
+                return await run.trade(where, http, end_ns=None)
+            if not settings.sim.connect:
+                put_earlier_run_aside(settings.mode_dir, SystemClock().now_ns())
+            async with asyncio.TaskGroup() as group:
+                follower = ClockFollower(f"{address.admin_url}/clock", elastic, busy=run.busy)
+                run.on_time = follower.followed
+                following = group.create_task(_follow(follower, run), name="clock")
+                code = await run.trade(where, http, end_ns=address.end_ns)
+                following.cancel()
+            return code
+
+
+async def _follow(follower: ClockFollower, run: "Life") -> None:
+    """Simulated time that ends or breaks off is one more reason to stop, and never a way around the cancelling."""
+    try:
+        await follower.run()
+    except VenueUnreachable as problem:
+        run.fail(problem)
+    else:
+        run.stop.ask("simulated time ended")
+
+
+class Life:
+    """One life of the daemon. `entropy` names the run and its orders: 16 random bytes, never the same twice.
+
+    Who runs it on a loop without signals or with a log of its own says so: it calls `stop.ask`, and passes `sink`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        options: RunOptions,
+        clock: Clock,
+        *,
+        entropy: bytes | None = None,
+        sink: LineSink | None = None,
+    ) -> None:
+        self._settings = settings
+        self._options = options
+        self._clock = clock
+        self.state = DaemonState()
+        self._entropy = entropy or os.urandom(16)
+        self._run_id = self._entropy[:6].hex()
+        self.sink = sink or _open_log(settings, options, clock, self._run_id)
+        self._notifier = Notifier(options.environ, os.getpid())
+        self.stop = StopSignal(self.state.latch, clock)
+        self._progress_ns: Nanos | None = None
+        self._heartbeat = settings.mode_dir / HEARTBEAT_NAME
+        self._beat_ns = Nanos(0)
+        self.house: House | None = None
+        """Its parts, once they are built."""
+        self._digest: DigestKeeper | None = None
+        self.on_time: asyncio.Event | None = None
+        """Set once the clock shows the exchange's time; None: it always does. Nothing is asked before: a request signed
+        by a clock that still stands where it was built is refused like a wrong key.
+        """
+        self._failure: Exception | None = None
+        self._was_ready = False
+        self._heartbeat_problem = ""
+        self._steps = Steps()
+
+    def reopen_log(self) -> None:
+        """SIGHUP: the log file was moved away, write to its path again."""
+        if not self.stop.ended:
+            self.sink.reopen()
+            log.info("log.reopened")
+
+    def say_status(self) -> None:
+        """SIGUSR1: one line that says how things stand."""
+        if self.stop.ended:
+            return
+        status = self._steps.take("status", lambda: status_of(self.state, self._clock.now_ns()))
+        log.info("daemon.status", ready=self._was_ready, **(status or {}))
+
+    def fail(self, problem: Exception) -> None:
+        """Something outside the working tasks broke: stop in order, and let the exit code tell why."""
+        self._failure = self._failure or problem
+        self.stop.ask(f"failed: {type(problem).__name__}")
+
+    def busy(self) -> bool:
+        """Whether an answer is on its way: simulated time then waits for it."""
+        return self.house is not None and self.house.awaiting
+
+    async def trade(self, where: Endpoints, http: aiohttp.ClientSession, *, end_ns: Nanos | None) -> ExitCode:
+        """Build, work, stop, sum up. Raises AuthFailed for a key refused at a start that owns nothing."""
+        plan = Plan(
+            run_id=self._run_id,
+            entropy=self._entropy,
+            armed=self._options.armed,
+            force_gate_pass=self._options.force_gate_pass,
+            on_progress=self._on_progress,
+        )
+        house = build_house(self._settings, plan, self._clock, where, http, self.state)
+        self.house = house
+        if self._options.write_digest:
+            whole_account = self._settings.orders.scope == "account"
+            source = Source(self._settings.mode_dir, self._settings.mode.value, whole_account)
+            self._digest = DigestKeeper(source, self._clock, house.sessions)
+        log.info(
+            "daemon.starting",
+            armed=plan.armed,
+            force_gate_pass=plan.force_gate_pass,
+            rest_url=where.rest_url,
+            feed_url=where.feed_url,
+            key_algorithm=where.signer.algorithm,
+            key_fingerprint=where.signer.fingerprint[:16],
+            watchdog_s=None if self._notifier.watchdog_ns is None else self._notifier.watchdog_ns // SECOND,
+        )
+        failure = await self._work(house, end_ns)
+        if isinstance(failure, AuthFailed) and not self._was_ready and not self.state.live_orders():
+            # A key that never opened anything: nothing is ours there, and asking on with it only repeats the refusal.
+            self.stop.end()
+            self._steps.take("journal_close", house.journal.close)
+            raise failure
+        self._notifier.stopping("cancelling everything")
+        stopped = await self._clear(house)
+        code = await self._finish(house, stopped, failure)
+        self._steps.take("journal_close", house.journal.close)
+        return code
+
+    # -- work
+
+    async def _work(self, house: House, end_ns: Nanos | None) -> Exception | None:
+        """Run the tasks until the stop is asked for or one of them dies; returns what it died of."""
+        failure: Exception | None = None
+        try:
+            # First of all: a stop asked for before READY, or a session that is over already, knows its own books too.
+            house.orders.load()
+            async with asyncio.TaskGroup() as group:
+                # A task of its own, so that a stop asked for before READY is heard at once.
+                group.create_task(self._start(house, group), name="start")
+                if end_ns is not None:
+                    group.create_task(self._end_at(end_ns), name="session_end")
+                await self.stop.wait()
+                await self._steps.wait_for("create_answers", self._hear_out(house))
+                raise _Stop  # noqa: TRY301 - ends the group: every task is cancelled
+        except* _Stop:
+            pass
+        except* Exception as died:  # noqa: BLE001 - whatever a task died of, the way down is the same
+            failure = first_failure(died)
+        failure = failure or self._failure
+        if failure is not None:
+            if not self.state.latch.closed:
+                self.stop.ask(f"task died: {type(failure).__name__}")
+            say_failure(failure)
+        return failure
+
+    async def _hear_out(self, house: House) -> None:
+        """Give a create on the wire the time of an answer: let go it is unknown, and that may take ten seconds."""
+        if not await house.orders.answered(Nanos(self._clock.now_ns() + ANSWER_WITHIN)):
+            log.warning("stop.create_unanswered", waited_ms=ANSWER_WITHIN // MILLISECOND)
+
+    async def _start(self, house: House, group: asyncio.TaskGroup) -> None:
+        """Reconcile before READY; nothing is quoted earlier."""
+        group.create_task(house.artifacts.run(), name="artifacts")
+        house.kill_watch.look()
+        if self.on_time is not None:
+            await self.on_time.wait()
+        await house.disk_watch.look()
+        # First, because it goes on asking for half a minute: systemd gives up on starts that fail fast.
+        await start_when_clock_agrees(house.orders.start, self._clock, self._notifier)
+        await house.rest.load_limits()
+        for name, work in (
+            ("index_feed", house.feed.run()),
+            ("recorder", house.recorder.run()),
+            ("kalshi.stream", house.stream.run()),
+            ("venue", house.monitor.run()),
+            ("windows", house.scheduler.run()),
+            ("macro", house.macro.run()),
+            ("kill_switch", house.kill_watch.run()),
+            ("disk", house.disk_watch.run()),
+            ("group_resets", house.group_resets.run()),
+            ("orders", house.orders.run()),
+            ("trader", house.trader.run()),
+            ("calibration_store", house.learning.memory.run()),
+        ):
+            group.create_task(work, name=name)
+        if house.learning.gaps is not None:
+            group.create_task(house.learning.gaps.run(), name="gap_fill")
+        if house.snapshots is not None:
+            group.create_task(house.snapshots.run(), name="snapshots")
+        if self._digest is not None:
+            group.create_task(self._digest.run(), name="digest")
+        if self._options.keep_tidy:
+            group.create_task(house.retention.run(), name="retention")
+        if self._options.show_progress:
+            from kalshi_daemon.operations.progress import on_terminal  # noqa: PLC0415 - rich, only for people
+
+            group.create_task(on_terminal(self.state, self._clock), name="progress")
+        self._notifier.ready("reconciled, watching" if not self._options.armed else "reconciled, quoting")
+        self._was_ready = True
+        log.info("daemon.ready", reconciled=self.state.reconciliation.agreed)
+
+    async def _end_at(self, end_ns: Nanos) -> None:
+        await self._clock.sleep_until(end_ns)
+        self.stop.ask(SESSION_END)
+
+    def _on_progress(self) -> None:
+        """Called by the decision loop at every turn: feeds the watchdog and touches the heartbeat."""
+        self._notifier.alive()
+        now = self._clock.mono_ns()
+        if now - self._beat_ns >= _HEARTBEAT_EVERY:
+            self._beat_ns = now
+            self._touch()
+
+    def _touch(self) -> None:
+        """A disk that refuses is said once: the heartbeat is for a container's health check, not for trading."""
+        try:
+            self._heartbeat.touch()
+        except OSError as refused:
+            if str(refused) != self._heartbeat_problem:
+                log.warning("daemon.heartbeat_failed", problem=str(refused))
+            self._heartbeat_problem = str(refused)
+        else:
+            self._heartbeat_problem = ""
+
+    # -- the way down
+
+    async def _clear(self, house: House) -> StopResult:
+        deadline = Nanos(self._clock.now_ns() + from_s(self._settings.orders.stop_deadline_s))
+        started = self._clock.mono_ns()
+        if not self._options.armed:
+            return StopResult(verified=True, remaining=0, detail="not armed: nothing was ever sent")
+        live = len(self.state.live_orders())
+        unknown = StopResult(verified=False, remaining=live, detail="cancelling everything failed")
+        work = house.orders.cancel_all(self.stop.reason, deadline)
+        result = await self._steps.wait_for("cancel_all", work) or unknown
+        took_ms = (self._clock.mono_ns() - started) // MILLISECOND
+        level = log.info if result.verified else log.error
+        level(
+            "shutdown.cancel_all.verified" if result.verified else "shutdown.cancel_all.UNVERIFIED",
+            remaining=result.remaining,
+            detail=result.detail,
+            took_ms=took_ms,
+        )
+        return result
+
+    async def _finish(self, house: House, stopped: StopResult, failure: Exception | None) -> ExitCode:
+        """Bring the books up to date, write what is left, print the summary last. No step depends on one before."""
+        steps = self._steps
+        steps.take("memory", house.learning.memory.save)
+        summary = await steps.wait_for("summary", summarise(house, stopped)) or unsummarised(self.state, stopped)
+        steps.take("archive", house.orders.archive)
+        steps.take("report", lambda: house.artifacts.report(self.state))
+        steps.take("session", lambda: house.artifacts.session(summary))
+        await steps.wait_for("files", self._write_files(house))
+        if self._digest is not None:
+            await steps.wait_for("digest", self._digest.at_stop())
+        if self._options.keep_tidy and self.stop.reason == SESSION_END and not self._settings.sim.connect:
+            await steps.wait_for("retention", house.retention.at_stop())
+        if self._options.show_progress:
+            self.sink.show()
+        self.stop.end()
+        self.sink.expect_last_line()
+        log.info("session.summary", **summary, stop_reason=self.stop.reason)
+        owned = steps.take("journal_orders", house.journal.live_orders)
+        if isinstance(failure, VenueUnreachable) and not self._was_ready and owned is not None and not owned:
+            # Never spoke with the exchange and owns nothing there: what is wrong is the way to it.
+            return failure.exit_code
+        return exit_code(self._settings, stopped, failure, summary)
+
+    async def _write_files(self, house: House) -> None:
+        try:
+            async with asyncio.timeout(FILES_WITHIN_S):
+                await house.recorder.flush()
+                await house.artifacts.drain()
+        except TimeoutError:
+            log.warning("shutdown.files_not_written", waited_s=FILES_WITHIN_S)
+
+
+def _endpoints(settings: Settings, environ: Mapping[str, str]) -> Endpoints:
+    key_path = settings.kalshi.private_key_path
+    if key_path is None:
+        raise ConfigurationError("kalshi.private_key_path", "is not set", "a PEM file, mode 0600")
+    credentials = environ.get("CREDENTIALS_DIRECTORY")
+    # systemd guards that folder with access lists, which show as a group bit.
+    guarded = credentials is not None and key_path.is_relative_to(credentials)
+    signer = load_signer(key_path, settings.kalshi.key_id, group_may_read=guarded)
+    return Endpoints(settings.kalshi.rest_url, settings.kalshi.ws_url, settings.index_feed.url, signer)
+
+
+def _open_log(settings: Settings, options: RunOptions, clock: Clock, run_id: str) -> LineSink:
+    path = log_path(settings.mode_dir) if settings.log.file else None
+    return configure(
+        clock,
+        level=settings.log.level,
+        stdout=not options.show_progress,
+        path=path,
+        bytes_most=settings.log.file_megabytes_most * 1024 * 1024,
+        fields={"run_id": run_id, "mode": settings.mode.value},
+    )

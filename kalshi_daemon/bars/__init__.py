@@ -1,0 +1,1 @@
+"""Minute bars on disk: read in every shape known, written per session, brought up to date from the vendor."""

@@ -1,0 +1,1 @@
+"""What everybody stands on: units, time, errors, strict readers, files. Imports nothing of the house."""

@@ -1,0 +1,1 @@
+"""What the models have learnt, kept: documents, files, gaps replayed and filled, the record of forecasts."""

@@ -1,0 +1,207 @@
+"""The record of resolved forecasts on disk: one file of lines per New York day, only ever appended to.
+
+    <mode_dir>/calibration/record/YYYY-MM-DD.jsonl
+
+Lines wait here until `CalibrationStore` writes them, together with what was learnt, so that both are of one moment.
+Bounds: LINES_MOST lines may wait, beyond that new ones are dropped and counted; a file takes BYTES_MOST bytes; the
+newest DAYS_MOST files stay.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from kalshi_daemon.calibration.market_record import MarketRecord, Pending, Settled
+from kalshi_daemon.calibration.resolving import Resolved
+from kalshi_daemon.calibration.updater import RollingCalibration
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.window import Session
+from kalshi_daemon.ground.units import Nanos
+from kalshi_daemon.memory.record_rows import (
+    FixingRow,
+    ForecastRow,
+    MarketRow,
+    Row,
+    forecast_row,
+    from_line,
+    made_ns,
+    sound,
+    to_line,
+)
+
+FOLDER: Final = "record"
+DAYS_MOST: Final = 400
+LINES_MOST: Final = 20_000
+"""Waiting: some hundred sessions of both indices, far more than a cold start's history brings at once."""
+BYTES_MOST: Final = 16_000_000
+"""Of one day's file; an ordinary session leaves some 0.2 MB."""
+
+type Lines = Mapping[str, Sequence[bytes]]
+"""Day -> lines."""
+type MadeAgain = Callable[[Nanos], bool]
+"""Whether a forecast of this instant was made after the fact, from minutes that came later."""
+
+log = structlog.get_logger()
+
+
+class ForecastRecord:
+    """Listens to the models and to the records against the market, and keeps lines until they are written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder / FOLDER
+        self._waiting: dict[str, list[bytes]] = {}
+        self._count = 0
+        self.dropped = 0
+        """Lines that found no room, since the start."""
+        self._dropped_said = 0
+
+    def listen(self, model: RollingCalibration, made_again: MadeAgain) -> None:
+        """Hear of this model's fixings."""
+        model.hear = partial(self._on_fixing, model, made_again)
+
+    def listen_to_market(self, index: Index, record: MarketRecord) -> None:
+        record.hear = partial(self._on_event, index, record)
+
+    def take(self) -> Lines:
+        """What waits, handed over to be written."""
+        taken, self._waiting, self._count = self._waiting, {}, 0
+        if self.dropped > self._dropped_said:
+            log.warning("calibration.record_dropped", dropped=self.dropped, lines_most=LINES_MOST)
+            self._dropped_said = self.dropped
+        return taken
+
+    def give_back(self, lines: Lines) -> None:
+        """Lines that could not be written wait again, before newer ones."""
+        newer = self.take()
+        for part in (lines, newer):
+            for day, rows in part.items():
+                for line in rows:
+                    self._keep(day, line)
+
+    def _on_fixing(
+        self,
+        model: RollingCalibration,
+        made_again: MadeAgain,
+        session: Session,
+        target_ns: Nanos,
+        resolved: Sequence[Resolved],
+    ) -> None:
+        close = target_ns == session.close_ns
+        all_live = True
+        for one in resolved:
+            live = not made_again(made_ns(target_ns, one.taken.bucket))
+            all_live &= live
+            row = forecast_row(model.index, session.day, target_ns, one, close=close, live=live)
+            if sound(row):
+                self._keep(session.day, to_line(row))
+        readings = model.watch.readings(model.monitor, (model.hour_layer, model.close_layer))
+        mean, alarmed = model.monitor.mean, model.monitor.alarmed
+        self._keep(
+            session.day, to_line(FixingRow(model.index, session.day, target_ns, all_live, mean, alarmed, readings))
+        )
+
+    def _on_event(self, index: Index, record: MarketRecord, event: str, one: Pending, settled: Settled) -> None:
+        mean, alarmed = record.monitor.mean, record.monitor.alarmed
+        row = MarketRow(index, one.session, one.target_ns, event, mean, alarmed, settled, record.readings())
+        self._keep(one.session, to_line(row))
+
+    def _keep(self, day: str, line: bytes) -> None:
+        if self._count >= LINES_MOST:
+            self.dropped += 1
+            return
+        self._waiting.setdefault(day, []).append(line)
+        self._count += 1
+
+
+# On disk
+
+
+def append(folder: Path, lines: Lines) -> dict[str, Sequence[bytes]]:
+    """Add to the files, and let the oldest go; what could not be written. Blocking: call it in a thread."""
+    left: dict[str, Sequence[bytes]] = {}
+    for day, rows in lines.items():
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            over = _append(folder / f"{day}.jsonl", rows)
+        except OSError as problem:
+            log.error("calibration.record_not_written", day=day, problem=str(problem))  # noqa: TRY400 - the disk's words
+            left[day] = rows
+            continue
+        if over:
+            log.warning("calibration.record_full", day=day, dropped=over, bytes_most=BYTES_MOST)
+    for old in sorted(folder.glob("*.jsonl"))[:-DAYS_MOST]:
+        with suppress(OSError):
+            old.unlink()
+    return left
+
+
+def _append(path: Path, rows: Sequence[bytes]) -> int:
+    """Add whole lines, the last ones left out where the file would grow too long; how many. Raises OSError."""
+    with path.open("a+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        torn = size > 0 and (file.seek(size - 1), file.read(1))[1] != b"\n"
+        room, kept = BYTES_MOST - size - torn, 0
+        while kept < len(rows) and len(rows[kept]) <= room:
+            room -= len(rows[kept])
+            kept += 1
+        try:
+            file.write((b"\n" if torn else b"") + b"".join(rows[:kept]))
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(file.fileno(), size)
+            raise
+    return len(rows) - kept
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the files hold about one index, each key once, by time."""
+
+    forecasts: tuple[ForecastRow, ...]
+    fixings: tuple[FixingRow, ...]
+    markets: tuple[MarketRow, ...]
+    unreadable: int
+    """Lines of either index that were left out: torn, damaged, or of another version."""
+
+
+def _days(folder: Path) -> list[Path]:
+    """The files, oldest first; none when the folder is not there. Raises OSError: `glob` would find none in silence."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.name.endswith(".jsonl"))
+    except FileNotFoundError:
+        return []
+
+
+def read_record(folder: Path, index: Index, first: date | None = None, last: date | None = None) -> Kept:
+    """The record of an index from `first` to `last`. Never raises for what the files hold; OSError for the disk."""
+    rows: dict[tuple[object, ...], Row] = {}
+    unreadable = 0
+    for path in _days(folder):
+        day = path.stem
+        if (first is not None and day < first.isoformat()) or (last is not None and day > last.isoformat()):
+            continue
+        with path.open("rb") as file:
+            for line in file:
+                try:
+                    row = from_line(line)
+                except ValueError:
+                    unreadable += bool(line.strip())
+                    continue
+                if row.index is index:
+                    rows[row.key] = row
+    ordered = sorted(rows.values(), key=lambda row: row.target_ns)
+    return Kept(
+        tuple(row for row in ordered if isinstance(row, ForecastRow)),
+        tuple(row for row in ordered if isinstance(row, FixingRow)),
+        tuple(row for row in ordered if isinstance(row, MarketRow)),
+        unreadable,
+    )

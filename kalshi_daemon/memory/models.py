@@ -1,0 +1,164 @@
+"""The models of both indices, joined with what they remember and with those who tell them what they missed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import aiohttp
+import structlog
+
+from kalshi_daemon.calibration.constants import ModelConstants
+from kalshi_daemon.calibration.constants_file import SHIPPED, read_judged_constants
+from kalshi_daemon.calibration.session_curve import decaying
+from kalshi_daemon.calibration.updater import RollingCalibration
+from kalshi_daemon.domain.index import Bar, Index, Tick
+from kalshi_daemon.ground.clock import Clock, iso_utc
+from kalshi_daemon.ground.units import Nanos, from_s
+from kalshi_daemon.index_feed.history import HistoryClient
+from kalshi_daemon.memory.gap_fill import GapFiller
+from kalshi_daemon.memory.gap_replay import CorrelationHealing, Healing
+from kalshi_daemon.memory.store import CalibrationStore
+from kalshi_daemon.settings.model import Settings
+from kalshi_daemon.windows.releases import MacroCalendar
+from kalshi_daemon.windows.scheduled import ReleaseEvents
+from kalshi_daemon.windows.sessions import SessionTable
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Learning:
+    """What learns from prices. Prices come in by `on_tick` and `on_bar`, in order."""
+
+    models: dict[Index, RollingCalibration]
+    memory: CalibrationStore
+    healings: dict[Index, Healing]
+    history: HistoryClient | None
+    """None: nobody to ask, or not wanted."""
+    gaps: GapFiller | None
+    together: CorrelationHealing
+    """For prices in doubt; the gap filler has one of its own."""
+
+    def on_tick(self, tick: Tick) -> None:
+        if self.gaps is not None:
+            self.gaps.on_tick(tick)
+        self.healings[tick.index].on_tick(tick)
+        self._follow()
+
+    def on_bar(self, bar: Bar) -> None:
+        self.healings[bar.index].on_bar(bar)
+        self._follow()
+
+    def _follow(self) -> None:
+        self.memory.correlation.follow(self.models[Index.SPX].today, self.models[Index.NDX].today)
+
+    def keep_missed(self, keep: Callable[[Bar], None]) -> None:
+        """Have the bars kept that history gave for what was missed."""
+        if self.gaps is not None:
+            self.gaps.on_bar = keep
+
+    def on_session(self) -> None:
+        """The feed has opened a session: what came before its first value was missed."""
+        if self.gaps is not None:
+            self.gaps.on_session()
+
+    def on_doubt(self, index: Index) -> None:
+        """The feed believes what follows on time alone: what was learnt before is kept until it is settled."""
+        self.healings[index].doubt()
+        self.together.arm()
+
+    def on_settled(self, index: Index) -> None:
+        self.healings[index].settle()
+        if all(healing.confirmed is None for healing in self.healings.values()):
+            self.together.drop()
+
+    def on_retracted(self, index: Index, from_ns: Nanos, to_ns: Nanos) -> None:
+        """The prices of [from, to] were wrong: they are taken out of what was learnt."""
+        done = self.healings[index].retract(from_ns, to_ns)
+        if done:
+            self.together.healed()
+            if self.gaps is not None:
+                self.gaps.on_unlearnt(index, to_ns)
+        say = log.warning if done else log.error
+        say(
+            "calibration.prices_unlearnt" if done else "calibration.prices_not_unlearnt",
+            index=index.value,
+            first=iso_utc(from_ns),
+            last=iso_utc(to_ns),
+        )
+
+    @property
+    def in_flight(self) -> int:
+        """Requests on the wire."""
+        return 0 if self.history is None else self.history.in_flight
+
+
+def build_learning(
+    settings: Settings, clock: Clock, session: aiohttp.ClientSession, sessions: SessionTable, macro: MacroCalendar
+) -> Learning:
+    """Make the models and bring back what they had learnt. Raises ConfigurationError for settings, never for memory."""
+    chosen, feed = settings.calibration, settings.index_feed
+    models = models_of(settings, sessions, macro)
+    memory = CalibrationStore(
+        settings.mode_dir,
+        clock,
+        models,
+        sessions,
+        sessions_most=chosen.memory_sessions_most,
+        slow_days_most=chosen.memory_slow_days_most,
+        save_every=from_s(chosen.memory_save_s),
+    )
+    memory.recall()
+    healings = {index: Healing(model) for index, model in models.items()}
+    memory.made_again = lambda index, at_ns: healings[index].made_again(at_ns)
+    memory.confirmed = lambda index: healings[index].confirmed
+    pair = (models[Index.SPX], models[Index.NDX])
+    doubts = CorrelationHealing(memory.correlation, pair)
+    if not (feed.gap_fill and feed.rest_url):
+        return Learning(models, memory, healings, None, None, doubts)
+    history = HistoryClient(
+        feed.rest_url,
+        feed.api_key,
+        clock,
+        session,
+        timeout_s=feed.rest_timeout_s,
+        calls_per_min=feed.rest_calls_per_min,
+    )
+    gaps = GapFiller(
+        healings,
+        history,
+        sessions.sessions,
+        clock,
+        warm_up_sessions=chosen.warm_up_sessions,
+        jump_min=feed.jump_share_min,
+        together=CorrelationHealing(memory.correlation, pair),
+    )
+    return Learning(models, memory, healings, history, gaps, doubts)
+
+
+def constants_of(settings: Settings) -> ModelConstants:
+    """The constants in use. Raises ConfigurationError."""
+    chosen = settings.calibration.constants_file
+    return SHIPPED if chosen is None else read_judged_constants(chosen)
+
+
+def models_of(settings: Settings, sessions: SessionTable, macro: MacroCalendar) -> dict[Index, RollingCalibration]:
+    """New models of both indices, with the constants in use. Raises ConfigurationError."""
+    chosen = settings.calibration
+    constants = constants_of(settings)
+    own = {kind: decaying(event.multiplier, event.decay_min) for kind, event in chosen.events.items()}
+    events = ReleaseEvents(macro, {**constants.events, **own})
+    return {
+        index: RollingCalibration(index, chosen, sessions.session_of, events=events, constants=constants)
+        for index in Index
+    }
+
+
+def last_prices(models: Mapping[Index, RollingCalibration]) -> dict[Index, tuple[Nanos, float]]:
+    """The newest price each model believes, with its time: of the day under way, else the last close."""
+    found: dict[Index, tuple[Nanos, float]] = {}
+    for index, model in models.items():
+        path = None if model.today is None else model.today.path
+        price = model.closing if path is None else (path.last_ns, path.last)
+        if price is not None:
+            found[index] = price
+    return found

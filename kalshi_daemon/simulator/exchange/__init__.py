@@ -1,0 +1,1 @@
+"""The simulated venue: order books, accounts, REST and websocket sides, levers."""

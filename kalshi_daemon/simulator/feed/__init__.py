@@ -1,0 +1,1 @@
+"""The simulated index vendor: paths of the indices, websocket and history."""

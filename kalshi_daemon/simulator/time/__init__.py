@@ -1,0 +1,1 @@
+"""Elastic time of a simulated session, and sessions on the real clock."""

@@ -1,0 +1,32 @@
+"""A session around the present instant, for bots that know no clock but the machine's: at any time of any day.
+
+It is as long as a trading day: it opened half an hour before the full hour that has just passed and ends six hours
+after it, at the last of six fixings. Tickers carry the New York time of their fixing whatever the hour.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.window import Session
+from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos
+from kalshi_daemon.simulator.exchange.instruments import Listing
+from kalshi_daemon.simulator.exchange.listing import NEW_YORK, SERIES, Geometry, events_of
+
+HOURS: Final = 6
+
+
+def session_around(now_ns: Nanos) -> Session:
+    """The session that `now_ns` lies in: the first of its fixings is the next full hour."""
+    hour = now_ns - now_ns % HOUR
+    opened, closes = Nanos(hour - 30 * MINUTE), Nanos(hour + HOURS * HOUR)
+    day = datetime.fromtimestamp(now_ns // SECOND, NEW_YORK).date().isoformat()
+    return Session(day, opened, closes, half_day=False)
+
+
+def listing_until(session: Session, spot: Mapping[Index, float], geometry: Mapping[str, Geometry]) -> Listing:
+    """A ladder of each hourly series at every full hour of the session, and the partitions of the last."""
+    first = session.close_ns - (HOURS - 1) * HOUR
+    spans = [(session.open_ns, Nanos(first + place * HOUR)) for place in range(HOURS)]
+    return Listing(SERIES, tuple(events_of(spans, session.open_ns, spot, geometry)))

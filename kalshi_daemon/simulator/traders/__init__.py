@@ -1,0 +1,1 @@
+"""The simulated crowd: makers, noise takers, takers who know more."""

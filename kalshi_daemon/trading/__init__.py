@@ -1,0 +1,1 @@
+"""The decision loop: scan, judge, hand to orders, watch what rests."""
