@@ -29,10 +29,11 @@ from numpy.typing import NDArray
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.named_files import check_regular
-from kalshi_daemon.simulator.feed.index_path import Values
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+type Values = NDArray[np.float64]
 
 NEW_YORK: Final = ZoneInfo("America/New_York")
 WORDS: Final = {

@@ -1,8 +1,8 @@
 """Readers of single JSON fields: strict about missing and mistyped ones, silent about keys we do not know.
 
 Every reader takes the object, the key and the place (for the error) and raises MissingField when the key is absent or
-null, MalformedField when the value is of another kind or beyond its bounds (`kalshi_daemon.ground.readers`: one grammar for
-everything from outside). JSON numbers are never accepted where the venue sends strings: a number there means that we
+null, MalformedField when the value is of another kind or beyond its bounds (`ground.readers`: one grammar for all that
+comes from outside). JSON numbers are never accepted where the venue sends strings: a number there means that we
 talk to something else than we believe (kalshi.md section 9).
 """
 

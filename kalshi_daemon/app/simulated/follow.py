@@ -22,13 +22,14 @@ import structlog
 from kalshi_daemon.ground.clock import ElasticClock
 from kalshi_daemon.ground.errors import VenueUnreachable
 from kalshi_daemon.ground.units import DAY, Nanos
-from kalshi_daemon.simulator.time.timekeeper import ENDED
 
 QUIET_TURNS: Final = 10
 SETTLE_MOST_S: Final = 2.0
 TURN_MOST_S: Final = 0.005
 BUSY_LOOK_S: Final = 0.0005
 CONNECT_MOST_S: Final = 60.0
+ENDED: Final = '{"ended":true}'
+"""The last word of the timekeeper, which has a copy of its own (a test holds them equal)."""
 _OPERATION: Final = "follow the simulator's clock"
 
 log = structlog.get_logger()
