@@ -30,7 +30,7 @@ DAY = Session("2025-11-24", OPEN, Nanos(OPEN + 390 * MINUTE), half_day=False)
 SECONDS = 12_000
 STRIKES = 100
 HALF_LIFE = 60 * SECOND
-TICK_MOST = 10.0
+TICK_MAX = 10.0
 GOALS = {"stdtr": 1.5, "t.sf": 0.4}
 
 
@@ -119,7 +119,7 @@ def judged(ratio: float, goal: float) -> str:
 def main() -> None:
     prices = ticks()
     tick = bench_tick(prices)
-    verdict = judged(tick.ratio, TICK_MOST)
+    verdict = judged(tick.ratio, TICK_MAX)
     print(f"tick / EWMA update: {tick.ratio:.1f}{verdict} ({tick.one_us:.2f} us, {tick.other_us:.2f} us)")
     for name, found in bench_priced(prices).items():
         goal = GOALS[name.rpartition("/")[2].strip()]

@@ -16,8 +16,8 @@ import numpy as np
 from scipy.special import gammaln, ndtr, stdtr, stdtrit
 
 from kalshi_daemon.calibration import watch as module
-from kalshi_daemon.calibration.market_record import BRIER_GAIN_LEAST, LOG_GAIN_LEAST
-from kalshi_daemon.calibration.market_record import N_LEAST as MARKET_N_LEAST
+from kalshi_daemon.calibration.market_record import BRIER_GAIN_MIN, LOG_GAIN_MIN
+from kalshi_daemon.calibration.market_record import N_MIN as MARKET_N_MIN
 from kalshi_daemon.calibration.monitor import MONITORED_BUCKET, RecordMonitor
 from kalshi_daemon.calibration.recalibration import BUCKET_CENTRES_MIN, Recalibration
 from kalshi_daemon.calibration.scores import gaussian_crps, gaussian_log_score
@@ -131,7 +131,7 @@ def false_alarms(years, seed):
             days.update(today)
             closed += bool(today)
             for one in house.watch.readings(house.monitor, (house.layer,)):
-                if one.value is not None and one.n >= one.n_least:
+                if one.value is not None and one.n >= one.n_min:
                     extremes[one.monitor, one.group].append(one.value)
     return began, days, closed, sessions, extremes
 
@@ -187,7 +187,7 @@ def market(years, seed, *, noise_ours, noise_theirs):
                 monitor.learn((float(exp(-gains[near])),))
                 alarmed |= monitor.alarmed
                 weight, summed = weight + 1.0, summed + float(gains.mean())
-                failed |= weight >= MARKET_N_LEAST and summed / weight < LOG_GAIN_LEAST
+                failed |= weight >= MARKET_N_MIN and summed / weight < LOG_GAIN_MIN
                 total, count = total + float(gains.mean()), count + 1
         evidence += alarmed
         gain += failed
@@ -220,9 +220,7 @@ def main():
             if len(known) >= args.runs / 4:
                 middle, late = np.quantile(known, (0.5, 0.9))
                 print(f"  {key[0]:12} {key[1]:6} {middle:6.0f} ({late:4.0f})  {len(known)} of {args.runs}")
-    print(
-        f"market: limits {LOG_GAIN_LEAST} nat, {BRIER_GAIN_LEAST} Brier; errors in log odds (0.2: 5 cents at even odds)"
-    )
+    print(f"market: limits {LOG_GAIN_MIN} nat, {BRIER_GAIN_MIN} Brier; errors in log odds (0.2: 5 cents at even odds)")
     for ours, theirs in (
         (0.0, 0.0),
         (0.0, 0.1),

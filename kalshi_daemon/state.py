@@ -88,7 +88,7 @@ class StreamHealth:
     """Of books that were waiting for a snapshot."""
     markets_silent: int = 0
     """Books given up because nothing of their market came, not even the snapshot we asked for."""
-    lag_most_ns: Nanos = Nanos(0)
+    lag_ns_max: Nanos = Nanos(0)
     """The latest frame of the last minute, by the venue's stamp."""
     markets_lagging: int = 0
     """Books that a late frame speaks against now."""

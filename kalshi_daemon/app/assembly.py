@@ -217,7 +217,7 @@ class _Builder:
     def _wire(self) -> tuple[KalshiRest, KalshiStream]:
         """REST and stream. Un-armed, the client itself refuses every write before a byte leaves."""
         state, clock, where = self._state, self._clock, self._where
-        server_clock = ServerClock(from_ms(self._settings.guards.clock_skew_most_ms))
+        server_clock = ServerClock(from_ms(self._settings.guards.clock_skew_ms_max))
 
         def skew(offset_ns: Nanos, round_trip_ns: Nanos) -> None:
             state.skew["kalshi"] = ClockSkew(offset_ns, clock.now_ns(), round_trip_ns)

@@ -377,6 +377,6 @@ def _open_log(settings: Settings, options: RunOptions, clock: Clock, run_id: str
         level=settings.log.level,
         stdout=not options.show_progress,
         path=path,
-        bytes_most=settings.log.file_megabytes_most * 1024 * 1024,
+        bytes_max=settings.log.file_megabytes_max * 1024 * 1024,
         fields={"run_id": run_id, "mode": settings.mode.value},
     )

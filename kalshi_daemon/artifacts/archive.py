@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kalshi_daemon.artifacts.files import (
-    COLLISIONS_MOST,
+    COLLISIONS_MAX,
     append_lines,
     encode,
     read_object,
@@ -190,7 +190,7 @@ class Archive:
         series, at_ns = job.plan.window.series.ticker, job.plan.made_ns
         folder = self._paths.scan_folder(at_ns, 0, series)
         try:
-            for collision in range(COLLISIONS_MOST):
+            for collision in range(COLLISIONS_MAX):
                 folder = self._paths.scan_folder(at_ns, collision, series)
                 folder.parent.mkdir(parents=True, exist_ok=True)
                 try:
@@ -203,7 +203,7 @@ class Archive:
         except OSError as error:
             written.problems.append(_sentence(folder, error))
             return
-        written.problems.append(f"{folder}: {COLLISIONS_MOST} scans of one series in one second")
+        written.problems.append(f"{folder}: {COLLISIONS_MAX} scans of one series in one second")
 
     def _write_board(self, written: Written) -> None:
         go, monitors = self._board.documents(self._now)

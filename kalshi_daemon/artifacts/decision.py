@@ -19,7 +19,7 @@ from kalshi_daemon.ladder.outcomes import OUTCOMES
 
 Json = dict[str, Any]
 
-MANIFESTS_MOST: Final = 20_000
+MANIFESTS_MAX: Final = 20_000
 """Manifests looked into before giving up: weeks of scans of one series."""
 
 
@@ -77,7 +77,7 @@ class _Search:
         self._age: tuple[int, tuple[str, int, str]] | None = None
         self.found: Decision | None = None
         self.problems: list[tuple[str, str]] = []
-        self.left = MANIFESTS_MOST
+        self.left = MANIFESTS_MAX
 
     def loose(self, paths: ArtifactPaths, day: str) -> None:
         """Newest first, to the first one that tells."""

@@ -9,7 +9,7 @@ import orjson
 from kalshi_daemon.ground.errors import MalformedField, StateCorrupt
 from kalshi_daemon.ground.readers import parse_json
 
-COLLISIONS_MOST: Final = 10_000
+COLLISIONS_MAX: Final = 10_000
 """Scans of one series within one New York second; beyond it the manifest is not written, and that is said."""
 
 

@@ -162,7 +162,7 @@ def record_monitors(records: Mapping[Index, IndexRecord], generated_at: str) -> 
 
 
 def record_summary(records: Mapping[Index, IndexRecord]) -> Json:
-    """index -> {figure.group: {value, n, n_least, low, high, status}}, and when the record was asked."""
+    """index -> {figure.group: {value, n, n_min, low, high, status}}, and when the record was asked."""
     return {
         index.value: {f"{one.monitor}.{one.group}": reading_json(one) for one in record.readings}
         | {"asked_at": iso_utc(record.asked_ns)}
@@ -175,7 +175,7 @@ def reading_json(one: Reading) -> Json:
         "status": one.standing.value,
         "value": one.value,
         "n": round(one.n, 1),
-        "n_least": one.n_least,
+        "n_min": one.n_min,
         "low": one.low,
         "high": one.high,
     }

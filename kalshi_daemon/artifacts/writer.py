@@ -2,8 +2,8 @@
 
 Bounds, and what happens at them:
 
-* `scans_most` scans (manifest, counts, verdicts) wait; beyond that new scans are dropped whole, counted and reported;
-* audit lines are never dropped: when `audits_most` wait because the disk does not take them, `audit` raises
+* `scans_max` scans (manifest, counts, verdicts) wait; beyond that new scans are dropped whole, counted and reported;
+* audit lines are never dropped: when `audits_max` wait because the disk does not take them, `audit` raises
   StateCorrupt, which stops the daemon (what cannot be recorded is not done);
 * positions, monitors and the session summary count among the scans' places but are never dropped for room.
 
@@ -47,9 +47,9 @@ from kalshi_daemon.guardrails.chain import Judgement
 from kalshi_daemon.guardrails.permission import LatchOpen
 from kalshi_daemon.state import DaemonState, Position
 
-SCANS_MOST: Final = 1_024
-AUDITS_MOST: Final = 200_000
-BATCH_MOST: Final = 128
+SCANS_MAX: Final = 1_024
+AUDITS_MAX: Final = 200_000
+BATCH_MAX: Final = 128
 """Jobs and audit lines per turn of the thread, so that a stop never waits long for one."""
 SIDE_FILES_EVERY: Final = Nanos(30 * SECOND)
 
@@ -69,15 +69,15 @@ class ArtifactWriter:
         *,
         run_id: str,
         mode: str,
-        scans_most: int = SCANS_MOST,
-        audits_most: int = AUDITS_MOST,
+        scans_max: int = SCANS_MAX,
+        audits_max: int = AUDITS_MAX,
     ) -> None:
         self.paths = ArtifactPaths(root)
         self._clock = clock
         self._run_id = run_id
         self._mode = mode
-        self._scans_most = scans_most
-        self._audits_most = audits_most
+        self._scans_max = scans_max
+        self._audits_max = audits_max
         self._archive = Archive(self.paths, run_id=run_id, mode=mode)
         self._jobs: deque[Job] = deque()
         self._audits: deque[AuditJob] = deque()
@@ -99,7 +99,7 @@ class ArtifactWriter:
 
     def manifest(self, plan: QuotePlan, judgement: Judgement, orders: Sequence[Order]) -> None:
         """One scan: its manifest, its place in the report, its verdicts on the monitors. Accepted or refused."""
-        if len(self._jobs) >= self._scans_most:
+        if len(self._jobs) >= self._scans_max:
             self._dropped[plan.window.series.ticker] += 1
             self.manifests_dropped += 1
             if self.manifests_dropped.bit_count() == 1:  # the 1st, 2nd, 4th, 8th...: loud without flooding
@@ -113,7 +113,7 @@ class ArtifactWriter:
         The line belongs to the New York day of the clock now; its series is `series`, else the market's first part.
         """
         now = self._clock.now_ns()
-        if len(self._audits) >= self._audits_most:
+        if len(self._audits) >= self._audits_max:
             path = self.paths.audit(day_of(now))
             raise StateCorrupt(str(path), f"audit trail cannot be written, {len(self._audits)} lines wait")
         line = {"timestamp": iso_utc(now), "mode": self._mode, "run_id": self._run_id, **entry}
@@ -180,7 +180,7 @@ class ArtifactWriter:
         """
         refused = False
         while True:
-            last = len(self._jobs) <= BATCH_MOST and (refused or len(self._audits) <= BATCH_MOST)
+            last = len(self._jobs) <= BATCH_MAX and (refused or len(self._audits) <= BATCH_MAX)
             refused = bool((await self._turn(whole=last)).audits_left)
             if last and not self._jobs and (refused or not self._audits):
                 return len(self._audits)
@@ -194,8 +194,8 @@ class ArtifactWriter:
     async def _turn(self, *, whole: bool) -> Written:
         """One batch through the thread. Cancelled meanwhile, it lets the thread finish before it passes that on."""
         async with self._writing:
-            audits = list(islice(self._audits, BATCH_MOST))
-            jobs = [self._jobs.popleft() for _ in range(min(BATCH_MOST, len(self._jobs)))]
+            audits = list(islice(self._audits, BATCH_MAX))
+            jobs = [self._jobs.popleft() for _ in range(min(BATCH_MAX, len(self._jobs)))]
             dropped, self._dropped = self._dropped, Counter()
             if whole:
                 self._whole_due = False

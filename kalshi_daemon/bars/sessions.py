@@ -30,7 +30,7 @@ CASH_WORDS: Final = frozenset({"SPX", "NDX"})
 """Names of the indices themselves; every other instrument stands in for one."""
 BAD_DAYS: Final = frozenset({"2024-05-30"})
 """Left out of cash files: the vendor's bars of that day are broken (README of the shared data)."""
-COVER_LEAST: Final = 0.95
+COVER_MIN: Final = 0.95
 """Share of the session's bars a day must have to count as a whole day for the baselines."""
 
 

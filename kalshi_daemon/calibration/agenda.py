@@ -12,9 +12,9 @@ from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos, from_s
 
 FIRST_FIXING: Final = Nanos(30 * MINUTE)
 """10:00 New York, after the open."""
-HOURLY_MOST_MIN: Final = 60.0
+HOURLY_MIN_MAX: Final = 60.0
 """Full-hour fixings are scored up to here; longer horizons belong to the close."""
-PRICE_AGE_MOST: Final = Nanos(20 * SECOND)
+PRICE_AGE_MAX: Final = Nanos(20 * SECOND)
 """A mark or fixing whose last price is older than this is dropped: a wrong price teaches worse than none."""
 
 
@@ -43,6 +43,6 @@ def agenda_of(session: Session, from_ns: Nanos) -> tuple[Item, ...]:
         items.append((target, 1, Item(target, target)))
         for bucket, centre in enumerate(BUCKET_CENTRES_MIN):
             at = Nanos(target - from_s(60.0 * centre))
-            if at >= from_ns and (centre <= HOURLY_MOST_MIN or target == session.close_ns):
+            if at >= from_ns and (centre <= HOURLY_MIN_MAX or target == session.close_ns):
                 items.append((at, 0, Item(at, target, bucket)))
     return tuple(item for _, _, item in sorted(items, key=lambda entry: (entry[0], entry[1])))

@@ -36,17 +36,17 @@ FORMAT: Final = 1
 KEY: Final = "calibration.constants_file"
 """The setting that names the daemon's own."""
 SHIPPED_PATH: Final = Path(__file__).with_name("constants.json")
-BYTES_MOST: Final = 1_000_000
+BYTES_MAX: Final = 1_000_000
 _FIX: Final = "written by `kalshi-daemon calibrate`"
 _MEAN_TOLERANCE: Final = 1e-3
-_MOST: Final = 20.0
+_MAX: Final = 20.0
 """No coefficient of a sane fit comes near this."""
-_LEAST_FREEDOM: Final = 0.8
+_FREEDOM_MIN: Final = 0.8
 """ln nu: 2.2 degrees of freedom; at 2 the variance is gone."""
 _HORIZONS_MIN: Final = (1.0, 5.0, 15.0, 60.0, 150.0, 390.0)
 """Where that is looked at."""
 
-type Coefficient = Annotated[float, Field(ge=-_MOST, le=_MOST, allow_inf_nan=False)]
+type Coefficient = Annotated[float, Field(ge=-_MAX, le=_MAX, allow_inf_nan=False)]
 type Three = tuple[Coefficient, Coefficient, Coefficient]
 type Positive = Annotated[float, Field(gt=0.0, le=1_000.0, allow_inf_nan=False)]
 type Minutes = Annotated[float, Field(ge=0.0, le=1_440.0, allow_inf_nan=False)]
@@ -112,7 +112,7 @@ class _Document(_Part):
 def read_constants(path: Path, key: str = "") -> ModelConstants:
     """The figures of one file. Raises ConfigurationError naming `key`, the setting that named it, file and field."""
     place = f"{key}: {path}" if key else str(path)
-    text, _mode = read_named(path, BYTES_MOST, place, "not a constants file")
+    text, _mode = read_named(path, BYTES_MAX, place, "not a constants file")
     try:
         document = _Document.model_validate_json(text)  # first: it names the place of what is wrong
         parse_json(text, path.name)
@@ -150,7 +150,7 @@ def read_judged_constants(path: Path) -> ModelConstants:
 
 def _constants(document: _Document) -> ModelConstants:
     for horizon in _HORIZONS_MIN:
-        if quadratic(document.residual.log_freedom, log(horizon / HORIZON_UNIT_MIN)) < _LEAST_FREEDOM:
+        if quadratic(document.residual.log_freedom, log(horizon / HORIZON_UNIT_MIN)) < _FREEDOM_MIN:
             raise ValueError(f"residual.log_freedom: no variance at {horizon:g} minutes")
     check_steps(document.half_day)
     features = [document.variance.features[name] for name in FEATURES]

@@ -26,8 +26,8 @@ TAIL: Final = 1e-12
 _CENTRE: Final = 0.005
 """From here outwards the entries follow in a ratio of 0.9 instead of by half a per cent: a wide ladder has half of its
 strikes there, and one look into a table costs a tenth of evaluating the tail."""
-_PROBABILITY_LEAST: Final = 1e-200
-SQUARE_MOST: Final = 9.0
+_PROBABILITY_MIN: Final = 1e-200
+SQUARE_MAX: Final = 9.0
 """A squared residual counts at most as that of three sigma when the scale is learnt."""
 _OUTWARDS: Final[Floats] = np.geomspace(TAIL, _CENTRE, 213)
 NODES: Final[Floats] = np.concatenate(
@@ -137,7 +137,7 @@ class ResidualLaw:
 
     def relative_square(self, z: float) -> float:
         """z^2 against what this law expects of it, capped at three sigma; its mean under the law is 1."""
-        return min(z * z / self.second_moment, SQUARE_MOST) / self.capped_share
+        return min(z * z / self.second_moment, SQUARE_MAX) / self.capped_share
 
     def quantiles(self, probabilities: Floats) -> Floats:
         """The inverse of `cdf`, shape (n,) -> (n,); 0 and 1 give -inf and +inf."""
@@ -163,7 +163,7 @@ class ResidualLaw:
 
 def _student_quantiles(nu: float, probabilities: Floats) -> Floats:
     """The t quantile with its limit: scipy's `stdtrit` answers +inf at and next to probability 0."""
-    found: Floats = np.where(probabilities > _PROBABILITY_LEAST, stdtrit(nu, probabilities), -np.inf)
+    found: Floats = np.where(probabilities > _PROBABILITY_MIN, stdtrit(nu, probabilities), -np.inf)
     return found
 
 
@@ -182,7 +182,7 @@ def law_of(shape: Shape) -> ResidualLaw:
     shapes = (shape, shape, 0.0)
     squares = np.square(ResidualLaw(nodes, shapes, 1.0, 1.0).quantiles(_MOMENT_GRID))
     moment = float(np.mean(squares))
-    return ResidualLaw(nodes, shapes, moment, float(np.mean(np.minimum(squares, SQUARE_MOST * moment))) / moment)
+    return ResidualLaw(nodes, shapes, moment, float(np.mean(np.minimum(squares, SQUARE_MAX * moment))) / moment)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -25,7 +25,7 @@ PRIOR: Final = 0.9
 """Before any data; between the median day (0.94) and the worst in a hundred (0.74)."""
 PRIOR_MIN: Final = 60.0
 """Minutes the prior weighs. It is forgotten like data."""
-MOVE_MOST: Final = 6.0
+MOVE_MAX: Final = 6.0
 """A minute counts as at most so many standard deviations of its index: one jump must not be the correlation."""
 FLOOR: Final = 0.8
 """For risk the two are never taken for less alike than this."""
@@ -35,7 +35,7 @@ FREEDOM: Final = 6.0
 """Degrees of freedom of the copula: large moves come together more often than a Gaussian copula has them. Of 3, 4, 6,
 10, 30 and the Gaussian the best at 55, 30, 5 and 2 minutes on 135 days of NQ and ES (docs/decisions/0006)."""
 _KEPT: Final = 2.0 ** (-1.0 / HALF_LIFE_MIN)
-_MOST: Final = 0.9999
+_MAX: Final = 0.9999
 _INSIDE: Final = 1e-15
 """Uniforms are kept this far from 0 and 1, where the copula is not defined."""
 
@@ -87,7 +87,7 @@ class Correlation:
         both = self.first * self.second
         seen = self.cross / sqrt(both) if both > 0.0 else PRIOR
         mixed = (self.weight * seen + self.prior * PRIOR) / (self.weight + self.prior)
-        return min(_MOST, max(-_MOST, mixed))
+        return min(_MAX, max(-_MAX, mixed))
 
     @property
     def cautious(self) -> tuple[float, float]:
@@ -129,7 +129,7 @@ def _move(today: Today, minute: int) -> float:
 
 
 def _capped(move: float, variance: float) -> float:
-    most = MOVE_MOST * sqrt(variance)
+    most = MOVE_MAX * sqrt(variance)
     return min(most, max(-most, move))
 
 

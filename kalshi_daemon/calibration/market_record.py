@@ -12,7 +12,7 @@ from datetime import date
 from math import isfinite
 from typing import Any, Final
 
-from kalshi_daemon.calibration.monitor import RATIO_MOST, RecordMonitor
+from kalshi_daemon.calibration.monitor import RATIO_MAX, RecordMonitor
 from kalshi_daemon.calibration.scores import bernoulli_log_score, brier
 from kalshi_daemon.calibration.watch import HALF_LIFE_SESSIONS, evidence_reading
 from kalshi_daemon.domain.contract import Market
@@ -22,18 +22,18 @@ from kalshi_daemon.ground.units import HOUR, MINUTE, PRICE_ONE, Nanos, Price
 
 SPANS_MIN: Final = {"early": (40.0, 60.0), "middle": (20.0, 30.0), "late": (8.0, 15.0)}
 """Minutes before the fixing, (least, most]."""
-WIDTH_MOST: Final = Price(1_000)
+WIDTH_MAX: Final = Price(1_000)
 """The mid of a wider book is nobody's opinion."""
-PAIRS_MOST: Final = 40
-PENDING_MOST: Final = 64
+PAIRS_MAX: Final = 40
+PENDING_MAX: Final = 64
 """Events waiting for their results; beyond that the oldest is given up."""
 PATIENCE: Final = Nanos(8 * HOUR)
 """An event without results this long after its fixing is given up."""
-PROBABILITY_LEAST: Final = 1e-4
+PROBABILITY_MIN: Final = 1e-4
 """Probabilities are held this far from 0 and 1: the log score of a certainty that fails is finite."""
-N_LEAST: Final = 100.0
-LOG_GAIN_LEAST: Final = -0.02
-BRIER_GAIN_LEAST: Final = -0.01
+N_MIN: Final = 100.0
+LOG_GAIN_MIN: Final = -0.02
+BRIER_GAIN_MIN: Final = -0.01
 _YES: Final = "yes"
 _RESULTS: Final = frozenset({_YES, "no"})
 
@@ -105,12 +105,12 @@ class MarketRecord:
         known = self.pending.get(event)
         if known is not None and span in known.marks:
             return
-        pairs = sorted(pairs_of(plan.looks), key=_even_odds)[:PAIRS_MOST]
+        pairs = sorted(pairs_of(plan.looks), key=_even_odds)[:PAIRS_MAX]
         if not pairs:
             return
         waiting = self.pending.setdefault(event, Pending(plan.window.target_ns, session=plan.window.session))
         waiting.marks[span] = tuple(pairs)
-        while len(self.pending) > PENDING_MOST:
+        while len(self.pending) > PENDING_MAX:
             self.pending.pop(next(iter(self.pending)))
             self.given_up += 1
 
@@ -137,12 +137,12 @@ class MarketRecord:
             found = [evidence_reading(self.monitor, "market_evidence")]
             for span, gain in self.gains.items():
                 figures = (
-                    ("market_log_gain", gain.log_gain, LOG_GAIN_LEAST),
-                    ("market_brier_gain", gain.brier_gain, BRIER_GAIN_LEAST),
+                    ("market_log_gain", gain.log_gain, LOG_GAIN_MIN),
+                    ("market_brier_gain", gain.brier_gain, BRIER_GAIN_MIN),
                 )
                 for name, total, low in figures:
                     value = total / gain.weight if gain.weight > 0.0 else None
-                    found.append(Reading(name, span, value, gain.weight, N_LEAST, low=low))
+                    found.append(Reading(name, span, value, gain.weight, N_MIN, low=low))
             self._readings = tuple(found)
         return self._readings
 
@@ -167,7 +167,7 @@ class MarketRecord:
             monitor = RecordMonitor((evidence,), bool(document["alarmed"]), int(document["seen"]))
             session, tested_ns = str(document["session"]), Nanos(int(document["tested_ns"]))
             # A document written before events that wait were kept has none.
-            pending = dict(_pending_of(one) for one in document.get("pending", [])[-PENDING_MOST:])
+            pending = dict(_pending_of(one) for one in document.get("pending", [])[-PENDING_MAX:])
         except (KeyError, TypeError, ValueError) as problem:
             raise ValueError(f"not a record against the market: {problem!r}") from problem
         numbers = [value for one in gains.values() for value in (one.weight, one.log_gain, one.brier_gain)]
@@ -205,17 +205,17 @@ class MarketRecord:
         first = next(iter(one.marks.values()))[0]
         happened = settled[first.market_ticker]
         rival, ours = (value if happened else 1.0 - value for value in (first.mid, first.model))
-        self.monitor.learn((min(rival / ours, RATIO_MOST),))
+        self.monitor.learn((min(rival / ours, RATIO_MAX),))
 
 
 def pairs_of(looks: Iterable[Look]) -> Iterable[Pair]:
     """The markets with a forecast and a believable two-sided book."""
     for look in looks:
         bid, ask = look.best_bid, look.best_ask
-        if bid is None or ask is None or not 0 < ask - bid <= WIDTH_MOST or look.outcome == "stale_book":
+        if bid is None or ask is None or not 0 < ask - bid <= WIDTH_MAX or look.outcome == "stale_book":
             continue
         if 0.0 <= look.model_fair <= 1.0:
-            held = min(max(look.model_fair, PROBABILITY_LEAST), 1.0 - PROBABILITY_LEAST)
+            held = min(max(look.model_fair, PROBABILITY_MIN), 1.0 - PROBABILITY_MIN)
             yield Pair(look.market_ticker, held, (bid + ask) / (2.0 * PRICE_ONE))
 
 
@@ -240,7 +240,7 @@ def _pending_of(found: Mapping[str, Any]) -> tuple[str, Pending]:
             pairs = [Pair(str(ticker), float(model), float(mid)) for ticker, model, mid in found["marks"][span]]
             if not pairs or not all(0.0 < pair.model < 1.0 and 0.0 < pair.mid < 1.0 for pair in pairs):
                 raise ValueError(f"probabilities of {span} beside 0..1")
-            one.marks[span] = tuple(pairs[:PAIRS_MOST])
+            one.marks[span] = tuple(pairs[:PAIRS_MAX])
     if not one.marks:
         raise ValueError("an event that waits without anything to compare")
     return str(found["event"]), one

@@ -24,9 +24,9 @@ THRESHOLD: Final = 1_750.0
 """Fixings in a year, seven a session: a right model is stopped by mistake once a year at most, on average."""
 WIDTHS: Final = (0.6, 1.6)
 RIVALS: Final = 1 + len(WIDTHS)
-RATIO_MOST: Final = 1e6
+RATIO_MAX: Final = 1e6
 """One fixing is never worth more than this, and always enough for an alarm at this."""
-_SQUARE_MOST: Final = 1_400.0
+_SQUARE_MAX: Final = 1_400.0
 _STEP: Final = 0.1
 """Half width, in residual sd, over which a density is read off the cdf."""
 
@@ -46,7 +46,7 @@ class RecordMonitor:
     """Fixings since the record began."""
 
     def learn(self, ratios: tuple[float, ...]) -> None:
-        """Add one fixing: the likelihood of each rival over the published law, >= 0, at most RATIO_MOST."""
+        """Add one fixing: the likelihood of each rival over the published law, >= 0, at most RATIO_MAX."""
         self.evidence = tuple(max(was, 1.0) * ratio for was, ratio in zip(self.evidence, ratios, strict=True))
         self.seen += 1
         if self.mean >= THRESHOLD:
@@ -89,14 +89,14 @@ class JumpMonitor:
 def likelihood_ratios(
     log_move: float, sigma: float, residual: ResidualLaw, pit_map: PitMap, gaussian_sigma: float
 ) -> tuple[float, ...]:
-    """Density of each rival over that of the published law W(R(x / sigma)) at the move that came, 0..RATIO_MOST."""
+    """Density of each rival over that of the published law W(R(x / sigma)) at the move that came, 0..RATIO_MAX."""
     published = _density(log_move, sigma, residual, pit_map)
     z = log_move / gaussian_sigma
-    gaussian = exp(-0.5 * min(z * z, _SQUARE_MOST)) / (gaussian_sigma * sqrt(2.0 * pi))
+    gaussian = exp(-0.5 * min(z * z, _SQUARE_MAX)) / (gaussian_sigma * sqrt(2.0 * pi))
     rivals = (gaussian, *(_density(log_move, width * sigma, residual, pit_map) for width in WIDTHS))
     if published <= 0.0:
-        return (RATIO_MOST,) * RIVALS
-    return tuple(min(rival / published, RATIO_MOST) for rival in rivals)
+        return (RATIO_MAX,) * RIVALS
+    return tuple(min(rival / published, RATIO_MAX) for rival in rivals)
 
 
 def _density(log_move: float, sigma: float, residual: ResidualLaw, pit_map: PitMap) -> float:

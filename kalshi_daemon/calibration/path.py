@@ -15,7 +15,7 @@ from kalshi_daemon.ground.units import MINUTE, Nanos
 
 Floats = NDArray[np.float64]
 
-SILENCE_MOST: Final = MINUTE
+SILENCE_MAX: Final = MINUTE
 """A longer pause between two prices is a gap: the path in between was not watched."""
 _INSIDE: Final = 1.0 - 1e-9
 """Rounding never puts a price into the band that is on its edge."""
@@ -164,7 +164,7 @@ class SessionPath:
         return log(self.last / (self.first if isnan(then) else then))
 
     def _roll(self, at_ns: Nanos, price: float) -> tuple[Span, ...]:
-        if at_ns - self.last_ns <= SILENCE_MOST:
+        if at_ns - self.last_ns <= SILENCE_MAX:
             done = self._close(self._span(self.span_end_ns))
             self._start_span(self.span_end_ns, self.last)
             return (done,)

@@ -28,7 +28,7 @@ BINS: Final = 20
 MAP_TERMS: Final = 4
 """Degree of the polynomial the histogram is smoothed with: level, spread, skew and peak of the law can be corrected,
 the noise of single bins cannot get in (worth 0.001..0.004 nat, docs/decisions/0005)."""
-MAP_MASS_LEAST: Final = 0.25
+MAP_MASS_MIN: Final = 0.25
 """No bin of the map falls below this share of an even one: the map stays invertible whatever was seen."""
 MAP_PRIOR_WEIGHT: Final = 150.0
 """Even observations the map is shrunk with."""
@@ -50,7 +50,7 @@ def _projection(bins: int, terms: int) -> Floats:
 
 _SMOOTHER: Final = _projection(BINS, MAP_TERMS)
 _EVEN: Final = 1.0 / BINS
-_MASS_LEAST: Final = MAP_MASS_LEAST / BINS
+_MASS_MIN: Final = MAP_MASS_MIN / BINS
 _LOG_CENTRES: Final = tuple(log(centre) for centre in BUCKET_CENTRES_MIN)
 
 
@@ -151,8 +151,8 @@ class Recalibration:
         share = 1.0 / (MAP_PRIOR_WEIGHT + weight_seen)
         a, b = keep * share, weight * share
         knots: Floats = GRID + (a * near.sums + b * far.sums)
-        if _EVEN + a * near.least + b * far.least < _MASS_LEAST:
-            masses = np.maximum(np.diff(knots), _MASS_LEAST)
+        if _EVEN + a * near.least + b * far.least < _MASS_MIN:
+            masses = np.maximum(np.diff(knots), _MASS_MIN)
             knots = np.concatenate(([0.0], np.cumsum(masses / masses.sum())))
             knots[-1] = 1.0
         scale = keep * near.scale_squared + weight * far.scale_squared

@@ -28,7 +28,7 @@ ADAPTATION_PER_DAY: Final = 1.0 / 120.0
 """How fast five neighbouring minutes move together."""
 OWN_ADAPTATION_PER_DAY: Final = 1.0 / 240.0
 """How fast one minute moves against its neighbours: slower, because it has a fifth of their data."""
-DAY_SHAPE_MOST: Final = 30.0
+DAY_SHAPE_MAX: Final = 30.0
 """A minute's squared return counts at most this often the day's mean: one jump must not bend the curve."""
 
 BASE_CURVE: Final[Floats] = SHIPPED.diurnal
@@ -151,7 +151,7 @@ def adapted(base: Floats, day_squares: Floats) -> Floats:
     mean = float(day_squares.mean())
     if not mean > 0.0:
         return base
-    ratio = np.minimum(day_squares / mean, DAY_SHAPE_MOST) / base
+    ratio = np.minimum(day_squares / mean, DAY_SHAPE_MAX) / base
     smooth = np.convolve(np.pad(ratio, 2, mode="edge"), np.full(5, 0.2), mode="valid")
     moved: Floats = base * (1.0 + ADAPTATION_PER_DAY * (smooth - 1.0) + OWN_ADAPTATION_PER_DAY * (ratio - smooth))
     return moved * (SESSION_MINUTES / float(moved.sum()))

@@ -18,7 +18,7 @@ from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.units import Nanos
 
 Floats = NDArray[np.float64]
-CURVE_MINUTES_LEAST: Final = 380
+CURVE_MINUTES_MIN: Final = 380
 """Minutes of a regular day that must have been watched in full for it to bend the curve."""
 Sessions = Callable[[Nanos], Session | None]
 Events = Callable[[Session], Sequence[VarianceEvent]]
@@ -84,7 +84,7 @@ class Today:
             return self.base
         plain = path.squares * self.base / np.array(self.curve.rates)
         known = ~np.isnan(plain)
-        if known.sum() < CURVE_MINUTES_LEAST:
+        if known.sum() < CURVE_MINUTES_MIN:
             return self.base
         level = float(plain[known].sum() / self.base[known].sum())
         return adapted(self.base, np.where(known, plain, level * self.base))

@@ -10,7 +10,7 @@ from math import inf, isfinite, log
 import numpy as np
 
 from kalshi_daemon.calibration import intake, sigma_band
-from kalshi_daemon.calibration.agenda import PRICE_AGE_MOST, Item, agenda_of
+from kalshi_daemon.calibration.agenda import PRICE_AGE_MAX, Item, agenda_of
 from kalshi_daemon.calibration.constants import SESSION_MINUTES, ModelConstants
 from kalshi_daemon.calibration.constants_file import SHIPPED
 from kalshi_daemon.calibration.density import family_of
@@ -157,7 +157,7 @@ class RollingCalibration:
                 return True
             # Late prints settle nothing new, but they prove that the fixings before them are final.
             self._work_off(today, at_ns)
-            if at_ns < today.session.close_ns + intake.NIGHT_LEAST:
+            if at_ns < today.session.close_ns + intake.NIGHT_MIN:
                 self.refused += 1
                 return False
         session = self._sessions(at_ns)
@@ -185,11 +185,11 @@ class RollingCalibration:
         self._settle(today, path)
 
     def _last_close(self, at_ns: Nanos) -> float | None:
-        return None if self.closing is None or at_ns - self.closing[0] > intake.GAP_MOST else self.closing[1]
+        return None if self.closing is None or at_ns - self.closing[0] > intake.GAP_MAX else self.closing[1]
 
     def _settle(self, today: Today, path: SessionPath) -> None:
         due_ns = today.agenda[today.next_item].at_ns if today.next_item < len(today.agenda) else path.span_end_ns
-        path.settle(min(intake.CALM_MOST, today.jumps.limit), due_ns)
+        path.settle(min(intake.CALM_MAX, today.jumps.limit), due_ns)
 
     def _accept(self, today: Today, at_ns: Nanos) -> None:
         """A price of this instant has come: everything due before it is final."""
@@ -210,7 +210,7 @@ class RollingCalibration:
         if at_ns < valid_ns:
             today.opening, today.opening_ns = price, at_ns
             return
-        if today.opening is not None and at_ns > valid_ns and valid_ns - today.opening_ns <= intake.OPENING_AGE_MOST:
+        if today.opening is not None and at_ns > valid_ns and valid_ns - today.opening_ns <= intake.OPENING_AGE_MAX:
             self._begin(today, valid_ns, today.opening)
             self._price(at_ns, price)
             return
@@ -273,7 +273,7 @@ class RollingCalibration:
             return
         for span in path.finish():
             self._learn(today, span)
-        if today.session.close_ns - path.last_ns <= intake.CLOSE_AGE_MOST:
+        if today.session.close_ns - path.last_ns <= intake.CLOSE_AGE_MAX:
             self.closing = (today.session.close_ns, path.last)
         whole = today.curve.cumulative[-1]
         if today.realised_mass >= intake.DAY_COUNTS_FROM * whole and today.realised > 0.0:
@@ -293,7 +293,7 @@ class RollingCalibration:
             path = today.path
             assert path is not None, "the agenda is written when the path begins"
             waiting = today.waiting.pop(item.target_ns, []) if item.bucket is None else []
-            if item.at_ns - path.last_ns > PRICE_AGE_MOST:
+            if item.at_ns - path.last_ns > PRICE_AGE_MAX:
                 continue
             if item.bucket is not None:
                 self._take(today, path, item, item.bucket)

@@ -50,7 +50,7 @@ GAP_DECAY_MIN: Final = 60.0
 RETURN_CLIP: Final = 4.0
 RETURN_30_CLIP: Final = 3.0
 EXPONENT_CLIP: Final = 3.0
-HORIZON_LEAST_MIN: Final = 1.0
+HORIZON_MIN_MIN: Final = 1.0
 """Below one minute the forecast is the one-minute rate times the mass that is left."""
 
 
@@ -232,7 +232,7 @@ class VarianceForecast:
 
     def variance(self, horizon_min: float, mass: float) -> float:
         """sigma^2 of ln(P_T / P_t) for `horizon_min` minutes that weigh `mass` (model.md 4.3); 0 when mass is 0."""
-        lh = log(max(horizon_min, HORIZON_LEAST_MIN) / HORIZON_UNIT_MIN)
+        lh = log(max(horizon_min, HORIZON_MIN_MIN) / HORIZON_UNIT_MIN)
         exponent = quadratic(self.intercept, lh) + self.effect + self.effect_by_horizon * lh
         return self.anchor * mass * exp(min(EXPONENT_CLIP, max(-EXPONENT_CLIP, exponent)))
 

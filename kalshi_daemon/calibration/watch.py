@@ -25,25 +25,25 @@ NEAR, HOUR, LONG = "near", "hour", "long"
 GROUPS: Final = (NEAR, HOUR, LONG)
 _PLAIN_STATES: Final = (2, 4)
 """Of the variance states: half an hour up to an hour ahead, a session beyond (what tuning chooses, model.md 3)."""
-_NEAR_MOST_MIN: Final = 10.0
-_HOUR_MOST_MIN: Final = 60.0
+_NEAR_MIN_MAX: Final = 10.0
+_HOUR_MIN_MAX: Final = 60.0
 GROUP_OF: Final = tuple(
-    NEAR if centre <= _NEAR_MOST_MIN else HOUR if centre <= _HOUR_MOST_MIN else LONG for centre in BUCKET_CENTRES_MIN
+    NEAR if centre <= _NEAR_MIN_MAX else HOUR if centre <= _HOUR_MIN_MAX else LONG for centre in BUCKET_CENTRES_MIN
 )
 BINS: Final = 20
 """Of the PIT."""
 PROBABILITY_BINS: Final = 10
 """Of the strikes' probabilities."""
-BIN_COUNT_LEAST: Final = 120.0
+BIN_COUNT_MIN: Final = 120.0
 """Forecasts a probability bin must have before its gap counts."""
 STRIKE_STEP: Final = {Index.SPX: 5.0, Index.NDX: 10.0}
 """Points between two hourly strikes (facts on the venue, section 2)."""
 _STRIKE_REACH: Final = 2.5
-_STRIKES_MOST: Final = 20
+_STRIKES_MAX: Final = 20
 _SETTLED_HALF_STEP: Final = 0.005
-N_LEAST: Final = {NEAR: 150.0, HOUR: 200.0, LONG: 60.0}
+N_MIN: Final = {NEAR: 150.0, HOUR: 200.0, LONG: 60.0}
 """Forecasts before a group is judged: some ten sessions (a session has 21, 27 and 3)."""
-SCALE_N_LEAST: Final = 60.0
+SCALE_N_MIN: Final = 60.0
 
 type Limits = tuple[float | None, float | None]
 LIMITS: Final[Mapping[str, Mapping[str, Limits]]] = {
@@ -105,17 +105,17 @@ def scored(
 
 def plain_state(horizon_min: float) -> int:
     """The variance state the plain Gaussian rival is made of."""
-    return _PLAIN_STATES[horizon_min > _HOUR_MOST_MIN]
+    return _PLAIN_STATES[horizon_min > _HOUR_MIN_MAX]
 
 
 def ladder_around(index: Index, level: float, sigma: float) -> tuple[float, ...]:
     """Log distances of listed hourly strikes within 2.5 sigma of the level, at most 20, evenly thinned; ascending."""
     step = STRIKE_STEP[index]
     reach = level * (exp(_STRIKE_REACH * sigma) - 1.0)
-    step *= max(1, ceil(2.0 * reach / step / _STRIKES_MOST))
+    step *= max(1, ceil(2.0 * reach / step / _STRIKES_MAX))
     first = ceil((level - reach) / step)
     count = int((level + reach) // step) - first + 1
-    strikes = (step * (first + n) - _SETTLED_HALF_STEP for n in range(max(0, min(count, _STRIKES_MOST))))
+    strikes = (step * (first + n) - _SETTLED_HALF_STEP for n in range(max(0, min(count, _STRIKES_MAX))))
     return tuple(log(strike / level) for strike in strikes if strike > 0.0)
 
 
@@ -176,7 +176,7 @@ class Tally:
         gaps = [
             (came - said) / seen
             for seen, said, came in zip(self.seen, self.said, self.came, strict=True)
-            if seen >= BIN_COUNT_LEAST
+            if seen >= BIN_COUNT_MIN
         ]
         if gaps:
             found["reliability"] = max(abs(gap) for gap in gaps)
@@ -214,7 +214,7 @@ class ForecastWatch:
         for name, limits in LIMITS.items():
             for group, (low, high) in limits.items():
                 weight, figures = known[group]
-                found.append(Reading(name, group, figures.get(name), weight, N_LEAST[group], low=low, high=high))
+                found.append(Reading(name, group, figures.get(name), weight, N_MIN[group], low=low, high=high))
         return found
 
     def snapshot(self) -> dict[str, Any]:
@@ -246,10 +246,10 @@ def scale_reading(layers: Sequence[Recalibration]) -> Reading:
         for bucket in range(BUCKETS):
             moved = sqrt(layer.scale_squared(bucket) / float(layer.scale_prior[bucket]))
             seen = float(layer.scale_weight[bucket])
-            if seen >= SCALE_N_LEAST and abs(log(moved)) >= abs(log(worst)):
+            if seen >= SCALE_N_MIN and abs(log(moved)) >= abs(log(worst)):
                 worst, weight = moved, seen
     low, high = SCALE_LIMITS
-    return Reading("scale_c", "all", worst if weight else None, weight, SCALE_N_LEAST, low=low, high=high)
+    return Reading("scale_c", "all", worst if weight else None, weight, SCALE_N_MIN, low=low, high=high)
 
 
 def spoken(readings: Sequence[Reading]) -> dict[str, float | list[str]]:

@@ -154,12 +154,12 @@ def _figures(settings: "Settings", index: Index, args: argparse.Namespace) -> "L
 def _learnt(settings: "Settings", path: Path) -> "Learnt | None":
     """The model's slow parts as it last saved them; None when there is no sound memory."""
     from kalshi_daemon.calibration.constants_file import SHIPPED, read_judged_constants  # noqa: PLC0415
-    from kalshi_daemon.memory.documents import BYTES_MOST, curve_and_layer, decoded  # noqa: PLC0415
+    from kalshi_daemon.memory.documents import BYTES_MAX, curve_and_layer, decoded  # noqa: PLC0415
     from kalshi_daemon.research.live_figures import learnt_of  # noqa: PLC0415
 
     try:
         with path.open("rb") as file:
-            document = decoded(file.read(BYTES_MOST + 1))
+            document = decoded(file.read(BYTES_MAX + 1))
         saved_ns, curve, layer = curve_and_layer(document)
     except (OSError, ValueError, KeyError):
         return None

@@ -29,7 +29,7 @@ from kalshi_daemon.orders.reconcile import Scope
 
 LOOKS_APART: Final = Nanos(300 * MILLISECOND)
 """Between two looks: the list lags the engine (kalshi.md 2.1), and nobody waits for milliseconds here."""
-FIRST_LOOK_MOST: Final = Nanos(2 * SECOND)
+FIRST_LOOK_MAX: Final = Nanos(2 * SECOND)
 """How long the cancel-all may wait for the list that tells what it is going to cancel."""
 
 
@@ -93,7 +93,7 @@ class Clearing:
         trouble is tried again and ends in an unverified result.
         """
         if self._mass_cancel_due:
-            first = min(self._deadline_ns, self._clock.now_ns() + FIRST_LOOK_MOST)
+            first = min(self._deadline_ns, self._clock.now_ns() + FIRST_LOOK_MAX)
             await self._tried(self._look(counts=False), Nanos(first))
         while True:
             done = await self._tried(self._turn(), self._deadline_ns)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kalshi_daemon.bars.sessions import Sample
 
 SESSIONS: Final = 250
-_SESSIONS_MOST: Final = 2_000
+_SESSIONS_MAX: Final = 2_000
 _COLUMNS: Final = (
     Column("index", style="bold"),
     *(Column(heading, right=True) for heading in ("sessions", "first", "last", "own forecasts resolved")),
@@ -65,8 +65,8 @@ def run(args: argparse.Namespace) -> int:
     from kalshi_daemon.research.releases import research_calendar  # noqa: PLC0415
     from kalshi_daemon.settings.loader import Credentials  # noqa: PLC0415
 
-    if not 1 <= args.sessions <= _SESSIONS_MOST:
-        raise UsageError(f"--sessions {args.sessions} is not within 1..{_SESSIONS_MOST}", "kalshi-daemon learn")
+    if not 1 <= args.sessions <= _SESSIONS_MAX:
+        raise UsageError(f"--sessions {args.sessions} is not within 1..{_SESSIONS_MAX}", "kalshi-daemon learn")
     settings = load(args, Credentials.NONE).settings
     with alone(settings.mode_dir):
         samples = _samples(args.data, args.sessions)
@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
     found = [lessons_of(models[index], sample) for index, sample in samples.items()]
     rows = tuple((one.index, f"{one.sessions}", one.first, one.last, f"{one.resolved_weight:.0f}") for one in found)
     note = (
-        f"A start before {settings.calibration.memory_sessions_most + 1} more sessions have closed goes on from it; a "
+        f"A start before {settings.calibration.memory_sessions_max + 1} more sessions have closed goes on from it; a "
         "later one takes the session curve and the online corrections."
     )
     kept = [f"{index.value}: the memory before it is kept as {path}" for index, path in replaced.items()]

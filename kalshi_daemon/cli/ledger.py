@@ -16,7 +16,7 @@ from kalshi_daemon.ground.durable import place_for, write_whole
 from kalshi_daemon.ground.errors import ExitCode
 from kalshi_daemon.ground.new_york import eastern_clock
 from kalshi_daemon.ground.units import Dollars, Nanos, format_count, format_dollars, format_price
-from kalshi_daemon.orders.journal import ROWS_MOST, Journal
+from kalshi_daemon.orders.journal import ROWS_MAX, Journal
 from kalshi_daemon.orders.journal_archive import archives
 from kalshi_daemon.orders.statement import CorrectionLine, FillLine, MarketLine, Span, Statement, make_statement
 from kalshi_daemon.settings.model import Settings
@@ -81,7 +81,7 @@ def _statement(journals: Sequence[Journal], settings: Settings, span: Span) -> S
     `journals`: the archives, then the journal itself, which is right where a row is in two of them.
     """
     whole_account = settings.orders.scope == "account"
-    orders = [order for journal in journals for order in journal.orders_since(Nanos(0), ROWS_MOST)]
+    orders = [order for journal in journals for order in journal.orders_since(Nanos(0), ROWS_MAX)]
     profile_of = {order.order_id: order.profile for order in orders if order.order_id is not None}
     known = {booked.fill.trade_id: booked for journal in journals for booked in journal.fills_since(Nanos(0))}
     fills = [booked for booked in known.values() if whole_account or booked.fill.order_id in profile_of]

@@ -16,7 +16,7 @@ from kalshi_daemon.ground.clock import SystemClock, iso_utc
 from kalshi_daemon.ground.errors import DaemonError, ExitCode
 from kalshi_daemon.ground.new_york import eastern_clock, eastern_day, eastern_midnights
 from kalshi_daemon.ground.units import MINUTE, Count, Dollars, Nanos, format_count, format_dollars, format_price
-from kalshi_daemon.orders.journal import ROWS_MOST, Journal, journal_path
+from kalshi_daemon.orders.journal import ROWS_MAX, Journal, journal_path
 from kalshi_daemon.orders.log_fields import order_facts
 from kalshi_daemon.settings.model import Mode, Settings
 
@@ -33,7 +33,7 @@ _COLUMNS: Final = (
     Column("reason", style="dim"),
     Column("client order id", style="dim"),
 )
-_SKEW_MOST: Final = MINUTE
+_SKEW_MAX: Final = MINUTE
 """Fills carry the exchange's time, which may lie behind ours."""
 
 
@@ -108,7 +108,7 @@ def _find(journal: Journal, settings: Settings, day: date | None, market: str | 
     if day is not None:
         start, end = eastern_midnights(day)
         # An order never changes before it is made, so the orders of a day are among those that changed since.
-        candidates = orders if live else journal.orders_since(start, ROWS_MOST)
+        candidates = orders if live else journal.orders_since(start, ROWS_MAX)
         orders = [order for order in candidates if start <= order.created_ns < end]
     wanted = sorted((order for order in orders if _is_of(order, market)), key=_by_time)
     return _Found(day, wanted, _fills(journal, wanted))
@@ -123,7 +123,7 @@ def _default_day(journal: Journal, settings: Settings) -> date:
 def _fills(journal: Journal, orders: Sequence[Order]) -> Mapping[str, Sequence[Fill]]:
     found: defaultdict[str, list[Fill]] = defaultdict(list)
     if orders:
-        for booked in journal.fills_since(Nanos(orders[0].created_ns - _SKEW_MOST)):
+        for booked in journal.fills_since(Nanos(orders[0].created_ns - _SKEW_MAX)):
             found[booked.fill.order_id].append(booked.fill)
     return found
 

@@ -18,7 +18,7 @@ from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.settings.model import PROFILE_NAMES
 from kalshi_daemon.state import GroupHalt
 
-WAIT_MOST_S: Final = 15.0
+WAIT_S_MAX: Final = 15.0
 """How long a running daemon is given to carry the request out."""
 _LOOK_EVERY_S: Final = 0.1
 
@@ -87,9 +87,9 @@ def _halt(journal: Path, profile: str) -> GroupHalt | None:
 
 
 def _taken(path: Path) -> bool:
-    """Whether the daemon has dealt with the request within WAIT_MOST_S."""
+    """Whether the daemon has dealt with the request within WAIT_S_MAX."""
     pause = threading.Event()
-    for _ in range(round(WAIT_MOST_S / _LOOK_EVERY_S)):
+    for _ in range(round(WAIT_S_MAX / _LOOK_EVERY_S)):
         if not path.exists():
             return True
         pause.wait(_LOOK_EVERY_S)

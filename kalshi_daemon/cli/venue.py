@@ -78,7 +78,7 @@ async def open_venue(settings: Settings, *, read_only: bool = False) -> AsyncIte
             settings.kalshi,
             session=session,
             read_only=read_only,
-            server_clock=ServerClock(from_ms(settings.guards.clock_skew_most_ms)),
+            server_clock=ServerClock(from_ms(settings.guards.clock_skew_ms_max)),
         )
 
 

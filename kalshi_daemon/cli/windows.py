@@ -20,7 +20,7 @@ from kalshi_daemon.windows.table import build_windows, enabled_series, span_of_d
 type Planned = Mapping[str, Sequence[Window]]
 
 _DAYS_SHOWN: Final = 7
-_DAYS_MOST: Final = 3_700
+_DAYS_MAX: Final = 3_700
 _COLUMNS: Final = (
     Column("date", style="bold"),
     Column("session"),
@@ -51,9 +51,9 @@ def run(args: argparse.Namespace) -> int:
     settings = load(args, Credentials.NONE).settings
     first: date = args.first or eastern_day(SystemClock().now_ns())
     last: date = args.last or first + timedelta(days=_DAYS_SHOWN - 1)
-    if not timedelta(0) <= last - first <= timedelta(days=_DAYS_MOST):
+    if not timedelta(0) <= last - first <= timedelta(days=_DAYS_MAX):
         raise UsageError(
-            f"--from {first} --to {last} is not a span of at most {_DAYS_MOST} days", "kalshi-daemon windows"
+            f"--from {first} --to {last} is not a span of at most {_DAYS_MAX} days", "kalshi-daemon windows"
         )
     sessions = load_sessions(first, last)
     series = enabled_series(settings.profiles)

@@ -59,7 +59,7 @@ def _money(money: Money) -> Json:
         "budgets": [
             {
                 "guard": peak.guard,
-                "most_dollars": peak.measured,
+                "dollars_max": peak.measured,
                 "limit_dollars": peak.limit,
                 "at": iso_utc(peak.at_ns),
                 "note": peak.note,

@@ -20,7 +20,7 @@ from kalshi_daemon.orders.ledger import Result, cash_of_fill
 
 HORIZONS: Final = (5, 30, 300)
 """Seconds after a fill."""
-BASE_AGE_MOST: Final = Nanos(30 * MINUTE)
+BASE_AGE_MAX: Final = Nanos(30 * MINUTE)
 """A fair older than this is no base for a delta: the law has narrowed too much since."""
 WORST_SHOWN: Final = 10
 FAIR, DELTA, SETTLED = "fair", "delta", "settled"
@@ -165,7 +165,7 @@ def _moved(fairs: Sequence[Fair], moment: int, tape: Tape | None) -> float | Non
     place = bisect_right(fairs, moment, key=lambda one: one.at_ns)
     base = fairs[place - 1] if place else None
     value = None if tape is None else tape.at(moment)
-    if base is None or base.delta is None or value is None or moment - base.at_ns > BASE_AGE_MOST:
+    if base is None or base.delta is None or value is None or moment - base.at_ns > BASE_AGE_MAX:
         return None
     return min(1.0, max(0.0, base.fair + base.delta * (value - base.level)))
 

@@ -30,14 +30,14 @@ from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.index_feed.day_files import read_recordings
 from kalshi_daemon.index_feed.recorder import folder_of
 from kalshi_daemon.operations.logging import log_path, rotated_path
-from kalshi_daemon.orders.journal import ROWS_MOST, Journal, journal_path
+from kalshi_daemon.orders.journal import ROWS_MAX, Journal, journal_path
 from kalshi_daemon.orders.journal_archive import archives
 from kalshi_daemon.orders.ledger import BookedFill, week_start
 from kalshi_daemon.orders.statement import Span, make_statement
 
 GoOn = Callable[[], None]
 LINES_A_BREATH: Final = 2_000
-LINE_BYTES_MOST: Final = 1_000_000
+LINE_BYTES_MAX: Final = 1_000_000
 _HEAD: Final = re.compile(rb'\{"ts":"([^"]{27})","level":"([a-z]+)","event":"([^"]+)","run_id":"([^"]+)"')
 _RATE_LIMITED: Final = RATE_LIMITED.encode()
 
@@ -116,7 +116,7 @@ def _orders(journals: Sequence[Journal], start: Nanos, end: Nanos, go_on: GoOn) 
     """By client id: those made on the day. An order never changes before it is made."""
     found: dict[str, OrderRecord] = {}
     for journal in journals:
-        for order in journal.orders_since(start, ROWS_MOST):
+        for order in journal.orders_since(start, ROWS_MAX):
             if start <= order.created_ns < end:
                 found[order.client_order_id] = order_record(order, journal.history(order.client_order_id))
                 if len(found) % LINES_A_BREATH == 0:
@@ -218,7 +218,7 @@ def fold_log(root: Path, day: date, log: ServiceLog, notes: list[str], go_on: Go
     for path in (rotated, current):
         try:
             with path.open("rb") as file:
-                while raw := file.readline(LINE_BYTES_MOST):
+                while raw := file.readline(LINE_BYTES_MAX):
                     read += 1
                     if read % LINES_A_BREATH == 0:
                         go_on()

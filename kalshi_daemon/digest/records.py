@@ -23,7 +23,7 @@ Interval = tuple[int, int]
 History = Sequence[tuple[Nanos, str, str, Mapping[str, Any]]]
 """(at, event, status after it, detail) of one order, in order: `Journal.history`."""
 
-VALUE_AGE_MOST: Final = Nanos(5 * SECOND)
+VALUE_AGE_MAX: Final = Nanos(5 * SECOND)
 """An index value older than this is not the value of a moment."""
 _SEEN: Final = frozenset({Status.RESTING.value, Status.FILLED.value})
 _LIVE: Final = frozenset(status.value for status in Status if status.live)
@@ -95,9 +95,9 @@ class Tape:
     """Receipt minus stamp."""
 
     def at(self, ns: int) -> float | None:
-        """The last value at or before `ns`, not older than VALUE_AGE_MOST; None when there is none."""
+        """The last value at or before `ns`, not older than VALUE_AGE_MAX; None when there is none."""
         place = int(np.searchsorted(self.at_ns, ns, side="right")) - 1
-        if place < 0 or ns - int(self.at_ns[place]) > VALUE_AGE_MOST:
+        if place < 0 or ns - int(self.at_ns[place]) > VALUE_AGE_MAX:
             return None
         return float(self.value[place])
 

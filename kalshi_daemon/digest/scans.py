@@ -16,7 +16,7 @@ from kalshi_daemon.ground.errors import MalformedData
 from kalshi_daemon.ground.units import Level, Nanos, parse_level
 from kalshi_daemon.kalshi.fields import timestamp
 
-SCANS_MOST: Final = 50_000
+SCANS_MAX: Final = 50_000
 """Manifests folded into one digest: ten times a live day."""
 BUDGETS: Final = ("daily_loss", "weekly_loss", "pal", "joint_tail")
 RECORD_GUARDS: Final = ("forecast_record", "market_record", "calibration")
@@ -92,7 +92,7 @@ class ScanDay:
 
     def add(self, manifest: Json) -> None:
         """Fold one manifest in. One that is not ours is counted as unreadable, and nothing of it."""
-        if len(self.plans) >= SCANS_MOST:
+        if len(self.plans) >= SCANS_MAX:
             self.dropped += 1
             return
         try:

@@ -20,8 +20,8 @@ from kalshi_daemon.ground.errors import MalformedData
 from kalshi_daemon.ground.units import MINUTE, Nanos
 from kalshi_daemon.kalshi.fields import timestamp
 
-RUNS_MOST: Final = 1_000
-NAMES_MOST: Final = 64
+RUNS_MAX: Final = 1_000
+NAMES_MAX: Final = 64
 """Causes and event names told apart; beyond it they are counted under one name."""
 RATE_LIMITED: Final = "rate limited"
 """What the error of a 429 (or of our own empty bucket) says."""
@@ -67,12 +67,12 @@ class Link:
         self.opened += 1
         self.reconnects += number != 1
         since = self._since.pop(run_id, None)
-        if since is not None and len(self.down) < RUNS_MOST:
+        if since is not None and len(self.down) < RUNS_MAX:
             self.down.append((since, at))
 
     def end(self, run_id: str, at: Nanos, cause: str) -> None:
         _count(self.ends, cause)
-        if len(self._since) < RUNS_MOST:
+        if len(self._since) < RUNS_MAX:
             self._since.setdefault(run_id, at)
 
 
@@ -117,7 +117,7 @@ class ServiceLog:
     def _note_run(self, run_id: str, at: Nanos) -> None:
         run = self.runs.get(run_id)
         if run is None:
-            if len(self.runs) < RUNS_MOST:
+            if len(self.runs) < RUNS_MAX:
                 self.runs[run_id] = Run(run_id, at, at)
         else:
             run.first_ns, run.last_ns = min(run.first_ns, at), max(run.last_ns, at)
@@ -140,7 +140,7 @@ class ServiceLog:
             case "shutdown.cancel_all.UNVERIFIED":
                 self.stops_unverified += 1
             case "venue.streams":
-                lag = line.get("lag_most_ms")
+                lag = line.get("lag_ms_max")
                 if line.get("up") and isinstance(lag, int):
                     self.stream_lag_ms.append(lag)
             case _:
@@ -250,4 +250,4 @@ def _ticks(index: Index, tape: Tape, span: Interval | None) -> TickFigures:
 
 
 def _count(counts: Counter[str], name: str) -> None:
-    counts[name if name in counts or len(counts) < NAMES_MOST else "(others)"] += 1
+    counts[name if name in counts or len(counts) < NAMES_MAX else "(others)"] += 1

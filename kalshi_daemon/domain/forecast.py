@@ -75,7 +75,7 @@ class Reading:
     """None before the first forecast was scored."""
     n: float
     """Forecasts behind it; those of earlier sessions count less."""
-    n_least: float
+    n_min: float
     low: float | None = None
     high: float | None = None
     """Inclusive; None: no limit on that side."""
@@ -83,7 +83,7 @@ class Reading:
     @property
     def standing(self) -> Standing:
         """A value that is not a number is an alert once there should be one."""
-        if self.value is None or self.n < self.n_least:
+        if self.value is None or self.n < self.n_min:
             return Standing.LEARNING
         above = self.low is None or self.value >= self.low
         below = self.high is None or self.value <= self.high

@@ -32,7 +32,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-_SHOWN_MOST = 80
+_SHOWN_MAX = 80
 
 
 class ExitCode(IntEnum):
@@ -358,9 +358,9 @@ class StateCorrupt(DaemonError):
 def _short(value: object) -> str:
     """A value for a sentence. Never raises: a complaint about nonsense must not be the thing that ends the process."""
     if isinstance(value, str | bytes):
-        value = value[:_SHOWN_MOST]
+        value = value[:_SHOWN_MAX]
     try:
         text = repr(value)
     except Exception as problem:  # noqa: BLE001 - integers of over 4,300 digits, and whatever a repr of others does
         text = f"<{type(value).__name__}: {type(problem).__name__}>"
-    return text if len(text) <= _SHOWN_MOST else f"{text[: _SHOWN_MOST - 3]}..."
+    return text if len(text) <= _SHOWN_MAX else f"{text[: _SHOWN_MAX - 3]}..."

@@ -109,7 +109,7 @@ class CashCovers:
     """
 
     floor: Dollars
-    age_most: Nanos
+    age_max: Nanos
     name: ClassVar[str] = "balance"
     pulls: ClassVar[bool] = False
 
@@ -127,7 +127,7 @@ class CashCovers:
         for balance, where in known:
             if balance is None:
                 return refuse(self, None, floor, "dollars left", note=f"balance never read{where}")
-            if now - balance.read_ns > self.age_most:
+            if now - balance.read_ns > self.age_max:
                 return refuse(self, None, floor, "dollars left", note=f"balance{where} is too old")
         cash, where = min((balance.cash, where) for balance, where in known if balance is not None)
         left = Dollars(cash - state.ledger.disputed - context.exposure().collateral)

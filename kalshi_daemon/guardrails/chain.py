@@ -133,10 +133,10 @@ class Chain:
 def build_chain(settings: Settings, *, session_of: SessionLookup, release_near: ReleaseLookup) -> Chain:
     """The chain of these settings. The order is part of the product: docs/guards.md lists it and a test compares."""
     guards = settings.guards
-    skew_most = from_ms(guards.clock_skew_most_ms)
+    skew_max = from_ms(guards.clock_skew_ms_max)
     daily = DailyLoss(dollars_from_float(guards.daily_loss_dollars))
     weekly = WeeklyLoss(dollars_from_float(guards.weekly_loss_dollars))
-    balance = CashCovers(dollars_from_float(guards.balance_floor_dollars), from_s(guards.balance_age_most_s))
+    balance = CashCovers(dollars_from_float(guards.balance_floor_dollars), from_s(guards.balance_age_s_max))
     return Chain(
         window_guards=(
             Armed(),
@@ -144,24 +144,24 @@ def build_chain(settings: Settings, *, session_of: SessionLookup, release_near: 
             LatchOpen(),
             OrderGroup(),
             _disk(settings.retention),
-            ExchangeTrading(from_s(guards.exchange_status_age_most_s)),
+            ExchangeTrading(from_s(guards.exchange_status_age_s_max)),
             WindowOpen(),
             InSession(session_of),
             FeedAge(
                 soft=from_ms(guards.feed_age_soft_ms),
                 pull=from_ms(guards.feed_age_pull_ms),
                 final_minute=from_ms(guards.feed_age_final_minute_ms),
-                skew_most=skew_most,
+                skew_max=skew_max,
             ),
             IndexPlausible(),
             FeedMoving(from_ms(guards.feed_age_pull_ms)),
-            ClocksAgree(skew_most),
+            ClocksAgree(skew_max),
             _model_healthy(settings),
             ForecastRecord(),
             MarketRecord(),
-            _macro(settings, skew_most, release_near),
-            Reconciled(from_s(guards.reconciliation_age_most_s)),
-            FeesKnown(from_s(guards.fee_age_most_s)),
+            _macro(settings, skew_max, release_near),
+            Reconciled(from_s(guards.reconciliation_age_s_max)),
+            FeesKnown(from_s(guards.fee_age_s_max)),
             daily,
             weekly,
             balance,
@@ -169,9 +169,9 @@ def build_chain(settings: Settings, *, session_of: SessionLookup, release_near: 
         quote_guards=(
             MarketOpen(),
             OnGrid(),
-            BookSane(from_s(guards.book_age_most_s), from_ms(guards.book_lag_most_ms)),
+            BookSane(from_s(guards.book_age_s_max), from_ms(guards.book_lag_ms_max)),
             MakerOnly(),
-            LotsPerQuote(guards.lots_per_quote_most),
+            LotsPerQuote(guards.lots_per_quote_max),
             UniqueBins(),
             MinEv(),
             ImpactCap(),
@@ -194,7 +194,7 @@ def build_chain(settings: Settings, *, session_of: SessionLookup, release_near: 
 def _model_healthy(settings: Settings) -> ModelHealthy:
     guards = settings.guards
     ratio = guards.sigma_books_ratio_min, guards.sigma_books_ratio_max
-    return ModelHealthy(from_s(guards.calibration_age_most_s), ratio, settings.pricing)
+    return ModelHealthy(from_s(guards.calibration_age_s_max), ratio, settings.pricing)
 
 
 def _disk(limits: RetentionSettings) -> DiskFree:
@@ -205,13 +205,13 @@ def _disk(limits: RetentionSettings) -> DiskFree:
     )
 
 
-def _macro(settings: Settings, skew_most: Nanos, release_near: ReleaseLookup) -> MacroFresh:
+def _macro(settings: Settings, skew_max: Nanos, release_near: ReleaseLookup) -> MacroFresh:
     macro = settings.macro
     return MacroFresh(
-        age_most=tuple((name, Nanos(round(feed.age_most_hours * HOUR))) for name, feed in sorted(macro.feeds.items())),
+        age_max=tuple((name, Nanos(round(feed.age_hours_max * HOUR))) for name, feed in sorted(macro.feeds.items())),
         blackout_before=from_s(macro.blackout_before_s),
         blackout_after=from_s(macro.blackout_after_s),
-        skew_most=skew_most,
+        skew_max=skew_max,
         release_near=release_near,
     )
 

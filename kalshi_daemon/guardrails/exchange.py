@@ -20,13 +20,13 @@ class ExchangeTrading:
     shard 0). A shard whose status or cash is not known (collateral is per shard) is not traded on, and said so.
     """
 
-    age_most: Nanos
+    age_max: Nanos
     name: ClassVar[str] = "exchange_status"
     pulls: ClassVar[bool] = True
 
     def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:
         status = state.venue.status
-        limit = to_s(self.age_most)
+        limit = to_s(self.age_max)
         if status is None:
             return refuse(self, None, limit, "s", note="exchange status never read")
         if not (status.exchange_active and status.trading_active):
@@ -44,7 +44,7 @@ class ExchangeTrading:
             note = f"a market of the event is on shard {shard}, whose {unread} is not read"
             return refuse(self, f"shard {shard}", "shard 0", note=note)
         age = Nanos(now - status.read_ns)
-        return answer(self, to_s(age), limit, "s", passed=age <= self.age_most, note="exchange status is too old")
+        return answer(self, to_s(age), limit, "s", passed=age <= self.age_max, note="exchange status is too old")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +54,13 @@ class FeesKnown:
     The old index half rate ended without the daemon being told by anything but this reading (kalshi.md section 7).
     """
 
-    age_most: Nanos
+    age_max: Nanos
     name: ClassVar[str] = "fee_schedule"
     pulls: ClassVar[bool] = True
 
     def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:
         series, event = context.window.series.ticker, context.window.event_ticker
-        limit = to_s(self.age_most)
+        limit = to_s(self.age_max)
         alarm = state.venue.fee_alarm.get(series) or state.venue.event_fee_override.get(event)
         if alarm is not None:
             return refuse(self, "changed", "unchanged", closing=Closing.PULL, note=alarm)
@@ -68,7 +68,7 @@ class FeesKnown:
         if schedule is None:
             return refuse(self, None, limit, "s", note=f"fee schedule of {series} unknown")
         age = Nanos(now - schedule.read_ns)
-        return answer(self, to_s(age), limit, "s", passed=age <= self.age_most, note="fee schedule is too old")
+        return answer(self, to_s(age), limit, "s", passed=age <= self.age_max, note="fee schedule is too old")
 
 
 @dataclass(frozen=True, slots=True)

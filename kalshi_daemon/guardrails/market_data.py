@@ -26,7 +26,7 @@ class FeedAge:
     soft: Nanos
     pull: Nanos
     final_minute: Nanos
-    skew_most: Nanos
+    skew_max: Nanos
     name: ClassVar[str] = "feed_age"
     pulls: ClassVar[bool] = True
 
@@ -40,7 +40,7 @@ class FeedAge:
         if last is None:
             return refuse(self, None, shown, unit, closing=Closing.PULL, note=f"no value of {index.value} yet")
         age = now - last.event_ns
-        if age < -self.skew_most:
+        if age < -self.skew_max:
             note = f"{index.value} is stamped in the future"
             return refuse(self, age / MILLISECOND, shown, unit, closing=Closing.PULL, note=note)
         return answer(
@@ -88,25 +88,25 @@ class FeedMoving:
     knows to hold. The limit is the feed's pull age: a value repeated that long tells as little as one that is that old.
     """
 
-    still_most: Nanos
+    still_max: Nanos
     name: ClassVar[str] = "feed_frozen"
     pulls: ClassVar[bool] = True
 
     def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:
         index = context.window.series.index
-        limit = self.still_most / MILLISECOND
+        limit = self.still_max / MILLISECOND
         changed = state.index[index].changed_ns
         if changed is None:
             return refuse(self, None, limit, "ms", note=f"{index.value} has not changed yet")
         others = (state.index[other].changed_ns for other in Index if other is not index)
-        moving = any(other is not None and now - other <= self.still_most for other in others)
+        moving = any(other is not None and now - other <= self.still_max for other in others)
         still = now - changed
         return answer(
             self,
             still / MILLISECOND,
             limit,
             "ms",
-            passed=still <= self.still_most,
+            passed=still <= self.still_max,
             closing=Closing.PULL,
             note=f"{index.value} repeats one value" + (" while the other index moves" if moving else ""),
         )
@@ -120,7 +120,7 @@ class ModelHealthy:
     sigma must not be far from what the ladder's books imply either; books that say nothing are no reason to refuse.
     """
 
-    age_most: Nanos
+    age_max: Nanos
     books_ratio: tuple[float, float]
     """Sigma of the forecast over that of the books: least and most."""
     pricing: PricingSettings
@@ -130,7 +130,7 @@ class ModelHealthy:
 
     def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:
         index = context.window.series.index
-        limit = to_s(self.age_most)
+        limit = to_s(self.age_max)
         view = state.calibration.get(index)
         if view is None:
             return refuse(self, None, limit, "s", closing=Closing.PULL, note=f"no model of {index.value}")
@@ -142,7 +142,7 @@ class ModelHealthy:
         if not problem and not health.ready:
             problem = f"warming up: {health.minutes_seen:.2f} minutes of today seen"
         problem = problem or self._against_books(state, view, context.window, now)
-        fresh = age <= self.age_most
+        fresh = age <= self.age_max
         return answer(
             self,
             to_s(age),
@@ -176,11 +176,11 @@ class MacroFresh:
     blackout resting quotes are pulled; a stale file or a calendar that has ended holds.
     """
 
-    age_most: tuple[tuple[str, Nanos], ...]
+    age_max: tuple[tuple[str, Nanos], ...]
     """(feed name, greatest age of its file)."""
     blackout_before: Nanos
     blackout_after: Nanos
-    skew_most: Nanos
+    skew_max: Nanos
     release_near: ReleaseLookup
     name: ClassVar[str] = "macro"
     pulls: ClassVar[bool] = True
@@ -194,13 +194,13 @@ class MacroFresh:
             away = None if ended else to_s(Nanos(near.at_ns - now))
             limit = f"-{to_s(self.blackout_after):g}..{to_s(self.blackout_before):g}"
             return _force(refuse(self, away, limit, "s to release", closing=closing, note=near.event), forced=forced)
-        for feed, most in self.age_most:
+        for feed, most in self.age_max:
             hours = round(most / HOUR, 3)
             written = state.macro.feed_read_ns.get(feed)
             if written is None:
                 return _force(refuse(self, None, hours, "h", note=f"macro feed {feed}: no file"), forced=forced)
             age = now - written
-            if not -self.skew_most <= age <= most:
+            if not -self.skew_max <= age <= most:
                 verdict = refuse(self, round(age / HOUR, 3), hours, "h", note=f"macro feed {feed}: not fresh")
                 return _force(verdict, forced=forced)
         return answer(self, "no release near, feeds fresh", "no release near, feeds fresh", passed=True)

@@ -95,17 +95,17 @@ class Reconciled:
     old holds.
     """
 
-    age_most: Nanos
+    age_max: Nanos
     name: ClassVar[str] = "reconciled"
     pulls: ClassVar[bool] = True
 
     def judge_window(self, state: DaemonState, _context: WindowContext, now: Nanos) -> Verdict:
         checked = state.reconciliation
-        limit = to_s(self.age_most)
+        limit = to_s(self.age_max)
         if checked.checked_ns is None:
             return refuse(self, None, limit, "s", note=checked.problem or "not reconciled yet")
         age = Nanos(now - checked.checked_ns)
         if not checked.agreed:
             note = checked.problem or "our books and the exchange's disagree"
             return refuse(self, to_s(age), limit, "s", closing=Closing.PULL, note=note)
-        return answer(self, to_s(age), limit, "s", passed=age <= self.age_most, note="last agreement is too old")
+        return answer(self, to_s(age), limit, "s", passed=age <= self.age_max, note="last agreement is too old")

@@ -24,13 +24,13 @@ class BookSane:
     what another witness said against it (docs/order-safety.md).
     """
 
-    age_most: Nanos
-    lag_most: Nanos
+    age_max: Nanos
+    lag_max: Nanos
     name: ClassVar[str] = "book_sanity"
     pulls: ClassVar[bool] = False
 
     def judge_quote(self, state: DaemonState, quote: Quote, _context: QuoteContext, now: Nanos) -> Verdict:
-        limit = to_s(self.age_most)
+        limit = to_s(self.age_max)
         book = state.venue.books.get(quote.market_ticker)
         if book is None:
             return refuse(self, None, limit, "s", note="no book")
@@ -38,14 +38,14 @@ class BookSane:
             return refuse(self, None, limit, "s", note="book out of sync" if not book.synced else "book is crossed")
         if book.doubt:
             return refuse(self, "doubtful", "undoubted", note=book.doubt)
-        if book.lag_ns > self.lag_most:
-            return refuse(self, to_ms(book.lag_ns), to_ms(self.lag_most), "ms", note="its last frame came late")
+        if book.lag_ns > self.lag_max:
+            return refuse(self, to_ms(book.lag_ns), to_ms(self.lag_max), "ms", note="its last frame came late")
         view = own_excluded(book, state.live_orders())
         if not view.two_sided:
             sides = "empty" if view.best_bid is None and view.best_ask is None else "one-sided"
             return refuse(self, sides, "two-sided", note="only our own orders, or none, on a side")
         age = Nanos(now - book.recv_ns)
-        return answer(self, to_s(age), limit, "s", passed=age <= self.age_most, note="book is stale")
+        return answer(self, to_s(age), limit, "s", passed=age <= self.age_max, note="book is stale")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +84,12 @@ def _facing(book: Book, quote: Quote, state: DaemonState, context: QuoteContext)
 class LotsPerQuote:
     """Refuse more contracts in one quote than the runbook's one or two, whatever a profile asks for."""
 
-    lots_most: int
+    lots_max: int
     name: ClassVar[str] = "lots_per_quote"
     pulls: ClassVar[bool] = False
 
     def judge_quote(self, _state: DaemonState, quote: Quote, context: QuoteContext, _now: Nanos) -> Verdict:
-        most = min(self.lots_most, context.plan.profile.lots)
+        most = min(self.lots_max, context.plan.profile.lots)
         return answer(
             self,
             quote.count / CONTRACT,

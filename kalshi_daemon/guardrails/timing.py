@@ -70,12 +70,12 @@ class ClocksAgree:
     may be is bounded elsewhere: feed stamps by `feed_age`, Kalshi's by `exchange_status`, both read with them.
     """
 
-    skew_most: Nanos
+    skew_max: Nanos
     name: ClassVar[str] = "clock_skew"
     pulls: ClassVar[bool] = True
 
     def judge_window(self, state: DaemonState, _context: WindowContext, _now: Nanos) -> Verdict:
-        limit = to_ms(self.skew_most)
+        limit = to_ms(self.skew_max)
         missing = [venue for venue in VENUES if venue not in state.skew]
         if missing:
             return refuse(self, None, limit, "ms", note=f"not measured yet: {', '.join(missing)}")
@@ -86,7 +86,7 @@ class ClocksAgree:
             offset / MILLISECOND,
             limit,
             "ms",
-            passed=abs(offset) <= self.skew_most,
+            passed=abs(offset) <= self.skew_max,
             closing=Closing.PULL,
             note=f"our clock is {'ahead of' if offset > 0 else 'behind'} {worst}'s",
         )

@@ -18,12 +18,12 @@ from kalshi_daemon.ground.readers import parse_json
 from kalshi_daemon.ground.units import MINUTE, Nanos, to_ms
 from kalshi_daemon.index_feed.protocol import prices_of, stamp_of
 
-ROWS_MOST: Final = 50_000
+ROWS_MAX: Final = 50_000
 """The vendor's most per page: 128 sessions of minutes."""
 _GOOD: Final = frozenset({"OK", "DELAYED"})
 _REFUSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _KEY_NAMES: Final = frozenset({"apikey"})
-_WORDS_MOST: Final = 200
+_WORDS_MAX: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Page:
 def target_of(index: Index, from_ns: Nanos, to_ns: Nanos) -> str:
     """Path and query for the minute bars that START in [from, to], both ends included."""
     span = f"{to_ms(from_ns)}/{to_ms(to_ns)}"
-    return f"/v2/aggs/ticker/{index.feed_ticker}/range/1/minute/{span}?sort=asc&limit={ROWS_MOST}"
+    return f"/v2/aggs/ticker/{index.feed_ticker}/range/1/minute/{span}?sort=asc&limit={ROWS_MAX}"
 
 
 def decode_page(status: int, body: bytes, index: Index, recv_ns: Nanos, asked: str) -> Page:
@@ -103,4 +103,4 @@ def _words(found: Any, status: int) -> str:  # noqa: ANN401 - whatever the answe
     said = ""
     if isinstance(found, dict):
         said = str(found.get("message") or found.get("error") or found.get("status") or "")
-    return f"{status} {' '.join(said.split())[:_WORDS_MOST]}".strip() if said else f"{status} without a usable answer"
+    return f"{status} {' '.join(said.split())[:_WORDS_MAX]}".strip() if said else f"{status} without a usable answer"

@@ -57,7 +57,7 @@ UNREADABLE_RUN_MAX: Final = 20
 """Frames in a row that may hold nothing but garbage; one more ends the session."""
 _ENDED_BY_SERVER: Final = frozenset({"slow_consumer", "force_disconnect"})
 _QUEUE_FRAMES: Final = 1_024
-_FRAME_BYTES_MOST: Final = 2**20
+_FRAME_BYTES_MAX: Final = 2**20
 _KEEPALIVE_S: Final = 20
 _CLOSE_S: Final = 1.0
 _NETWORK_ERRORS: Final = (OSError, TimeoutError, WebSocketException)
@@ -176,13 +176,13 @@ class IndexFeed:
         return Nanos(0) if opened is None else Nanos(self._clock.mono_ns() - opened)
 
     def _next_wait(self, *, evicted: bool) -> Nanos:
-        """Half to all of first x 2^failures, at most `backoff_most_s`; an eviction waits at least its own time."""
+        """Half to all of first x 2^failures, at most `backoff_s_max`; an eviction waits at least its own time."""
         spread = 0.5 + 0.5 * self._rng.random()
         if evicted:
             return from_s(self._settings.eviction_backoff_s * (0.5 + spread))
         doubled = self._settings.backoff_first_s * 2.0 ** min(self._failures, 30)
         self._failures += 1
-        return from_s(min(doubled, self._settings.backoff_most_s) * spread)
+        return from_s(min(doubled, self._settings.backoff_s_max) * spread)
 
     async def _hold(self, session: _Session) -> None:
         """One session from connect to its end; always raises why it ended."""
@@ -195,7 +195,7 @@ class IndexFeed:
             ping_timeout=_KEEPALIVE_S,
             close_timeout=_CLOSE_S,
             max_queue=_QUEUE_FRAMES,
-            max_size=_FRAME_BYTES_MOST,
+            max_size=_FRAME_BYTES_MAX,
         )
         async with connection as socket:
             await self._log_in(socket, session)

@@ -26,11 +26,11 @@ ATTEMPTS: Final = 4
 BACKOFF: Final = Nanos(SECOND)
 RETRY_AFTER_USUAL: Final = Nanos(15 * SECOND)
 """Waited after a 429 that does not say: the small plan allows five calls a minute."""
-RETRY_AFTER_MOST: Final = Nanos(120 * SECOND)
-PAGES_MOST: Final = 100
+RETRY_AFTER_MAX: Final = Nanos(120 * SECOND)
+PAGES_MAX: Final = 100
 DELAY: Final = Nanos(15 * MINUTE)
 """How far a delayed plan is behind."""
-BODY_BYTES_MOST: Final = 16 * 1024 * 1024
+BODY_BYTES_MAX: Final = 16 * 1024 * 1024
 
 log = structlog.get_logger()
 
@@ -89,7 +89,7 @@ class HistoryClient:
         delayed, refused, seen = False, 0, set[str]()
         target: str | None = target_of(index, from_ns, to_ns)
         while target is not None:
-            if target in seen or len(seen) >= PAGES_MOST:
+            if target in seen or len(seen) >= PAGES_MAX:
                 raise HistoryUnavailable(asked, f"its pages do not end ({len(seen)} read)")
             seen.add(target)
             page = await self._page(target, index, asked, attempts)
@@ -148,16 +148,16 @@ class HistoryClient:
                 async with answer:
                     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
                         raise _RateLimitedError(_retry_after(answer.headers.get("Retry-After")))
-                    body = await answer.content.read(BODY_BYTES_MOST + 1)
-                    while len(body) <= BODY_BYTES_MOST and (more := await answer.content.read(BODY_BYTES_MOST)):
+                    body = await answer.content.read(BODY_BYTES_MAX + 1)
+                    while len(body) <= BODY_BYTES_MAX and (more := await answer.content.read(BODY_BYTES_MAX)):
                         body += more
         except (aiohttp.ClientError, OSError, TimeoutError) as problem:
             cause = "no answer in time" if isinstance(problem, TimeoutError) else f"{type(problem).__name__}: {problem}"
             raise HistoryUnavailable(asked, f"{self._base.host} not reachable: {cause}") from None
         finally:
             self.in_flight -= 1
-        if len(body) > BODY_BYTES_MOST:
-            raise HistoryUnavailable(asked, f"an answer of more than {BODY_BYTES_MOST} bytes")
+        if len(body) > BODY_BYTES_MAX:
+            raise HistoryUnavailable(asked, f"an answer of more than {BODY_BYTES_MAX} bytes")
         return answer.status, body, sent_ns
 
 
@@ -169,4 +169,4 @@ def _retry_after(text: str | None) -> Nanos:
         return RETRY_AFTER_USUAL
     if not isfinite(seconds):
         return RETRY_AFTER_USUAL
-    return Nanos(max(0, min(RETRY_AFTER_MOST, from_s(seconds))))
+    return Nanos(max(0, min(RETRY_AFTER_MAX, from_s(seconds))))

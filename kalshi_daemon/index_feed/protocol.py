@@ -24,7 +24,7 @@ from kalshi_daemon.ground.errors import MalformedData, MalformedField, MissingFi
 from kalshi_daemon.ground.readers import epoch_ms, level_points, parse_json
 from kalshi_daemon.ground.units import SECOND, Nanos
 
-AHEAD_MOST_NS: Final = Nanos(60 * SECOND)
+AHEAD_NS_MAX: Final = Nanos(60 * SECOND)
 """A stamp further ahead of our clock than this is refused: accepting it would silence the index until it came true."""
 
 _INDEX_OF_TICKER: Final = {index.feed_ticker: index for index in Index}
@@ -129,7 +129,7 @@ class MonotonicGuard:
 
     * ticks: the stamp must be later than the last one accepted;
     * bars: the start must not be earlier than the last one accepted; the same start replaces (polygon.md section 4);
-    * both: not more than AHEAD_MOST_NS after the time of receipt.
+    * both: not more than AHEAD_NS_MAX after the time of receipt.
 
     It lives as long as the task, not as long as a session: a reconnect cannot bring old values back.
     """
@@ -142,7 +142,7 @@ class MonotonicGuard:
         key = (type(event), event.channel, event.index)
         last = self._last.get(key)
         stamp, newest = (event.event_ns, event.event_ns) if isinstance(event, Tick) else (event.start_ns, event.end_ns)
-        if newest > event.recv_ns + AHEAD_MOST_NS:
+        if newest > event.recv_ns + AHEAD_NS_MAX:
             return False
         if last is not None and (stamp < last or (stamp == last and isinstance(event, Tick))):
             return False

@@ -6,7 +6,7 @@ A file appears whole or not at all: it is written under a temporary name in the 
 process killed at any moment leaves at worst a `.tmp` file, which readers ignore. A name already taken (a session
 simulated twice) gets `_1`, `_2`, ...; nothing is overwritten.
 
-Bounds: at most ROWS_MOST rows per index wait for a flush. Beyond that the oldest are kept, new ones are dropped and
+Bounds: at most ROWS_MAX rows per index wait for a flush. Beyond that the oldest are kept, new ones are dropped and
 counted, and the next flush says so. A flush that fails (disk full) keeps its rows for the next one within that bound.
 
 What the feed's judge did not believe (`plausibility`) is kept too, with `believed` false; a value that is believed
@@ -36,9 +36,9 @@ from kalshi_daemon.ground.units import SECOND, Nanos, from_s
 if TYPE_CHECKING:
     import pyarrow as pa
 
-ROWS_MOST: Final = 100_000
+ROWS_MAX: Final = 100_000
 """Rows of one index that may wait: hours of V and A at one a second each."""
-NAMES_MOST: Final = 10_000
+NAMES_MAX: Final = 10_000
 """Files of one index within one second of New York time; beyond it the flush fails and is tried again later."""
 NEW_YORK: Final = ZoneInfo("America/New_York")
 FOLDER: Final = "polygon_index"
@@ -92,11 +92,11 @@ class Columns:
         self.value.append(value)
         self.believed.append(believed)
 
-    def followed_by(self, newer: "Columns", rows_most: int) -> tuple["Columns", int]:
-        """These rows, then the newer ones, cut at `rows_most`; and how many of the newest fell off."""
+    def followed_by(self, newer: "Columns", rows_max: int) -> tuple["Columns", int]:
+        """These rows, then the newer ones, cut at `rows_max`; and how many of the newest fell off."""
         joined = Columns(*(getattr(self, name) + getattr(newer, name) for name in COLUMN_NAMES))
-        over = max(0, len(joined) - rows_most)
-        return (Columns(*(getattr(joined, name)[:rows_most] for name in COLUMN_NAMES)) if over else joined), over
+        over = max(0, len(joined) - rows_max)
+        return (Columns(*(getattr(joined, name)[:rows_max] for name in COLUMN_NAMES)) if over else joined), over
 
 
 COLUMN_NAMES: Final = ("kind", "channel", "event_ns", "recv_ns", "value", "open", "high", "low", "start_ns", "believed")
@@ -105,11 +105,11 @@ COLUMN_NAMES: Final = ("kind", "channel", "event_ns", "recv_ns", "value", "open"
 class Recorder:
     """Buffers what the feed delivers and flushes it on the clock. `on_tick` and `on_bar` only append."""
 
-    def __init__(self, mode_dir: Path, clock: Clock, *, flush_every_s: float, rows_most: int = ROWS_MOST) -> None:
+    def __init__(self, mode_dir: Path, clock: Clock, *, flush_every_s: float, rows_max: int = ROWS_MAX) -> None:
         self._root = mode_dir / "data" / "raw"
         self._clock = clock
         self._every_ns = from_s(flush_every_s)
-        self._rows_most = rows_most
+        self._rows_max = rows_max
         self._buffers = {index: Columns() for index in Index}
         self._writing = asyncio.Lock()
         self.dropped = 0
@@ -182,14 +182,14 @@ class Recorder:
         """Give back what was not written, in front of what came meanwhile, and say what was lost."""
         for index, columns in taken.items():
             if index not in written:
-                self._buffers[index], lost = columns.followed_by(self._buffers[index], self._rows_most)
+                self._buffers[index], lost = columns.followed_by(self._buffers[index], self._rows_max)
                 self.dropped += lost
         if self.dropped > self._dropped_said:
-            log.warning("recorder.rows_dropped", dropped=self.dropped, rows_most=self._rows_most)
+            log.warning("recorder.rows_dropped", dropped=self.dropped, rows_max=self._rows_max)
             self._dropped_said = self.dropped
 
     def _has_room(self, index: Index) -> bool:
-        if len(self._buffers[index]) < self._rows_most:
+        if len(self._buffers[index]) < self._rows_max:
             return True
         self.dropped += 1
         return False
@@ -238,11 +238,11 @@ def _write_whole(folder: Path, stem: str, table: "pa.Table") -> Path:
 
 def _free_name(folder: Path, stem: str) -> Path:
     """The first name not taken. One process per mode directory (instance lock), so nothing can take it in between."""
-    for number in range(NAMES_MOST):
+    for number in range(NAMES_MAX):
         path = folder / (f"{stem}_{number}.parquet" if number else f"{stem}.parquet")
         if not path.exists():
             return path
-    raise FileExistsError(f"{folder / stem}: {NAMES_MOST} files of one second")
+    raise FileExistsError(f"{folder / stem}: {NAMES_MAX} files of one second")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -21,14 +21,14 @@ class SkewEstimate:
     """A sliding minimum over MEMORY_NS, O(1) amortised; holds at most one entry per tick of that span."""
 
     def __init__(self) -> None:
-        self._least: deque[tuple[Nanos, Nanos]] = deque()
+        self._min: deque[tuple[Nanos, Nanos]] = deque()
 
     def update(self, tick: Tick) -> ClockSkew:
         """The estimate including this tick. `round_trip_ns` is 0: there is no return path to measure."""
         offset = Nanos(tick.recv_ns - tick.event_ns)
-        while self._least and self._least[-1][1] >= offset:
-            self._least.pop()
-        self._least.append((tick.recv_ns, offset))
-        while abs(tick.recv_ns - self._least[0][0]) > MEMORY_NS:  # abs: our own clock may step back too
-            self._least.popleft()
-        return ClockSkew(self._least[0][1], tick.recv_ns, Nanos(0))
+        while self._min and self._min[-1][1] >= offset:
+            self._min.pop()
+        self._min.append((tick.recv_ns, offset))
+        while abs(tick.recv_ns - self._min[0][0]) > MEMORY_NS:  # abs: our own clock may step back too
+            self._min.popleft()
+        return ClockSkew(self._min[0][1], tick.recv_ns, Nanos(0))

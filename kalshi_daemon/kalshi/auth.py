@@ -35,9 +35,9 @@ KEY_HEADER: Final = "KALSHI-ACCESS-KEY"
 TIMESTAMP_HEADER: Final = "KALSHI-ACCESS-TIMESTAMP"
 SIGNATURE_HEADER: Final = "KALSHI-ACCESS-SIGNATURE"
 
-_PEM_BYTES_MOST: Final = 65_536
-_RSA_BITS_LEAST: Final = 2_048
-_STAMP_DIGITS_MOST: Final = 16
+_PEM_BYTES_MAX: Final = 65_536
+_RSA_BITS_MIN: Final = 2_048
+_STAMP_DIGITS_MAX: Final = 16
 _OWNER_ONLY: Final = stat.S_IRUSR | stat.S_IWUSR
 _HASH: Final = hashes.SHA256()
 _PSS: Final = padding.PSS(mgf=padding.MGF1(_HASH), salt_length=_HASH.digest_size)
@@ -107,7 +107,7 @@ class Verifier:
             return AuthProblem.MISSING_HEADER
         if key_id != self.key_id:
             return AuthProblem.UNKNOWN_KEY
-        if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= _STAMP_DIGITS_MOST):
+        if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= _STAMP_DIGITS_MAX):
             return AuthProblem.BAD_TIMESTAMP
         if abs(now_ms - int(stamp)) > self.tolerance_ms:
             return AuthProblem.CLOCK_SKEW
@@ -139,7 +139,7 @@ def load_signer(path: Path, key_id: str, *, group_may_read: bool = False) -> Sig
     if not key_id:
         raise ConfigurationError("kalshi.key_id", "is empty", "set the id that Kalshi shows for the key")
     allowed = _OWNER_ONLY | (stat.S_IRGRP if group_may_read else 0)
-    pem, mode = read_named(path, _PEM_BYTES_MOST, where, "not a key file")
+    pem, mode = read_named(path, _PEM_BYTES_MAX, where, "not a key file")
     if mode & ~allowed:
         raise ConfigurationError(where, f"file mode is {mode:04o}, others could read the key", "chmod 0600")
     return signer_from_pem(pem, key_id, where)
@@ -154,8 +154,8 @@ def signer_from_pem(pem: bytes, key_id: str, where: str = "private key") -> Sign
     except (ValueError, UnsupportedAlgorithm):
         raise ConfigurationError(where, "is not a PEM private key") from None
     if isinstance(key, RSAPrivateKey):
-        if key.key_size < _RSA_BITS_LEAST:
-            raise ConfigurationError(where, f"RSA key has {key.key_size} bits, {_RSA_BITS_LEAST} are the least")
+        if key.key_size < _RSA_BITS_MIN:
+            raise ConfigurationError(where, f"RSA key has {key.key_size} bits, {_RSA_BITS_MIN} are the least")
         return Signer(key, key_id)
     if isinstance(key, Ed25519PrivateKey):
         return Signer(key, key_id)
@@ -167,7 +167,7 @@ def generate_ed25519_pem() -> bytes:
     return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-def generate_rsa_pem(bits: int = _RSA_BITS_LEAST) -> bytes:
+def generate_rsa_pem(bits: int = _RSA_BITS_MIN) -> bytes:
     """A fresh RSA private key, PKCS#8 PEM, for tests and the simulator."""
     key = generate_private_key(public_exponent=65_537, key_size=bits)
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -28,7 +28,7 @@ from kalshi_daemon.ground.units import SETTLEMENT_STEP, Level, Nanos, format_lev
 
 Json = Mapping[str, Any]
 
-PRICE_BANDS_MOST: Final = 32
+PRICE_BANDS_MAX: Final = 32
 """More bands than this in one market's `price_ranges` is nonsense, not a grid."""
 FEE_MULTIPLIER_MAX: Final = 1_000
 """Far beyond any fee the venue has charged; a number above it is none."""
@@ -72,8 +72,8 @@ def parse_market(obj: Json, index_by_series: Mapping[str, Index]) -> Market:
 
 def parse_grid(ranges: object) -> PriceGrid:
     """Read `price_ranges`; the label `price_level_structure` is never looked at (kalshi.md section 6)."""
-    if not isinstance(ranges, list) or not 1 <= len(ranges) <= PRICE_BANDS_MOST:
-        raise MalformedField("price_ranges", ranges, f"a list of 1 to {PRICE_BANDS_MOST} price bands")
+    if not isinstance(ranges, list) or not 1 <= len(ranges) <= PRICE_BANDS_MAX:
+        raise MalformedField("price_ranges", ranges, f"a list of 1 to {PRICE_BANDS_MAX} price bands")
     bands = []
     for item in ranges:
         if not isinstance(item, Mapping):

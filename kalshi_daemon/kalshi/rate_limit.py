@@ -23,7 +23,7 @@ _UNIT: Final = 1_000_000_000
 _ROOT: Final = "/trade-api/v2"
 _PARAMETER: Final = re.compile(r"\{[^}]*\}|:[^/]+|<[^>]*>")
 BACKOFF_FIRST: Final = Nanos(250 * MILLISECOND)
-BACKOFF_MOST: Final = Nanos(5_000 * MILLISECOND)
+BACKOFF_MAX: Final = Nanos(5_000 * MILLISECOND)
 
 
 class Lane(Enum):
@@ -182,7 +182,7 @@ class RateLimiter:
         """The venue answered 429: our picture of the bucket was too rosy.
 
         A read empties the read bucket. A create leaves at most the reserve and holds back creates, doubling up to
-        BACKOFF_MOST while refusals follow each other. A cancel empties the bucket (a cancel costs little, so it waits
+        BACKOFF_MAX while refusals follow each other. A cancel empties the bucket (a cancel costs little, so it waits
         for milliseconds of refill) and is never held back itself, nor is the reserve ever taken from it by a create.
         """
         bucket, floor = self._bucket(lane)
@@ -191,7 +191,7 @@ class RateLimiter:
         times = self._refusals.get(lane, 0)
         self._refusals[lane] = times + 1
         held = Lane.CREATE if lane is Lane.CANCEL else lane
-        backoff = min(BACKOFF_MOST, BACKOFF_FIRST << min(times, 8))
+        backoff = min(BACKOFF_MAX, BACKOFF_FIRST << min(times, 8))
         self._held_until[held] = max(self._held_until.get(held, 0), now + backoff)
 
     def accepted(self, lane: Lane) -> None:

@@ -35,7 +35,7 @@ CONFLICT: Final = 409
 TOO_MANY_REQUESTS: Final = 429
 SERVER_ERROR: Final = 500
 
-_TEXT_MOST: Final = 200
+_TEXT_MAX: Final = 200
 """Longest piece of the venue's text kept, in characters."""
 _ALREADY_EXISTS: Final = frozenset({"order_already_exists"})
 _POST_ONLY: Final = ("post_only_cross", "post_only_would_cross")
@@ -68,20 +68,20 @@ def parse_refusal(body: bytes) -> Refusal:
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return Refusal("", body[:_TEXT_MOST].decode("utf-8", "replace"), "", readable=False)
+        return Refusal("", body[:_TEXT_MAX].decode("utf-8", "replace"), "", readable=False)
     if isinstance(value, dict):
         inner = value.get("error", value)
         if isinstance(inner, dict) and any(key in inner for key in ("code", "message", "details")):
             return refusal_of(inner)
         if isinstance(inner, str):
-            return Refusal(_slug(inner), inner[:_TEXT_MOST], "", readable=True)
-    return Refusal("", repr(value)[:_TEXT_MOST], "", readable=False)
+            return Refusal(_slug(inner), inner[:_TEXT_MAX], "", readable=True)
+    return Refusal("", repr(value)[:_TEXT_MAX], "", readable=False)
 
 
 def refusal_of(error: Mapping[str, Any] | str) -> Refusal:
     """The `error` value of a batch item or of a nested envelope."""
     if isinstance(error, str):
-        return Refusal(_slug(error), error[:_TEXT_MOST], "", readable=True)
+        return Refusal(_slug(error), error[:_TEXT_MAX], "", readable=True)
     return Refusal(_word(error.get("code")), _word(error.get("message")), _word(error.get("details")), readable=True)
 
 
@@ -103,7 +103,7 @@ def item_error(operation: str, status: int, error: object) -> VenueError:
     """The typed error of one item of a batch answer; codes that leave the outcome open are OrderOutcomeUnknown."""
     refusal = refusal_of(error) if isinstance(error, (dict, str)) else Refusal("", repr(error), "", readable=False)
     if not refusal.readable or _slug(refusal.code) in _UNCONFIRMED:
-        return OrderOutcomeUnknown(operation, f"item answered {refusal.code or refusal.message[:_TEXT_MOST]}")
+        return OrderOutcomeUnknown(operation, f"item answered {refusal.code or refusal.message[:_TEXT_MAX]}")
     return rejection(operation, status, refusal)
 
 
@@ -128,7 +128,7 @@ def _unnamed(refusal: Refusal) -> str:
 
 
 def _word(value: object) -> str:
-    return "" if value is None else str(value)[:_TEXT_MOST]
+    return "" if value is None else str(value)[:_TEXT_MAX]
 
 
 def _slug(value: str) -> str:

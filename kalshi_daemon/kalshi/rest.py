@@ -46,12 +46,12 @@ from kalshi_daemon.settings.model import KalshiSettings
 
 log = structlog.get_logger()
 
-PAGES_MOST: Final = 200
+PAGES_MAX: Final = 200
 """More pages than this is not a listing of ours but a loop: MalformedField."""
-BATCH_MOST: Final = 100
+BATCH_MAX: Final = 100
 CANCELS_AT_ONCE: Final = 10
 """A batch of cancels leaves as soon as this many fit, instead of waiting until all of them do."""
-FAILED_PARTS_MOST: Final = 2
+FAILED_PARTS_MAX: Final = 2
 """So many parts of a cancel failing in a row end it: the caller has a deadline and other means."""
 _EVENTS_PAGE: Final = 200
 _PAGE: Final = 1_000
@@ -160,7 +160,7 @@ class KalshiRest:
             orders, self._subaccount
         )  # a malformed order stops all of them before the first byte
         results: list[CreateAck | VenueError] = []
-        size = min(BATCH_MOST, self.limiter.largest_batch(Endpoint.CREATE_BATCH))
+        size = min(BATCH_MAX, self.limiter.largest_batch(Endpoint.CREATE_BATCH))
         for start in range(0, len(orders), size):
             part = orders[start : start + size]
             try:
@@ -189,7 +189,7 @@ class KalshiRest:
             except VenueError as problem:
                 results += [problem] * len(part)
                 failures.append(problem)
-                if len(failures) == FAILED_PARTS_MOST:
+                if len(failures) == FAILED_PARTS_MAX:
                     unsent = VenueUnreachable("cancel_batch", "not sent: earlier parts of the batch failed")
                     results += [unsent] * (len(orders) - len(results))
         if failures and not answered:
@@ -312,7 +312,7 @@ class KalshiRest:
 
     def _cancel_room(self, wanted: int) -> int:
         """How many cancels go into the next batch: what fits now, if that is not too few to be worth a request."""
-        largest = min(wanted, BATCH_MOST, self.limiter.largest_batch(Endpoint.CANCEL_BATCH))
+        largest = min(wanted, BATCH_MAX, self.limiter.largest_batch(Endpoint.CANCEL_BATCH))
         now, cost = self._clock.mono_ns(), self.limiter.cost(Endpoint.CANCEL_BATCH)
         for size in range(largest, min(largest, CANCELS_AT_ONCE), -1):
             if self.limiter.wait_ns(Lane.CANCEL, size * cost, now) == 0:
@@ -353,7 +353,7 @@ class KalshiRest:
         joined: list[Json] = []
         seen: set[str] = set()
         query = dict(request.query or {})
-        for _ in range(PAGES_MOST):
+        for _ in range(PAGES_MAX):
             page = Request(request.endpoint, request.path, query, signed=request.signed)
             obj = read_object(await self._transport.read(page), request.name)
             if key not in obj:
@@ -370,7 +370,7 @@ class KalshiRest:
                 raise MalformedField(f"{request.name}.cursor", cursor, "a cursor that was not given before")
             seen.add(cursor)
             query["cursor"] = cursor
-        raise MalformedField(f"{request.name}.cursor", len(seen), f"a listing of at most {PAGES_MOST} pages")
+        raise MalformedField(f"{request.name}.cursor", len(seen), f"a listing of at most {PAGES_MAX} pages")
 
     def _own(self, query: dict[str, str | int]) -> dict[str, str | int]:
         return query | {"subaccount": self._subaccount}

@@ -10,7 +10,7 @@ from enum import Enum
 from kalshi_daemon.domain.events import SequenceGap
 from kalshi_daemon.ground.units import Nanos
 
-REPEATS_MOST = 64
+REPEATS_MAX = 64
 """After so many passed numbers in a row the venue has restarted its count: reported as a gap, counted on from there."""
 
 
@@ -64,7 +64,7 @@ class SequenceTracker:
         if seq <= last:
             self.dropped += 1
             self._repeats[sid] += 1
-            if self._repeats[sid] <= REPEATS_MOST:
+            if self._repeats[sid] <= REPEATS_MAX:
                 return Order.REPEATED
         self.gaps += 1
         self._last[sid] = seq

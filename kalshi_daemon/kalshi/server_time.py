@@ -15,7 +15,7 @@ from kalshi_daemon.ground.errors import MalformedField
 from kalshi_daemon.ground.readers import epoch_s
 from kalshi_daemon.ground.units import MILLISECOND, MINUTE, Nanos
 
-SAMPLES_MOST: Final = 32
+SAMPLES_MAX: Final = 32
 """The oldest sample leaves."""
 SAMPLE_LIFE: Final = Nanos(5 * MINUTE)
 """Clocks drift and are stepped: older samples no longer bound the offset."""
@@ -38,7 +38,7 @@ class SkewEstimator:
     __slots__ = ("_samples",)
 
     def __init__(self) -> None:
-        self._samples: deque[tuple[int, int, int]] = deque(maxlen=SAMPLES_MOST)
+        self._samples: deque[tuple[int, int, int]] = deque(maxlen=SAMPLES_MAX)
 
     def observe(self, sent_ns: Nanos, recv_ns: Nanos, stamp_ns: Nanos, resolution_ns: Nanos) -> Skew:
         """Add one answer, return the estimate. Older samples count as long as they agree with the newer ones."""
@@ -55,7 +55,7 @@ class SkewEstimator:
 class ServerClock:
     """Our clock against the venue's, and whether the difference is proven to be more than is allowed.
 
-    `skew_ns_max` is the same bound as that of the `clock_skew` guard (`guards.clock_skew_most_ms`).
+    `skew_ns_max` is the same bound as that of the `clock_skew` guard (`guards.clock_skew_ms_max`).
     """
 
     __slots__ = ("_at_ns", "_estimator", "_skew", "skew_ns_max")

@@ -35,12 +35,12 @@ from kalshi_daemon.settings.model import KalshiSettings
 OPEN_TIMEOUT_S: Final = 10.0
 CLOSE_TIMEOUT_S: Final = 2.0
 PROBE_TIMEOUT_S: Final = 5.0
-FRAMES_QUEUED_MOST: Final = 1_024
+FRAMES_QUEUED_MAX: Final = 1_024
 """At this many unread frames the socket is not read further; the venue then answers with error 25."""
-FRAME_BYTES_MOST: Final = 64 * 1024 * 1024
+FRAME_BYTES_MAX: Final = 64 * 1024 * 1024
 """The venue's own bound; a larger frame ends the connection."""
 BACKOFF_FIRST: Final = Nanos(500 * MILLISECOND)
-BACKOFF_MOST: Final = Nanos(30 * SECOND)
+BACKOFF_MAX: Final = Nanos(30 * SECOND)
 STEADY_AFTER: Final = Nanos(60 * SECOND)
 """A session that was up for so long starts the back-off anew."""
 AUTH_TRIES: Final = 3
@@ -157,7 +157,7 @@ class KalshiStream:
             pause = Nanos(int(backoff * self._rng.uniform(0.5, 1.0)))
             log.warning("kalshi_stream.reconnecting", cause=cause, pause_ms=to_ms(pause), refused=refused)
             await self._clock.sleep(pause)
-            backoff = min(BACKOFF_MOST, Nanos(backoff * 2))
+            backoff = min(BACKOFF_MAX, Nanos(backoff * 2))
 
     def _clock_skewed(self, problem: InvalidStatus, asked: Nanos) -> ClockSkewed | None:
         """A refused handshake as a matter of the clock, when its own `Date` or what REST measured proves it."""
@@ -181,8 +181,8 @@ class KalshiStream:
             open_timeout=OPEN_TIMEOUT_S,
             close_timeout=CLOSE_TIMEOUT_S,
             ping_interval=None,
-            max_size=FRAME_BYTES_MOST,
-            max_queue=FRAMES_QUEUED_MOST,
+            max_size=FRAME_BYTES_MAX,
+            max_queue=FRAMES_QUEUED_MAX,
             create_connection=_Connection,
         )
         async with opening as socket:

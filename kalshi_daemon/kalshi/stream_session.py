@@ -7,7 +7,7 @@ named `net_ns` are any monotonic clock of the network's deadlines; `recv_ns` is 
 What a loss means:
 * a gap on the books' sid: SequenceGap (all its books are void), then snapshots of all its markets are asked for. A
   snapshot that does not come, asked for SNAPSHOT_ASKS times, takes its market out for a while; when it is all of
-  them, the subscription is made again, and after RESUBSCRIBES_MOST the connection is given up;
+  them, the subscription is made again, and after RESUBSCRIBES_MAX the connection is given up;
 * a gap on a private sid, or a frame that cannot be read: events may be missing, so StreamUp is said again, which makes
   the order room compare itself with the exchange;
 * error 10 or 25: the subscription is dead. The books' one is made again, for a private one the connection is given up.
@@ -29,7 +29,7 @@ ACK_TIMEOUT: Final = Nanos(10 * SECOND)
 SNAPSHOT_TIMEOUT: Final = Nanos(5 * SECOND)
 SNAPSHOT_ASKS: Final = 2
 """How often a snapshot that is due is asked for."""
-RESUBSCRIBES_MOST: Final = 3
+RESUBSCRIBES_MAX: Final = 3
 """Per connection and in a row; every market in order again starts the count anew."""
 COMMAND_GAP: Final = Nanos(50 * MILLISECOND)
 """Least time between two commands about books."""
@@ -38,7 +38,7 @@ REFUSED_FOR: Final = Nanos(60 * SECOND)
 """How long a market that the venue would not subscribe, or sent no snapshot of, is left alone."""
 UNREADABLE_RUN_MAX: Final = 20
 """Frames in a row that cannot be read, with no good one in between; one more and the connection is given up."""
-PRIVATE_GAPS_MOST: Final = 20
+PRIVATE_GAPS_MAX: Final = 20
 """After so many gaps on one private sid its numbers evidently do not count frames, and are no longer followed."""
 
 
@@ -198,7 +198,7 @@ class StreamSession:
 
     def _begin_again(self) -> None:
         self._resubscribes += 1
-        if self._resubscribes > RESUBSCRIBES_MOST:
+        if self._resubscribes > RESUBSCRIBES_MAX:
             raise SessionLost("books cannot be kept in order")
         self._remake = True
         self._awaiting.clear()
@@ -333,7 +333,7 @@ class StreamSession:
             self._awaiting = dict.fromkeys(self._active, (net_ns, 0))
             return [gap]
         gaps = self._private_gaps[gap.sid] = self._private_gaps.get(gap.sid, 0) + 1
-        if gaps >= PRIVATE_GAPS_MOST:
+        if gaps >= PRIVATE_GAPS_MAX:
             self._tracker.stop(gap.sid)
             self._note("kalshi_stream.numbers_not_followed", sid=gap.sid, channel=self._private_sids.get(gap.sid, ""))
         return [gap, StreamUp(recv_ns)] if self.up else [gap]

@@ -42,14 +42,14 @@ from kalshi_daemon.kalshi.server_time import ServerClock, date_header_ns
 from kalshi_daemon.settings.model import KalshiSettings
 
 API_ROOT: Final = "/trade-api/v2"
-BODY_BYTES_MOST: Final = 32 * 1024 * 1024
+BODY_BYTES_MAX: Final = 32 * 1024 * 1024
 """A longer answer is not read to its end: malformed."""
 READ_ATTEMPTS: Final = 3
 READ_BACKOFF: Final = Nanos(200 * MILLISECOND)
-_CONNECTIONS_MOST: Final = 16
+_CONNECTIONS_MAX: Final = 16
 _CONNECT_SHARE: Final = 0.6
 """Part of the deadline for getting a connection. Less than 1, so that a deadline that passes later means "left"."""
-_TIMEOUT_LEAST_S: Final = 0.001
+_TIMEOUT_S_MIN: Final = 0.001
 _STILL_WANTED_EVERY: Final = Nanos(100 * MILLISECOND)
 """How often a write that waits for tokens looks whether it is still wanted."""
 _OK: Final = 200
@@ -109,7 +109,7 @@ def open_session() -> aiohttp.ClientSession:
     Must be called inside a running loop; the caller closes it.
     """
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=_CONNECTIONS_MOST, keepalive_timeout=30.0, ttl_dns_cache=60),
+        connector=aiohttp.TCPConnector(limit=_CONNECTIONS_MAX, keepalive_timeout=30.0, ttl_dns_cache=60),
         cookie_jar=aiohttp.DummyCookieJar(),
         auto_decompress=False,
         skip_auto_headers=("User-Agent", "Accept-Encoding", "Accept", "Content-Type"),
@@ -228,13 +228,13 @@ class Transport:
         return None if _OK <= answer.status < _MULTIPLE_CHOICES else refusals.parse_refusal(answer.body)
 
     async def _admit(
-        self, operation: str, lane: Lane, cost: int, wait_most: Nanos, still_wanted: Gate | None = None
+        self, operation: str, lane: Lane, cost: int, wait_max: Nanos, still_wanted: Gate | None = None
     ) -> None:
-        """Wait for tokens, first come first served per lane; RateLimited when they do not come within `wait_most`.
+        """Wait for tokens, first come first served per lane; RateLimited when they do not come within `wait_max`.
 
         VenueUnreachable as soon as it is not wanted any more.
         """
-        give_up = self._clock.mono_ns() + wait_most
+        give_up = self._clock.mono_ns() + wait_max
         async with self._turns[lane]:
             while True:
                 if still_wanted is not None and not still_wanted():
@@ -253,7 +253,7 @@ class Transport:
             raise _NothingLeft("the client session is closed")
         loop = asyncio.get_running_loop()
         started, sent_ns = loop.time(), self._clock.now_ns()
-        timeout_s = max(_TIMEOUT_LEAST_S, timeout_s)
+        timeout_s = max(_TIMEOUT_S_MIN, timeout_s)
         self.in_flight += 1
         try:
             async with (
@@ -308,8 +308,8 @@ async def _bounded_body(response: aiohttp.ClientResponse) -> bytes:
     total = 0
     async for chunk in response.content.iter_any():
         total += len(chunk)
-        if total > BODY_BYTES_MOST:
-            raise ValueError(f"answer longer than {BODY_BYTES_MOST} bytes")
+        if total > BODY_BYTES_MAX:
+            raise ValueError(f"answer longer than {BODY_BYTES_MAX} bytes")
         chunks.append(chunk)
     return b"".join(chunks)
 

@@ -13,15 +13,15 @@ from kalshi_daemon.settings.model import PricingSettings
 from kalshi_daemon.venue.books import BookView
 
 _NORMAL: Final = NormalDist()
-_LEAST: Final = 1e-9
+_MIN: Final = 1e-9
 """Probabilities are kept this far from 0 and 1: beyond, log odds only carry rounding."""
 
 
 def clamp(probability: float) -> float:
     """A probability inside the open interval. Raises ValueError when it is not a number or far outside."""
-    if not -_LEAST <= probability <= 1.0 + _LEAST:  # also False for nan
+    if not -_MIN <= probability <= 1.0 + _MIN:  # also False for nan
         raise ValueError(f"not a probability: {probability}")
-    return min(max(probability, _LEAST), 1.0 - _LEAST)
+    return min(max(probability, _MIN), 1.0 - _MIN)
 
 
 def blend(model: float, mid: float | None, weight: float) -> float:
@@ -41,7 +41,7 @@ def believable_mid(view: BookView, pricing: PricingSettings) -> float | None:
     if not view.synced or view.best_bid is None or view.best_ask is None:
         return None
     width = (view.best_ask - view.best_bid) / PRICE_ONE
-    if not 0.0 < width <= pricing.book_width_most + _LEAST:
+    if not 0.0 < width <= pricing.book_width_max + _MIN:
         return None
     return (view.best_bid + view.best_ask) / (2 * PRICE_ONE)
 
@@ -73,7 +73,7 @@ def required_edge(
     slope = _density(d)
     vol_slope = abs(d) * slope
     if between:
-        half = _NORMAL.inv_cdf(min(0.5 + p / 2.0, 1.0 - _LEAST / 2.0))
+        half = _NORMAL.inv_cdf(min(0.5 + p / 2.0, 1.0 - _MIN / 2.0))
         vol_slope = max(vol_slope, 2.0 * half * _density(half))
     stale = pricing.k_stale * slope * math.sqrt((delay_s + 1.0) / tau_s)
     vol = pricing.k_vol * vol_slope * pricing.vol_error

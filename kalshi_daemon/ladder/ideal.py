@@ -15,7 +15,7 @@ from kalshi_daemon.venue.books import BookView
 
 _DUST: Final = 1e-9
 """Dollars: 0.70 - 0.68 is 0.01999999... in floats and must still be two cents."""
-_FEE_STEPS_MOST: Final = 512
+_FEE_STEPS_MAX: Final = 512
 """Grid steps taken to make room for the fee; a maker fee of any sane multiplier needs a handful."""
 
 
@@ -33,7 +33,7 @@ class Needs:
     fees: FeeSchedule
 
     @property
-    def least_edge(self) -> float:
+    def edge_min(self) -> float:
         return max(self.required, self.min_ev / PRICE_ONE)
 
 
@@ -70,9 +70,9 @@ def best_price(side: Side, grid: PriceGrid, view: BookView, needs: Needs, own: S
     """
     if view.best_bid is None or view.best_ask is None:
         return SidePrice(side, None, "one_sided")
-    if not math.isfinite(needs.least_edge):
+    if not math.isfinite(needs.edge_min):
         return SidePrice(side, None, "no_edge")
-    limits = [_eagerness(side, needs.fair) + (_DUST - needs.least_edge) * PRICE_ONE]
+    limits = [_eagerness(side, needs.fair) + (_DUST - needs.edge_min) * PRICE_ONE]
     others = view.best_bid if side is Side.BID else complement(view.best_ask)
     limits.append(others + needs.impact_cap)
     facing = [view.full_ask if side is Side.BID else view.full_bid]
@@ -83,13 +83,13 @@ def best_price(side: Side, grid: PriceGrid, view: BookView, needs: Needs, own: S
     ]
     limits += [_flip(side, price) - 1 for price in facing if price is not None]
     at = _on_grid(side, grid, int(min(limits) // 1))
-    for _ in range(_FEE_STEPS_MOST):
+    for _ in range(_FEE_STEPS_MAX):
         if at is None:
             break
         fee = maker_fee(needs.fees, at, needs.count)
         contracts = needs.count / CONTRACT
         gain = edge(side, at, needs.fair, fee, contracts) + _DUST
-        if gain >= needs.least_edge:
+        if gain >= needs.edge_min:
             if edge(side, at, needs.model_fair, fee, contracts) <= 0.0:
                 return SidePrice(side, None, "model_disagrees")
             behind = Price(max(0, others - _flip(side, at)))

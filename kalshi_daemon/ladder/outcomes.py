@@ -21,7 +21,7 @@ OUTCOMES: Final[Mapping[str, str]] = {
     "market_inactive": "the listing says that the market cannot be traded now",
     "no_forecast": "the model has no probability for this market",
     "stale_book": "the book is not known well enough: not in sync, crossed, doubted, or without a frame of its own for "
-    "longer than guards.book_age_most_s",
+    "longer than guards.book_age_s_max",
     "one_sided": "the others do not quote both sides, so there is no price to compare with",
     "mid_jump": "the others' mid moved further than the profile's impact_cap since the profile's last look; it is "
     "compared anew at the next",
@@ -100,7 +100,7 @@ def no_price(view: BookView, needs: Needs) -> str:
         blended = edge(side, best, needs.fair, fee, contracts)
         alone = edge(side, best, needs.model_fair, fee, contracts)
         parts.append(f"{side.value} {_price(best)} earns {blended:.4f}, by the model alone {alone:.4f}")
-    return f"required {needs.least_edge:.4f}; joining the others' " + ", ".join(parts)
+    return f"required {needs.edge_min:.4f}; joining the others' " + ", ".join(parts)
 
 
 def crowded_out(score: int, taken: Sequence[int], bins: int, kept: int) -> str:

@@ -55,7 +55,7 @@ class ScanInputs:
     pricing: PricingSettings
     tick_age_ns: Nanos
     """now minus the index tick's own time."""
-    book_age_most_ns: Nanos
+    book_age_ns_max: Nanos
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +253,7 @@ class _Scan:
             return "market_inactive", detail
         if model is None or not 0.0 <= model <= 1.0:
             return "no_forecast", f"probability {'none' if model is None else model}, needed 0 to 1"
-        detail = outcomes.stale(view, now, self.inputs.book_age_most_ns)
+        detail = outcomes.stale(view, now, self.inputs.book_age_ns_max)
         if view is None or detail:
             return "stale_book", detail
         mid = view.mid

@@ -35,7 +35,7 @@ from kalshi_daemon.memory.plain import MisfitError, from_plain, mapping, number,
 VERSION: Final = 1
 """Of the document. Another one is not read: a cold start costs little, a misread state could cost a lot."""
 FORMAT: Final = "kalshi-daemon calibration"
-BYTES_MOST: Final = 4_000_000
+BYTES_MAX: Final = 4_000_000
 _CALM: Final = ("calm_until_ns", "calm_low", "calm_high")
 """A band of prices that need no closer look: worked out again at the next price."""
 _CURVE_TOLERANCE: Final = 1e-6
@@ -133,7 +133,7 @@ def encoded(document: Mapping[str, Any]) -> bytes:
 
 def decoded(content: bytes) -> Document:
     """The document of a file. Raises ValueError: another format or version, damaged, or too long."""
-    if len(content) > BYTES_MOST:
+    if len(content) > BYTES_MAX:
         raise ValueError(f"{len(content)} bytes are too many")
     head, _, rest = content.partition(b"\n")
     body = rest.removesuffix(b"\n")

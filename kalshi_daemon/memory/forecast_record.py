@@ -3,8 +3,8 @@
     <mode_dir>/calibration/record/YYYY-MM-DD.jsonl
 
 Lines wait here until `CalibrationStore` writes them, together with what was learnt, so that both are of one moment.
-Bounds: LINES_MOST lines may wait, beyond that new ones are dropped and counted; a file takes BYTES_MOST bytes; the
-newest DAYS_MOST files stay.
+Bounds: LINES_MAX lines may wait, beyond that new ones are dropped and counted; a file takes BYTES_MAX bytes; the
+newest DAYS_MAX files stay.
 """
 
 import os
@@ -37,10 +37,10 @@ from kalshi_daemon.memory.record_rows import (
 )
 
 FOLDER: Final = "record"
-DAYS_MOST: Final = 400
-LINES_MOST: Final = 20_000
+DAYS_MAX: Final = 400
+LINES_MAX: Final = 20_000
 """Waiting: some hundred sessions of both indices, far more than a cold start's history brings at once."""
-BYTES_MOST: Final = 16_000_000
+BYTES_MAX: Final = 16_000_000
 """Of one day's file; an ordinary session leaves some 0.2 MB."""
 
 type Lines = Mapping[str, Sequence[bytes]]
@@ -73,7 +73,7 @@ class ForecastRecord:
         """What waits, handed over to be written."""
         taken, self._waiting, self._count = self._waiting, {}, 0
         if self.dropped > self._dropped_said:
-            log.warning("calibration.record_dropped", dropped=self.dropped, lines_most=LINES_MOST)
+            log.warning("calibration.record_dropped", dropped=self.dropped, lines_max=LINES_MAX)
             self._dropped_said = self.dropped
         return taken
 
@@ -113,7 +113,7 @@ class ForecastRecord:
         self._keep(one.session, to_line(row))
 
     def _keep(self, day: str, line: bytes) -> None:
-        if self._count >= LINES_MOST:
+        if self._count >= LINES_MAX:
             self.dropped += 1
             return
         self._waiting.setdefault(day, []).append(line)
@@ -135,8 +135,8 @@ def append(folder: Path, lines: Lines) -> dict[str, Sequence[bytes]]:
             left[day] = rows
             continue
         if over:
-            log.warning("calibration.record_full", day=day, dropped=over, bytes_most=BYTES_MOST)
-    for old in sorted(folder.glob("*.jsonl"))[:-DAYS_MOST]:
+            log.warning("calibration.record_full", day=day, dropped=over, bytes_max=BYTES_MAX)
+    for old in sorted(folder.glob("*.jsonl"))[:-DAYS_MAX]:
         with suppress(OSError):
             old.unlink()
     return left
@@ -147,7 +147,7 @@ def _append(path: Path, rows: Sequence[bytes]) -> int:
     with path.open("a+b") as file:
         size = file.seek(0, os.SEEK_END)
         torn = size > 0 and (file.seek(size - 1), file.read(1))[1] != b"\n"
-        room, kept = BYTES_MOST - size - torn, 0
+        room, kept = BYTES_MAX - size - torn, 0
         while kept < len(rows) and len(rows[kept]) <= room:
             room -= len(rows[kept])
             kept += 1

@@ -21,7 +21,7 @@ from kalshi_daemon.ground.errors import HistoryRefused, HistoryUnavailable
 from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.index_feed.history import History
 from kalshi_daemon.index_feed.judged_bars import judged_bars
-from kalshi_daemon.memory.gap_replay import HOLE_LEAST, CorrelationHealing, Healing, Span, missed_span
+from kalshi_daemon.memory.gap_replay import HOLE_MIN, CorrelationHealing, Healing, Span, missed_span
 
 SETTLE: Final = Nanos(5 * SECOND)
 """A minute's bar may come this much after its end."""
@@ -198,7 +198,7 @@ class GapFiller:
         """From the last price before the gap to the first one after it, or to now."""
         resumed, since = healing.resumed_ns, healing.since_ns
         until = self._missed_until(index, healing)
-        if resumed is not None and since is not None and resumed - since <= HOLE_LEAST:
+        if resumed is not None and since is not None and resumed - since <= HOLE_MIN:
             return None
         if since is None:
             known = [session for session in self._sessions if session.open_ns < until]

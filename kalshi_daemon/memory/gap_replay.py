@@ -21,11 +21,11 @@ from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.memory.documents import Document, remember, restore
 
-EVENTS_MOST: Final = 5_000
+EVENTS_MAX: Final = 5_000
 """Prices and bars kept while a gap is open: more than half an hour of V, A and AM. Beyond it the gap stays."""
-HOLE_LEAST: Final = Nanos(5 * SECOND)
+HOLE_MIN: Final = Nanos(5 * SECOND)
 """A pause shorter than this between two live prices is no hole: no bar is looked for."""
-SPANS_MOST: Final = 32
+SPANS_MAX: Final = 32
 """Healed gaps that are remembered; more than a day has."""
 FOREVER: Final = Nanos(2**63 - 1)
 
@@ -58,7 +58,7 @@ class Healing:
         self._before: Document | None = None
         self._since: list[Tick | Bar] = []
         self._resumed: tuple[Nanos, float] | None = None
-        self._again: deque[tuple[Nanos, Nanos]] = deque(maxlen=SPANS_MOST)
+        self._again: deque[tuple[Nanos, Nanos]] = deque(maxlen=SPANS_MAX)
         """First and last instant that were gone through again, heal by heal."""
 
     def armed(self) -> bool:
@@ -167,7 +167,7 @@ class Healing:
         waiting = next(left, None)
         for event in since:
             begins, last_ns = _begins(event), self.model.last_seen_ns
-            if last_ns is None or begins - last_ns > HOLE_LEAST:
+            if last_ns is None or begins - last_ns > HOLE_MIN:
                 unseen_ns = begins if parts else Nanos(begins - begins % MINUTE)
             while waiting is not None and waiting.end_ns <= begins:
                 if waiting.start_ns < unseen_ns:
@@ -194,7 +194,7 @@ class Healing:
         if self._resumed is None:
             self._resumed = (event.event_ns, event.value) if isinstance(event, Tick) else (event.start_ns, event.open)
         self._since.append(event)
-        if len(self._since) > EVENTS_MOST:
+        if len(self._since) > EVENTS_MAX:
             self._gap = self._in_doubt = False
             self._forget()
             self.overflowed = True

@@ -103,8 +103,8 @@ def build_learning(
         clock,
         models,
         sessions,
-        sessions_most=chosen.memory_sessions_most,
-        slow_days_most=chosen.memory_slow_days_most,
+        sessions_max=chosen.memory_sessions_max,
+        slow_days_max=chosen.memory_slow_days_max,
         save_every=from_s(chosen.memory_save_s),
     )
     memory.recall()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-WHOLE_MOST: Final = 2**63 - 1
+WHOLE_MAX: Final = 2**63 - 1
 
 
 class MisfitError(ValueError):
@@ -56,7 +56,7 @@ def number(value: object, where: str) -> float:
 
 def whole(value: object, where: str) -> int:
     """An integer of 64 bits. Raises MisfitError."""
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > WHOLE_MOST:
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > WHOLE_MAX:
         raise MisfitError(f"{where} is no integer: {_shown(value)}")
     return value
 

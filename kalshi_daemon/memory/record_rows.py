@@ -255,13 +255,13 @@ def _fixing(found: Mapping[str, Any]) -> FixingRow:
 
 
 def _readings_plain(readings: Sequence[Reading]) -> list[list[Any]]:
-    return [[one.monitor, one.group, one.value, one.n, one.n_least, one.low, one.high] for one in readings]
+    return [[one.monitor, one.group, one.value, one.n, one.n_min, one.low, one.high] for one in readings]
 
 
 def _reading(found: Sequence[Any]) -> Reading:
-    monitor, group, value, n, n_least, low, high = found
+    monitor, group, value, n, n_min, low, high = found
     known = [None if one is None else number(one, "a reading") for one in (value, low, high)]
-    return Reading(str(monitor), str(group), known[0], number(n, "n"), number(n_least, "n_least"), known[1], known[2])
+    return Reading(str(monitor), str(group), known[0], number(n, "n"), number(n_min, "n_min"), known[1], known[2])
 
 
 def _market(found: Mapping[str, Any]) -> MarketRow:

@@ -5,7 +5,7 @@
 The record of resolved forecasts (`forecast_record`) lies beside them and is written at the same moments.
 Written on a timer, shortly after every close and at the stop; read once, before anything is quoted. A file that cannot
 be used (damaged, of another version, index or fit, from the future, too old) means a cold start: one warning says why,
-and the file is put aside under its name plus `.refused-<UTC time>`, at most ASIDE_MOST per index, the oldest go first.
+and the file is put aside under its name plus `.refused-<UTC time>`, at most ASIDE_MAX per index, the oldest go first.
 One that is merely too old to go on from still gives what ages in months: the session curve and the online corrections.
 """
 
@@ -27,7 +27,7 @@ from kalshi_daemon.ground.durable import write_whole
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.units import DAY, SECOND, Nanos
 from kalshi_daemon.memory.documents import (
-    BYTES_MOST,
+    BYTES_MAX,
     Document,
     decoded,
     encoded,
@@ -40,8 +40,8 @@ from kalshi_daemon.memory.plain import mapping, whole
 from kalshi_daemon.windows.sessions import SessionTable
 
 FOLDER: Final = "calibration"
-ASIDE_MOST: Final = 3
-AHEAD_MOST: Final = Nanos(60 * SECOND)
+ASIDE_MAX: Final = 3
+AHEAD_MAX: Final = Nanos(60 * SECOND)
 """The vendor's stamps may run this far ahead of our clock; a memory from later than that is from another time."""
 AFTER_CLOSE: Final = Nanos(30 * SECOND)
 """The day's last fixing is scored once a later price has come."""
@@ -84,12 +84,12 @@ def memory_path(mode_dir: Path, index: Index) -> Path:
 def put_aside(path: Path, why: str, now_ns: Nanos) -> Path:
     """Move a memory out of the way; returns where to: its name plus `.<why>-<UTC time>`.
 
-    At most ASIDE_MOST of one index and `why` stay, the oldest go first. Raises OSError: then it is where it was, or the
+    At most ASIDE_MAX of one index and `why` stay, the oldest go first. Raises OSError: then it is where it was, or the
     oldest could not be removed.
     """
     aside = path.with_name(f"{path.name}.{why}-{iso_utc(now_ns)[:19].replace(':', '')}Z")
     path.replace(aside)
-    for old in sorted(path.parent.glob(f"{path.name}.{why}-*"))[:-ASIDE_MOST]:
+    for old in sorted(path.parent.glob(f"{path.name}.{why}-*"))[:-ASIDE_MAX]:
         old.unlink()
     return aside
 
@@ -120,16 +120,16 @@ class CalibrationStore:
         models: Mapping[Index, RollingCalibration],
         sessions: SessionTable,
         *,
-        sessions_most: int,
-        slow_days_most: int,
+        sessions_max: int,
+        slow_days_max: int,
         save_every: Nanos,
     ) -> None:
         self._mode_dir = mode_dir
         self._clock = clock
         self._models = models
         self._sessions = sessions
-        self._sessions_most = sessions_most
-        self._slow_most = Nanos(slow_days_most * DAY)
+        self._sessions_max = sessions_max
+        self._slow_max = Nanos(slow_days_max * DAY)
         self._save_every = save_every
         self.record = ForecastRecord(mode_dir / FOLDER)
         self.made_again: Callable[[Index, Nanos], bool] = lambda _index, _at_ns: False
@@ -170,7 +170,7 @@ class CalibrationStore:
         path = self.path(index)
         try:
             with path.open("rb") as file:
-                content = file.read(BYTES_MOST + 1)
+                content = file.read(BYTES_MAX + 1)
         except FileNotFoundError:
             return Recollection(None, "nothing was kept yet")
         except OSError as error:
@@ -181,7 +181,7 @@ class CalibrationStore:
             learnt = mapping(document.get("model"), "model")
             last_seen_ns = Nanos(whole(learnt.get("last_seen_ns"), "last_seen_ns"))
             missed = self._missed(last_seen_ns)
-            if missed > self._sessions_most:
+            if missed > self._sessions_max:
                 return self._slow_parts(index, model, learnt, saved_ns, last_seen_ns)
             record = MarketRecord.restored(mapping(document.get("market"), "market"))
             together = mapping(document["correlation"], "correlation") if "correlation" in document else None
@@ -199,10 +199,10 @@ class CalibrationStore:
         Raises ValueError when it is to come.
         """
         now = self._clock.now_ns()
-        if last_seen_ns > now + AHEAD_MOST:
+        if last_seen_ns > now + AHEAD_MAX:
             raise ValueError(f"its last price is of {iso_utc(last_seen_ns)}, which is to come")
         if not self._sessions.covers(last_seen_ns):
-            return self._sessions_most + 1
+            return self._sessions_max + 1
         seen_to = last_seen_ns + CLOSE_SEEN_WITHIN
         return sum(seen_to < session.close_ns <= now for session in self._sessions.sessions)
 
@@ -211,9 +211,9 @@ class CalibrationStore:
     ) -> Recollection:
         """A memory too old to go on from. Raises ValueError when it is too old, or not sound enough, for anything."""
         seen = iso_utc(last_seen_ns)
-        why = f"too old: its last price is of {seen}, and more than {self._sessions_most} sessions have closed since"
-        if self._clock.now_ns() - last_seen_ns > self._slow_most:
-            raise ValueError(f"{why}, and more than {self._slow_most // DAY} days have passed")
+        why = f"too old: its last price is of {seen}, and more than {self._sessions_max} sessions have closed since"
+        if self._clock.now_ns() - last_seen_ns > self._slow_max:
+            raise ValueError(f"{why}, and more than {self._slow_max // DAY} days have passed")
         restore_slow_parts(model, learnt)
         log.warning("calibration.COLD_START", index=index.value, why=why, kept="session curve, online corrections")
         return Recollection(None, why, slow_ns=saved_ns, last_price_ns=last_seen_ns)

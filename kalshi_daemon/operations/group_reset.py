@@ -20,8 +20,8 @@ from kalshi_daemon.ground.units import Nanos
 
 POLL_S: Final = 0.5
 """Real seconds, as for the kill switch."""
-_BYTES_MOST: Final = 4_096
-_REASON_MOST: Final = 500
+_BYTES_MAX: Final = 4_096
+_REASON_MAX: Final = 500
 
 log = structlog.get_logger()
 
@@ -32,7 +32,7 @@ def request_path(mode_dir: Path, profile: str) -> Path:
 
 def ask(path: Path, halted_ns: Nanos, reason: str, when_ns: Nanos) -> None:
     """Leave the wish. Raises ConfigurationError when it cannot be written."""
-    wish = {"halted_ns": halted_ns, "reason": reason[:_REASON_MOST], "when": iso_utc(when_ns)}
+    wish = {"halted_ns": halted_ns, "reason": reason[:_REASON_MAX], "when": iso_utc(when_ns)}
     write_whole(path, orjson.dumps(wish) + b"\n", "request")
 
 
@@ -40,7 +40,7 @@ def read_wish(path: Path) -> Nanos | None:
     """Which halt is to be ended; None without a file. Raises OSError, and ValueError for a file that names no halt."""
     try:
         with path.open("rb") as file:
-            raw = file.read(_BYTES_MOST)
+            raw = file.read(_BYTES_MAX)
     except FileNotFoundError:
         return None
     try:

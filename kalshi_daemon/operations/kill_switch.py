@@ -21,8 +21,8 @@ from kalshi_daemon.state import DaemonState
 
 POLL_S: Final = 0.5
 """Real seconds: the operator's hand is not in simulated time."""
-_REASON_MOST: Final = 500
-_BYTES_MOST: Final = 4_096
+_REASON_MAX: Final = 500
+_BYTES_MAX: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def read_kill_switch(path: Path) -> KillSwitch:
     """Look at the file. Never raises: what cannot be looked at is engaged."""
     try:
         with path.open("rb") as file:
-            raw = file.read(_BYTES_MOST)
+            raw = file.read(_BYTES_MAX)
     except FileNotFoundError:
         return KillSwitch(engaged=False)
     except OSError as error:
@@ -58,7 +58,7 @@ def read_kill_switch(path: Path) -> KillSwitch:
 
 def engage(path: Path, reason: str, when_ns: Nanos) -> None:
     """Write the file, whole or not at all, and make it last. Raises ConfigurationError when it cannot be written."""
-    content = orjson.dumps({"reason": reason[:_REASON_MOST], "when": iso_utc(when_ns)}) + b"\n"
+    content = orjson.dumps({"reason": reason[:_REASON_MAX], "when": iso_utc(when_ns)}) + b"\n"
     write_whole(path, content, "kill switch")
 
 

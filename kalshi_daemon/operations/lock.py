@@ -13,7 +13,7 @@ from typing import Final, Self
 from kalshi_daemon.ground.errors import ConfigurationError, InstanceAlreadyRunning
 
 LOCK_NAME: Final = "daemon.lock"
-_PID_BYTES_MOST: Final = 32
+_PID_BYTES_MAX: Final = 32
 
 
 class InstanceLock:
@@ -69,7 +69,7 @@ def holder_of(path: Path) -> int | None:
     """The pid written in a lock file; None when there is none (nobody, or not written yet)."""
     try:
         with path.open("rb") as file:
-            text = file.read(_PID_BYTES_MOST).strip()
+            text = file.read(_PID_BYTES_MAX).strip()
     except OSError:
         return None
     return int(text) if text.isdigit() else None

@@ -53,13 +53,13 @@ class LineSink:
     to have failed on the other and tried again; one that does not take its lines is left behind (`log_outlets`).
     """
 
-    def __init__(self, *, stdout: bool, path: Path | None, bytes_most: int, render: Render | None = None) -> None:
+    def __init__(self, *, stdout: bool, path: Path | None, bytes_max: int, render: Render | None = None) -> None:
         self._render = render or _plain
         self._last_line_next = False
         self._stdout: Outlet | None = None
         self._file: Outlet | None = None
         if path is not None:
-            self._file = Outlet(FileOutput(path, rotated_path(path), bytes_most), self._notice)
+            self._file = Outlet(FileOutput(path, rotated_path(path), bytes_max), self._notice)
         if stdout:
             self.show()
 
@@ -132,7 +132,7 @@ class _LibraryHandler(logging.Handler):
 
 
 def configure(
-    clock: Clock, *, level: str, stdout: bool, path: Path | None, bytes_most: int, fields: Mapping[str, str]
+    clock: Clock, *, level: str, stdout: bool, path: Path | None, bytes_max: int, fields: Mapping[str, str]
 ) -> LineSink:
     """Point structlog and the standard library at one sink. Returns the sink, to be closed last."""
 
@@ -141,7 +141,7 @@ def configure(
         head = {"ts": iso_utc(clock.now_ns()), "level": names.get(severity, "info"), "event": event}
         return _line({**head, **fields, **facts})
 
-    sink = LineSink(stdout=stdout, path=path, bytes_most=bytes_most, render=render)
+    sink = LineSink(stdout=stdout, path=path, bytes_max=bytes_max, render=render)
     # Locals of the frames stay out: signed headers and keys are among them.
     tracebacks = ExceptionDictTransformer(show_locals=False, max_frames=_FRAMES_MAX)
     explain = structlog.processors.ExceptionRenderer(tracebacks)
@@ -177,7 +177,7 @@ def _line(event: Mapping[str, Any]) -> bytes:
     forms: tuple[Callable[[], object], ...] = (
         lambda: event,
         lambda: _writable(event, _DEPTH_MAX),
-        lambda: _least(event),
+        lambda: _min(event),
     )
     for form in forms:
         with suppress(Exception):
@@ -187,7 +187,7 @@ def _line(event: Mapping[str, Any]) -> bytes:
     return b'{"event":"log.line_lost","level":"error"}\n'
 
 
-def _least(event: Mapping[str, Any]) -> Mapping[str, str]:
+def _min(event: Mapping[str, Any]) -> Mapping[str, str]:
     """The names of a line that is too long to be written."""
     head = {name: _text(event[name])[:200] for name in ("ts", "level", "event", "run_id", "mode") if name in event}
     return {**head, "problem": "line too long", "fields": _text(", ".join(map(str, event)))[:1_000]}

@@ -35,12 +35,12 @@ BETWEEN_LOOKS: Final = Nanos(50 * MILLISECOND)
 AFTER_TROUBLE: Final = Nanos(250 * MILLISECOND)
 EAGER_PASSES: Final = 3
 """After this many passes without a zero the exchange is asked less often: a list costs 10 of 200 tokens a second."""
-SWEEP_LEAST: Final = Nanos(2 * SECOND)
+SWEEP_MIN: Final = Nanos(2 * SECOND)
 """A deadline nearer than this is moved out to it: less cannot even ask."""
 BLACKOUT: Final = MINUTE
 """After a cancel-all the venue may cancel new orders for a minute (kalshi.md 2.3)."""
 _RETRY_FIRST_MS: Final = 250
-_RETRY_MOST_MS: Final = 4_000
+_RETRY_MS_MAX: Final = 4_000
 
 
 class VenueOrders(OrderApi, PortfolioApi, Protocol):
@@ -50,7 +50,7 @@ class VenueOrders(OrderApi, PortfolioApi, Protocol):
 _FOREIGN: Final = "foreign"
 _FOREIGN_AT_ONCE: Final = 10
 """Strangers' orders of one request: what a pull of ours may have to wait for."""
-_OWN_FIRST_MOST: Final = SECOND
+_OWN_FIRST_MAX: Final = SECOND
 _OWN_FIRST_LOOK: Final = Nanos(10 * MILLISECOND)
 
 
@@ -96,7 +96,7 @@ class Canceller:
         self._placer = placer
         self._wanted: dict[str, str] = {}
         self._on_the_wire: set[str] = set()
-        self._pauses = Backoff(_RETRY_FIRST_MS, _RETRY_MOST_MS)
+        self._pauses = Backoff(_RETRY_FIRST_MS, _RETRY_MS_MAX)
 
     # --- single orders ------------------------------------------------------------------------------------------------
 
@@ -220,7 +220,7 @@ class Canceller:
     async def _own_first(self) -> None:
         """Strangers' orders wait while cancels of ours are on the wire: both draw on one budget of writes."""
         clock = self._desk.clock
-        until = clock.now_ns() + _OWN_FIRST_MOST
+        until = clock.now_ns() + _OWN_FIRST_MAX
         while self._on_the_wire and clock.now_ns() < until:
             await clock.sleep(_OWN_FIRST_LOOK)
 
@@ -249,7 +249,7 @@ class Canceller:
 
     async def _clear(self, sweep: _Sweep) -> StopResult:
         clock = self._desk.clock
-        sweep.deadline_ns = Nanos(max(sweep.deadline_ns, clock.now_ns() + SWEEP_LEAST))
+        sweep.deadline_ns = Nanos(max(sweep.deadline_ns, clock.now_ns() + SWEEP_MIN))
         sweep.remaining = len(self._desk.live(sweep.event_ticker))
         while True:
             pause = BETWEEN_LOOKS

@@ -41,11 +41,11 @@ async def within[T](clock: Clock, deadline_ns: Nanos, work: Coroutine[Any, Any, 
 
 
 class Backoff:
-    """Growing pauses by subject: `first_ms`, doubling up to `most_ms`. One entry per subject not yet forgotten."""
+    """Growing pauses by subject: `first_ms`, doubling up to `ms_max`. One entry per subject not yet forgotten."""
 
-    def __init__(self, first_ms: int, most_ms: int) -> None:
+    def __init__(self, first_ms: int, ms_max: int) -> None:
         self._first = first_ms
-        self._most = most_ms
+        self._max = ms_max
         self._tries: dict[str, int] = {}
         self._next: dict[str, Nanos] = {}
 
@@ -55,7 +55,7 @@ class Backoff:
     def hold(self, key: str, now: Nanos) -> None:
         """One more try is being made: the next is due after a pause."""
         tries = self._tries.get(key, 0)
-        pause = min(self._most, self._first << min(tries, 10))
+        pause = min(self._max, self._first << min(tries, 10))
         self._tries[key] = tries + 1
         self._next[key] = Nanos(now + pause * MILLISECOND)
 

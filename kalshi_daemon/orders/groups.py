@@ -42,7 +42,7 @@ log = structlog.get_logger()
 PATIENCE: Final = Nanos(10 * SECOND)
 """How long a group may be missing from the exchange's list before it is believed not to exist: reads lag writes."""
 _ALL: Final = "all"
-_REASON_MOST: Final = 300
+_REASON_MAX: Final = 300
 _GONE_KEPT: Final = 100
 
 
@@ -148,7 +148,7 @@ class Groups:
         listed = _limits(groups, unreadable)
         if unreadable and not listed:  # nonsense is no empty list
             raise MalformedField("order_groups", unreadable[0], "a list with a group that can be read")
-        said = "; ".join(unreadable)[:_REASON_MOST]
+        said = "; ".join(unreadable)[:_REASON_MAX]
         if said and said != self._unreadable:
             log.warning("order_groups.unreadable", count=len(unreadable), problem=said)
         self._unreadable = said
@@ -282,7 +282,7 @@ class Groups:
     def _halt(self, profile: str, reason: str) -> None:
         if profile in self._shared.halted and profile not in self._resetting:
             return  # said once; further frames and refusals of the same trigger change nothing
-        halt = GroupHalt(self._desk.clock.now_ns(), reason[:_REASON_MOST])
+        halt = GroupHalt(self._desk.clock.now_ns(), reason[:_REASON_MAX])
         self._shared.halted[profile] = halt
         self._resetting.discard(profile)  # triggered again while a reset was on the wire: that reset ends nothing
         with self._desk.one_commit():

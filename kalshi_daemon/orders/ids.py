@@ -8,17 +8,17 @@ import re
 from typing import Final
 
 PREFIX: Final = "kd"
-_ENTROPY_LEAST: Final = 8
+_ENTROPY_MIN: Final = 8
 """Bytes: with 2^64 run parts, a million restarts collide with a chance below 1 in 10^7."""
 _OURS: Final = re.compile(r"kd-[0-9a-f]{16}-[0-9]{1,12}", re.ASCII)
-_SEQ_MOST: Final = 10**12 - 1
+_SEQ_MAX: Final = 10**12 - 1
 
 
 def run_part(entropy: bytes) -> str:
     """The part all ids of one process share: 16 hex digits. Raises ValueError on fewer than 8 bytes."""
-    if len(entropy) < _ENTROPY_LEAST:
-        raise ValueError(f"{len(entropy)} bytes of entropy are too few: {_ENTROPY_LEAST} are needed")
-    return entropy[:_ENTROPY_LEAST].hex()
+    if len(entropy) < _ENTROPY_MIN:
+        raise ValueError(f"{len(entropy)} bytes of entropy are too few: {_ENTROPY_MIN} are needed")
+    return entropy[:_ENTROPY_MIN].hex()
 
 
 def client_order_id(run: str, seq: int) -> str:
@@ -27,7 +27,7 @@ def client_order_id(run: str, seq: int) -> str:
     Raises ValueError on a run part or number that would not be recognised as ours again.
     """
     made = f"{PREFIX}-{run}-{seq}"
-    if not 0 <= seq <= _SEQ_MOST or not is_ours(made):
+    if not 0 <= seq <= _SEQ_MAX or not is_ours(made):
         raise ValueError(f"{made!r} is not an id of ours")
     return made
 

@@ -14,7 +14,7 @@ from typing import Any, Final
 from kalshi_daemon.domain.order import Order, Settlement, Status
 from kalshi_daemon.ground.errors import StateCorrupt
 from kalshi_daemon.ground.units import Count, Nanos
-from kalshi_daemon.orders.journal_file import ROWS_MOST, JournalFile
+from kalshi_daemon.orders.journal_file import ROWS_MAX, JournalFile
 from kalshi_daemon.orders.journal_rows import (
     DisputeRow,
     GroupIntent,
@@ -39,7 +39,7 @@ from kalshi_daemon.orders.journal_schema import CORRECTIONS_SINCE, row_crc
 from kalshi_daemon.orders.ledger import BookedFill, Inherited, Result
 from kalshi_daemon.state import GroupHalt
 
-__all__ = ["ROWS_MOST", "Journal", "journal_path"]
+__all__ = ["ROWS_MAX", "Journal", "journal_path"]
 _LIVE: Final = tuple(status.value for status in Status if status.live)
 _MUTABLE: Final = "status = ?, expires_ns = ?, order_id = ?, filled = ?, updated_ns = ?, reason = ?, crc = ?"
 

@@ -25,7 +25,7 @@ from kalshi_daemon.orders.journal_errors import (
 )
 from kalshi_daemon.orders.journal_schema import MIGRATIONS, SEALED_SINCE, TABLES, row_crc
 
-ROWS_MOST: Final = 200_000
+ROWS_MAX: Final = 200_000
 """Most rows any read returns: the venue allows that many open orders (kalshi.md 2.3); beyond it is not our file."""
 BUSY_MS_MAX: Final = 2_000
 """Longest wait for another process that holds the file."""
@@ -155,11 +155,11 @@ class JournalFile:
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         try:
-            rows = self._db.execute(sql, values).fetchmany(ROWS_MOST + 1)
+            rows = self._db.execute(sql, values).fetchmany(ROWS_MAX + 1)
         except (sqlite3.Error, UnicodeError) as problem:
             raise self._failed(problem, "read") from problem
-        if len(rows) > ROWS_MOST:
-            raise StateCorrupt(str(self._path), f"more than {ROWS_MOST} rows in one read: not a journal of ours")
+        if len(rows) > ROWS_MAX:
+            raise StateCorrupt(str(self._path), f"more than {ROWS_MAX} rows in one read: not a journal of ours")
         return rows
 
     def _do(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:

@@ -55,7 +55,7 @@ log = structlog.get_logger()
 
 BEAT: Final = Nanos(500 * MILLISECOND)
 """How often the loops look whether something is due."""
-EVENTS_MOST: Final = 10_000
+EVENTS_MAX: Final = 10_000
 """Stream events waiting; beyond it the oldest is dropped and everything is read from the exchange's lists instead."""
 START_WITHIN: Final = Nanos(30 * SECOND)
 START_PAUSE: Final = SECOND
@@ -125,7 +125,7 @@ class OrderManager:
         self._leases = Leases(self._desk, api, settings, self._asker, renew_allowed)
         self._desk.on_missed_fill = self._look_soon
         self._prover = Prover(self._desk, self._books, api, self._reconciler, self._settler)
-        self._events: deque[_Wanted] = deque(maxlen=EVENTS_MOST)
+        self._events: deque[_Wanted] = deque(maxlen=EVENTS_MAX)
         self._dropped = 0
         self._loaded = False
         self._arrived = asyncio.Event()
@@ -284,7 +284,7 @@ class OrderManager:
         """Take note of a stream event; it is worked on in order by `run`. Never blocks, never raises."""
         if not isinstance(event, _WANTED):
             return
-        if len(self._events) == EVENTS_MOST:
+        if len(self._events) == EVENTS_MAX:
             self._dropped += 1
         self._events.append(event)
         self._arrived.set()
@@ -297,7 +297,7 @@ class OrderManager:
 
     def _take_waiting(self) -> None:
         if self._dropped:
-            log.error("orders.events_dropped", dropped=self._dropped, most=EVENTS_MOST)
+            log.error("orders.events_dropped", dropped=self._dropped, most=EVENTS_MAX)
             self._dropped = 0
             self._look_soon()
         while self._events:

@@ -39,7 +39,7 @@ MARKETS_ONE_BY_ONE: Final = 3
 DOUBTED_ASKED: Final = 10
 """Ended orders in quarantine that are asked about in one turn."""
 _LOOK_BACK: Final = MINUTE
-_PAUSE_MOST_MS: Final = 5_000
+_PAUSE_MS_MAX: Final = 5_000
 
 
 class Asker:
@@ -49,7 +49,7 @@ class Asker:
         self._desk = desk
         self._api = api
         self._after = Nanos(settings.unknown_ask_after_ms * MILLISECOND)
-        self._pauses = Backoff(max(100, settings.unknown_ask_after_ms), _PAUSE_MOST_MS)
+        self._pauses = Backoff(max(100, settings.unknown_ask_after_ms), _PAUSE_MS_MAX)
         self._wanted: dict[str, None] = {}
 
     def want(self, client_order_id: str) -> None:

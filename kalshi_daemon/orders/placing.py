@@ -90,7 +90,7 @@ class Placer:
         """Send what may be sent, in batches; the orders as they stand afterwards, in the order of the quotes."""
         names: list[str] = []
         async with self._lock:
-            most = self._settings.batch_most
+            most = self._settings.batch_max
             for start in range(0, len(quotes), most):
                 orders = self._intend(quotes[start : start + most])
                 if orders:

@@ -60,7 +60,7 @@ _FILLS: Final = "fills"
 _INHERITED: Final = "inherited"
 _ADOPTED: Final = "adopted"
 """The profile of an order with an id of ours that the journal did not know: it has no plan, and no lease of ours."""
-_REPORTED_MOST: Final = 1_000
+_REPORTED_MAX: Final = 1_000
 
 
 class Reconciler:
@@ -188,7 +188,7 @@ class Reconciler:
             await self._canceller.cancel_listed([remote], "ended_in_our_books")
 
     def _report(self, finding: Finding) -> None:
-        if len(self._reported) >= _REPORTED_MOST:
+        if len(self._reported) >= _REPORTED_MAX:
             self._reported.clear()
         self._reported.add(finding.key)
         log.warning("reconcile.foreign", text=finding.text)

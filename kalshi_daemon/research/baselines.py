@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kalshi_daemon.bars.sessions import COVER_LEAST, Day
+from kalshi_daemon.bars.sessions import COVER_MIN, Day
 from kalshi_daemon.research.metrics import gaussian_log_score
 
 type Floats = NDArray[np.float64]
@@ -24,11 +24,11 @@ type Bools = NDArray[np.bool_]
 
 HALF_LIVES_MIN: Final = (15.0, 30.0, 60.0, 120.0, 195.0, 390.0)
 FLAT_DAYS: Final = 60
-SHAPE_MOST: Final = 30.0
+SHAPE_MAX: Final = 30.0
 """A squared return counts at most this often its day's mean in the curve."""
-SHAPE_DAYS_LEAST: Final = 20
+SHAPE_DAYS_MIN: Final = 20
 """Before as many days the curve is flat."""
-CHOICE_LEAST: Final = 100
+CHOICE_MIN: Final = 100
 """Before as many forecasts the half-life is the middle one."""
 _SMOOTH: Final = 5
 _FIRST_CHOICE: Final = 2
@@ -61,7 +61,7 @@ def grid_of(days: Sequence[Day]) -> Grid:
     whole = np.zeros(len(days), dtype=np.bool_)
     for row, day in enumerate(days):
         price[row, : day.slots + 1] = _carried(day.prices())
-        whole[row] = day.slots == slots and len(day.start_s) >= COVER_LEAST * slots and np.isfinite(price[row, 0])
+        whole[row] = day.slots == slots and len(day.start_s) >= COVER_MIN * slots and np.isfinite(price[row, 0])
     with np.errstate(invalid="ignore"):
         squares = np.square(np.diff(np.log(price), axis=1))
     months = np.array([int(day.session.day[:4]) * 12 + int(day.session.day[5:7]) for day in days], dtype=np.int64)
@@ -94,12 +94,12 @@ def curves(grid: Grid) -> Floats:
     shapes = np.zeros_like(grid.squares)
     rows = grid.whole & (np.nansum(grid.squares, axis=1) > 0.0)
     known = np.nan_to_num(grid.squares[rows])
-    shapes[rows] = np.minimum(known / known.mean(axis=1, keepdims=True), SHAPE_MOST)
+    shapes[rows] = np.minimum(known / known.mean(axis=1, keepdims=True), SHAPE_MAX)
     found = np.ones_like(shapes)
     for month in np.unique(grid.months):
         first = int(np.searchsorted(grid.months, month))
         past = shapes[:first][rows[:first]]
-        if len(past) >= SHAPE_DAYS_LEAST:
+        if len(past) >= SHAPE_DAYS_MIN:
             mean = past.mean(axis=0)
             padded = np.pad(mean, _SMOOTH // 2, mode="edge")
             smooth = np.convolve(padded, np.full(_SMOOTH, 1.0 / _SMOOTH), mode="valid")
@@ -154,7 +154,7 @@ class Rivals:
         )
         months = self.grid.months[rows]
         first = np.searchsorted(months, months)
-        chosen = np.where(first >= CHOICE_LEAST, np.argmax(likelihood[:, first], axis=0), _FIRST_CHOICE)
+        chosen = np.where(first >= CHOICE_MIN, np.argmax(likelihood[:, first], axis=0), _FIRST_CHOICE)
         found: Floats = sigmas[chosen, np.arange(len(rows))]
         return found
 

@@ -28,7 +28,7 @@ from kalshi_daemon.windows.releases import FOMC_MINUTES, FOMC_PRESS, FOMC_STATEM
 type Bools = NDArray[np.bool_]
 
 HOLD_OUT_SESSIONS: Final = 250
-DAYS_LEAST: Final = 500
+DAYS_MIN: Final = 500
 """Fewer days than this are no ground for figures that are then frozen."""
 BURN_IN_DAYS: Final = 60
 """Days at the start whose forecasts are made from states that are still filling."""
@@ -84,8 +84,8 @@ def fit(sample: Sample, reference: ModelConstants, name: str) -> Fit:
     """
     if sample.bar_seconds * SECOND != MINUTE:
         raise ConfigurationError("--data", f"bars of {sample.bar_seconds} s", "constants are fitted on minute bars")
-    if len(sample.days) < DAYS_LEAST:
-        raise ConfigurationError("--data", f"{len(sample.days)} sessions", f"at least {DAYS_LEAST} are needed")
+    if len(sample.days) < DAYS_MIN:
+        raise ConfigurationError("--data", f"{len(sample.days)} sessions", f"at least {DAYS_MIN} are needed")
     grid = grid_of(sample.days)
     half = np.array([day.session.half_day for day in sample.days])
     kinds = _kinds(sample)
@@ -164,9 +164,9 @@ def held_back(sample: Sample, sessions: int) -> tuple[Sample, date, date]:
 
     Raises ConfigurationError when too little is left.
     """
-    if len(sample.days) < sessions + DAYS_LEAST:
+    if len(sample.days) < sessions + DAYS_MIN:
         raise ConfigurationError(
-            "--hold-out", f"{len(sample.days)} sessions leave too few beside {sessions}", f"{DAYS_LEAST} are needed"
+            "--hold-out", f"{len(sample.days)} sessions leave too few beside {sessions}", f"{DAYS_MIN} are needed"
         )
     stretch = sample.days[-sessions:]
     first, last = (date.fromisoformat(day.session.day) for day in (stretch[0], stretch[-1]))

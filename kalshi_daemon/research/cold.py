@@ -14,7 +14,7 @@ from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.research import metrics
 from kalshi_daemon.research.score import Cold, Record, keys, walks
 
-COLD_LEAST: Final = Nanos(15 * MINUTE)
+COLD_MIN: Final = Nanos(15 * MINUTE)
 """Before 09:45 a model without memory knows next to nothing and does not quote (model.md section 0.3)."""
 
 
@@ -60,6 +60,6 @@ def cold_against_full(
 
 def _late_crps(record: Record, bar_seconds: int) -> dict[tuple[int, int], float]:
     """CRPS by day and bar of the forecasts made late enough after the bell."""
-    least = COLD_LEAST // (bar_seconds * SECOND)
+    least = COLD_MIN // (bar_seconds * SECOND)
     rows = zip(record.row, record.start, record.crps, strict=True)
     return {(row, start): crps for row, start, crps in rows if start >= least}

@@ -28,7 +28,7 @@ PRIOR_SD: Final = 0.5
 """Of the log of a multiplier, before anything was measured."""
 PRIOR_SD_STATEMENT: Final = 2.0
 """The same for the committee's own releases, of which everybody knows that they move the market a lot."""
-DAYS_LEAST: Final = 8
+DAYS_MIN: Final = 8
 """Fewer days of a kind say nothing."""
 _AFTERNOON: Final = (0, 1, 2, 5, 10, 20, 30, 35, 45, 60, 90, 120)
 _MORNING: Final = (60, 65, 75, 90, 120, 180, 450)
@@ -107,7 +107,7 @@ def measured(
         known = np.isfinite(window).sum(axis=1) >= (end - start) / 2
         root = np.sqrt(np.nansum(window, axis=1) / np.maximum(np.isfinite(window).sum(axis=1), 1))
         kind, rest = days & known, others & known
-        if kind.sum() < DAYS_LEAST or rest.sum() < DAYS_LEAST:
+        if kind.sum() < DAYS_MIN or rest.sum() < DAYS_MIN:
             continue
         mean, error = _weighted(root[kind], weight[kind])
         usual, _ = _weighted(root[rest], weight[rest])

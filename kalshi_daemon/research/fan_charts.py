@@ -16,7 +16,7 @@ _WORDS: Final = ("99 %", "90 %", "50 %")
 """From the outermost pair of levels inwards."""
 _LONE_MIN: Final = 1.5
 """Width given to a fan of a single instant."""
-_GAP_MOST_MIN: Final = 60.0
+_GAP_MIN_MAX: Final = 60.0
 """The path is not drawn over a longer stretch of which the record says nothing."""
 
 
@@ -101,7 +101,7 @@ def _bands(chart: Chart, fans: Sequence[Fan]) -> None:
 def _broken(path: Sequence[Place]) -> list[Place]:
     found = list(path[:1])
     for (before, _), place in pairwise(path):
-        if place[0] - before > _GAP_MOST_MIN:
+        if place[0] - before > _GAP_MIN_MAX:
             found.append((before, nan))
         found.append(place)
     return found

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date, time
 from typing import Final
 
-from kalshi_daemon.calibration.agenda import HOURLY_MOST_MIN
+from kalshi_daemon.calibration.agenda import HOURLY_MIN_MAX
 from kalshi_daemon.ground.new_york import eastern_ns
 from kalshi_daemon.ground.units import MINUTE, Nanos
 from kalshi_daemon.memory.record_rows import BANDS, ForecastRow
@@ -76,10 +76,10 @@ def recorded_day(day: date, forecasts: Sequence[ForecastRow]) -> RecordedDay:
         path[_minute(row.made_ns, open_ns)] = row.level
         by_fixing[row.target_ns].append(row)
     hours = (
-        _fan([row for row in rows if row.horizon_min <= HOURLY_MOST_MIN], open_ns)
+        _fan([row for row in rows if row.horizon_min <= HOURLY_MIN_MAX], open_ns)
         for _, rows in sorted(by_fixing.items())
     )
-    long = any(row.close and row.horizon_min > HOURLY_MOST_MIN and row.quantiles for row in own)
+    long = any(row.close and row.horizon_min > HOURLY_MIN_MAX and row.quantiles for row in own)
     return RecordedDay(
         day.isoformat(),
         tuple(sorted(path.items())),

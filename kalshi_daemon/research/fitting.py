@@ -31,12 +31,12 @@ RIDGE: Final = 10_000.0
 14,000 forecasts. Anything from 300 to 100,000 scores the same within 0.0005 nat (docs/calibration.md)."""
 ROUNDS: Final = 2
 """Coefficients and shape are fitted in turn."""
-SHAPE_MOST: Final = 30.0
+SHAPE_MAX: Final = 30.0
 CURVE_HALF_LIFE_DAYS: Final = 250.0
 """A year: the end of the day changes its shape that fast, and a cold start has nothing but this curve
 (docs/decisions/0008)."""
 _SMOOTH: Final = 5
-_LEAST_FREEDOM: Final = 3.0
+_FREEDOM_MIN: Final = 3.0
 _IMPOSSIBLE: Final = 1e3
 """Loss of a shape that is none: finite, so that a difference quotient across the edge is a number."""
 
@@ -50,7 +50,7 @@ def curve_fit(squares: Floats, days: Bools) -> Floats:
     age = np.arange(len(squares))[::-1][days]
     weight = 2.0 ** (-age / CURVE_HALF_LIFE_DAYS)
     chosen = np.nan_to_num(squares[days])
-    shapes = np.minimum(chosen / chosen.mean(axis=1, keepdims=True), SHAPE_MOST)
+    shapes = np.minimum(chosen / chosen.mean(axis=1, keepdims=True), SHAPE_MAX)
     share = weight / weight.sum()
     mean = share @ shapes
     error_squared = np.square(share) @ np.square(shapes - mean)
@@ -143,7 +143,7 @@ def shape_fit(found: Harvest, rows: Bools, variances: Floats, reference: Residua
             shapes = [shape_at(float(horizon), figures) for horizon in horizons]
         except ValueError:
             return _IMPOSSIBLE
-        if freest < _LEAST_FREEDOM:
+        if freest < _FREEDOM_MIN:
             return _IMPOSSIBLE
         columns = np.array([(one.location, one.below, one.above, one.nu) for one in shapes])[at].T
         return -float(np.sum(_log_density(z, _Shapes(*columns))[0])) / count

@@ -28,7 +28,7 @@ from kalshi_daemon.research.report_charts import (
 from kalshi_daemon.research.score import HOURLY
 from kalshi_daemon.research.svg import Axis, Chart
 
-_LABELS_MOST: Final = 10
+_LABELS_MAX: Final = 10
 _COVERAGE_FROM: Final = 30
 """Forecasts of a horizon; of fewer a share of 90 % says nothing."""
 _OVER_MIDS: Final = Measure("Log gain", "over", "nats per event, above 0 is better", 0.0)
@@ -61,7 +61,7 @@ def _evidence(figures: LiveFigures) -> Picture:
     powers = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0, 1e4, 1e6, 1e8)
     ticks = (*((power, f"{power:g}") for power in powers), (THRESHOLD, f"{THRESHOLD:g}"))
     most = max([one.place for one in both], default=0)
-    every = -(-len(figures.days) // _LABELS_MOST)
+    every = -(-len(figures.days) // _LABELS_MAX)
     marks = tuple((float(place), day) for n, (place, day) in enumerate(figures.days) if n % every == 0)
     x = Axis(-0.5, most + 0.5, "fixing by fixing", ticks=marks)
     chart = Chart("Evidence against the forecasts", x, Axis(low, high, "e-value", True, ticks), WIDE, 320.0)

@@ -37,9 +37,9 @@ from kalshi_daemon.research.report_figures import (
 )
 from kalshi_daemon.research.score import CLOSE, HOURLY
 
-_HOURLY_MOST_MIN: Final = 60.0
+_HOURLY_MIN_MAX: Final = 60.0
 _SESSIONS_TO_CLUSTER: Final = 5
-DAYS_MOST: Final = 90
+DAYS_MAX: Final = 90
 """Of a span shown day by day; a longer one goes by months."""
 _BINS_FROM: Final = ((200, 20), (60, 10), (10, 5))
 """(Forecasts from which on, bins of the PIT)."""
@@ -58,7 +58,7 @@ class LiveRow:
     log_gain: float
     log_gain_se: float
     pit_ks: float
-    pit_ks_most: float
+    pit_ks_max: float
     """95 % of right models of n forecasts stay below."""
     cover90: float
     cover99: float
@@ -168,14 +168,14 @@ def live_figures(index: Index, kept: Kept, learnt: Learnt | None, day: RecordedD
     by_key: dict[tuple[str, int], list[ForecastRow]] = defaultdict(list)
     for row in rows:
         horizon = round(row.horizon_min)
-        if row.horizon_min <= _HOURLY_MOST_MIN:
+        if row.horizon_min <= _HOURLY_MIN_MAX:
             by_key[HOURLY, horizon].append(row)
         if row.close:
             by_key[CLOSE, horizon].append(row)
     keys = sorted(by_key, key=lambda key: (key[0] != HOURLY, -key[1]))
-    hourly = [row for row in rows if row.horizon_min <= _HOURLY_MOST_MIN]
+    hourly = [row for row in rows if row.horizon_min <= _HOURLY_MIN_MAX]
     places = {at: place for place, at in enumerate(sorted({row.target_ns for row in kept.fixings}))}
-    by_month = len(sessions) > DAYS_MOST
+    by_month = len(sessions) > DAYS_MAX
     period_of = _period_of(by_month=by_month)
     return LiveFigures(
         index=index.value,

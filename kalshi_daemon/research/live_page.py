@@ -107,7 +107,7 @@ def row_cells(row: LiveRow) -> tuple[str, ...]:
         f"{row.log_gain:+.4f}",
         _error(row.log_gain_se),
         f"{row.pit_ks:.4f}",
-        f"{row.pit_ks_most:.4f}" if row.n >= _KS_FROM else "-",
+        f"{row.pit_ks_max:.4f}" if row.n >= _KS_FROM else "-",
         f"{row.cover90:.1f}",
         f"{row.cover99:.1f}",
         f"{row.rms_z:.3f}",
@@ -117,7 +117,7 @@ def row_cells(row: LiveRow) -> tuple[str, ...]:
 def reading_cells(one: Reading) -> tuple[str, ...]:
     status = {Standing.LEARNING: "too few"}.get(one.standing, one.standing.value)
     value = "-" if one.value is None else f"{one.value:.4g}"
-    return one.monitor, one.group, value, _limits(one.low, one.high), f"{one.n:.0f}", f"{one.n_least:.0f}", status
+    return one.monitor, one.group, value, _limits(one.low, one.high), f"{one.n:.0f}", f"{one.n_min:.0f}", status
 
 
 def _alarm_cells(one: Alarm) -> tuple[str, ...]:

@@ -71,8 +71,8 @@ def _limits(settings: Settings) -> Iterator[AtMost]:
     final = guards.feed_age_final_minute_ms
     why = "the last minute is stricter, or it is not there"
     yield AtMost("guards.feed_age_final_minute_ms", final, "guards.feed_age_soft_ms", soft, why)
-    first, most = feed.backoff_first_s, feed.backoff_most_s
-    yield AtMost("index_feed.backoff_first_s", first, "index_feed.backoff_most_s", most)
+    first, most = feed.backoff_first_s, feed.backoff_s_max
+    yield AtMost("index_feed.backoff_first_s", first, "index_feed.backoff_s_max", most)
     daily, weekly = guards.daily_loss_dollars, guards.weekly_loss_dollars
     why = "a day could not reach its own limit"
     yield AtMost("guards.daily_loss_dollars", daily, "guards.weekly_loss_dollars", weekly, why)
@@ -84,7 +84,7 @@ def _limits(settings: Settings) -> Iterator[AtMost]:
     for name, profile in settings.profiles:
         if profile.enabled:
             key = f"profiles.{name}.lots"
-            yield AtMost(key, profile.lots, "guards.lots_per_quote_most", guards.lots_per_quote_most)
+            yield AtMost(key, profile.lots, "guards.lots_per_quote_max", guards.lots_per_quote_max)
             yield AtMost(key, profile.lots, "orders.group_contracts_limit", settings.orders.group_contracts_limit, trip)
 
 
@@ -93,11 +93,11 @@ def _ages(settings: Settings) -> Iterator[AtMost]:
     kalshi, guards = settings.kalshi, settings.guards
     reconcile = settings.orders.reconcile_every_s
     fed = (
-        ("kalshi.status_poll_s", kalshi.status_poll_s, "exchange_status_age_most_s", guards.exchange_status_age_most_s),
-        ("kalshi.fee_poll_s", kalshi.fee_poll_s, "fee_age_most_s", guards.fee_age_most_s),
-        ("kalshi.book_silence_s", kalshi.book_silence_s, "book_age_most_s", guards.book_age_most_s),
-        ("orders.reconcile_every_s", reconcile, "reconciliation_age_most_s", guards.reconciliation_age_most_s),
-        ("orders.reconcile_every_s", reconcile, "balance_age_most_s", guards.balance_age_most_s),
+        ("kalshi.status_poll_s", kalshi.status_poll_s, "exchange_status_age_s_max", guards.exchange_status_age_s_max),
+        ("kalshi.fee_poll_s", kalshi.fee_poll_s, "fee_age_s_max", guards.fee_age_s_max),
+        ("kalshi.book_silence_s", kalshi.book_silence_s, "book_age_s_max", guards.book_age_s_max),
+        ("orders.reconcile_every_s", reconcile, "reconciliation_age_s_max", guards.reconciliation_age_s_max),
+        ("orders.reconcile_every_s", reconcile, "balance_age_s_max", guards.balance_age_s_max),
     )
     for poll, every, age, most in fed:
         why = "the guard would close before every read"

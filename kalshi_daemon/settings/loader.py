@@ -35,8 +35,8 @@ _CREDENTIAL_FILES: Final = {
     "kalshi_key_id": "kalshi.key_id",
     "kalshi_private_key": "kalshi.private_key_path",
 }
-_CREDENTIAL_BYTES_MOST: Final = 4_096
-_FILE_BYTES_MOST: Final = 1_000_000
+_CREDENTIAL_BYTES_MAX: Final = 4_096
+_FILE_BYTES_MAX: Final = 1_000_000
 _SHOWN_KEY_ID: Final = 4
 _KEY_MATERIAL: Final = "-----BEGIN"
 _TOML_POSITION: Final = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
@@ -122,7 +122,7 @@ def _read_file(path: Path | None) -> tuple[dict[str, Any], dict[str, int]]:
     try:
         if _is_missing(path):
             raise ConfigurationError(str(path), "no such file", "check --config and KALSHI_DAEMON_CONFIG")
-        content, _mode = read_named(path, _FILE_BYTES_MOST, str(path), "not a configuration of ours")
+        content, _mode = read_named(path, _FILE_BYTES_MAX, str(path), "not a configuration of ours")
         # Editors of other systems begin a file with a byte order mark; tomllib would call it an invalid statement.
         text = content.removeprefix(BOM_UTF8).decode()
     except UnicodeDecodeError as error:
@@ -227,7 +227,7 @@ def _read_credentials(folder: Path | None) -> tuple[dict[str, Any], dict[str, st
 def _read_secret(path: Path) -> str:
     where = f"{CREDENTIALS}: {path}"
     try:
-        content, _mode = read_named(path, _CREDENTIAL_BYTES_MOST, where, "must hold exactly one word")
+        content, _mode = read_named(path, _CREDENTIAL_BYTES_MAX, where, "must hold exactly one word")
         text = content.decode("ascii").strip()
     except UnicodeDecodeError:
         raise ConfigurationError(where, "not plain text") from None

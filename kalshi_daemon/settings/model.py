@@ -104,7 +104,7 @@ class IndexFeedSettings(Section):
     silence_s: float = Field(20.0, ge=1.0, le=600.0)
     """Reconnect when nothing at all arrives for this long during the session."""
     backoff_first_s: float = Field(0.5, ge=0.05, le=60.0)
-    backoff_most_s: float = Field(30.0, ge=0.05, le=600.0)
+    backoff_s_max: float = Field(30.0, ge=0.05, le=600.0)
     eviction_backoff_s: float = Field(60.0, ge=0.05, le=3_600.0)
     jump_share_min: float = Field(0.0075, ge=0.001, le=0.1)
     """A value further from the one before than this share, or than an index moves in the time, is withheld first."""
@@ -151,9 +151,9 @@ class CalibrationSettings(Section):
     """Prior daily volatility of a cold start."""
     memory_save_s: float = Field(300.0, ge=1.0, le=3_600.0)
     """How often what was learnt is written down, besides at every close and at the stop."""
-    memory_sessions_most: int = Field(3, ge=0, le=10)
+    memory_sessions_max: int = Field(3, ge=0, le=10)
     """Closes that may have passed unseen since what was learnt was written down; beyond them the start is cold."""
-    memory_slow_days_most: int = Field(120, ge=0, le=400)
+    memory_slow_days_max: int = Field(120, ge=0, le=400)
     """Days for which a cold start still takes over session curve and online corrections, which age in months."""
     warm_up_sessions: int = Field(5, ge=0, le=10)
     """Past sessions a cold start asks the vendor's history for."""
@@ -223,13 +223,13 @@ class PricingSettings(Section):
     """Dissemination, decision and round trip, added to the tick's age."""
     book_weight: float = Field(0.5, ge=0.0, le=1.0)
     """Weight of a tight two-sided mid in log odds; 0 trusts the model alone."""
-    book_width_most: float = Field(0.06, gt=0.0, le=1.0)
+    book_width_max: float = Field(0.06, gt=0.0, le=1.0)
     """A wider book is not blended, in dollars."""
     tail_probability: float = Field(0.04, ge=0.0, lt=0.5)
     """Contracts with fair outside (this, 1 - this) are not quoted."""
     keep_edge_share: float = Field(0.35, ge=0.0, le=1.0)
     """A resting quote is pulled when its edge falls below this share of the required edge."""
-    rescan_least_s: float = Field(5.0, ge=0.1, le=3_600.0)
+    rescan_s_min: float = Field(5.0, ge=0.1, le=3_600.0)
     """Least time between two scans of one window and profile that did not come from the timer."""
 
 
@@ -239,20 +239,20 @@ class GuardSettings(Section):
     feed_age_soft_ms: int = Field(2_500, ge=100, le=60_000)
     feed_age_pull_ms: int = Field(5_000, ge=100, le=60_000)
     feed_age_final_minute_ms: int = Field(1_500, ge=100, le=60_000)
-    clock_skew_most_ms: int = Field(1_500, ge=50, le=10_000)
-    calibration_age_most_s: float = Field(90.0, ge=1.0, le=3_600.0)
+    clock_skew_ms_max: int = Field(1_500, ge=50, le=10_000)
+    calibration_age_s_max: float = Field(90.0, ge=1.0, le=3_600.0)
     sigma_books_ratio_min: float = Field(0.33, gt=0.0, le=10.0)
     """Sigma of the forecast over the one that the books of the ladder imply; books that say nothing refuse nothing."""
     sigma_books_ratio_max: float = Field(3.0, gt=0.0, le=100.0)
-    book_age_most_s: float = Field(60.0, ge=1.0, le=3_600.0)
+    book_age_s_max: float = Field(60.0, ge=1.0, le=3_600.0)
     """Oldest frame of its own (a change or a snapshot, not a ping) a book may have."""
-    book_lag_most_ms: int = Field(2_000, ge=100, le=60_000)
+    book_lag_ms_max: int = Field(2_000, ge=100, le=60_000)
     """How late a book's last frame may have come, by the venue's stamp."""
-    exchange_status_age_most_s: float = Field(60.0, ge=1.0, le=3_600.0)
-    fee_age_most_s: float = Field(7_200.0, ge=10.0, le=172_800.0)
-    balance_age_most_s: float = Field(180.0, ge=1.0, le=3_600.0)
-    reconciliation_age_most_s: float = Field(180.0, ge=1.0, le=3_600.0)
-    lots_per_quote_most: int = Field(2, ge=1, le=1_000)
+    exchange_status_age_s_max: float = Field(60.0, ge=1.0, le=3_600.0)
+    fee_age_s_max: float = Field(7_200.0, ge=10.0, le=172_800.0)
+    balance_age_s_max: float = Field(180.0, ge=1.0, le=3_600.0)
+    reconciliation_age_s_max: float = Field(180.0, ge=1.0, le=3_600.0)
+    lots_per_quote_max: int = Field(2, ge=1, le=1_000)
     pal_hourly_dollars: float = Field(1_000.0, gt=0.0, le=1_000_000.0)
     pal_close_dollars: float = Field(1_200.0, gt=0.0, le=1_000_000.0)
     daily_loss_dollars: float = Field(50.0, gt=0.0, le=1_000_000.0)
@@ -267,7 +267,7 @@ class MacroFeed(Section):
     """A file whose age stands for a macro feed's freshness (CPI, claims, gasoline prices, ...)."""
 
     path: Path
-    age_most_hours: float = Field(gt=0.0, le=17_568.0)
+    age_hours_max: float = Field(gt=0.0, le=17_568.0)
     """Two years at the most."""
 
 
@@ -296,7 +296,7 @@ class OrderSettings(Section):
     journal_synchronous: Literal["full", "normal"] = "full"
     archive_after_days: int = Field(7, ge=1, le=180)
     """Ended orders older than this move from the journal to its archive; what traded stays 15 days at least."""
-    batch_most: int = Field(10, ge=1, le=100)
+    batch_max: int = Field(10, ge=1, le=100)
     groups: Literal["required", "off"] = "required"
     """Whether every quote belongs to an order group of its profile; "off" for a venue that refuses them."""
     group_contracts_limit: int = Field(20, ge=1, le=1_000_000)
@@ -328,7 +328,7 @@ class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = "info"
     file: bool = True
     """Also write state/<mode>/logs/kalshi_daemon.jsonl."""
-    file_megabytes_most: int = Field(64, ge=1, le=4_096)
+    file_megabytes_max: int = Field(64, ge=1, le=4_096)
 
 
 class RetentionSettings(Section):

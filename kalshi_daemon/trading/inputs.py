@@ -64,7 +64,7 @@ def plan_of(
             fees=fees,
             pricing=pricing,
             tick_age_ns=tick_age(state, window, now),
-            book_age_most_ns=from_s(guards.book_age_most_s),
+            book_age_ns_max=from_s(guards.book_age_s_max),
         )
     )
 

@@ -81,7 +81,7 @@ class Trader:
         self._closing: set[str] = set()
         self._closed: set[str] = set()
         self._refusals: dict[tuple[str, str], tuple[str, ...]] = {}
-        self._rescans = Rescans(from_s(parts.pricing.rescan_least_s))
+        self._rescans = Rescans(from_s(parts.pricing.rescan_s_min))
         self._kill_asked = False
 
     # -- what wakes it
@@ -269,7 +269,7 @@ class Trader:
 
     def _due_scans(self, now: Nanos) -> list[tuple[Profile, Window, str]]:
         found = []
-        least = from_s(self._parts.pricing.rescan_least_s)
+        least = from_s(self._parts.pricing.rescan_s_min)
         for status in self._state.windows.values():
             if status.phase is not Phase.OPEN:
                 continue

@@ -18,7 +18,7 @@ from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import SECOND, Count, Nanos, Price, format_count, format_price
 
-CROSS_MOST: Final = SECOND
+CROSS_MAX: Final = SECOND
 """A cross may last this long by our receipt when no later stamp decides sooner."""
 
 BookEvent = BookSnapshot | BookDelta | SequenceGap | StreamDown
@@ -51,7 +51,7 @@ class BookKeeper:
         self._watched: dict[str, Changes] = {}
         self.clock_ahead_ns = 0
         """Our clock minus the venue's: taken out of every lag."""
-        self.lag_most_ns = Nanos(0)
+        self.lag_ns_max = Nanos(0)
         """The latest delta since somebody last set this to zero."""
         self.dropped = 0
         """Deltas not applied: their book was waiting for a snapshot, or is not followed."""
@@ -72,8 +72,8 @@ class BookKeeper:
                 return ()  # a new session brings new sids and a snapshot of every book
 
     def overdue(self, now_ns: Nanos) -> tuple[str, ...]:
-        """Void the books that have been crossed for longer than CROSS_MOST; returns their tickers."""
-        late = [ticker for ticker, (_, recv_ns) in self._crossed.items() if now_ns - recv_ns > CROSS_MOST]
+        """Void the books that have been crossed for longer than CROSS_MAX; returns their tickers."""
+        late = [ticker for ticker, (_, recv_ns) in self._crossed.items() if now_ns - recv_ns > CROSS_MAX]
         return tuple(ticker for late_one in sorted(late) for ticker in self._void(self._books[late_one]))
 
     def watch(self, market_ticker: str) -> Changes:
@@ -133,7 +133,7 @@ class BookKeeper:
         if event.event_ns is not None:
             event_ns = event.event_ns
             book.lag_ns = Nanos(max(0, event.recv_ns - self.clock_ahead_ns - event_ns))
-            self.lag_most_ns = max(self.lag_most_ns, book.lag_ns)
+            self.lag_ns_max = max(self.lag_ns_max, book.lag_ns)
         if event.market_ticker in self._watched:
             self._watched[event.market_ticker].levels.add((event.side, event.price))
         change = book.change_bid if event.side is Side.BID else book.change_ask
@@ -180,7 +180,7 @@ def _later(event: BookDelta, stamp_ns: Nanos | None, recv_ns: Nanos) -> bool:
     """Whether a delta belongs to a later instant of the venue than the one that crossed the book."""
     if event.event_ns is not None and stamp_ns is not None:
         return event.event_ns > stamp_ns
-    return event.recv_ns - recv_ns > CROSS_MOST
+    return event.recv_ns - recv_ns > CROSS_MAX
 
 
 @dataclass(frozen=True, slots=True)

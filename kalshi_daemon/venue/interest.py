@@ -7,9 +7,9 @@ from kalshi_daemon.domain.contract import Contract
 from kalshi_daemon.domain.window import Phase, WindowStatus
 from kalshi_daemon.ground.units import MINUTE, Level, Nanos
 
-BOOKS_PER_EVENT_MOST: Final = 120
+BOOKS_PER_EVENT_MAX: Final = 120
 """Bound of one event; the contracts furthest from even odds are left out."""
-NEAREST_MOST: Final = 40
+NEAREST_MAX: Final = 40
 """How many strikes around the index are streamed while there is no forecast."""
 ENTER_PROBABILITY: Final = 0.01
 """A contract joins inside (this, 1 - this)..."""
@@ -29,22 +29,22 @@ def wants_books(status: WindowStatus, now_ns: Nanos) -> bool:
 
 
 def near_by_probability(probabilities: Mapping[str, float], streamed: Collection[str]) -> list[str]:
-    """Tickers whose probability is not all but decided, most undecided first, at most BOOKS_PER_EVENT_MOST."""
+    """Tickers whose probability is not all but decided, most undecided first, at most BOOKS_PER_EVENT_MAX."""
     scored = [
         (min(probability, 1.0 - probability) * (INERTIA if ticker in streamed else 1.0), ticker)
         for ticker, probability in probabilities.items()
     ]
     near = sorted((-score, ticker) for score, ticker in scored if score >= ENTER_PROBABILITY)
-    return [ticker for _, ticker in near[:BOOKS_PER_EVENT_MOST]]
+    return [ticker for _, ticker in near[:BOOKS_PER_EVENT_MAX]]
 
 
 def near_by_distance(contracts: Sequence[Contract], level: Level, streamed: Collection[str]) -> list[str]:
-    """The NEAREST_MOST tickers whose strikes are closest to the index, nearest first."""
+    """The NEAREST_MAX tickers whose strikes are closest to the index, nearest first."""
     scored = sorted(
         (_distance(contract, level) / (INERTIA if contract.market_ticker in streamed else 1.0), contract.market_ticker)
         for contract in contracts
     )
-    return [ticker for _, ticker in scored[:NEAREST_MOST]]
+    return [ticker for _, ticker in scored[:NEAREST_MAX]]
 
 
 def _distance(contract: Contract, level: Level) -> int:

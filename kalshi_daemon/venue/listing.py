@@ -24,13 +24,13 @@ from kalshi_daemon.state import VenueState
 
 Json = dict[str, Any]
 
-EVENTS_PER_SERIES_MOST: Final = 200
+EVENTS_PER_SERIES_MAX: Final = 200
 """Further listed events are ignored and reported; a series lists about fifteen at a time."""
 NEAR: Final = Nanos(70 * MINUTE)
 """Events this close to their fixing, or past it and unsettled, are read on every poll..."""
 SLOW: Final = 10
 """...the others only every so many polls."""
-UNSETTLED_MOST: Final = Nanos(2 * DAY)
+UNSETTLED_MAX: Final = Nanos(2 * DAY)
 """An event is dropped this long after its fixing, settled or not (a review may hold it for a day)."""
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
@@ -83,8 +83,8 @@ class Listing:
             raise MalformedField("event_ticker", event_ticker, f"an event of {series_ticker}")
         record = self.events.get(event_ticker)
         if record is None:
-            if sum(one.series_ticker == series_ticker for one in self.events.values()) >= EVENTS_PER_SERIES_MOST:
-                raise MalformedField("events", event_ticker, f"one of at most {EVENTS_PER_SERIES_MOST} listed events")
+            if sum(one.series_ticker == series_ticker for one in self.events.values()) >= EVENTS_PER_SERIES_MAX:
+                raise MalformedField("events", event_ticker, f"one of at most {EVENTS_PER_SERIES_MAX} listed events")
             exclusive = obj.get("mutually_exclusive") is True or obj.get("collateral_return_type") == "MECNET"
             record = EventRecord(event_ticker, series_ticker, exclusive)
             self.events[event_ticker] = record
@@ -173,7 +173,7 @@ class Listing:
         """Forget events long past; returns the tickers of their markets."""
         gone: set[str] = set()
         for event_ticker, record in list(self.events.items()):
-            if record.close_ns is not None and now_ns - record.close_ns > UNSETTLED_MOST:
+            if record.close_ns is not None and now_ns - record.close_ns > UNSETTLED_MAX:
                 del self.events[event_ticker]
                 gone.update(self._drop(event_ticker))
         return gone

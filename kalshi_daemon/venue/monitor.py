@@ -42,7 +42,7 @@ UPKEEP_EVERY: Final = from_s(5.0)
 REPORT_EVERY: Final = MINUTE
 """How often the figures of the streams are logged and written down."""
 BACKOFF_FIRST: Final = from_s(1.0)
-BACKOFF_DOUBLINGS_MOST: Final = 4
+BACKOFF_DOUBLINGS_MAX: Final = 4
 LISTING_PAUSE: Final = from_s(1.0)
 """Least time between two rounds of discovery: a burst of `created` messages is one round."""
 EVENT_STATUSES: Final = ("open", "unopened", "closed")
@@ -99,7 +99,7 @@ class VenueMonitor:
             stream,
             clock,
             silence=from_s(settings.kalshi.book_silence_s),
-            lag_most=from_ms(settings.guards.book_lag_most_ms),
+            lag_max=from_ms(settings.guards.book_lag_ms_max),
             repeated=repeated,
         )
         self._witness = Witness(state, api, self._care, clock)
@@ -248,7 +248,7 @@ class VenueMonitor:
             except (VenueError, MalformedData) as problem:
                 failures += 1
                 self._complain(name, str(problem))
-                wait_ns = Nanos(BACKOFF_FIRST << min(failures - 1, BACKOFF_DOUBLINGS_MOST))
+                wait_ns = Nanos(BACKOFF_FIRST << min(failures - 1, BACKOFF_DOUBLINGS_MAX))
             else:
                 failures = 0
                 self._complain(name, "")

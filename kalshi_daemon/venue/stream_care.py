@@ -22,11 +22,11 @@ from kalshi_daemon.venue.suspicions import Doubts, Evidence
 
 SNAPSHOT_PATIENCE: Final = from_s(5.0)
 """A book may wait this long for a snapshot before it is asked for (again)."""
-SNAPSHOTS_MOST: Final = 100
+SNAPSHOTS_MAX: Final = 100
 """Snapshots asked for at a time; the rest wait for the next upkeep."""
 SILENCE_GRACE: Final = from_s(10.0)
 """How long a silent market may leave our question unanswered before its book is given up."""
-REJECTS_MOST: Final = 3
+REJECTS_MAX: Final = 3
 """So many post-only rejects in a market within REJECTS_WITHIN: its subscription is made again."""
 REJECTS_WITHIN: Final = MINUTE
 _POST_ONLY: Final = "the exchange would not rest an order that does not cross the book we see"
@@ -44,7 +44,7 @@ class BookCare:
         clock: Clock,
         *,
         silence: Nanos,
-        lag_most: Nanos,
+        lag_max: Nanos,
         repeated: Callable[[], int],
     ) -> None:
         """`repeated`: how many frames the stream has dropped because their number had passed."""
@@ -53,7 +53,7 @@ class BookCare:
         self._stream = stream
         self._clock = clock
         self._silence = silence
-        self._lag_most = lag_most
+        self._lag_max = lag_max
         self._repeated = repeated
         self._doubts = Doubts(state.venue)
         self.keeper = BookKeeper(state.venue.books, on_difference=self._snapshot_disagreed)
@@ -93,7 +93,7 @@ class BookCare:
         match event:
             case BookDelta():
                 book = self._venue.books.get(event.market_ticker)
-                if book is not None and book.doubt and book.lag_ns <= self._lag_most:
+                if book is not None and book.doubt and book.lag_ns <= self._lag_max:
                     self._doubts.take_back(event.market_ticker, Evidence.LATE)
                 self._ask(lost, event.recv_ns)
             case BookSnapshot():
@@ -118,7 +118,7 @@ class BookCare:
         book.lag_ns = Nanos(0) if asked is None else Nanos(max(0, event.recv_ns - asked))
         if book.doubt:
             self._doubts.take_back(event.market_ticker, Evidence.POST_ONLY)
-            if book.lag_ns <= self._lag_most:
+            if book.lag_ns <= self._lag_max:
                 self._doubts.take_back(event.market_ticker, Evidence.LATE)
 
     def _snapshot_disagreed(self, market_ticker: str, text: str) -> None:
@@ -134,7 +134,7 @@ class BookCare:
             return
         rejects = [at for at in self._rejects.get(market_ticker, []) if now - at <= REJECTS_WITHIN]
         self._rejects[market_ticker] = [*rejects, now]
-        again = len(rejects) + 1 >= REJECTS_MOST
+        again = len(rejects) + 1 >= REJECTS_MAX
         _log.warning("venue.post_only_reject", market=market_ticker, rejects=len(rejects) + 1, resubscribed=again)
         if again:
             self._rejects.pop(market_ticker)
@@ -181,7 +181,7 @@ class BookCare:
                 due.append(ticker)
             elif self._probed_ns.get(ticker, now) + SILENCE_GRACE < now and book.recv_ns < self._probed_ns[ticker]:
                 silent.append(ticker)
-            elif book.lag_ns > self._lag_most:
+            elif book.lag_ns > self._lag_max:
                 self._doubts.add(ticker, Evidence.LATE, f"its last frame came {to_ms(book.lag_ns)} ms late")
                 due.append(ticker)
             elif now - book.recv_ns >= self._silence or self._doubts.holds(ticker, Evidence.POST_ONLY):
@@ -201,9 +201,9 @@ class BookCare:
         _log.warning("venue.markets_silent", books=len(tickers), first=tickers[0], silent_ms=to_ms(Nanos(now - oldest)))
 
     def _ask(self, tickers: Iterable[str], now_ns: Nanos) -> None:
-        """Ask for snapshots, at most once per book and SNAPSHOT_PATIENCE, at most SNAPSHOTS_MOST at a time."""
+        """Ask for snapshots, at most once per book and SNAPSHOT_PATIENCE, at most SNAPSHOTS_MAX at a time."""
         due = {t for t in tickers if now_ns - self._asked_ns.get(t, Nanos(0)) >= SNAPSHOT_PATIENCE}
-        chosen = sorted(due, key=lambda ticker: (self._asked_ns.get(ticker, 0), ticker))[:SNAPSHOTS_MOST]
+        chosen = sorted(due, key=lambda ticker: (self._asked_ns.get(ticker, 0), ticker))[:SNAPSHOTS_MAX]
         if not chosen:
             return
         books = self._venue.books
@@ -222,13 +222,13 @@ class BookCare:
         streams.repeated = self._repeated()
         streams.books_voided = self.keeper.voided
         streams.deltas_dropped = self.keeper.dropped
-        streams.lag_most_ns = self.keeper.lag_most_ns
+        streams.lag_ns_max = self.keeper.lag_ns_max
         streams.markets_lagging = len(self._doubts.of_kind(Evidence.LATE))
 
     def report(self) -> dict[str, Any]:
         """The figures of docs/order-safety.md, for the log and for the monitors; the worst lag starts anew."""
         self._count()
-        self.keeper.lag_most_ns = Nanos(0)
+        self.keeper.lag_ns_max = Nanos(0)
         streams, books = self._venue.streams, self._venue.books.values()
         return {
             "up": self._venue.stream_up,
@@ -240,7 +240,7 @@ class BookCare:
             "books_voided": streams.books_voided,
             "deltas_dropped": streams.deltas_dropped,
             "markets_silent": streams.markets_silent,
-            "lag_most_ms": to_ms(streams.lag_most_ns),
+            "lag_ms_max": to_ms(streams.lag_ns_max),
             "markets_lagging": streams.markets_lagging,
             "snapshots_disagreed": streams.snapshots_disagreed,
             "post_only_rejects": streams.post_only_rejects,

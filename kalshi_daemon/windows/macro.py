@@ -25,7 +25,7 @@ __all__ = ["MacroCalendar", "MacroWatch", "Release", "load_macro_calendar"]
 
 LOOK_EVERY: Final = Nanos(30 * SECOND)
 _END_PREFIX: Final = "END_OF_"
-_ROWS_MOST: Final = 10_000
+_ROWS_MAX: Final = 10_000
 _BYTES_MAX: Final = 10_000_000
 _COLUMNS: Final = ("date", "time_et", "event")
 
@@ -53,8 +53,8 @@ def load_macro_calendar(settings: MacroSettings) -> MacroCalendar:
     extra: list[Release] = []
     ends: dict[str, date] = {}
     for row in rows:
-        if rows.line_num > _ROWS_MOST:
-            raise ConfigurationError(f"{path}:{rows.line_num}", f"more than {_ROWS_MOST} lines", "split or trim it")
+        if rows.line_num > _ROWS_MAX:
+            raise ConfigurationError(f"{path}:{rows.line_num}", f"more than {_ROWS_MAX} lines", "split or trim it")
         _add_row(row, f"{path}:{rows.line_num}", extra, ends)
     return MacroCalendar(extra, ends)
 

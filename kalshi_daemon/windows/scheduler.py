@@ -23,7 +23,7 @@ LINGER: Final = Nanos(3 * HOUR)
 """How long after its close a session's windows stay visible (settling) before the next session's take their place."""
 _CALENDAR_WARNING: Final = Nanos(14 * DAY)
 """Each new session within this of the calendar's end says so; beyond the end there are no windows at all."""
-_WAIT_MOST: Final = DAY
+_WAIT_MAX: Final = DAY
 """Longest sleep; reached only when the calendar has nothing more to say."""
 
 
@@ -144,7 +144,7 @@ class WindowScheduler:
         return agree(window, listing, self._session)
 
     def _next_edge(self, now: Nanos) -> Nanos:
-        edges = [Nanos(now + _WAIT_MOST)]
+        edges = [Nanos(now + _WAIT_MAX)]
         if (edge := next_edge_after(self._windows, now)) is not None:
             edges.append(edge)
         if self._session is not None:

@@ -329,7 +329,7 @@ def test_the_record_shows_value_n_and_limits_of_both_indices_in_both_documents()
         "status": "ALERT",
         "value": 1.5,
         "n": 400.4,
-        "n_least": 150.0,
+        "n_min": 150.0,
         "low": 0.82,
         "high": 1.15,
     }

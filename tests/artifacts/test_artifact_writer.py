@@ -10,7 +10,7 @@ import pytest
 
 from kalshi_daemon.artifacts import files
 from kalshi_daemon.artifacts.paths import ArtifactPaths
-from kalshi_daemon.artifacts.writer import BATCH_MOST, SIDE_FILES_EVERY
+from kalshi_daemon.artifacts.writer import BATCH_MAX, SIDE_FILES_EVERY
 from kalshi_daemon.domain.index import KXINX, Index
 from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.errors import StateCorrupt
@@ -113,7 +113,7 @@ async def test_a_refused_scan_leaves_a_manifest_too(tmp_path):
 
 
 async def test_when_all_names_of_a_second_are_taken_it_is_said_and_not_overwritten(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr("kalshi_daemon.artifacts.archive.COLLISIONS_MOST", 2)
+    monkeypatch.setattr("kalshi_daemon.artifacts.archive.COLLISIONS_MAX", 2)
     writer = writer_on(tmp_path)
     for n in range(3):
         plan, judgement = judged()
@@ -124,7 +124,7 @@ async def test_when_all_names_of_a_second_are_taken_it_is_said_and_not_overwritt
 
 
 async def test_beyond_its_bound_scans_are_dropped_counted_and_reported(tmp_path, paths):
-    writer = writer_on(tmp_path, scans_most=2)
+    writer = writer_on(tmp_path, scans_max=2)
     for _ in range(5):
         writer.manifest(*judged(), ())
         writer.audit({"action": "place_intent", "market": TICKER})
@@ -204,7 +204,7 @@ async def test_lines_the_disk_refuses_wait_in_order_and_are_written_later(tmp_pa
 
 
 async def test_at_its_bound_the_audit_trail_stops_the_daemon_rather_than_lose_a_line(tmp_path, paths):
-    writer = writer_on(tmp_path, audits_most=2)
+    writer = writer_on(tmp_path, audits_max=2)
     writer.audit({"action": "a0"})
     writer.audit({"action": "a1"})
     with pytest.raises(StateCorrupt, match="2 lines wait") as caught:
@@ -224,24 +224,24 @@ async def test_a_line_json_cannot_say_is_kept_as_text(tmp_path, paths):
 
 async def test_a_large_backlog_is_drained_whole_and_in_order(tmp_path, paths):
     writer = writer_on(tmp_path)
-    for n in range(3 * BATCH_MOST + 7):
+    for n in range(3 * BATCH_MAX + 7):
         writer.audit({"action": str(n)})
     writer.session({"fills": 1})
     assert await writer.drain() == 0
-    assert [int(entry["action"]) for entry in read_audit(paths.audit(DAY)).entries] == list(range(3 * BATCH_MOST + 7))
+    assert [int(entry["action"]) for entry in read_audit(paths.audit(DAY)).entries] == list(range(3 * BATCH_MAX + 7))
     assert paths.pilot_session.exists()
 
 
 async def test_a_large_backlog_the_disk_refuses_ends_the_drain_nevertheless(tmp_path, broken_disk):
     broken_disk("data/proc/audit")
     writer = writer_on(tmp_path)
-    for n in range(2 * BATCH_MOST):
+    for n in range(2 * BATCH_MAX):
         writer.audit({"action": str(n)})
-    for _ in range(BATCH_MOST + 1):
+    for _ in range(BATCH_MAX + 1):
         writer.manifest(*judged(), ())
     async with asyncio.timeout(BOUND_S):
-        assert await writer.drain() == 2 * BATCH_MOST
-    assert writer.manifests_written == BATCH_MOST + 1
+        assert await writer.drain() == 2 * BATCH_MAX
+    assert writer.manifests_written == BATCH_MAX + 1
 
 
 # --- the task
@@ -266,10 +266,10 @@ async def test_the_task_writes_as_things_come_and_brings_reports_up_to_date_on_i
 
 async def test_a_backlog_is_worked_off_without_further_events(tmp_path):
     writer = writer_on(tmp_path)
-    for _ in range(2 * BATCH_MOST + 1):
+    for _ in range(2 * BATCH_MAX + 1):
         writer.manifest(*judged(), ())
     task = asyncio.ensure_future(writer.run())  # noqa: TID251 - the test is the task group
-    await until(lambda: writer.manifests_written == 2 * BATCH_MOST + 1)
+    await until(lambda: writer.manifests_written == 2 * BATCH_MAX + 1)
     task.cancel()
     await asyncio.wait({task})
 

@@ -200,7 +200,7 @@ def test_nothing_written_yet_is_no_decision(tmp_path):
 def test_the_search_is_bounded(tmp_path, monkeypatch):
     put(tmp_path, manifest_of(), "113000", age_s=10)
     put(tmp_path, manifest_of(plan_of(quote_of(TICKERS[1]))), "113300")
-    monkeypatch.setattr(decision_module, "MANIFESTS_MOST", 1)
+    monkeypatch.setattr(decision_module, "MANIFESTS_MAX", 1)
     assert last_decision(ArtifactPaths(tmp_path), TICKER) is None
     assert last_decision(ArtifactPaths(tmp_path), TICKERS[1]) is not None
 

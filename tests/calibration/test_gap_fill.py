@@ -15,7 +15,7 @@ from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.index_feed.history import History
 from kalshi_daemon.memory.documents import encoded, remember
 from kalshi_daemon.memory.gap_fill import ROUND_PAUSE, ROUNDS, SETTLE, GapFiller
-from kalshi_daemon.memory.gap_replay import EVENTS_MOST, Healing
+from kalshi_daemon.memory.gap_replay import EVENTS_MAX, Healing
 from kalshi_daemon.settings.model import CalibrationSettings
 from tests.calibration.support import at, feed, law_at, model, session, tick
 from tests.calibration.test_healing import SECONDS, between, minutes
@@ -232,7 +232,7 @@ async def test_prices_that_come_too_long_give_the_gap_up(lines):
         made.clock.set(at(52.25))
 
         def flood() -> None:
-            for one in between(52.25, 52.25 + (EVENTS_MOST + 100) / 60):
+            for one in between(52.25, 52.25 + (EVENTS_MAX + 100) / 60):
                 made.healing.on_tick(one)
 
         made.vendor.on_asked = flood

@@ -12,8 +12,8 @@ from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
 from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.memory.documents import encoded, remember
 from kalshi_daemon.memory.gap_replay import (
-    EVENTS_MOST,
-    HOLE_LEAST,
+    EVENTS_MAX,
+    HOLE_MIN,
     CorrelationHealing,
     Healing,
     Span,
@@ -174,7 +174,7 @@ def test_healed_minutes_are_watched_minutes_wherever_the_gap_lies(begin, length,
 
 
 def test_a_short_pause_is_no_hole():
-    healing = broken((40.0, 40.0 + HOLE_LEAST / MINUTE / 2), until=45)
+    healing = broken((40.0, 40.0 + HOLE_MIN / MINUTE / 2), until=45)
     before = state(healing.model)
     assert healing.heal(minutes(SECONDS, 38, 45)) == 0
     assert state(healing.model) == before
@@ -182,7 +182,7 @@ def test_a_short_pause_is_no_hole():
 
 def test_too_much_while_the_gap_is_open_gives_it_up():
     healing = broken((10, 12), until=12.1)
-    for one in between(12.1, 12.1 + (EVENTS_MOST + 10) / 60):
+    for one in between(12.1, 12.1 + (EVENTS_MAX + 10) / 60):
         healing.on_tick(one)
     assert healing.overflowed
     assert not healing.armed()
@@ -327,7 +327,7 @@ def test_a_gap_within_a_doubt_is_healed_and_the_wrong_prices_still_go():
 
 
 def test_too_much_after_wrong_prices_is_said_and_the_model_goes_on():
-    healing = doubted(until=20.5 + EVENTS_MOST / 60 + 1)
+    healing = doubted(until=20.5 + EVENTS_MAX / 60 + 1)
     assert healing.confirmed is None
     before = state(healing.model)
     assert not healing.retract(*WRONG)

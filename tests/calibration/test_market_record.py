@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from kalshi_daemon.calibration.market_record import (
-    N_LEAST,
+    N_MIN,
     PATIENCE,
-    PENDING_MOST,
+    PENDING_MAX,
     MarketRecord,
     pairs_of,
 )
@@ -116,9 +116,9 @@ def test_the_close_and_its_hour_are_one_piece_of_evidence():
 
 def test_waiting_is_bounded():
     record = MarketRecord()
-    for number in range(PENDING_MOST + 5):
+    for number in range(PENDING_MAX + 5):
         record.note(seen(number=number))
-    assert len(record.pending) == PENDING_MOST
+    assert len(record.pending) == PENDING_MAX
     assert record.given_up == 5
 
 
@@ -147,7 +147,7 @@ def test_a_market_that_knows_more_closes_the_guard_and_one_that_knows_less_does_
 
 
 def test_few_events_close_nothing():
-    record = play(MarketRecord(), int(N_LEAST) - 1, error_ours=1.5, error_theirs=0.0, seed=1)
+    record = play(MarketRecord(), int(N_MIN) - 1, error_ours=1.5, error_theirs=0.0, seed=1)
     assert value(record, "market_log_gain").standing is Standing.LEARNING
 
 

@@ -18,7 +18,7 @@ from kalshi_daemon.calibration.recalibration import (
     BINS,
     BUCKETS,
     GRID,
-    MAP_MASS_LEAST,
+    MAP_MASS_MIN,
     MAP_PRIOR_WEIGHT,
     PitMap,
     Recalibration,
@@ -142,7 +142,7 @@ def test_contracts_of_two_indices_are_no_ladder():
 
 def plain_map(layer: Recalibration, left: int, right: int, weight: float) -> np.ndarray:
     seen = (1.0 - weight) * layer.histogram[left] + weight * layer.histogram[right]
-    masses = np.maximum(1.0 / BINS + _SMOOTHER @ seen / (MAP_PRIOR_WEIGHT + seen.sum()), MAP_MASS_LEAST / BINS)
+    masses = np.maximum(1.0 / BINS + _SMOOTHER @ seen / (MAP_PRIOR_WEIGHT + seen.sum()), MAP_MASS_MIN / BINS)
     return np.concatenate(([0.0], np.cumsum(masses / masses.sum())))
 
 

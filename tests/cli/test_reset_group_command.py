@@ -36,7 +36,7 @@ def outcome(capsys):
 def daemon(monkeypatch):
     """One that runs, and deals with the file as the test says."""
     monkeypatch.setattr(reset_group, "running_daemon", lambda _folder: 4711)
-    monkeypatch.setattr(reset_group, "WAIT_MOST_S", 3.0)
+    monkeypatch.setattr(reset_group, "WAIT_S_MAX", 3.0)
     started = []
 
     def deals(work):
@@ -98,7 +98,7 @@ def test_triggered_again_meanwhile_is_4(book, wish, capsys, daemon):
 
 
 def test_a_daemon_that_cannot_reach_the_exchange_is_69_and_the_wish_stays(book, wish, capsys, daemon, monkeypatch):
-    monkeypatch.setattr(reset_group, "WAIT_MOST_S", 0.2)
+    monkeypatch.setattr(reset_group, "WAIT_S_MAX", 0.2)
     book.halt("wide", HALT)
     assert main(["reset-group", "wide", "--json"]) == 69
     assert outcome(capsys) == "waiting"

@@ -125,7 +125,7 @@ async def test_the_vendors_own_rest_client_reads_our_aggregates_page_by_page():
     clock = ManualClock(Nanos(OPEN_NS + 30 * MINUTE))
     server = FeedServer(synthesize_session(SESSION, 1), clock, "K")
     await server.start(0)
-    server.history.faults.rows_most = 7
+    server.history.faults.rows_max = 7
     client = massive.RESTClient("K", base=server.rest_url)
     span = (to_ms(OPEN_NS), to_ms(Nanos(OPEN_NS + 20 * MINUTE)))
     found = await asyncio.to_thread(lambda: list(client.list_aggs("I:SPX", 1, "minute", *span)))

@@ -119,7 +119,7 @@ def test_covered_time():
 
 
 def test_manifests_beyond_the_bound_are_counted_and_no_longer_folded(monkeypatch):
-    monkeypatch.setattr(scanning, "SCANS_MOST", 1)
+    monkeypatch.setattr(scanning, "SCANS_MAX", 1)
     scans = scans_of(manifest(at(10), look(M1, 0.5)), manifest(at(10, 3), look(M1, 0.5)))
     assert (scans.scans, scans.dropped, [one.at_ns for one in scans.fairs[M1]]) == (1, 1, [at(10)])
 

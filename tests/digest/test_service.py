@@ -125,8 +125,8 @@ def test_unknown_outcomes_longest_first_and_unresolved_before_all():
 
 def test_the_lag_of_the_stream_counts_only_while_it_is_up():
     log = folded(
-        log_line(at(10), "venue.streams", up=True, lag_most_ms=600),
-        log_line(at(10, 1), "venue.streams", up=False, lag_most_ms=90_000),
+        log_line(at(10), "venue.streams", up=True, lag_ms_max=600),
+        log_line(at(10, 1), "venue.streams", up=False, lag_ms_max=90_000),
         log_line(at(10, 2), "venue.streams", up=True),
         log_line(at(10, 57), "window.cutoff_verified", window="W"),
     )
@@ -136,8 +136,8 @@ def test_the_lag_of_the_stream_counts_only_while_it_is_up():
 
 
 def test_a_log_full_of_runs_and_causes_stays_bounded(monkeypatch):
-    monkeypatch.setattr(folding, "RUNS_MOST", 2)
-    monkeypatch.setattr(folding, "NAMES_MOST", 2)
+    monkeypatch.setattr(folding, "RUNS_MAX", 2)
+    monkeypatch.setattr(folding, "NAMES_MAX", 2)
     lines = [log_line(at(10, 0, n), "feed.session_ended", "warning", run_id=f"r{n}", cause=f"c{n}") for n in range(5)]
     lines += [log_line(at(11, 0, n), "feed.session_opened", run_id=f"r{n}", session=2) for n in range(5)]
     lines += [log_line(at(12, 0, n), "feed.session_ended", "warning", run_id="r0", cause="c0") for n in range(2)]

@@ -102,7 +102,7 @@ def _read_settings(data: bytes) -> object:
 
 _MAY_BE_ZERO: Final = (
     "subaccount", "cancel_reserve_share", "rest_calls_per_min", "decay_min", "ready_after_minutes",
-    "settlement_basis_bp", "memory_sessions_most", "memory_slow_days_most", "warm_up_sessions", "min_ev", "k_stale",
+    "settlement_basis_bp", "memory_sessions_max", "memory_slow_days_max", "warm_up_sessions", "min_ev", "k_stale",
     "k_vol", "k_calibration", "vol_error", "base_edge", "order_delay_s", "book_weight", "tail_probability",
     "keep_edge_share", "balance_floor_dollars", "blackout_before_s", "blackout_after_s", "unknown_ask_after_ms", "seed",
 )  # fmt: skip
@@ -129,13 +129,13 @@ def _judge_settings(data: bytes, made: object) -> None:
         must(value > 0 or name in _MAY_BE_ZERO or "_from" in name, f"{name} is zero")
     guards = settings.guards
     must(guards.daily_loss_dollars <= guards.weekly_loss_dollars, "a day's budget beyond the week's")
-    must(settings.kalshi.status_poll_s < guards.exchange_status_age_most_s, "a guard that closes before every read")
+    must(settings.kalshi.status_poll_s < guards.exchange_status_age_s_max, "a guard that closes before every read")
     for name, text in env.items():
-        if name.endswith(("_DOLLARS", "_MS", "_AGE_MOST_S", "__LOTS", "__SEED")):
+        if name.endswith(("_DOLLARS", "_MS", "_AGE_S_MAX", "__LOTS", "__SEED")):
             must(re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", text, re.ASCII) is not None, f"{name}: another form of number")
     for name, profile in settings.profiles:
         must(
-            not profile.enabled or profile.lots <= settings.guards.lots_per_quote_most, f"lots of {name} beyond a quote"
+            not profile.enabled or profile.lots <= settings.guards.lots_per_quote_max, f"lots of {name} beyond a quote"
         )
 
 

@@ -534,7 +534,7 @@ def test_an_exhausted_calendar_refuses_without_pulling():
 
 
 def with_feed(tmp_path):
-    feeds = {"cpi": MacroFeed(path=tmp_path / "cpi.csv", age_most_hours=24.0)}
+    feeds = {"cpi": MacroFeed(path=tmp_path / "cpi.csv", age_hours_max=24.0)}
     return chain_of(Settings(macro=MacroSettings(feeds=feeds)))
 
 

@@ -43,7 +43,7 @@ async def test_a_drop_after_some_values_and_a_clean_close_are_survived_too():
 
 async def test_the_back_off_doubles_to_its_most_and_a_session_that_lived_resets_it():
     with capture_logs() as logs:
-        async with rig(backoff_first_s=1.0, backoff_most_s=4.0) as feed:
+        async with rig(backoff_first_s=1.0, backoff_s_max=4.0) as feed:
             for sessions in range(1, 6):
                 await feed.opened(sessions)
                 feed.server.abort()

@@ -7,7 +7,7 @@ from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
 from kalshi_daemon.ground.errors import MalformedData, MalformedField, MissingField
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
 from kalshi_daemon.index_feed.protocol import (
-    AHEAD_MOST_NS,
+    AHEAD_NS_MAX,
     FeedStatus,
     MonotonicGuard,
     Topic,
@@ -243,7 +243,7 @@ def test_the_guard_keeps_channels_and_indices_apart():
 
 def test_a_stamp_from_the_future_is_refused_and_does_not_silence_what_follows():
     guard = MonotonicGuard()
-    ahead = AHEAD_MOST_NS / SECOND
+    ahead = AHEAD_NS_MAX / SECOND
     assert not guard.admit(tick(100 + ahead + 1, recv_s=100))
     assert not guard.admit(bar(100, int(100 + ahead + 1), recv_s=100))
     assert guard.admit(tick(99, recv_s=100))

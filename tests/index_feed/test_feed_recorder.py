@@ -180,7 +180,7 @@ async def test_when_one_index_fails_the_other_is_not_written_twice(recorder, tmp
 
 
 async def test_a_full_buffer_keeps_the_oldest_and_counts_what_it_drops(tmp_path):
-    small = Recorder(tmp_path, ManualClock(NOW), flush_every_s=60, rows_most=3)
+    small = Recorder(tmp_path, ManualClock(NOW), flush_every_s=60, rows_max=3)
     for number in range(3):
         small.on_tick(tick(number))
     small.on_bar(bar(3))
@@ -194,7 +194,7 @@ async def test_a_full_buffer_keeps_the_oldest_and_counts_what_it_drops(tmp_path)
 
 
 async def test_rows_given_back_by_a_failed_write_push_out_the_newest(tmp_path, monkeypatch):
-    small = Recorder(tmp_path, ManualClock(NOW), flush_every_s=60, rows_most=3)
+    small = Recorder(tmp_path, ManualClock(NOW), flush_every_s=60, rows_max=3)
     for number in range(3):
         small.on_tick(tick(number))
     real = recorder_module.write_files
@@ -220,7 +220,7 @@ async def test_a_write_that_fails_half_way_leaves_no_file_behind(recorder, tmp_p
 
 
 async def test_a_second_without_free_names_fails_the_flush(recorder, monkeypatch):
-    monkeypatch.setattr(recorder_module, "NAMES_MOST", 1)
+    monkeypatch.setattr(recorder_module, "NAMES_MAX", 1)
     for _ in range(2):
         recorder.on_tick(tick(1))
         with capture_logs() as logs:

@@ -107,7 +107,7 @@ def request_of(target: str):
 async def test_pages_are_followed_with_the_key_and_add_up(rows):
     async with rig() as made:
         whole = await made.ask()
-        made.faults.rows_most = rows
+        made.faults.rows_max = rows
         paged = await made.ask(from_ns=Nanos(OPEN_NS + (150 - min(rows * 90, 150)) * MINUTE))
         assert paged.pages == -(-min(rows * 90, 150) // rows)
     assert [one.start_ns for one in paged.bars] == [one.start_ns for one in whole.bars][-len(paged.bars) :]
@@ -115,7 +115,7 @@ async def test_pages_are_followed_with_the_key_and_add_up(rows):
 
 async def test_pages_that_never_end_are_a_failure():
     async with rig() as made:
-        made.faults.rows_most = 1
+        made.faults.rows_max = 1
         found = await made.problem(HistoryUnavailable)
     assert "pages do not end" in str(found)
 
@@ -228,7 +228,7 @@ async def test_a_host_that_does_not_answer_is_given_up():
 
 async def test_our_own_pace_is_kept():
     async with rig(calls_per_min=5) as made:
-        made.faults.rows_most = 40
+        made.faults.rows_max = 40
         found = await made.ask()
         assert found.pages == 4
         assert made.clock.now_ns() == NOON + 3 * 12 * SECOND

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from kalshi_daemon.ground.errors import MalformedData
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
-from kalshi_daemon.kalshi.rate_limit import BACKOFF_FIRST, BACKOFF_MOST, Endpoint, Lane, RateLimiter
+from kalshi_daemon.kalshi.rate_limit import BACKOFF_FIRST, BACKOFF_MAX, Endpoint, Lane, RateLimiter
 
 LIMITS = {
     "usage_tier": "advanced",
@@ -116,7 +116,7 @@ def test_a_refused_create_holds_back_creates_longer_each_time_and_never_the_rese
     bucket.accepted(Lane.CREATE)
     bucket.refused(Lane.CREATE, now)
     assert bucket.wait_ns(Lane.CREATE, 10, now) == BACKOFF_FIRST
-    assert BACKOFF_MOST == 5 * SECOND
+    assert BACKOFF_MAX == 5 * SECOND
 
 
 def test_a_refused_cancel_waits_for_refill_only_and_holds_back_creates():

@@ -30,7 +30,7 @@ from kalshi_daemon.ground.errors import (
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Count, Nanos, Price
 from kalshi_daemon.kalshi.api import VenueApi
 from kalshi_daemon.kalshi.auth import Verifier
-from kalshi_daemon.kalshi.rest import PAGES_MOST, KalshiRest
+from kalshi_daemon.kalshi.rest import PAGES_MAX, KalshiRest
 from kalshi_daemon.kalshi.transport import open_session
 from kalshi_daemon.settings.model import KalshiSettings
 from tests.kalshi.rest_stub import ROOT, SIGNER, exchange, hang_up, reply, until
@@ -548,7 +548,7 @@ async def test_a_read_that_says_something_else_is_malformed():
 
 
 async def test_an_answer_without_end_is_not_read(monkeypatch):
-    monkeypatch.setattr("kalshi_daemon.kalshi.transport.BODY_BYTES_MOST", 1_000)
+    monkeypatch.setattr("kalshi_daemon.kalshi.transport.BODY_BYTES_MAX", 1_000)
     async with exchange(answering({"x": "y" * 2_000}), settings=QUICK) as stub:
         with pytest.raises(VenueUnavailable, match="longer"):
             await stub.client.balance()
@@ -593,7 +593,7 @@ async def test_pages_that_go_round_in_circles_end_in_an_error():
 
 
 async def test_pages_without_end_end_in_an_error(monkeypatch):
-    monkeypatch.setattr("kalshi_daemon.kalshi.rest.PAGES_MOST", 5)
+    monkeypatch.setattr("kalshi_daemon.kalshi.rest.PAGES_MAX", 5)
     numbers = count()
 
     async def endless(_: web.Request) -> web.Response:
@@ -603,7 +603,7 @@ async def test_pages_without_end_end_in_an_error(monkeypatch):
         with pytest.raises(MalformedData, match="at most 5 pages"):
             await stub.client.markets("E")
         assert len(stub.seen) == 5
-    assert PAGES_MOST == 200
+    assert PAGES_MAX == 200
 
 
 async def test_a_list_without_its_end_marked_is_not_complete():

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from kalshi_daemon.domain.events import SequenceGap
 from kalshi_daemon.ground.units import Nanos
-from kalshi_daemon.kalshi.sequence import REPEATS_MOST, Order, SequenceTracker
+from kalshi_daemon.kalshi.sequence import REPEATS_MAX, Order, SequenceTracker
 
 T = Nanos(1)
 
@@ -56,10 +56,10 @@ def test_a_count_that_was_restarted_is_noticed_instead_of_dropping_for_ever():
     tracker = SequenceTracker()
     tracker.start(1)
     tracker.observe(1, 10_000, T)
-    verdicts = [tracker.observe(1, seq, T) for seq in range(1, REPEATS_MOST + 2)]
-    assert verdicts[:-1] == [Order.REPEATED] * REPEATS_MOST
+    verdicts = [tracker.observe(1, seq, T) for seq in range(1, REPEATS_MAX + 2)]
+    assert verdicts[:-1] == [Order.REPEATED] * REPEATS_MAX
     assert isinstance(verdicts[-1], SequenceGap)
-    assert tracker.observe(1, REPEATS_MOST + 2, T) is Order.NEXT
+    assert tracker.observe(1, REPEATS_MAX + 2, T) is Order.NEXT
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=60))

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
-from kalshi_daemon.kalshi.server_time import SAMPLE_LIFE, SAMPLES_MOST, SkewEstimator, date_header_ns
+from kalshi_daemon.kalshi.server_time import SAMPLE_LIFE, SAMPLES_MAX, SkewEstimator, date_header_ns
 
 BASE = 1_763_908_200 * SECOND
 
@@ -52,9 +52,9 @@ def test_old_samples_no_longer_count():
 
 def test_the_number_of_samples_is_bounded():
     estimator = SkewEstimator()
-    for step in range(3 * SAMPLES_MOST):
+    for step in range(3 * SAMPLES_MAX):
         ask(estimator, 0, BASE + step * SECOND)
-    assert len(estimator._samples) == SAMPLES_MOST
+    assert len(estimator._samples) == SAMPLES_MAX
 
 
 @settings(deadline=None, max_examples=100)

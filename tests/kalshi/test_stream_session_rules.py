@@ -12,9 +12,9 @@ from kalshi_daemon.ground.units import MILLISECOND, MINUTE, SECOND, Nanos
 from kalshi_daemon.kalshi.stream_session import (
     ACK_TIMEOUT,
     HOLD_AFTER_ERROR,
-    PRIVATE_GAPS_MOST,
+    PRIVATE_GAPS_MAX,
     REFUSED_FOR,
-    RESUBSCRIBES_MOST,
+    RESUBSCRIBES_MAX,
     SNAPSHOT_ASKS,
     SNAPSHOT_TIMEOUT,
     UNREADABLE_RUN_MAX,
@@ -330,7 +330,7 @@ def test_a_connection_whose_books_never_come_is_given_up():
     venue.open_private()
 
     def a_venue_that_sends_no_book() -> None:
-        for _ in range(20 * RESUBSCRIBES_MOST):
+        for _ in range(20 * RESUBSCRIBES_MAX):
             for command in venue.sent():
                 if command["cmd"] == "subscribe":
                     venue.sid += 1
@@ -342,7 +342,7 @@ def test_a_connection_whose_books_never_come_is_given_up():
 
     with pytest.raises(SessionLost, match="order"):
         a_venue_that_sends_no_book()
-    assert venue.sid == BOOK_SID + RESUBSCRIBES_MOST + 1
+    assert venue.sid == BOOK_SID + RESUBSCRIBES_MAX + 1
 
 
 def test_the_monitor_may_ask_for_snapshots_of_streamed_markets_once():
@@ -386,7 +386,7 @@ def test_a_gap_on_a_private_channel_says_up_again_so_that_orders_are_compared():
     fill = {"type": "fill", "sid": 1, "seq": 1, "msg": FILL_MSG}
     assert [type(e) for e in venue.say(fill)] == [FillEvent]
     assert [type(e) for e in venue.say({**fill, "seq": 3})] == [SequenceGap, StreamUp, FillEvent]
-    for step in range(PRIVATE_GAPS_MOST):
+    for step in range(PRIVATE_GAPS_MAX):
         venue.say({**fill, "seq": 10 + 5 * step})
     assert [type(e) for e in venue.say({**fill, "seq": 9_000})] == [FillEvent]
 

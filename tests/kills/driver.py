@@ -20,15 +20,15 @@ SPEED: Final = 6.0
 """Simulated seconds per second: a start takes about a lease, so that some orders are found again and some expire."""
 LEASE_S: Final = 45.0
 FIRST_QUOTES_S: Final = 20.0
-STARVED_MOST: Final = 10
+STARVED_MAX: Final = 10
 LAST_LIFE_S: Final = 3.0
 STARTS: Final = ("10:40", "11:40", "13:40", "14:40")
 """New York. Each window runs through a cutoff, a fixing and settlements when it has more than a few kills."""
 _MOMENTS: Final[Mapping[str, int]] = {"starting": 3, "any": 3, "burst": 4, "create": 4, "cancel": 3, "amend": 3}
 """How often, relatively: before READY, any time, right after orders moved, or while an answer is held back."""
 _OPERATIONS: Final = {"create": "batch_create", "cancel": "batch_cancel", "amend": "amend"}
-_ALIVE_MOST_S: Final = 4.0
-_HELD_MOST_S: Final = 6.0
+_ALIVE_S_MAX: Final = 4.0
+_HELD_S_MAX: Final = 6.0
 """How long a request of the wanted kind is waited for; without one the kill comes all the same."""
 _LOOK_S: Final = 0.004
 _JUST_AFTER_S: Final = 0.03
@@ -87,7 +87,7 @@ class Window:
             start = STARTS[self._tally.seed % len(STARTS)]
             argv = ("--seed", str(self._tally.seed), "--from", start, "--until", "16:05", "--speed", str(SPEED))
             sim = processes.simulator(*argv).wait_ready()
-            while self._tally.kills < self._kills and self._tally.starved <= STARVED_MOST:
+            while self._tally.kills < self._kills and self._tally.starved <= STARVED_MAX:
                 self._one_life(processes, sim, first=self._tally.kills == 0)
             self._last_life(processes, sim)
         except AssertionError as problem:
@@ -159,12 +159,12 @@ class Window:
     def _wait_for(self, moment: str, sim: Simulator, seen: int | None) -> None:
         rng = self._rng
         if seen is None:
-            pause(rng.uniform(0.0, _ALIVE_MOST_S))
+            pause(rng.uniform(0.0, _ALIVE_S_MAX))
         if moment == "any":
             return
         if seen is None:
             seen = self._hold_back(sim, moment) if moment in _OPERATIONS else _SHOWS[moment](sim.truth())
-        deadline = time.monotonic() + _HELD_MOST_S
+        deadline = time.monotonic() + _HELD_S_MAX
         while _SHOWS[moment](sim.truth()) == seen and time.monotonic() < deadline:
             pause(_LOOK_S)
         pause(rng.uniform(0.0, _JUST_AFTER_S))
@@ -186,7 +186,7 @@ class Window:
         daemon = self._begin(processes, sim)
         while (ready_ns := self._ready(daemon, sim)) is None:
             self._tally.starved += 1
-            assert self._tally.starved <= STARVED_MOST, "this machine is too busy"
+            assert self._tally.starved <= STARVED_MAX, "this machine is too busy"
             daemon = self._begin(processes, sim)
         pause(LAST_LIFE_S)
         end_ns = sim.now_ns()

@@ -120,14 +120,14 @@ def test_one_finding_of_any_kind_fails_the_run():
     def holds(figures, kills=5):
         return kept(figures, kills)
 
-    def figures(verdict, *problems, most_s=LEASE_S):
+    def figures(verdict, *problems, s_max=LEASE_S):
         tally = Tally(1, kills=5, problems=list(problems))
-        tally.verdict = Verdict(int(most_s * 1e9), "a", *verdict)
+        tally.verdict = Verdict(int(s_max * 1e9), "a", *verdict)
         return result([Tally(2), tally], 1.0)
 
     assert holds(figures(((), (), ())))
-    assert holds(figures(((), (), ()), most_s=LEASE_S + 1))
-    assert not holds(figures(((), (), ()), most_s=LEASE_S + 1.1))
+    assert holds(figures(((), (), ()), s_max=LEASE_S + 1))
+    assert not holds(figures(((), (), ()), s_max=LEASE_S + 1.1))
     assert not holds(figures((("x",), (), ())))
     assert not holds(figures(((), ("x",), ())))
     assert not holds(figures(((), (), ("x",))))

@@ -30,7 +30,7 @@ async def first_request_at(tmp_path, on_time):
     """When a daemon whose clock stands at START asks its first question; the link moves it to LATER after a while."""
     clock = ElasticClock(START, 1.0)
     options = daemon.RunOptions(armed=True, force_gate_pass=False, show_progress=False, environ={})
-    sink = LineSink(stdout=False, path=None, bytes_most=1_000)
+    sink = LineSink(stdout=False, path=None, bytes_max=1_000)
     life = daemon.Life(Settings.model_validate({"state_dir": tmp_path}), options, clock, sink=sink)
     life.on_time = on_time
 

@@ -135,7 +135,7 @@ def scan(fairs, books, **changes):
         fees=FREE,
         pricing=PricingSettings(book_weight=0.0, vol_error=0.0, k_stale=0.0, base_edge=0.02),
         tick_age_ns=SECOND,
-        book_age_most_ns=Nanos(60 * SECOND),
+        book_age_ns_max=Nanos(60 * SECOND),
     )
     return replace(base, **changes)
 

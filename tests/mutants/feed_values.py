@@ -209,7 +209,7 @@ MUTANTS = (
         "only tight two-sided books say what the ladder implies",
         "ladder/implied.py",
         "believable_mid(own_excluded(book, own), pricing)",
-        "believable_mid(own_excluded(book, own), PricingSettings(book_width_most=1.0))",
+        "believable_mid(own_excluded(book, own), PricingSettings(book_width_max=1.0))",
         ("ladder/test_implied.py",),
     ),
     Mutant(

@@ -76,7 +76,7 @@ MUTANTS = (
         "frozen_feed_passes",
         "an index that repeats one value is no market",
         "guardrails/market_data.py",
-        "            passed=still <= self.still_most,",
+        "            passed=still <= self.still_max,",
         "            passed=still <= still,",
         _WINDOW_GUARDS,
     ),

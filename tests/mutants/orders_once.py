@@ -32,8 +32,8 @@ MUTANTS = (
         "runs_share_ids",
         "two runs never make the same id",
         "orders/ids.py",
-        "    return entropy[:_ENTROPY_LEAST].hex()",
-        "    return bytes(_ENTROPY_LEAST).hex()",
+        "    return entropy[:_ENTROPY_MIN].hex()",
+        "    return bytes(_ENTROPY_MIN).hex()",
         ("orders/test_order_ids_and_rulings.py",),
     ),
     Mutant(

@@ -29,10 +29,10 @@ from tests.mutants.table import MUTANTS
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 COPIED: Final = ("kalshi_daemon", "tests", "docs", "pyproject.toml", "config.toml", "README.md")
-TEST_MOST_S: Final = 30
+TEST_S_MAX: Final = 30
 """One test of a mutant may take this long; a test that hangs has noticed too."""
-RUN_MOST_S: Final = 600
-LUCK_MOST: Final = 3
+RUN_S_MAX: Final = 600
+LUCK_MAX: Final = 3
 _TESTS_FAILED: Final = 1
 _ENVIRONMENT: Final = {
     "PYTHONDONTWRITEBYTECODE": "1",
@@ -64,7 +64,7 @@ class Copy:
         """Exit code and output of pytest on these tests, until the first failure; -1 when it never came back."""
         command = [
             *(sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=line", "--no-header"),
-            *("-p", "pytest_asyncio.plugin", "-p", "pytest_timeout", "-o", f"timeout={TEST_MOST_S}"),
+            *("-p", "pytest_asyncio.plugin", "-p", "pytest_timeout", "-o", f"timeout={TEST_S_MAX}"),
             *(f"--deselect=tests/{name}" for name in without),
             *(f"tests/{name}" for name in tests),
         ]
@@ -75,11 +75,11 @@ class Copy:
                 env=self._env,
                 capture_output=True,
                 text=True,
-                timeout=RUN_MOST_S,
+                timeout=RUN_S_MAX,
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return -1, f"not back after {RUN_MOST_S} s"
+            return -1, f"not back after {RUN_S_MAX} s"
         return done.returncode, done.stdout + done.stderr
 
     def prove_own(self) -> None:
@@ -104,7 +104,7 @@ class Copy:
             if verdict != "caught" or self.run([by])[0] == 0:
                 return Outcome(mutant, verdict, by, time.perf_counter() - started)
             luck.append(by)
-            if len(luck) > LUCK_MOST:
+            if len(luck) > LUCK_MAX:
                 return Outcome(mutant, "BROKEN", f"fails without it as well: {by}", time.perf_counter() - started)
 
     def _run_broken(self, mutant: Mutant, without: Sequence[str]) -> tuple[int, str]:

@@ -9,7 +9,7 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.units import DAY, HOUR, MINUTE, SECOND, Nanos
 from kalshi_daemon.memory.documents import decoded, encoded, remember
-from kalshi_daemon.memory.store import AFTER_CLOSE, ASIDE_MOST, CalibrationStore
+from kalshi_daemon.memory.store import AFTER_CLOSE, ASIDE_MAX, CalibrationStore
 from kalshi_daemon.settings.model import CalibrationSettings
 from kalshi_daemon.windows.sessions import SessionTable
 from tests.calibration.support import at, calendar, feed, session, walk
@@ -31,8 +31,8 @@ class Rig:
             self.clock,
             {Index.SPX: self.model},
             TABLE,
-            sessions_most=most,
-            slow_days_most=30,
+            sessions_max=most,
+            slow_days_max=30,
             save_every=SAVE_EVERY,
         )
 
@@ -225,7 +225,7 @@ def test_the_memory_of_the_other_index_is_refused(tmp_path, lines):
     other = spx_model(*WEEK, settings=CalibrationSettings())
     other.index = Index.NDX
     store = CalibrationStore(
-        tmp_path, rig.clock, {Index.NDX: other}, TABLE, sessions_most=2, slow_days_most=30, save_every=Nanos(MINUTE)
+        tmp_path, rig.clock, {Index.NDX: other}, TABLE, sessions_max=2, slow_days_max=30, save_every=Nanos(MINUTE)
     )
     store.recall()
     assert "it is about SPX, not NDX" in warnings(lines)[0]["why"]
@@ -240,13 +240,13 @@ def test_what_cannot_be_read_at_all_is_cold(tmp_path, lines):
 
 
 def test_files_put_aside_are_bounded(tmp_path):
-    for number in range(ASIDE_MOST + 3):
+    for number in range(ASIDE_MAX + 3):
         rig = kept(tmp_path)
         rig.store.path(Index.SPX).write_bytes(b"damaged %d" % number)
         Rig(tmp_path, Nanos(at(121) + number * SECOND)).store.recall()
     aside = sorted((tmp_path / "calibration").glob("SPX.json.refused-*"))
-    assert len(aside) == ASIDE_MOST
-    assert aside[-1].read_bytes() == b"damaged %d" % (ASIDE_MOST + 2), "the newest are kept"
+    assert len(aside) == ASIDE_MAX
+    assert aside[-1].read_bytes() == b"damaged %d" % (ASIDE_MAX + 2), "the newest are kept"
 
 
 def test_a_model_that_saw_nothing_overwrites_nothing(tmp_path):

@@ -16,7 +16,7 @@ def store(folder):
         one.index = index
     table = SessionTable([session()], start_ns=MONDAY_OPEN, end_ns=Nanos(session().close_ns + MINUTE))
     return CalibrationStore(
-        folder, ManualClock(at(40)), models, table, sessions_most=3, slow_days_most=30, save_every=MINUTE
+        folder, ManualClock(at(40)), models, table, sessions_max=3, slow_days_max=30, save_every=MINUTE
     ), models
 
 

@@ -44,8 +44,8 @@ class Rig:
             self.clock,
             {Index.SPX: self.model},
             TABLE,
-            sessions_most=2,
-            slow_days_most=30,
+            sessions_max=2,
+            slow_days_max=30,
             save_every=Nanos(10 * MINUTE),
         )
         self.folder = self.store.record.folder
@@ -233,18 +233,18 @@ def test_a_span_of_days_is_read(tmp_path):
 
 
 def test_days_and_bytes_are_bounded(tmp_path, monkeypatch, lines):
-    monkeypatch.setattr(forecast_record, "DAYS_MOST", 3)
+    monkeypatch.setattr(forecast_record, "DAYS_MAX", 3)
     for day in range(1, 7):
         append(tmp_path, lines_of(row(), day=f"2025-11-0{day}"))
     assert [path.stem for path in sorted(tmp_path.iterdir())] == ["2025-11-04", "2025-11-05", "2025-11-06"]
-    monkeypatch.setattr(forecast_record, "BYTES_MOST", 3 * len(to_line(row())) + 10)
+    monkeypatch.setattr(forecast_record, "BYTES_MAX", 3 * len(to_line(row())) + 10)
     assert append(tmp_path, lines_of(*(row(n) for n in range(5)))) == {}
     assert len(read_record(tmp_path, Index.SPX, first=date(2025, 11, 24)).forecasts) == 3
     assert [(line["event"], line["dropped"]) for line in lines] == [("calibration.record_full", 2)]
 
 
 def test_what_waits_is_bounded(tmp_path, monkeypatch, lines):
-    monkeypatch.setattr(forecast_record, "LINES_MOST", 4)
+    monkeypatch.setattr(forecast_record, "LINES_MAX", 4)
     record = ForecastRecord(tmp_path)
     one = model(*DAYS, settings=CalibrationSettings())
     record.listen(one, lambda _at: False)

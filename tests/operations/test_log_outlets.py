@@ -157,7 +157,7 @@ def test_a_pipe_nobody_reads_holds_up_neither_the_file_nor_the_caller(tmp_path, 
     reader, writer = os.pipe()
     monkeypatch.setattr(sys, "stdout", os.fdopen(writer, "w"))
     path = tmp_path / "daemon.jsonl"
-    sink = LineSink(stdout=True, path=path, bytes_most=1 << 30)
+    sink = LineSink(stdout=True, path=path, bytes_max=1 << 30)
     line = b"x" * 1_023 + b"\n"
     for _ in range(2_000):  # a pipe takes 64 KiB
         sink.write(line)
@@ -257,7 +257,7 @@ VALUES = st.recursive(
 def test_any_value_becomes_one_line_of_json(value):
     out = io.BytesIO()
     sink = configure(
-        ManualClock(Nanos(1_795_446_300 * SECOND)), level="info", stdout=False, path=None, bytes_most=1, fields={}
+        ManualClock(Nanos(1_795_446_300 * SECOND)), level="info", stdout=False, path=None, bytes_max=1, fields={}
     )
     sink.write = lambda line, _severity=INFO: out.write(line)  # type: ignore[method-assign,assignment]
     structlog.get_logger().info("odd.value", value=value)
@@ -268,7 +268,7 @@ def test_any_value_becomes_one_line_of_json(value):
 def test_a_line_that_is_too_long_says_so_and_names_its_fields(tmp_path):
     path = tmp_path / "daemon.jsonl"
     clock = ManualClock(Nanos(1_795_446_300 * SECOND))
-    sink = configure(clock, level="info", stdout=False, path=path, bytes_most=1 << 20, fields={"mode": "sim"})
+    sink = configure(clock, level="info", stdout=False, path=path, bytes_max=1 << 20, fields={"mode": "sim"})
     structlog.get_logger().info("long", rows=["x" * 1_000] * 1_000)
     sink.close()
     (line,) = lines(path)
@@ -280,7 +280,7 @@ def test_a_line_that_is_too_long_says_so_and_names_its_fields(tmp_path):
 def test_tracebacks_hold_no_locals(tmp_path):
     path = tmp_path / "daemon.jsonl"
     clock = ManualClock(Nanos(1_795_446_300 * SECOND))
-    sink = configure(clock, level="info", stdout=False, path=path, bytes_most=1 << 20, fields={})
+    sink = configure(clock, level="info", stdout=False, path=path, bytes_max=1 << 20, fields={})
 
     def fails() -> None:
         signature = "a-signed-header"

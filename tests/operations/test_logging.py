@@ -28,7 +28,7 @@ def _as_before():
 
 
 def start(path, **changes) -> LineSink:
-    given = {"level": "info", "stdout": False, "path": path, "bytes_most": 1 << 20, "fields": FIELDS}
+    given = {"level": "info", "stdout": False, "path": path, "bytes_max": 1 << 20, "fields": FIELDS}
     return configure(ManualClock(NOW), **(given | changes))
 
 
@@ -117,7 +117,7 @@ def test_libraries_end_up_in_the_same_stream_from_warning_on(tmp_path):
 
 def test_the_file_is_rotated_at_its_size_and_at_most_two_are_kept(tmp_path):
     path = tmp_path / "daemon.jsonl"
-    sink = LineSink(stdout=False, path=path, bytes_most=100)
+    sink = LineSink(stdout=False, path=path, bytes_max=100)
     for number in range(25):
         sink.write(b"%09d\n" % number)
     sink.close()
@@ -129,7 +129,7 @@ def test_the_file_is_rotated_at_its_size_and_at_most_two_are_kept(tmp_path):
 def test_a_new_life_appends_and_counts_what_is_already_there(tmp_path):
     path = tmp_path / "daemon.jsonl"
     path.write_bytes(b"x" * 95 + b"\n")
-    sink = LineSink(stdout=False, path=path, bytes_most=100)
+    sink = LineSink(stdout=False, path=path, bytes_max=100)
     sink.write(b"12345\n")
     sink.close()
     assert path.read_bytes() == b""
@@ -149,7 +149,7 @@ def test_a_reader_that_left_does_not_stop_the_file(tmp_path, monkeypatch):
     reader, writer = os.pipe()
     with os.fdopen(writer, "w") as out:
         monkeypatch.setattr(sys, "stdout", out)
-        sink = LineSink(stdout=True, path=tmp_path / "daemon.jsonl", bytes_most=1 << 20)
+        sink = LineSink(stdout=True, path=tmp_path / "daemon.jsonl", bytes_max=1 << 20)
         sink.write(b"heard\n")
         assert os.read(reader, 100) == b"heard\n"
         os.close(reader)
@@ -162,7 +162,7 @@ def test_a_reader_that_left_does_not_stop_the_file(tmp_path, monkeypatch):
 
 def test_writing_after_the_end_is_silent_and_closing_twice_is_fine(tmp_path):
     path = tmp_path / "daemon.jsonl"
-    sink = LineSink(stdout=False, path=path, bytes_most=100)
+    sink = LineSink(stdout=False, path=path, bytes_max=100)
     sink.close()
     sink.close()
     sink.write(b"late\n")

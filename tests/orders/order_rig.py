@@ -162,16 +162,16 @@ async def spin(turns=25):
         await asyncio.sleep(0)
 
 
-async def drive(clock, work, *, step_ms=50, most_s=120):
-    """Await `work` while time runs. Fails when it takes longer than `most_s` of the clock."""
+async def drive(clock, work, *, step_ms=50, s_max=120):
+    """Await `work` while time runs. Fails when it takes longer than `s_max` of the clock."""
     async with asyncio.TaskGroup() as group:
         task = group.create_task(work)
-        for _ in range(round(most_s * 1000 / step_ms)):
+        for _ in range(round(s_max * 1000 / step_ms)):
             await spin()
             if task.done():
                 break
             clock.advance(Nanos(step_ms * MILLISECOND))
         else:
             task.cancel()
-            raise AssertionError(f"not done after {most_s} s")
+            raise AssertionError(f"not done after {s_max} s")
     return task.result()

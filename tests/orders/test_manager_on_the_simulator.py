@@ -51,9 +51,9 @@ class Bench:
         self.manager: OrderManager
         self.group: asyncio.TaskGroup
 
-    async def until(self, condition, most_s=60.0, step_ms=50):
+    async def until(self, condition, s_max=60.0, step_ms=50):
         """Let time run in steps of 2 ms of real time until the condition holds."""
-        for _ in range(round(most_s * 1000 / step_ms)):
+        for _ in range(round(s_max * 1000 / step_ms)):
             if condition():
                 return
             self.clock.advance(Nanos(step_ms * MILLISECOND))

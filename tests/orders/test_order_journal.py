@@ -230,7 +230,7 @@ def test_reading_what_is_not_there(path):
 
 def test_reads_are_bounded(journal, monkeypatch):
     journal.record_intents([order(seq) for seq in range(5)])
-    monkeypatch.setattr(journal_file, "ROWS_MOST", 4)
+    monkeypatch.setattr(journal_file, "ROWS_MAX", 4)
     with pytest.raises(StateCorrupt, match="more than 4 rows"):
         journal.live_orders()
 

@@ -138,7 +138,7 @@ def test_the_stop_ladder_ends_before_systemd_does():
     assert f"{sum(bounds):g} s of {timeout_s} s" in rows
     assert f"{longest:g} s, it is {longest + sum(bounds[1:]):g} s" in rows
     assert longest + sum(bounds[1:]) < timeout_s
-    for bound in (*bounds, session_end._ASK_WITHIN_UNVERIFIED_S, cancelling.SWEEP_LEAST / SECOND):
+    for bound in (*bounds, session_end._ASK_WITHIN_UNVERIFIED_S, cancelling.SWEEP_MIN / SECOND):
         assert f"{bound:g} s" in rows
 
 

@@ -72,7 +72,7 @@ async def test_a_closed_submit_path_sends_nothing_and_writes_nothing(rig, close)
 async def test_the_latch_closing_between_two_batches_stops_the_second(rig):
     rig.venue.before_create = lambda: shut_latch(rig)
     placed = await rig.manager.place(quotes(15))
-    assert len(placed) == rig.settings.batch_most == 10
+    assert len(placed) == rig.settings.batch_max == 10
     assert len(rig.sent("create")) == 1
 
 
@@ -330,7 +330,7 @@ async def test_orders_carry_what_the_quote_was_made_of(rig):
 
 async def test_a_guard_that_closes_between_two_batches_holds_the_second(rig):
     """Found by simulation: guards answered once per scan, and an answer that took seconds lay before the send."""
-    rig.settings = rig.settings.model_copy(update={"batch_most": 2})
+    rig.settings = rig.settings.model_copy(update={"batch_max": 2})
     rig = rig.reborn()
     create = rig.venue.create_orders
 

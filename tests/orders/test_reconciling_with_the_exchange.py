@@ -364,7 +364,7 @@ async def test_an_unreadable_journal_ends_the_start(tmp_path):
 
 
 async def test_too_many_waiting_events_are_replaced_by_the_lists(rig, monkeypatch):
-    monkeypatch.setattr(managers, "EVENTS_MOST", 3)
+    monkeypatch.setattr(managers, "EVENTS_MAX", 3)
     (order,) = await rig.manager.place([quote(contracts=2)])
     rig.manager._events = type(rig.manager._events)(maxlen=3)
     fill = rig.venue.trade(order.client_order_id, 100)

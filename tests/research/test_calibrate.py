@@ -37,7 +37,7 @@ def sample(folder):
 @pytest.fixture(scope="module", autouse=True)
 def short():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(calibrate, "DAYS_LEAST", 40)
+        patch.setattr(calibrate, "DAYS_MIN", 40)
         patch.setattr(calibrate, "BURN_IN_DAYS", 10)
         yield
 
@@ -129,7 +129,7 @@ def test_worse_is_a_lower_log_score_or_a_clearly_higher_crps(gain, ratio, worse)
 def test_too_little_and_the_wrong_bars_are_refused(sample, tmp_path, monkeypatch):
     with pytest.raises(ConfigurationError, match="hold-out"):
         held_back(sample, 70)
-    monkeypatch.setattr(calibrate, "DAYS_LEAST", 500)
+    monkeypatch.setattr(calibrate, "DAYS_MIN", 500)
     with pytest.raises(ConfigurationError, match="500"):
         fit(sample, SHIPPED, "x")
     five = write_days(tmp_path / "ES_5m.parquet", date(2024, 1, 2), date(2024, 1, 9), seconds=300)

@@ -48,8 +48,8 @@ def started(state, *, days_later: int = 0):
         ManualClock(Nanos(opens - HOUR + days_later * 24 * HOUR)),
         models,
         sessions,
-        sessions_most=3,
-        slow_days_most=120,
+        sessions_max=3,
+        slow_days_max=120,
         save_every=MINUTE,
     )
     store.recall()

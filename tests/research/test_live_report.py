@@ -21,7 +21,7 @@ from kalshi_daemon.memory.record_rows import FixingRow, ForecastRow, MarketRow, 
 from kalshi_daemon.memory.store import CalibrationStore
 from kalshi_daemon.research import metrics
 from kalshi_daemon.research.live_charts import live_pictures
-from kalshi_daemon.research.live_figures import DAYS_MOST, alarms_of, live_figures, pit_bins
+from kalshi_daemon.research.live_figures import DAYS_MAX, alarms_of, live_figures, pit_bins
 from kalshi_daemon.research.live_page import live_page_of, reading_cells, row_cells, verdict_of
 from kalshi_daemon.settings.model import CalibrationSettings
 from kalshi_daemon.windows.sessions import SessionTable
@@ -44,8 +44,8 @@ def state(tmp_path_factory):
         clock,
         {Index.SPX: watched},
         table,
-        sessions_most=3,
-        slow_days_most=30,
+        sessions_max=3,
+        slow_days_max=30,
         save_every=Nanos(MINUTE),
     )
     for day in range(5):
@@ -123,7 +123,7 @@ def test_days_are_shown_while_they_are_few(figures, kept):
     assert not figures.by_month
     hourly = [one for one in kept.forecasts if one.horizon_min <= 60]
     assert sum(one.n for one in figures.periods) == len(hourly)
-    sessions = [f"20{25 + n // 360:02d}-{n // 30 % 12 + 1:02d}-{n % 30 + 1:02d}" for n in range(DAYS_MOST + 1)]
+    sessions = [f"20{25 + n // 360:02d}-{n // 30 % 12 + 1:02d}-{n % 30 + 1:02d}" for n in range(DAYS_MAX + 1)]
     many = tuple(replace(hourly[0], session=day, target_ns=Nanos(n)) for n, day in enumerate(sessions))
     found = live_figures(Index.SPX, Kept(many, (), (), 0), None)
     assert found is not None

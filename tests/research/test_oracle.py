@@ -29,8 +29,8 @@ DAYS = int(os.environ.get("ORACLE_DAYS", "180"))
 ENOUGH_DAYS = 1_000
 """For the standard error of a close, forecast once a day, to be well below one per cent."""
 KEYS = harness.keys() if DAYS >= ENOUGH_DAYS else tuple((harness.HOURLY, horizon) for horizon in (55, 30, 15, 5))
-CRPS_MOST = 1.01
-LOG_LOSS_MOST = 0.01
+CRPS_MAX = 1.01
+LOG_LOSS_MAX = 0.01
 """Of the oracle's own mean log score of the move in basis points (some -4 to -5 nats)."""
 _log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def test_crps_is_within_one_per_cent_of_the_oracle_s(target, horizon):
     ratio, error = metrics.ratio_error(ours, oracle, days)
     _log.info("%s %s min: CRPS / oracle %.4f +- %.4f, n %s", target, horizon, ratio, error, len(ours))
     assert error < 0.004, "too few days to tell one per cent"
-    assert 1.0 - 4.0 * error < ratio < CRPS_MOST, "better than the oracle is a leak"
+    assert 1.0 - 4.0 * error < ratio < CRPS_MAX, "better than the oracle is a leak"
 
 
 @pytest.mark.parametrize(("target", "horizon"), KEYS)
@@ -68,7 +68,7 @@ def test_the_log_score_is_close_to_the_oracle_s(target, horizon):
     loss, error = metrics.clustered_mean(oracle - ours, days)
     whole = abs(float(np.mean(oracle)) - log(1e4))
     _log.info("%s %s min: log score below by %.4f +- %.4f nat of %.2f", target, horizon, loss, error, whole)
-    assert -4.0 * error < loss < LOG_LOSS_MOST * whole
+    assert -4.0 * error < loss < LOG_LOSS_MAX * whole
 
 
 def test_one_per_cent_of_crps_is_a_sigma_a_fifth_off_and_would_be_seen():
@@ -79,7 +79,7 @@ def test_one_per_cent_of_crps_is_a_sigma_a_fifth_off_and_would_be_seen():
         / float(np.mean(metrics.gaussian_crps(z, np.ones_like(z))))
         for width in (1.15, 1.25)
     }
-    assert costs[1.15] < CRPS_MOST < costs[1.25]
+    assert costs[1.15] < CRPS_MAX < costs[1.25]
 
 
 # --- nothing of the future

@@ -13,7 +13,7 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
 from kalshi_daemon.ground.units import MINUTE
 from kalshi_daemon.research import score as harness
-from kalshi_daemon.research.cold import COLD_LEAST, cold_against_full
+from kalshi_daemon.research.cold import COLD_MIN, cold_against_full
 from kalshi_daemon.research.stretches import stretches
 from tests.research.synthetic import write_days
 
@@ -82,7 +82,7 @@ def test_a_cold_start_is_compared_forecast_by_forecast_after_the_first_quarter_o
     assert rows["hour", 30].n == 6 * days, "the forecast at the bell is left out"
     assert rows["hour", 15].n == 7 * days
     assert rows["close", 120].n == days
-    assert COLD_LEAST == 15 * MINUTE
+    assert COLD_MIN == 15 * MINUTE
     cold, full = (harness.walk(sample, FIRST, LAST, cold=one) for one in (harness.Cold.ALL, None))
     ratio = sum(cold["close", 120].crps) / sum(full["close", 120].crps)
     assert rows["close", 120].crps_ratio_full == pytest.approx(ratio)

@@ -26,10 +26,10 @@ EXCHANGE: Final = "exchange.service"
 APP: Final = "/opt/kalshi-daemon"
 STAGED: Final = "/opt/service-test"
 ADMIN: Final = "http://127.0.0.1:8401/admin"
-LIFE_MOST_S: Final = 1_800
+LIFE_S_MAX: Final = 1_800
 """The container is killed after this, whatever happens to the driver."""
 _LOG_FIELDS: Final = ("ts", "level", "event", "run_id", "mode")
-_ANSWER_MOST_S: Final = 30.0
+_ANSWER_S_MAX: Final = 30.0
 _KEPT_OUT: Final = ("systemd-firstboot", "systemd-networkd", "postgresql", "docker")
 _HIDDEN_BY_PROTECT_HOME: Final = ("/root", "/home", "/run/user")
 _HIDDEN_BY_PRIVATE_TMP: Final = ("/tmp", "/var/tmp")
@@ -73,7 +73,7 @@ class Container:
 
     def boot(self) -> None:
         log = (self.stage / "console.log").open("wb")
-        command = ["timeout", "--kill-after=5", str(LIFE_MOST_S), "nice", "-n", "5", *self._nspawn()]
+        command = ["timeout", "--kill-after=5", str(LIFE_S_MAX), "nice", "-n", "5", *self._nspawn()]
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._leader = wait_until("the container's first process", self._find_leader, 20)
         wait_until("systemd in the container", self._running, 60)
@@ -204,7 +204,7 @@ class Container:
         data = None if body is None else json.dumps(body).encode()
         asked = urllib.request.Request(f"{ADMIN}{path}", data=data, method=method)
         try:
-            with urllib.request.urlopen(asked, timeout=_ANSWER_MOST_S) as answer:
+            with urllib.request.urlopen(asked, timeout=_ANSWER_S_MAX) as answer:
                 return dict(json.loads(answer.read()))
         except OSError as problem:
             said = self.run("journalctl", "-t", "exchange", "-o", "cat", "-n", "5", "--no-pager")

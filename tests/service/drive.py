@@ -26,21 +26,21 @@ from tests.service.container import (
     wait_until,
 )
 
-_EXPOSURE_MOST: Final = 1.5
-_START_MOST_S: Final = 60.0
+_EXPOSURE_MAX: Final = 1.5
+_START_S_MAX: Final = 60.0
 _QUOTES_WITHIN_S: Final = 150.0
 """After a cancel-all the exchange takes no new orders of the account for a minute."""
-_STOP_MOST_S: Final = 5.0
-_LADDER_MOST_S: Final = 40.0
+_STOP_S_MAX: Final = 5.0
+_LADDER_S_MAX: Final = 40.0
 _WATCHDOG_S: Final = 30.0
-_BATCH_MOST_S: Final = 2.0
+_BATCH_S_MAX: Final = 2.0
 _START_LIMIT_S: Final = 120.0
 _START_LIMIT_BURST: Final = 5
 _RESTART_S: Final = 5.0
 _CONFIG: Final = "78"
 _JOURNAL: Final = "/var/lib/kalshi-daemon/demo/data/proc/journal.sqlite3"
 _LOG: Final = "/var/lib/kalshi-daemon/demo/logs/kalshi_daemon.jsonl"
-_SIGNAL_MOST_S: Final = 10.0
+_SIGNAL_S_MAX: Final = 10.0
 _UNVERIFIED: Final = "3"
 
 
@@ -81,7 +81,7 @@ class Drive:
     def await_quotes(self) -> int:
         """Quotes rest and no batch is on its way: an order whose answer was cut off takes ten seconds to disprove."""
         wait_until("orders of ours on the exchange", self.box.resting, _QUOTES_WITHIN_S, 0.5)
-        wait_in_vain(_BATCH_MOST_S)
+        wait_in_vain(_BATCH_S_MAX)
         return len(self.box.resting())
 
     # -- the life of the unit
@@ -93,7 +93,7 @@ class Drive:
         self.equal("not READY while the exchange's orders cannot be read", self.box.show("ActiveState"), "activating")
         self.box.admin("POST", "/faults", {"clear": True})
         with stopwatch() as took:
-            self.await_state("active", _START_MOST_S)
+            self.await_state("active", _START_S_MAX)
         self.check("READY once reconciled", self.event("daemon.ready"), f"{took():.1f} s after the list could be read")
         self.check("READY says reconciled", (self.event("daemon.ready") or {}).get("reconciled"), self.status())
 
@@ -102,7 +102,7 @@ class Drive:
         self.mark()
         self.box.admin("POST", "/faults", {"inject": {"operation": "orders", "status": 503, "times": 1_000_000}})
         self.box.run("systemctl", "start", "--no-block", UNIT)
-        wait_until("a failed first look", lambda: self.event("orders.start_failed"), _START_MOST_S)
+        wait_until("a failed first look", lambda: self.event("orders.start_failed"), _START_S_MAX)
 
     def logs(self) -> None:
         """Every line of the unit is one JSON object with the common fields."""
@@ -127,7 +127,7 @@ class Drive:
         said = self.box.run("systemd-analyze", "security", "--no-pager", UNIT).strip().splitlines()[-1]
         level = float(said.split(":")[1].split()[0])
         self.figures["exposure"] = level
-        self.check("exposure of the running unit", level <= _EXPOSURE_MOST, f"{level} (at most {_EXPOSURE_MOST})")
+        self.check("exposure of the running unit", level <= _EXPOSURE_MAX, f"{level} (at most {_EXPOSURE_MAX})")
 
     def signals(self) -> None:
         """`systemctl reload` follows an outside rotation, SIGUSR1 writes one line, and neither ends the daemon."""
@@ -135,10 +135,10 @@ class Drive:
         self.mark()
         self.box.run("mv", _LOG, f"{_LOG}.moved")
         self.box.run("systemctl", "reload", UNIT)
-        wait_until("log.reopened", lambda: self.event("log.reopened"), _SIGNAL_MOST_S)
-        wait_until("a new log file", lambda: self.box.run("cat", _LOG, check=False), _SIGNAL_MOST_S)
+        wait_until("log.reopened", lambda: self.event("log.reopened"), _SIGNAL_S_MAX)
+        wait_until("a new log file", lambda: self.box.run("cat", _LOG, check=False), _SIGNAL_S_MAX)
         self.box.run("systemctl", "kill", "-s", "USR1", "--kill-who=main", UNIT)
-        status = wait_until("daemon.status", lambda: self.event("daemon.status"), _SIGNAL_MOST_S)
+        status = wait_until("daemon.status", lambda: self.event("daemon.status"), _SIGNAL_S_MAX)
         self.check("SIGUSR1: one line of status", status["ready"] and status["armed"], f"{len(status)} fields")
         for _ in range(20):
             self.box.run("systemctl", "kill", "-s", "HUP", "--kill-who=main", UNIT)
@@ -155,7 +155,7 @@ class Drive:
         seconds = took()
         self.equal("stop: Result", self.box.show("Result"), "success")
         self.equal("stop: exit code", self.box.show("ExecMainStatus"), "0")
-        self.check("stop: in time", seconds <= _STOP_MOST_S, f"{seconds:.2f} s with {resting} resting")
+        self.check("stop: in time", seconds <= _STOP_S_MAX, f"{seconds:.2f} s with {resting} resting")
         self.equal("stop: nothing rests, says the exchange", len(self.box.resting()), 0)
         verified = self.event("shutdown.cancel_all.verified")
         self.check("stop: cancel-all verified", verified, f"{(verified or {}).get('took_ms')} ms")
@@ -197,7 +197,7 @@ class Drive:
         with stopwatch() as took:
             self.box.run("systemctl", "kill", "-s", "KILL", "--kill-who=main", UNIT)
             wait_until("systemd noticed", lambda: self.box.show("NRestarts") == "1", 30)
-            self.await_state("active", _START_MOST_S)
+            self.await_state("active", _START_S_MAX)
         seconds = took()
         self.check("kill -9: restarted and READY again", seconds >= _RESTART_S, f"{seconds:.1f} s, {len(left)} left")
         ready = self.event("daemon.ready") or {}
@@ -225,7 +225,7 @@ class Drive:
             )
             starved = took()
             wait_until("the restart", lambda: int(self.box.show("NRestarts")) == before + 1, 30)
-            self.await_state("active", _START_MOST_S)
+            self.await_state("active", _START_S_MAX)
         said = self.box.said_by_systemd()
         self.check("watchdog: Result", "Failed with result 'watchdog'" in said, f"starved {starved:.1f} s")
         self.check("watchdog: restarted, reconciled, READY", self.event("daemon.ready"), f"{took():.1f} s in all")
@@ -245,7 +245,7 @@ class Drive:
         seconds = took()
         self.equal("exchange hangs: ended by itself, not killed", self.box.show("Result"), "exit-code")
         self.equal("exchange hangs: exit code says UNVERIFIED", self.box.show("ExecMainStatus"), _UNVERIFIED)
-        self.check("exchange hangs: the stop is bounded", seconds <= _LADDER_MOST_S, f"{seconds:.1f} s")
+        self.check("exchange hangs: the stop is bounded", seconds <= _LADDER_S_MAX, f"{seconds:.1f} s")
         self.check("exchange hangs: the log says UNVERIFIED", self.event("shutdown.cancel_all.UNVERIFIED"))
         self.figures["stop_while_exchange_hangs_s"] = round(seconds, 1)
 
@@ -271,7 +271,7 @@ class Drive:
         seconds = took()
         self.box.admin("POST", "/faults", {"clear": True})
         self.check("stop before READY: ended by itself", self.box.show("Result") != "timeout", self.box.show("Result"))
-        self.check("stop before READY: bounded", seconds <= _LADDER_MOST_S, f"{seconds:.1f} s")
+        self.check("stop before READY: bounded", seconds <= _LADDER_S_MAX, f"{seconds:.1f} s")
         self.figures["stop_before_ready_s"] = round(seconds, 1)
 
     # -- what restarting cannot help

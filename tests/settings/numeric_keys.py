@@ -16,7 +16,7 @@ NAME = "x"
 """Of an entry of a table whose names are the operator's."""
 BESIDE: Mapping[str, Mapping[str, Any]] = {
     f"calibration.events.{NAME}": {"multiplier": 1.5, "decay_min": 20.0},
-    f"macro.feeds.{NAME}": {"path": "/x", "age_most_hours": 2.0},
+    f"macro.feeds.{NAME}": {"path": "/x", "age_hours_max": 2.0},
 }
 """What such an entry needs besides the key that is drawn."""
 

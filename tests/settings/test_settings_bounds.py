@@ -44,7 +44,7 @@ def refusal(tmp_path: Path, text: str, **env: str) -> ConfigurationError:
 
 def test_the_walk_sees_every_section():
     keys = {numeric.key for numeric in NUMERIC}
-    assert {"guards.daily_loss_dollars", "profiles.wide.min_ev", "macro.feeds.x.age_most_hours", "sim.seed"} <= keys
+    assert {"guards.daily_loss_dollars", "profiles.wide.min_ev", "macro.feeds.x.age_hours_max", "sim.seed"} <= keys
     shown = {key for key, value in leaves(Settings().model_dump()) if type(value) in {int, float}}
     assert shown <= keys
 
@@ -135,7 +135,7 @@ def test_a_number_is_no_switch_in_the_file(tmp_path, text):
 
 
 @pytest.mark.parametrize(
-    "text", ["guards.book_lag_most_ms = " + "9" * 5_000, "index_feed.channels = " + "[" * 3_000 + "]" * 3_000]
+    "text", ["guards.book_lag_ms_max = " + "9" * 5_000, "index_feed.channels = " + "[" * 3_000 + "]" * 3_000]
 )
 def test_a_file_the_parser_gives_up_on_is_refused_in_one_line(tmp_path, text):
     assert "config.toml: holds a number or nesting beyond any setting" in str(refusal(tmp_path, text))

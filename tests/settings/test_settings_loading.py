@@ -71,15 +71,15 @@ def test_a_sibling_key_survives_a_partial_override(tmp_path):
 def test_complex_values_are_json_in_the_environment():
     loaded = load(
         KALSHI_DAEMON_INDEX_FEED__CHANNELS='["V"]',
-        KALSHI_DAEMON_MACRO__FEEDS='{"cpi": {"path": "/a", "age_most_hours": 2}}',
+        KALSHI_DAEMON_MACRO__FEEDS='{"cpi": {"path": "/a", "age_hours_max": 2}}',
         KALSHI_DAEMON_MACRO__FEEDS__GAS__PATH="/b",
-        KALSHI_DAEMON_MACRO__FEEDS__GAS__AGE_MOST_HOURS="48",
+        KALSHI_DAEMON_MACRO__FEEDS__GAS__AGE_HOURS_MAX="48",
         KALSHI_DAEMON_SIM__SESSION_DATE="null",
         KALSHI_DAEMON_SIM__INDEX_REPLAY='["x.parquet"]',
     )
     settings = loaded.settings
     assert settings.index_feed.channels == ("V",)
-    assert {name: feed.age_most_hours for name, feed in settings.macro.feeds.items()} == {"cpi": 2, "gas": 48}
+    assert {name: feed.age_hours_max for name, feed in settings.macro.feeds.items()} == {"cpi": 2, "gas": 48}
     assert settings.sim.session_date is None
     assert settings.sim.index_replay == (Path("x.parquet"),)
 
@@ -117,8 +117,8 @@ def test_variables_of_ours_that_are_no_settings_are_left_alone():
         ("[index_feed]\nchannels = ['V', 'super-secret']\n", ":2", "index_feed.channels.1: wanted 'V', 'A' or 'AM'"),
         ("[index_feed]\napi_key = 12345678\n", ":2", "index_feed.api_key: wanted a valid string"),
         ("[windows]\nfirst_quotes = 'half nine'\n", ":2", "windows.first_quotes: wanted in a valid time format"),
-        ("[macro.feeds]\ncpi = { path = '/x' }\n", ":2", "macro.feeds.cpi.age_most_hours is required"),
-        ("[macro.feeds]\ncpi = { pth = '/x', age_most_hours = 1 }\n", ":2", "macro.feeds.cpi.path is required; 1 more"),
+        ("[macro.feeds]\ncpi = { path = '/x' }\n", ":2", "macro.feeds.cpi.age_hours_max is required"),
+        ("[macro.feeds]\ncpi = { pth = '/x', age_hours_max = 1 }\n", ":2", "macro.feeds.cpi.path is required; 1 more"),
         ("[sim]\nseed = 'x'\nspeed = 'y'\n", ":2", "; 1 more"),
         ("[kalshi]\nkey_id = '-----BEGIN RSA'\n", ":2", "holds key material"),
         ("[profiles.wide]\nseries = ['KXBTC']\n", ":2", "profiles.wide.series unknown series 'KXBTC'"),
@@ -236,7 +236,7 @@ def test_a_credentials_directory_that_is_none_is_refused(tmp_path):
 def test_a_problem_is_placed_at_the_nearest_value_that_was_given():
     origins = {"macro.feeds.cpi.path": "a", "sim.seed": "b"}
     assert _origin_of("sim.seed", origins) == "b"
-    assert _origin_of("macro.feeds.cpi.age_most_hours", origins) == "a"
+    assert _origin_of("macro.feeds.cpi.age_hours_max", origins) == "a"
     assert _origin_of("kalshi.key_id", origins) == "settings"
 
 
@@ -252,7 +252,7 @@ def test_secrets_are_never_shown():
         KALSHI_DAEMON_INDEX_FEED__API_KEY="topsecretkey",
         KALSHI_DAEMON_KALSHI__KEY_ID="4f6b7a12-aaaa-bbbb-cccc-0123456789ab",
         KALSHI_DAEMON_SIM__INDEX_REPLAY='["a", "b"]',
-        KALSHI_DAEMON_MACRO__FEEDS='{"gas": {"path": "/a", "age_most_hours": 2}}',
+        KALSHI_DAEMON_MACRO__FEEDS='{"gas": {"path": "/a", "age_hours_max": 2}}',
     )
     shown = {key: value for key, value, _ in loaded.rows()}
     assert shown["index_feed.api_key"] == "(set)"

@@ -310,7 +310,7 @@ def test_the_address_of_history_is_checked(mode, url, problem):
 @pytest.mark.parametrize(
     ("name", "value", "keys"),
     [
-        ("PROFILES__SIZE__LOTS", "3", ("profiles.size.lots", "guards.lots_per_quote_most")),
+        ("PROFILES__SIZE__LOTS", "3", ("profiles.size.lots", "guards.lots_per_quote_max")),
         ("GUARDS__FEED_AGE_SOFT_MS", "5001", ("guards.feed_age_soft_ms", "guards.feed_age_pull_ms")),
         ("GUARDS__SIGMA_BOOKS_RATIO_MIN", "4", ("guards.sigma_books_ratio_min", "guards.sigma_books_ratio_max")),
         (
@@ -323,7 +323,7 @@ def test_the_address_of_history_is_checked(mode, url, problem):
             "20001",
             ("retention.disk_free_hard_inodes_min", "retention.disk_free_soft_inodes_min"),
         ),
-        ("INDEX_FEED__BACKOFF_FIRST_S", "31", ("index_feed.backoff_first_s", "index_feed.backoff_most_s")),
+        ("INDEX_FEED__BACKOFF_FIRST_S", "31", ("index_feed.backoff_first_s", "index_feed.backoff_s_max")),
         ("WINDOWS__NEW_QUOTES_UNTIL_S", "3600", ("windows.new_quotes_until_s", "windows.close_opens_before_s")),
         ("WINDOWS__FIRST_QUOTES", "15:55", ("windows.first_quotes", "windows.new_quotes_until_s")),
         ("WINDOWS__GONE_BY_S", "290.1", ("windows.gone_by_s", "windows.new_quotes_until_s", "windows.cancel_lead_s")),
@@ -331,11 +331,11 @@ def test_the_address_of_history_is_checked(mode, url, problem):
         ("GUARDS__DAILY_LOSS_DOLLARS", "250.01", ("guards.daily_loss_dollars", "guards.weekly_loss_dollars")),
         ("ORDERS__GROUP_CONTRACTS_LIMIT", "1", ("profiles.size.lots", "orders.group_contracts_limit")),
         ("ORDERS__LEASE_S", "15.9", ("orders.lease_s", "kalshi.write_timeout_ms")),
-        ("KALSHI__STATUS_POLL_S", "60", ("kalshi.status_poll_s", "guards.exchange_status_age_most_s")),
-        ("GUARDS__FEE_AGE_MOST_S", "1800", ("kalshi.fee_poll_s", "guards.fee_age_most_s")),
-        ("GUARDS__BOOK_AGE_MOST_S", "20", ("kalshi.book_silence_s", "guards.book_age_most_s")),
-        ("ORDERS__RECONCILE_EVERY_S", "180", ("orders.reconcile_every_s", "guards.reconciliation_age_most_s")),
-        ("GUARDS__BALANCE_AGE_MOST_S", "60", ("orders.reconcile_every_s", "guards.balance_age_most_s")),
+        ("KALSHI__STATUS_POLL_S", "60", ("kalshi.status_poll_s", "guards.exchange_status_age_s_max")),
+        ("GUARDS__FEE_AGE_S_MAX", "1800", ("kalshi.fee_poll_s", "guards.fee_age_s_max")),
+        ("GUARDS__BOOK_AGE_S_MAX", "20", ("kalshi.book_silence_s", "guards.book_age_s_max")),
+        ("ORDERS__RECONCILE_EVERY_S", "180", ("orders.reconcile_every_s", "guards.reconciliation_age_s_max")),
+        ("GUARDS__BALANCE_AGE_S_MAX", "60", ("orders.reconcile_every_s", "guards.balance_age_s_max")),
         ("PROFILES__WIDE__SERIES", "[]", ("profiles.wide.series", "profiles.wide.enabled")),
         ("SIM__UNTIL", "09:25", ("sim.until", "sim.start")),
         ("ORDERS__STOP_DEADLINE_S", "9.9", ("orders.stop_deadline_s", "kalshi.read_timeout_ms")),
@@ -349,7 +349,7 @@ def test_a_contradiction_is_refused_with_both_keys(name, value, keys):
 
 def test_a_limit_just_inside_is_no_contradiction():
     load(KALSHI_DAEMON_ORDERS__LEASE_S="16", KALSHI_DAEMON_GUARDS__DAILY_LOSS_DOLLARS="250")
-    load(KALSHI_DAEMON_WINDOWS__FIRST_QUOTES="15:54:59", KALSHI_DAEMON_GUARDS__BOOK_AGE_MOST_S="20.1")
+    load(KALSHI_DAEMON_WINDOWS__FIRST_QUOTES="15:54:59", KALSHI_DAEMON_GUARDS__BOOK_AGE_S_MAX="20.1")
     load(KALSHI_DAEMON_ORDERS__GROUP_CONTRACTS_LIMIT="2", KALSHI_DAEMON_GUARDS__FEED_AGE_FINAL_MINUTE_MS="2500")
 
 

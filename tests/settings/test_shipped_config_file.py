@@ -34,5 +34,5 @@ def test_the_commented_examples_are_valid_too(tmp_path):
     path = tmp_path / "config.toml"
     path.write_text(text)
     loaded = load_settings(path, {}, None, {}, needs=Credentials.NONE)
-    assert loaded.settings.macro.feeds["cpi"].age_most_hours == 840
+    assert loaded.settings.macro.feeds["cpi"].age_hours_max == 840
     assert loaded.settings.kalshi.private_key_path is not None

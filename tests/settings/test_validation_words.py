@@ -37,7 +37,7 @@ def test_every_pattern_has_words():
         ("KALSHI__KEY_ID", "x" * 201, "at most 200 characters"),
         ("INDEX_FEED__RECORD", "maybe", "a valid boolean, true or false"),
         ("MACRO__FEEDS", '{"cpi": 1}', "a valid dictionary: a table of keys"),
-        ("MACRO__FEEDS", '{"cpi": {"path": 1, "age_most_hours": 3}}', "a path"),
+        ("MACRO__FEEDS", '{"cpi": {"path": 1, "age_hours_max": 3}}', "a path"),
         ("PROFILES__WIDE__SERIES", "[1]", "a valid string: text in quotes"),
         ("LOG__LEVEL", "loud", "'debug', 'info', 'warning' or 'error'"),
         ("STATE_DIR", "", "a path, not empty: leave the key out instead"),
@@ -46,7 +46,7 @@ def test_every_pattern_has_words():
         ("MACRO__CALENDAR", "", "a path, not empty"),
         ("KALSHI__PRIVATE_KEY_PATH", "", "a path, not empty"),
         ("SIM__INDEX_REPLAY", '[""]', "a path, not empty"),
-        ("MACRO__FEEDS", '{"cpi": {"path": "", "age_most_hours": 3}}', "a path, not empty"),
+        ("MACRO__FEEDS", '{"cpi": {"path": "", "age_hours_max": 3}}', "a path, not empty"),
     ],
 )
 def test_what_was_wanted_is_said_in_words(name, value, words):

@@ -19,7 +19,7 @@ def _skewed_401(stage: Stage, _for_s: float) -> Effect:
     rng, requests = stage.rng, stage.exchange.server.rest.requests
     step_ns = int((int(stage.scenario.only or rng.choice((-1, 1)))) * rng.uniform(*SKEW_S) * SECOND)
     stage.daemon_clock.offset_ns += step_ns
-    stage.clock_ahead_most_ns = max(stage.clock_ahead_most_ns, stage.daemon_clock.offset_ns)
+    stage.clock_ahead_ns_max = max(stage.clock_ahead_ns_max, stage.daemon_clock.offset_ns)
 
     def refused() -> int:
         return sum(times for what, times in requests.items() if what.endswith(" 401"))

@@ -137,7 +137,7 @@ class SteppedSink(LineSink):
             hear(event, fields)
             return _line({"event": event, **fields})
 
-        super().__init__(stdout=False, path=None, bytes_most=1, render=render)
+        super().__init__(stdout=False, path=None, bytes_max=1, render=render)
         self.told_dropped = 0
         """Lines that it has said were dropped."""
         self._volume = volume

@@ -15,7 +15,7 @@ from tests.simulation.play import Outcome, play
 from tests.simulation.safety import (
     AFTER_S,
     PULLED_WITHIN_S,
-    TICK_AGE_MOST_S,
+    TICK_AGE_S_MAX,
     TRANSIT_S,
     USUAL_GAP_S,
     SafetyWatch,
@@ -280,7 +280,7 @@ where they change (shipped: 30 min). Seconds are of simulated time from the mome
 
 * **safe after**: from then on either nothing of ours rests, or all of this holds: a living daemon that has its journal
   knows every resting order, no order's fate is unknown, its positions are the exchange's, its books show the
-  exchange's best prices wherever it quotes, and its index value is at most {TICK_AGE_MOST_S:.0f} s old. A program that
+  exchange's best prices wherever it quotes, and its index value is at most {TICK_AGE_S_MAX:.0f} s old. A program that
   sees both sides looks four times a second until {AFTER_S:.0f} s after the end; what is wrong for {TRANSIT_S:.0f} s or
   less is on its way and does not count. 0 = never unsafe.
 * **what was wrong** until then, and for how long in all.

@@ -43,7 +43,7 @@ _SETTLED_S = 130.0
 _READY_WITHIN_S = 240.0
 _TRAP_S = 60.0
 _STOP_WITHIN_S = 120.0
-_SAID_MOST = 5
+_SAID_MAX = 5
 _EXCHANGE_LIBRARY = {"web_protocol.py"}
 """aiohttp's server does not expect a connection to die between two of its steps; the exchange side only."""
 _SHARED_MEMORY = Path("/dev/shm")
@@ -318,7 +318,7 @@ class _Play:
     def _found(self, checker: str, *sentences: str) -> None:
         for sentence in sentences:
             said = [line for line in self._outcome.violations if line.split(" ", 2)[1] == f"{checker}:"]
-            if len(said) >= _SAID_MOST or any(line.endswith(sentence) for line in said):
+            if len(said) >= _SAID_MAX or any(line.endswith(sentence) for line in said):
                 continue
             line = f"t={self._loop.time():.1f} {checker}: {sentence}"
             self._outcome.violations.append(line)

@@ -2,7 +2,7 @@
 
 Safe means: nothing of ours rests, or all of this holds. A daemon lives that has taken over its journal; it knows every
 order that rests; none of its orders is of unknown fate; its positions are the exchange's; its book of every market it
-rests in has the exchange's best prices; and its index value is younger than TICK_AGE_MOST_S. What is wrong for
+rests in has the exchange's best prices; and its index value is younger than TICK_AGE_S_MAX. What is wrong for
 TRANSIT_S or less is on its way and does not count.
 """
 
@@ -20,7 +20,7 @@ from tests.simulation.play import Onlooker
 from tests.simulation.stage import Stage
 
 TRANSIT_S = 1.0
-TICK_AGE_MOST_S = 3.0
+TICK_AGE_S_MAX = 3.0
 """The soft limit of the feed's age, half a second more for what is under way."""
 AFTER_S = 90.0
 """What goes wrong within this long after the end of the fault is still its doing."""
@@ -205,7 +205,7 @@ def whats_wrong(stage: Stage, resting: list[SimOrder]) -> set[str]:
     now = stage.exchange.clock.now_ns()
     for index in {order.market.spec.index for order in resting}:
         tick = life.state.index[index].last
-        if tick is None or now - tick.event_ns > TICK_AGE_MOST_S * SECOND:
+        if tick is None or now - tick.event_ns > TICK_AGE_S_MAX * SECOND:
             found.add("an old index value")
     return found
 

@@ -31,7 +31,7 @@ class Stage:
     """When the network was last made whole again; what was held back until then comes afterwards."""
     fixed_first: dict[tuple[Index, Nanos], Level] = field(default_factory=dict)
     """What an index was fixed at before the exchange decided a ladder again; no value may explain that."""
-    clock_ahead_most_ns: int = 0
+    clock_ahead_ns_max: int = 0
     """How far the daemon's clock has been ahead at most."""
 
     @property

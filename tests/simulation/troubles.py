@@ -262,7 +262,7 @@ def _clock_step(stage: Stage, _for_s: float) -> Effect:
     drawn = int(stage.rng.choice((-1, 1)) * stage.rng.uniform(300, 5_000))
     step = int(stage.scenario.only or drawn) * MILLISECOND
     stage.daemon_clock.offset_ns += step
-    stage.clock_ahead_most_ns = max(stage.clock_ahead_most_ns, stage.daemon_clock.offset_ns)
+    stage.clock_ahead_ns_max = max(stage.clock_ahead_ns_max, stage.daemon_clock.offset_ns)
 
     def end() -> None:
         stage.daemon_clock.offset_ns -= step

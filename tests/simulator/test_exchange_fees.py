@@ -11,7 +11,7 @@ from kalshi_daemon.simulator.exchange.sim_fees import (
     FeeKind,
     FeeModel,
     FillFee,
-    fee_most,
+    fee_max,
     fill_fee,
     trade_fee,
 )
@@ -88,4 +88,4 @@ def test_balances_stay_on_their_grid_and_fees_are_never_negative(revenue, fee, p
 
 @given(price=st.integers(1, 9_999), count=st.integers(1, 100_000))
 def test_the_fee_reserved_covers_any_price(price, count):
-    assert trade_fee(QUADRATIC, Price(price), Count(count), taker=True) <= fee_most(QUADRATIC, Count(count))
+    assert trade_fee(QUADRATIC, Price(price), Count(count), taker=True) <= fee_max(QUADRATIC, Count(count))

@@ -9,7 +9,7 @@ from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Count, Nanos, Price
 from kalshi_daemon.simulator.exchange.exchange import Exchange, Rules
 from kalshi_daemon.simulator.exchange.lifecycle import settlement_level
 from kalshi_daemon.simulator.exchange.listener import LifecycleEvent, NobodyListens
-from kalshi_daemon.simulator.exchange.order_groups import LIMIT_MOST, GroupEvent, OrderGroup
+from kalshi_daemon.simulator.exchange.order_groups import LIMIT_MAX, GroupEvent, OrderGroup
 from kalshi_daemon.simulator.exchange.sim_fees import FeeKind, FeeModel
 from kalshi_daemon.simulator.exchange.sim_orders import (
     EXCHANGE_PAUSED,
@@ -394,7 +394,7 @@ def test_unknown_groups_and_impossible_limits_are_refused():
     now = clock()
     group = make_group(exchange, 5)
     assert isinstance(desk.create(ann, Count(0), now), Refusal)
-    assert isinstance(desk.create(ann, Count(LIMIT_MOST + 1), now), Refusal)
+    assert isinstance(desk.create(ann, Count(LIMIT_MAX + 1), now), Refusal)
     assert isinstance(desk.set_limit(ann, group.group_id, Count(0), now), Refusal)
     for refused in (
         desk.set_limit(ann, "none", lots(1), now),

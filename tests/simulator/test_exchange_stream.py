@@ -15,7 +15,7 @@ from kalshi_daemon.simulator.exchange.sim_fees import FeeKind, FeeModel
 from kalshi_daemon.simulator.exchange.sim_orders import OrderSpec, SimOrder
 from kalshi_daemon.simulator.exchange.ws_commands import CommandDesk
 from kalshi_daemon.simulator.exchange.ws_server import Connection, frame_bytes
-from kalshi_daemon.simulator.exchange.ws_subscriptions import FRAMES_MOST, Subscription, Switchboard
+from kalshi_daemon.simulator.exchange.ws_subscriptions import FRAMES_MAX, Subscription, Switchboard
 from tests.simulator.exchange_kit import EVENT, OTHER, TARGET, TICKER, put, small_exchange
 from tests.simulator.server_kit import ORDERS, Venue
 
@@ -493,7 +493,7 @@ async def test_a_client_that_does_not_read_loses_its_subscription_with_error_25(
     connection.desk = desk
     desk.handle(b'{"id":1,"cmd":"subscribe","params":{"channels":["trade"]}}')
     subscription = board.of("trade")[0]
-    for _frame in range(FRAMES_MOST + 3):
+    for _frame in range(FRAMES_MAX + 3):
         for listed in list(board.of("trade")):
             listed.send("trade", b"{}", 0)
     assert board.of("trade") == []

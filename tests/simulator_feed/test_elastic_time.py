@@ -99,7 +99,7 @@ async def test_the_clock_shows_exactly_the_instant_that_is_being_executed():
 
 async def test_a_follower_that_says_nothing_holds_time_up_until_it_is_dropped():
     with capture_logs() as logs:
-        async with serving(20, silence_most_s=0.4) as rig, raw_follower(rig) as socket:
+        async with serving(20, silence_s_max=0.4) as rig, raw_follower(rig) as socket:
             await read(socket)
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(rig.timekeeper.run())
@@ -130,7 +130,7 @@ async def test_each_acknowledgement_lets_time_go_two_quanta_further_and_no_more(
 
 
 async def test_an_answer_that_comes_slowly_keeps_the_follower():
-    async with serving(20, silence_most_s=0.3) as rig, raw_follower(rig) as socket, asyncio.TaskGroup() as tasks:
+    async with serving(20, silence_s_max=0.3) as rig, raw_follower(rig) as socket, asyncio.TaskGroup() as tasks:
         tasks.create_task(rig.timekeeper.run())
         for _ in range(4):
             message = await read(socket)
@@ -142,7 +142,7 @@ async def test_an_answer_that_comes_slowly_keeps_the_follower():
 
 
 async def test_nobody_can_acknowledge_the_future():
-    async with serving(20, silence_most_s=5.0) as rig, raw_follower(rig) as socket:
+    async with serving(20, silence_s_max=5.0) as rig, raw_follower(rig) as socket:
         await read(socket)
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(rig.timekeeper.run())
@@ -198,13 +198,13 @@ async def test_after_its_end_time_stands_still_unless_overtime_is_run():
 
 
 async def test_lost_time_is_made_up_only_up_to_a_bound(monkeypatch):
-    monkeypatch.setattr(timekeeper_module, "CATCH_UP_MOST_S", 0.1)
+    monkeypatch.setattr(timekeeper_module, "CATCH_UP_S_MAX", 0.1)
     loop = asyncio.get_running_loop()
     slow: list[float] = []
 
     def busy(now):
         if not slow:
-            end = loop.time() + timekeeper_module.CATCH_UP_MOST_S + 0.2
+            end = loop.time() + timekeeper_module.CATCH_UP_S_MAX + 0.2
             while loop.time() < end:
                 pass
         slow.append(loop.time())
@@ -217,7 +217,7 @@ async def test_lost_time_is_made_up_only_up_to_a_bound(monkeypatch):
 
 
 async def test_there_is_a_most_of_followers(monkeypatch):
-    monkeypatch.setattr(timekeeper_module, "FOLLOWERS_MOST", 1)
+    monkeypatch.setattr(timekeeper_module, "FOLLOWERS_MAX", 1)
     async with serving() as rig, raw_follower(rig):
         with pytest.raises(aiohttp.WSServerHandshakeError):
             async with raw_follower(rig):
@@ -297,14 +297,14 @@ async def test_a_simulator_that_ends_in_order_ends_its_followers_without_an_erro
 
 
 async def test_a_follower_that_does_not_leave_is_cut_off():
-    async with serving(20, leave_most_s=0.05) as rig, raw_follower(rig) as socket:
+    async with serving(20, leave_s_max=0.05) as rig, raw_follower(rig) as socket:
         await read(socket)
         await rig.timekeeper.aclose()
         assert rig.timekeeper.followers == 0
 
 
 async def test_a_dropped_follower_knows_that_its_link_broke():
-    async with serving(20, silence_most_s=0.05) as rig:
+    async with serving(20, silence_s_max=0.05) as rig:
         follower = ClockFollower(rig.url, ElasticClock(START, 1.0), busy=lambda: rig.timekeeper.followers == 1)
         following = asyncio.gather(follower.run(), return_exceptions=True)
         await follower.followed.wait()
@@ -352,7 +352,7 @@ async def test_settling_waits_for_quiet_turns_in_a_row_and_is_bounded():
     assert await settle(busy, turns=3)
     assert asked == [False, True, True, False, False, False]
     began = asyncio.get_running_loop().time()
-    assert not await settle(lambda: True, most_s=0.05)
+    assert not await settle(lambda: True, s_max=0.05)
     assert asyncio.get_running_loop().time() - began < 2
 
 
@@ -371,6 +371,6 @@ async def test_a_look_that_waited_for_a_processor_counts_as_a_look_of_an_idle_ma
         return looks < 50
 
     monkeypatch.setattr(loop, "time", late)
-    assert await settle(busy, most_s=2.0)
+    assert await settle(busy, s_max=2.0)
     looks = 0
-    assert not await settle(lambda: True, most_s=2.0), "and there is a bound all the same"
+    assert not await settle(lambda: True, s_max=2.0), "and there is a bound all the same"

@@ -66,7 +66,7 @@ async def test_hours_and_many_minutes_start_where_the_clock_does(feed):
 
 
 async def test_the_newest_come_first_where_asked_and_pages_keep_the_order(feed):
-    feed.history.faults.rows_most = 50
+    feed.history.faults.rows_max = 50
     oldest = [bar.timestamp for bar in await _ask(feed, 1, "minute", DAYS[1], DAYS[1])]
     asked = len(feed.history.asked)
     newest = [bar.timestamp for bar in await _ask(feed, 1, "minute", DAYS[1], DAYS[1], sort="desc")]

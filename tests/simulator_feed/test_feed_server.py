@@ -227,7 +227,7 @@ async def test_a_second_session_on_one_key_closes_the_older_one():
 
 
 async def test_a_client_that_does_not_read_is_dropped(monkeypatch):
-    monkeypatch.setattr(feed_server_module, "WRITE_BUFFER_MOST", 200_000)
+    monkeypatch.setattr(feed_server_module, "WRITE_BUFFER_MAX", 200_000)
     async with serving() as rig:
         lazy = await rig.subscriber("V.I:SPX,V.I:NDX,A.I:SPX,A.I:NDX")
         lazy.socket.transport.pause_reading()
@@ -244,7 +244,7 @@ async def test_a_client_that_does_not_read_is_dropped(monkeypatch):
 
 
 async def test_too_many_connections_are_turned_away(monkeypatch):
-    monkeypatch.setattr(feed_server_module, "CLIENTS_MOST", 1)
+    monkeypatch.setattr(feed_server_module, "CLIENTS_MAX", 1)
     async with serving() as rig:
         await rig.client()
         assert await (await rig.client()).closed() == 1013

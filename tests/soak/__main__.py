@@ -22,7 +22,7 @@ WARM_UP_H = 2.0
 """What a life fills once and then keeps: the last 400 ended orders, decoded prices and counts, the day's ladders.
 Measured: the interpreter's memory blocks stand still from then on."""
 SLOPE_MOST_MB_PER_H = 1.0
-JOURNAL_MOST_MB = 64.0
+JOURNAL_MB_MAX = 64.0
 
 
 def slope_of(lives: Sequence[Sequence[Sample]], warm_up_h: float) -> float:
@@ -113,8 +113,8 @@ def main(argv: list[str] | None = None) -> int:
             processes.close()
     line = report(results, options.warm_up, wall_s() - began)
     sys.stdout.write(json.dumps(line) + "\n")
-    fine = not line["broken"] and float(str(line["slope_mb_per_h"])) <= options.slope_most
-    return 0 if fine and float(str(line["journal_mb_max"])) <= JOURNAL_MOST_MB else 1
+    fine = not line["broken"] and float(str(line["slope_mb_per_h"])) <= options.slope_max
+    return 0 if fine and float(str(line["journal_mb_max"])) <= JOURNAL_MB_MAX else 1
 
 
 if __name__ == "__main__":

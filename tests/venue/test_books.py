@@ -13,7 +13,7 @@ from kalshi_daemon.domain.events import BookDelta, BookSnapshot, SequenceGap, St
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import SECOND, Count, Nanos, Price, complement, parse_count, parse_price
-from kalshi_daemon.venue.books import CROSS_MOST, BookKeeper, own_excluded
+from kalshi_daemon.venue.books import CROSS_MAX, BookKeeper, own_excluded
 from tests.support.data import data_dir
 
 T0 = 1_000 * SECOND
@@ -121,13 +121,13 @@ def test_a_cross_without_stamps_or_without_a_sequel_is_voided_by_our_own_time():
     keeper, _ = keeper_of("M")
     keeper.apply(snapshot(bids=[(1200, 1000)], asks=[(1300, 500)]))
     keeper.apply(delta(Side.ASK, 1200, 100, stamp=None))
-    assert keeper.apply(delta(Side.ASK, 1200, 100, stamp=None, at=T0 + CROSS_MOST)) == ()
-    assert keeper.apply(delta(Side.ASK, 1200, 100, stamp=None, at=T0 + CROSS_MOST + 1)) == ("M",)
+    assert keeper.apply(delta(Side.ASK, 1200, 100, stamp=None, at=T0 + CROSS_MAX)) == ()
+    assert keeper.apply(delta(Side.ASK, 1200, 100, stamp=None, at=T0 + CROSS_MAX + 1)) == ("M",)
     keeper.apply(snapshot(bids=[(1200, 1000)], asks=[(1300, 500)]))
     keeper.apply(delta(Side.ASK, 1100, 100))
-    assert keeper.overdue(Nanos(T0 + CROSS_MOST)) == ()
-    assert keeper.overdue(Nanos(T0 + CROSS_MOST + 1)) == ("M",)
-    assert keeper.overdue(Nanos(T0 + CROSS_MOST + 2)) == ()
+    assert keeper.overdue(Nanos(T0 + CROSS_MAX)) == ()
+    assert keeper.overdue(Nanos(T0 + CROSS_MAX + 1)) == ("M",)
+    assert keeper.overdue(Nanos(T0 + CROSS_MAX + 2)) == ()
 
 
 def test_a_crossed_snapshot_is_asked_for_again():
@@ -161,7 +161,7 @@ def test_how_late_a_delta_came_is_kept_per_market_with_the_clocks_difference_tak
     keeper.apply(delta(Side.BID, 4000, 100, ticker="A", at=T0 + 5_300, stamp=T0))
     keeper.apply(delta(Side.BID, 4000, 100, ticker="B", at=T0 + 5_400, stamp=T0 + 5_200))
     assert (books["A"].lag_ns, books["B"].lag_ns) == (5_000, 0), "a stamp ahead of us is not late"
-    assert keeper.lag_most_ns == 5_000
+    assert keeper.lag_ns_max == 5_000
     keeper.apply(delta(Side.BID, 4000, 100, ticker="A", at=T0 + 6_000, stamp=None))
     assert books["A"].lag_ns == 5_000, "without a stamp nothing is learned"
 

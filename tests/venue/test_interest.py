@@ -8,8 +8,8 @@ from kalshi_daemon.domain.window import Phase, WindowStatus
 from kalshi_daemon.ground.units import MINUTE, Nanos, parse_level
 from kalshi_daemon.kalshi.listing_codec import parse_market
 from kalshi_daemon.venue.interest import (
-    BOOKS_PER_EVENT_MOST,
-    NEAREST_MOST,
+    BOOKS_PER_EVENT_MAX,
+    NEAREST_MAX,
     near_by_distance,
     near_by_probability,
     wants_books,
@@ -60,14 +60,14 @@ def test_a_streamed_contract_leaves_later_than_it_joined():
 def test_one_event_never_takes_more_than_its_bound(probabilities, data):
     streamed = set(data.draw(st.lists(st.sampled_from(sorted(probabilities)), max_size=50))) if probabilities else set()
     chosen = near_by_probability(probabilities, streamed)
-    assert len(chosen) == len(set(chosen)) <= BOOKS_PER_EVENT_MOST
+    assert len(chosen) == len(set(chosen)) <= BOOKS_PER_EVENT_MAX
     assert chosen == near_by_probability(probabilities, streamed)
 
 
 def test_the_set_does_not_churn_when_the_probabilities_tremble():
     base = {f"T{step:03d}": 0.5 * 0.97**step for step in range(200)}
     streamed = set(near_by_probability(base, set()))
-    assert len(streamed) == BOOKS_PER_EVENT_MOST
+    assert len(streamed) == BOOKS_PER_EVENT_MAX
     for tremble in (0.9, 1.1, 0.8, 1.2):
         moved = {ticker: min(0.5, p * tremble) for ticker, p in base.items()}
         assert set(near_by_probability(moved, streamed)) == streamed
@@ -75,7 +75,7 @@ def test_the_set_does_not_churn_when_the_probabilities_tremble():
 
 def test_without_a_forecast_the_nearest_strikes_are_taken():
     chosen = near_by_distance(contracts(), parse_level(6852.0), set())
-    assert len(chosen) == NEAREST_MOST
+    assert len(chosen) == NEAREST_MAX
     assert chosen[0].endswith("T6849.9999")
     strikes = sorted(float(ticker.rpartition("T")[2]) for ticker in chosen)
     assert 6750 < strikes[0] < strikes[-1] < 6955

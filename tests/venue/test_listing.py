@@ -8,7 +8,7 @@ from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.ground.errors import MalformedField
 from kalshi_daemon.ground.units import DAY, HOUR, MINUTE, SECOND, Nanos
 from kalshi_daemon.state import VenueState
-from kalshi_daemon.venue.listing import EVENTS_PER_SERIES_MOST, SLOW, UNSETTLED_MOST, Listing, new_york_day
+from kalshi_daemon.venue.listing import EVENTS_PER_SERIES_MAX, SLOW, UNSETTLED_MAX, Listing, new_york_day
 from tests.venue.listing_samples import event_object, ladder_objects, market_object, range_objects
 from tests.venue.monitor_rig import EVENT, TARGET, TEN_ET
 
@@ -136,8 +136,8 @@ def test_a_settled_event_is_not_read_again_and_is_forgotten_in_the_end():
     house.fold(record, done, Nanos(TARGET + 3 * MINUTE))
     assert venue.markets[FIRST].expiration_value == "6731.2200"
     assert house.due("KXINXU", Nanos(TARGET + HOUR)) == []
-    assert house.prune(Nanos(TARGET + UNSETTLED_MOST)) == set()
-    assert FIRST in house.prune(Nanos(TARGET + UNSETTLED_MOST + 1))
+    assert house.prune(Nanos(TARGET + UNSETTLED_MAX)) == set()
+    assert FIRST in house.prune(Nanos(TARGET + UNSETTLED_MAX + 1))
     assert (venue.events, venue.markets, house.events) == ({}, {}, {})
 
 
@@ -198,7 +198,7 @@ def test_events_that_cannot_be_ours_are_refused():
 
 def test_the_number_of_events_is_bounded():
     _, house = listing()
-    for number in range(EVENTS_PER_SERIES_MOST):
+    for number in range(EVENTS_PER_SERIES_MAX):
         house.note_event("KXINXU", event_object(f"KXINXU-{number}"))
     with pytest.raises(MalformedField):
         house.note_event("KXINXU", event_object("KXINXU-one-more"))

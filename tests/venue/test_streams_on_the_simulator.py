@@ -75,15 +75,15 @@ class Bench:
         self.hand.set(self.clock.now_ns())
         self.exchange.run_until(self.clock.now_ns())
 
-    async def until(self, condition, most_s, what="came true"):
+    async def until(self, condition, s_max, what="came true"):
         """Let time run; how long it took in simulated seconds."""
         began = self.clock.now_ns()
-        for _ in range(round(most_s * 5)):
+        for _ in range(round(s_max * 5)):
             if condition():
                 return (self.clock.now_ns() - began) / SECOND
             self.tick()
             await asyncio.sleep(STEP_S)
-        raise AssertionError(f"never {what} within {most_s} s; {self.streams}")
+        raise AssertionError(f"never {what} within {s_max} s; {self.streams}")
 
     async def pass_time(self, seconds):
         for _ in range(round(seconds * 5)):
@@ -228,7 +228,7 @@ async def test_late_frames_close_their_markets_and_timely_ones_open_them():
         made.stream.lag_s = 0.1  # real time: some five seconds of the bench's
         trade_more(made)
         await made.until(lambda: "late" in made.book.doubt, 30, "doubted")
-        assert made.streams.lag_most_ns > SETTINGS.guards.book_lag_most_ms * MILLISECOND
+        assert made.streams.lag_ns_max > SETTINGS.guards.book_lag_ms_max * MILLISECOND
         made.stream.lag_s = 0.0
         await made.until(lambda: made.book.usable, 30, "believed again")
 

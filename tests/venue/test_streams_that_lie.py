@@ -15,7 +15,7 @@ from kalshi_daemon.settings.model import Settings
 from kalshi_daemon.state import ClockSkew
 from kalshi_daemon.venue.books import BookKeeper, Changes
 from kalshi_daemon.venue.rest_cross_check import compare
-from kalshi_daemon.venue.stream_care import REJECTS_MOST, SILENCE_GRACE
+from kalshi_daemon.venue.stream_care import REJECTS_MAX, SILENCE_GRACE
 from tests.venue.monitor_rig import EVENT, Rig, rest_book, running
 
 T6850 = f"{EVENT}-T6849.9999"
@@ -110,10 +110,10 @@ async def test_a_late_market_is_closed_until_something_timely_comes():
     async with running(rig):
         await streaming(rig)
         book = rig.state.venue.books[T6850]
-        change(rig, late_ms=DEFAULTS.guards.book_lag_most_ms)
+        change(rig, late_ms=DEFAULTS.guards.book_lag_ms_max)
         await rig.advance(5)
         assert book.doubt == ""
-        change(rig, late_ms=DEFAULTS.guards.book_lag_most_ms + 1)
+        change(rig, late_ms=DEFAULTS.guards.book_lag_ms_max + 1)
         await rig.advance(5)
         assert "2001 ms late" in book.doubt
         assert rig.state.venue.streams.markets_lagging == 1
@@ -317,10 +317,10 @@ async def test_several_rejects_in_a_minute_make_the_subscription_again():
     rig = Rig()
     async with running(rig):
         await streaming(rig)
-        for number in range(REJECTS_MOST):
+        for number in range(REJECTS_MAX):
             assert rig.stream.renewed == []
             rig.monitor.on_post_only_reject(T6850)
-            if number < REJECTS_MOST - 1:
+            if number < REJECTS_MAX - 1:
                 answer(rig)
         assert rig.stream.renewed == [[T6850]]
         assert not rig.state.venue.books[T6850].synced

@@ -35,7 +35,7 @@ async def test_ages_of_feed_files_are_seen_and_missing_is_none(tmp_path):
     fresh, gone = tmp_path / "cpi.csv", tmp_path / "gas.csv"
     fresh.write_text("1")
     os.utime(fresh, ns=(START, START - 5 * SECOND))
-    feeds = {"cpi": MacroFeed(path=fresh, age_most_hours=1), "gas": MacroFeed(path=gone, age_most_hours=1)}
+    feeds = {"cpi": MacroFeed(path=fresh, age_hours_max=1), "gas": MacroFeed(path=gone, age_hours_max=1)}
 
     async def check(state, clock):
         assert state.macro.feed_read_ns == {"cpi": START - 5 * SECOND, "gas": None}

@@ -2,8 +2,8 @@
 
 "Quiet" is QUIET_TURNS turns of the loop in a row during which no request was in flight. By then what the simulator
 sent with the time has been read (loopback delivers at once, and its frames follow the word about time) and what the
-local tasks do about it has either ended or shows as a request in flight. SETTLE_MOST_S bounds the wait, well below the
-time after which the simulator drops a silent follower. It is measured in looks: one that took longer than TURN_MOST_S
+local tasks do about it has either ended or shows as a request in flight. SETTLE_S_MAX bounds the wait, well below the
+time after which the simulator drops a silent follower. It is measured in looks: one that took longer than TURN_S_MAX
 was spent waiting for a processor, and counts as that. On a busy machine a session is slow, not out of step.
 
 When the link ends, for whatever reason, the clock is let go: it runs on freely, so that a task that sleeps on it while
@@ -24,10 +24,10 @@ from kalshi_daemon.ground.errors import VenueUnreachable
 from kalshi_daemon.ground.units import DAY, Nanos
 
 QUIET_TURNS: Final = 10
-SETTLE_MOST_S: Final = 2.0
-TURN_MOST_S: Final = 0.005
+SETTLE_S_MAX: Final = 2.0
+TURN_S_MAX: Final = 0.005
 BUSY_LOOK_S: Final = 0.0005
-CONNECT_MOST_S: Final = 60.0
+CONNECT_S_MAX: Final = 60.0
 ENDED: Final = '{"ended":true}'
 """The last word of the timekeeper, which has a copy of its own (a test holds them equal)."""
 _OPERATION: Final = "follow the simulator's clock"
@@ -53,7 +53,7 @@ class ClockFollower:
 
     async def run(self) -> None:
         """Follow until the simulator says that time has ended. Raises VenueUnreachable when the link breaks."""
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_MOST_S)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S_MAX)
         try:
             async with (
                 aiohttp.ClientSession(timeout=timeout) as session,
@@ -110,16 +110,16 @@ class ClockFollower:
                 await socket.send_str(f'{{"ack_ns":{instant}}}')
 
 
-async def settle(busy: Callable[[], bool], *, turns: int = QUIET_TURNS, most_s: float = SETTLE_MOST_S) -> bool:
-    """Wait until the loop has been quiet for `turns` turns; False when `most_s` of its own time passed first."""
+async def settle(busy: Callable[[], bool], *, turns: int = QUIET_TURNS, s_max: float = SETTLE_S_MAX) -> bool:
+    """Wait until the loop has been quiet for `turns` turns; False when `s_max` of its own time passed first."""
     loop = asyncio.get_running_loop()
     seen_s, waited_s = loop.time(), 0.0
     quiet = 0
     while quiet < turns:
         now_s = loop.time()
-        waited_s += min(now_s - seen_s, TURN_MOST_S)
+        waited_s += min(now_s - seen_s, TURN_S_MAX)
         seen_s = now_s
-        if waited_s >= most_s:
+        if waited_s >= s_max:
             return False
         if busy():
             quiet = 0

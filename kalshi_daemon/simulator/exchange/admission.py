@@ -6,7 +6,7 @@ from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import Count, Nanos, Price
 from kalshi_daemon.simulator.exchange.accounts import Account
 from kalshi_daemon.simulator.exchange.instruments import SimMarket
-from kalshi_daemon.simulator.exchange.sim_fees import fee_most
+from kalshi_daemon.simulator.exchange.sim_fees import fee_max
 from kalshi_daemon.simulator.exchange.sim_orders import (
     ALREADY_EXISTS,
     EXPIRED,
@@ -27,9 +27,9 @@ from kalshi_daemon.simulator.exchange.sim_orders import (
     TimeInForce,
 )
 
-OPEN_ORDERS_MOST: Final = 200_000
+OPEN_ORDERS_MAX: Final = 200_000
 """Per user (legacy create page)."""
-POSITION_MOST: Final = Count(7_000_000 * 100)
+POSITION_MAX: Final = Count(7_000_000 * 100)
 """$7,000,000 per member and contract (contract terms since November 2024)."""
 
 
@@ -43,9 +43,9 @@ def refuse_create(account: Account, market: SimMarket, spec: OrderSpec, now_ns: 
         return INVALID_PRICE
     if (refusal := _refuse_terms(spec, now_ns)) is not None:
         return refusal
-    if account.resting_count >= OPEN_ORDERS_MOST:
+    if account.resting_count >= OPEN_ORDERS_MAX:
         return TOO_MANY_ORDERS
-    if abs(account.position(spec.ticker)) + spec.count > POSITION_MOST:
+    if abs(account.position(spec.ticker)) + spec.count > POSITION_MAX:
         return RISK_LIMIT
     return None if affordable(account, market, spec.side, spec.price, spec.count) else INSUFFICIENT_BALANCE
 
@@ -73,7 +73,7 @@ def affordable(
     ticker = market.spec.ticker
     added = account.reserve_of(ticker, (side, price, count), without) - account.reserves.get(ticker, 0)
     if market.book.would_cross(side, price):
-        added += fee_most(market.fees, count)
+        added += fee_max(market.fees, count)
     return added <= account.available
 
 

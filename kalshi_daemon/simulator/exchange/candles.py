@@ -10,7 +10,7 @@ from kalshi_daemon.simulator.exchange.listener import TradeRecord
 from kalshi_daemon.simulator.exchange.wire import top_of
 from kalshi_daemon.simulator.exchange.wire_text import count_text, price_text
 
-CANDLES_MOST: Final = 10_000
+CANDLES_MAX: Final = 10_000
 """Of one answer; older ones of a market are left out."""
 _PRICES: Final = ("open", "low", "high", "close", "mean", "previous", "min", "max")
 
@@ -40,7 +40,7 @@ def candles_json(market: SimMarket, trades: Iterable[TradeRecord], span: CandleS
     first = -(-span.start_ns // period) * period
     if span.latest_before and previous is not None and first not in shown:
         rows.append(_row(market, first, dict.fromkeys(_PRICES) | {"previous": previous}, 0))
-    for end, of in list(shown.items())[-CANDLES_MOST:]:
+    for end, of in list(shown.items())[-CANDLES_MAX:]:
         count = sum(trade.count for trade in of)
         rows.append(_row(market, end, _traded(of, count) | {"previous": previous}, count))
         previous = price_text(of[-1].price)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from kalshi_daemon.ground.units import Count, Nanos
 from kalshi_daemon.simulator.exchange.accounts import Account
 from kalshi_daemon.simulator.exchange.matching import Matcher
-from kalshi_daemon.simulator.exchange.order_groups import GROUPS_MOST, LIMIT_LEAST, LIMIT_MOST, GroupEvent, OrderGroup
+from kalshi_daemon.simulator.exchange.order_groups import GROUPS_MAX, LIMIT_MAX, LIMIT_MIN, GroupEvent, OrderGroup
 from kalshi_daemon.simulator.exchange.sim_orders import (
     GROUP_NOT_FOUND,
     GROUP_TRIGGERED,
@@ -46,9 +46,9 @@ class GroupDesk:
 
     def create(self, account: Account, limit: Count, now_ns: Nanos, shard: int = 0) -> OrderGroup | Refusal:
         """A new group; the limit is 1 to 1 000 000 contracts."""
-        if not LIMIT_LEAST <= limit <= LIMIT_MOST:
+        if not LIMIT_MIN <= limit <= LIMIT_MAX:
             return bad_request("contracts_limit must be between 1 and 1000000")
-        if len(self.of(account)) >= GROUPS_MOST:
+        if len(self.of(account)) >= GROUPS_MAX:
             return bad_request("too many order groups")
         group = OrderGroup(self._new_id(), limit, shard=shard)
         self.of(account)[group.group_id] = group
@@ -61,7 +61,7 @@ class GroupDesk:
         group = self.of(account).get(group_id)
         if group is None:
             return GROUP_NOT_FOUND
-        if not LIMIT_LEAST <= limit <= LIMIT_MOST:
+        if not LIMIT_MIN <= limit <= LIMIT_MAX:
             return bad_request("contracts_limit must be between 1 and 1000000")
         group.limit = limit
         self._matcher.listener.group_changed(account, group, GroupEvent.LIMIT_UPDATED, now_ns)

@@ -8,9 +8,9 @@ from typing import Final
 from kalshi_daemon.ground.units import SECOND, Count, Nanos
 
 WINDOW: Final = Nanos(15 * SECOND)
-LIMIT_LEAST: Final = Count(1 * 100)
-LIMIT_MOST: Final = Count(1_000_000 * 100)
-GROUPS_MOST: Final = 100_000
+LIMIT_MIN: Final = Count(1 * 100)
+LIMIT_MAX: Final = Count(1_000_000 * 100)
+GROUPS_MAX: Final = 100_000
 """Per user; one more is refused."""
 
 

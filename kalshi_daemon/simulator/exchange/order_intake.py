@@ -19,7 +19,7 @@ from kalshi_daemon.simulator.exchange.sim_orders import (
 
 _COUNT: Final = re.compile(r"\d{1,9}(\.\d{1,2})?", re.ASCII)
 _PRICE: Final = re.compile(r"\d\.\d{2,4}", re.ASCII)
-_SECONDS_MOST: Final = 4_102_444_800
+_SECONDS_MAX: Final = 4_102_444_800
 """The year 2100; what lies beyond is taken for another unit."""
 _CLIENT_ID: Final = re.compile(r"[-\w:+=/]{1,64}", re.ASCII)
 
@@ -78,7 +78,7 @@ def _seconds(body: Json, key: str) -> Nanos | None:
     value = body.get(key)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _SECONDS_MOST:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _SECONDS_MAX:
         raise Refused(bad_request(f"{key}: expected unix seconds"))
     return Nanos(value * SECOND)
 

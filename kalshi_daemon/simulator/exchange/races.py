@@ -12,7 +12,7 @@ from kalshi_daemon.simulator.exchange.exchange import Exchange
 from kalshi_daemon.simulator.exchange.sim_orders import OrderSpec, TimeInForce
 
 RACER: Final = "racer"
-_LEAST: Final = Count(100)
+_MIN: Final = Count(100)
 
 
 class Racer:
@@ -41,7 +41,7 @@ class Racer:
             return
         self.crossings -= 1
         other = Side.ASK if spec.side is Side.BID else Side.BID
-        rival = OrderSpec(spec.ticker, other, spec.price, _LEAST, post_only=True)
+        rival = OrderSpec(spec.ticker, other, spec.price, _MIN, post_only=True)
         self.won += self._exchange.submit(RACER, rival, now_ns).refusal is None
 
     def before_cancel(self, account_name: str, order_id: str, now_ns: Nanos) -> None:
@@ -50,7 +50,7 @@ class Racer:
         if not self.takes or order is None or not order.booked or not self._is_member(account_name):
             return
         self.takes -= 1
-        half = self.part and order.remaining > _LEAST
+        half = self.part and order.remaining > _MIN
         wanted = Count(order.remaining // 2 if half else order.remaining)
         other = Side.ASK if order.side is Side.BID else Side.BID
         count = Count(order.market.book.ahead_of(order) + wanted)

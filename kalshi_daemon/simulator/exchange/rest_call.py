@@ -16,7 +16,7 @@ from kalshi_daemon.simulator.exchange.sim_orders import Refusal, bad_request
 Json = dict[str, Any]
 PREFIX: Final = "/trade-api/v2"
 PAGE: Final = 100
-PAGE_MOST: Final = 1_000
+PAGE_MAX: Final = 1_000
 
 
 class Refused(Exception):  # noqa: N818 - a refusal is an answer, not an error of ours
@@ -139,7 +139,7 @@ def ok(body: Json) -> Answer:
 
 
 def page[Item](
-    call: Call, items: Sequence[Item], rank: Callable[[Item], int], *, most: int = PAGE_MOST, default: int = PAGE
+    call: Call, items: Sequence[Item], rank: Callable[[Item], int], *, most: int = PAGE_MAX, default: int = PAGE
 ) -> tuple[list[Item], str]:
     """The next page of items in ascending `rank`, and the cursor after it ("" on the last page).
 

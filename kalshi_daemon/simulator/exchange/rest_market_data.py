@@ -6,7 +6,7 @@ from typing import Final
 
 from kalshi_daemon.domain.contract import MarketStatus
 from kalshi_daemon.ground.units import DAY, MINUTE, Nanos
-from kalshi_daemon.simulator.exchange.candles import CANDLES_MOST, CandleSpan, candles_json
+from kalshi_daemon.simulator.exchange.candles import CANDLES_MAX, CandleSpan, candles_json
 from kalshi_daemon.simulator.exchange.instruments import EventSpec, SimMarket
 from kalshi_daemon.simulator.exchange.listener import TradeRecord
 from kalshi_daemon.simulator.exchange.rate_buckets import COSTS, DEFAULT_COST
@@ -25,8 +25,8 @@ from kalshi_daemon.simulator.exchange.wire_text import rfc3339
 
 _EVENTS_PAGE: Final = 200
 _FILLED_IN: Final = re.compile(r"\{(\w+)\}")
-_BOOKS_MOST: Final = 100
-_DEPTH_MOST: Final = 100
+_BOOKS_MAX: Final = 100
+_DEPTH_MAX: Final = 100
 _PERIODS: Final = (1, 60, 1_440)
 _MARKET_FILTERS: Final[dict[str, frozenset[MarketStatus]]] = {
     "unopened": frozenset({MarketStatus.INITIALIZED}),
@@ -270,14 +270,14 @@ def _orderbook(call: Call) -> Answer:
     """A `depth` of 0 or less means all levels."""
     depth = call.whole("depth", 0)
     assert depth is not None, "there is a default"
-    if depth > _DEPTH_MOST:
+    if depth > _DEPTH_MAX:
         raise Refused(bad_request("depth must be at most 100"))
     return ok({"orderbook_fp": orderbook_json(_known(call, call.path["ticker"]).book, max(0, depth))})
 
 
 def _orderbooks(call: Call) -> Answer:
     tickers = call.query.get("tickers", ())
-    if not 1 <= len(tickers) <= _BOOKS_MOST:
+    if not 1 <= len(tickers) <= _BOOKS_MAX:
         raise Refused(bad_request("tickers: between 1 and 100"))
     books = [{"ticker": t, "orderbook_fp": orderbook_json(_listed(call, t).book)} for t in tickers]
     return ok({"orderbooks": books})
@@ -331,14 +331,14 @@ def _candles(call: Call) -> Answer:
 
 def _batch_candles(call: Call) -> Answer:
     """Any period of whole minutes, at most 10,000 candles in all."""
-    tickers, span = call.tickers("market_tickers", _BOOKS_MOST), _candle_span(call)
+    tickers, span = call.tickers("market_tickers", _BOOKS_MAX), _candle_span(call)
     if not tickers:
         raise Refused(bad_request("market_tickers is required"))
     rows = [
         {"market_ticker": one, "candlesticks": candles_json(_listed(call, one), call.exchange.matcher.trades, span)}
         for one in tickers
     ]
-    if sum(len(row["candlesticks"]) for row in rows) > CANDLES_MOST:
+    if sum(len(row["candlesticks"]) for row in rows) > CANDLES_MAX:
         raise Refused(bad_request("more than 10000 candlesticks"))
     return ok({"markets": rows})
 

@@ -32,7 +32,7 @@ from kalshi_daemon.simulator.exchange.wire import SHARD, amended_json, created_j
 from kalshi_daemon.simulator.exchange.wire_text import count_text
 
 _GONE: Final = Refusal(410, "deprecated_v1_order_endpoint", "Please switch to the V2 endpoints")
-_EVENTS_MOST: Final = 10
+_EVENTS_MAX: Final = 10
 
 
 def _create(call: Call) -> Answer:
@@ -172,7 +172,7 @@ def _decrease(call: Call) -> Answer:
 def _orders(call: Call) -> Answer:
     """Newest first. `min_ts`/`max_ts` filter by creation, in seconds."""
     shard = call.shard()
-    ticker, events = call.text("ticker"), set(call.tickers("event_ticker", _EVENTS_MOST))
+    ticker, events = call.text("ticker"), set(call.tickers("event_ticker", _EVENTS_MAX))
     status, low, high = call.text("status"), call.stamp("min_ts"), call.stamp("max_ts")
     if status and status not in [state.value for state in OrderState]:
         raise Refused(bad_request("invalid status filter"))

@@ -18,7 +18,7 @@ from kalshi_daemon.simulator.exchange.wire import (
 )
 from kalshi_daemon.simulator.exchange.wire_text import micros_text
 
-_TICKERS_MOST: Final = 100
+_TICKERS_MAX: Final = 100
 
 
 def portfolio_value(exchange: Exchange, account: Account) -> int:
@@ -79,7 +79,7 @@ def _positions(call: Call) -> Answer:
 def _fills(call: Call) -> Answer:
     """Newest first."""
     shard = call.shard()
-    tickers, order_id = set(call.tickers("ticker", _TICKERS_MOST)), call.text("order_id")
+    tickers, order_id = set(call.tickers("ticker", _TICKERS_MAX)), call.text("order_id")
     low, high = call.stamp("min_ts"), call.stamp("max_ts")
     found = [
         fill

@@ -186,11 +186,11 @@ class RestServer:
         known = [] if account is None else [one for one in account.orders if one not in ids]
         return known[-1] if known else "00000000-0000-4000-8000-000000000000"
 
-    async def _hold_back(self, route: Route, request: web.Request, most_s: float) -> None:
-        """Until `most_s` of real time have passed, or nobody waits any more."""
+    async def _hold_back(self, route: Route, request: web.Request, s_max: float) -> None:
+        """Until `s_max` of real time have passed, or nobody waits any more."""
         self.requests[f"{route.operation} held back"] += 1
         waited = 0.0
-        while waited < most_s and not self._closing and request.transport is not None:
+        while waited < s_max and not self._closing and request.transport is not None:
             await asyncio.sleep(_HANG_STEP_S)
             waited += _HANG_STEP_S
 

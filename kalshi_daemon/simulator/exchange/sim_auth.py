@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from kalshi_daemon.ground.units import MILLISECOND, Nanos
 from kalshi_daemon.simulator.exchange.sim_orders import Refusal
 
-_STAMP_DIGITS_MOST: Final = 18
+_STAMP_DIGITS_MAX: Final = 18
 
 
 def _unauthorized(details: str) -> Refusal:
@@ -64,7 +64,7 @@ class KeyRing:
         known = self._keys.get(key_id)
         if known is None:
             return _unauthorized("API key not found")
-        if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= _STAMP_DIGITS_MOST):
+        if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= _STAMP_DIGITS_MAX):
             return _unauthorized("timestamp must be in milliseconds")
         if not any(clock.accepts(int(stamp)) for clock in clocks):
             return _unauthorized("timestamp is too far from the server's time")

@@ -67,7 +67,7 @@ def trade_fee(model: FeeModel, price: Price, count: Count, *, taker: bool) -> in
     return -(-exact // _FEE_DENOMINATOR) * CENTICENT
 
 
-def fee_most(model: FeeModel, count: Count) -> int:
+def fee_max(model: FeeModel, count: Count) -> int:
     """The largest taker fee this many contracts can cost, in micro-dollars (at a price of one half), plus a cent."""
     return trade_fee(model, Price(PRICE_ONE // 2), count, taker=True) + CENT
 

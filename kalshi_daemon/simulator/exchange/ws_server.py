@@ -45,15 +45,15 @@ from kalshi_daemon.simulator.exchange.ws_subscriptions import ERRORS, Subscripti
 PATH: Final = "/trade-api/ws/v2"
 PING_S: Final = 10.0
 """The venue's cadence, in its own time; `ping_floor_s` bounds it in real time."""
-_WRITE_MOST: Final = 4 * 1024 * 1024
+_WRITE_MAX: Final = 4 * 1024 * 1024
 """Bytes the transport may hold back before frames wait with us (and count against their subscription)."""
 _RETRY_S: Final = 0.005
 _TEXT_FRAME: Final = 0x81
 _PING_FRAME: Final = 0x89
 _LENGTH_16: Final = 126
 _LENGTH_64: Final = 127
-_SHORT_MOST: Final = 125
-_MEDIUM_MOST: Final = 0xFFFF
+_SHORT_MAX: Final = 125
+_MEDIUM_MAX: Final = 0xFFFF
 
 log = structlog.get_logger()
 
@@ -61,9 +61,9 @@ log = structlog.get_logger()
 def frame_bytes(payload: bytes, opcode: int = _TEXT_FRAME) -> bytes:
     """A whole unmasked frame (RFC 6455 section 5.2)."""
     size = len(payload)
-    if size <= _SHORT_MOST:
+    if size <= _SHORT_MAX:
         return bytes((opcode, size)) + payload
-    if size <= _MEDIUM_MOST:
+    if size <= _MEDIUM_MAX:
         return bytes((opcode, _LENGTH_16)) + size.to_bytes(2) + payload
     return bytes((opcode, _LENGTH_64)) + size.to_bytes(8) + payload
 
@@ -151,7 +151,7 @@ class Connection:
         if self._transport.is_closing():
             self._frames.clear()
             return
-        if self._transport.get_write_buffer_size() > _WRITE_MOST:
+        if self._transport.get_write_buffer_size() > _WRITE_MAX:
             self._loop.call_later(_RETRY_S, self._flush)
             return
         self._flushing = False

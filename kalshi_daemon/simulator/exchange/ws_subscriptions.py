@@ -28,7 +28,7 @@ CHANNELS: Final = frozenset(
 SEQUENCED: Final = frozenset({"orderbook_delta", "trade", "market_lifecycle_v2", "order_group_updates"})
 UNFILTERED: Final = frozenset({"market_lifecycle_v2", "order_group_updates", "communications"})
 """Channels that ignore tickers."""
-FRAMES_MOST: Final = 20_000
+FRAMES_MAX: Final = 20_000
 """Frames of one subscription waiting for the socket; one more is error 25 and the end of the subscription."""
 
 ERRORS: Final = {
@@ -88,7 +88,7 @@ class Subscription:
 
     def send(self, kind: str, msg: bytes, sending_ms: int, command_id: int | None = None) -> None:
         """Queue a data frame; at the bound the subscription ends instead."""
-        if self.waiting >= FRAMES_MOST:
+        if self.waiting >= FRAMES_MAX:
             self.outbox.overflowed(self)
             return
         seq = self.next_seq() if self.sequenced else None

@@ -30,16 +30,16 @@ from kalshi_daemon.simulator.feed.index_path import IndexPath, Paths
 
 PREFIX: Final = "/v2/aggs/"
 DELAY: Final = Nanos(15 * MINUTE)
-_ROWS_MOST: Final = 50_000
+_ROWS_MAX: Final = 50_000
 _ROWS_USUAL: Final = 5_000
-_SESSIONS_MOST: Final = 64
+_SESSIONS_MAX: Final = 64
 _TARGET: Final = re.compile(
     r"/v2/aggs/ticker/(I:[A-Za-z0-9]+)/range/([1-9]\d{0,4})/([a-z]+)/([\d-]{1,14})/([\d-]{1,14})\Z", re.ASCII
 )
 _UNITS: Final = {"second": SECOND, "minute": MINUTE, "hour": HOUR, "day": DAY}
 _BASE: Final = {"second": SECOND, "minute": MINUTE, "hour": MINUTE, "day": DAY}
 """What `limit` counts: bars are made of these."""
-_BARS_MOST: Final = 200_000
+_BARS_MAX: Final = 200_000
 """Of one session, looked at for one answer; seconds of a whole session are 23 701."""
 _INDEX_OF: Final = {index.feed_ticker: index for index in Index}
 
@@ -61,7 +61,7 @@ class HistoryFaults:
     """Answer this many requests with bytes that are no JSON."""
     missing: frozenset[Nanos] = frozenset()
     """Starts of minutes that have no bar."""
-    rows_most: int = _ROWS_MOST
+    rows_max: int = _ROWS_MAX
     """Bars per page, whatever was asked for."""
 
 
@@ -78,7 +78,7 @@ class FeedHistory:
 
     def add(self, paths: Paths) -> None:
         """One more session, later than those before it."""
-        self.sessions = [*self.sessions, paths][-_SESSIONS_MOST:]
+        self.sessions = [*self.sessions, paths][-_SESSIONS_MAX:]
 
     def answer(self, request: Request) -> Response:
         """The answer to a GET below PREFIX."""
@@ -95,7 +95,7 @@ class FeedHistory:
         if isinstance(span, str):
             return json_response(HTTPStatus.BAD_REQUEST, {"status": "ERROR", "error": span})
         per_bar = span.length_ns // _BASE[span.unit]
-        return self._page(request, matched[1], span, min(self.faults.rows_most, max(1, _limit(query) // per_bar)))
+        return self._page(request, matched[1], span, min(self.faults.rows_max, max(1, _limit(query) // per_bar)))
 
     def refused(self, request: Request, query: dict[str, list[str]]) -> Response | None:
         """What any request gets instead of its answer: a wrong key's or a fault's; None when it is to be answered."""
@@ -187,7 +187,7 @@ class _Span:
         midnight = new_york(day, time(0))
         asked = max(path.open_ns, self.from_ms * MILLISECOND // self.length_ns * self.length_ns)
         first = midnight if self.unit == "day" else midnight + (asked - midnight) // self.length_ns * self.length_ns
-        last = min(end_ns, first + _BARS_MOST * self.length_ns)
+        last = min(end_ns, first + _BARS_MAX * self.length_ns)
         return range(first, first + 1 if self.unit == "day" else last + 1, self.length_ns)
 
 
@@ -219,7 +219,7 @@ def _instant(text: str, *, last: bool) -> int | None:
 
 def _limit(query: dict[str, list[str]]) -> int:
     text = query.get("limit", [str(_ROWS_USUAL)])[0]
-    return max(1, min(_ROWS_MOST, int(text))) if text.isdecimal() else _ROWS_USUAL
+    return max(1, min(_ROWS_MAX, int(text))) if text.isdecimal() else _ROWS_USUAL
 
 
 def _bearer(request: Request) -> str:

@@ -35,9 +35,9 @@ from kalshi_daemon.simulator.feed.misprints import Event, Misprint, bend
 
 HOST: Final = "127.0.0.1"
 PATH: Final = "/indices"
-CLIENTS_MOST: Final = 64
+CLIENTS_MAX: Final = 64
 """Connections at one time; the next one is closed at once (1013)."""
-WRITE_BUFFER_MOST: Final = 2**20
+WRITE_BUFFER_MAX: Final = 2**20
 """Bytes a client may leave unread before it is told `slow_consumer` and dropped."""
 _FLUSH_TURNS: Final = 10
 _CHANNELS: Final = {channel.value for channel in Channel}
@@ -198,7 +198,7 @@ class FeedServer:
         return sum(client.key is not None for client in self._clients)
 
     async def _serve(self, connection: ServerConnection) -> None:
-        if len(self._clients) >= CLIENTS_MOST:
+        if len(self._clients) >= CLIENTS_MAX:
             await connection.close(1013, "too many connections")
             return
         client = _Client(connection)
@@ -347,7 +347,7 @@ def _bar_event(path: IndexPath, index: Index, channel: Channel, end_ns: Nanos, l
 def _send(client: _Client, frame: bytes) -> None:
     """Queue one frame; a client that does not read is told and dropped."""
     transport = client.connection.transport
-    if transport.get_write_buffer_size() > WRITE_BUFFER_MOST:
+    if transport.get_write_buffer_size() > WRITE_BUFFER_MAX:
         slow = orjson.dumps([_status("slow_consumer", "Slow consumer, closing connection")])
         broadcast([client.connection], slow, text=True)
         transport.abort()

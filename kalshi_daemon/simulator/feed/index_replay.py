@@ -32,9 +32,9 @@ from kalshi_daemon.simulator.feed.index_path import (
 )
 from kalshi_daemon.simulator.feed.index_synthetic import CORRELATION, LEVELS, NDX_BETA
 
-MISSING_MOST_SHARE: Final = 0.2
+MISSING_SHARE_MAX: Final = 0.2
 """More of the session's bars missing than this is not a session."""
-EDGE_BARS_MISSING_MOST: Final = 5
+EDGE_BARS_MISSING_MAX: Final = 5
 """Bars that may be missing at the open or at the close."""
 _RANGE_OF_WALK: Final = 1.6
 """Expected range of a random walk of n steps of sd s is about 1.6 s sqrt(n)."""
@@ -113,13 +113,13 @@ def uncovered(bars: Bars, session: Session) -> str:
     expected = -(-(close_s - open_s) // bars.bar_seconds)
     if not len(inside):
         return "it has no bar in it"
-    slack = EDGE_BARS_MISSING_MOST * bars.bar_seconds
+    slack = EDGE_BARS_MISSING_MAX * bars.bar_seconds
     late, early = int(inside.start_s[0]) - open_s, close_s - int(inside.start_s[-1]) - bars.bar_seconds
     if late > slack:
         return f"the first bar comes {late // 60} min after the open"
     if early > slack:
         return f"the last bar ends {early // 60} min before the close"
-    if expected - len(inside) > MISSING_MOST_SHARE * expected:
+    if expected - len(inside) > MISSING_SHARE_MAX * expected:
         return f"{expected - len(inside)} of {expected} bars are missing"
     return ""
 

@@ -7,11 +7,11 @@ instant, every follower is told, and everything due is executed (`run_until`). T
 
 It answers {"ack_ns": ...} once its loop has gone quiet at that instant, and leaves on {"ended": true}. Between steps
 clocks run on by themselves, up to the horizon, which is the next step. A follower that owes an answer for
-SILENCE_MOST_S of real time is dropped and time goes on, so that a stopped daemon cannot freeze the exchange for good; a
+SILENCE_S_MAX of real time is dropped and time goes on, so that a stopped daemon cannot freeze the exchange for good; a
 dead one is gone with its connection. A daemon that only waits for a processor answers within that time. Without
 followers time simply runs.
 
-Time lost to a follower (or to a busy machine) is made up step by step, but not more than CATCH_UP_MOST_S of it.
+Time lost to a follower (or to a busy machine) is made up step by step, but not more than CATCH_UP_S_MAX of it.
 """
 
 import asyncio
@@ -27,17 +27,17 @@ from kalshi_daemon.ground.clock import ElasticClock
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
 
 QUANTUM_WALL_NS: Final = 2 * MILLISECOND
-QUANTUM_LEAST_NS: Final = 20 * MILLISECOND
-QUANTUM_MOST_NS: Final = SECOND
+QUANTUM_NS_MIN: Final = 20 * MILLISECOND
+QUANTUM_NS_MAX: Final = SECOND
 LEAD_QUANTA: Final = 2
-SILENCE_MOST_S: Final = 60.0
-CATCH_UP_MOST_S: Final = 1.0
-FOLLOWERS_MOST: Final = 16
-MESSAGE_BYTES_MOST: Final = 4_096
+SILENCE_S_MAX: Final = 60.0
+CATCH_UP_S_MAX: Final = 1.0
+FOLLOWERS_MAX: Final = 16
+MESSAGE_BYTES_MAX: Final = 4_096
 ENDED: Final = '{"ended":true}'
 """The last message: time ends in order, and the follower leaves."""
-_SEND_MOST_S: Final = 1.0
-_LEAVE_MOST_S: Final = 20.0
+_SEND_S_MAX: Final = 1.0
+_LEAVE_S_MAX: Final = 20.0
 """An abort throws away what a follower has not read yet: one that waits for a processor must get to the last word."""
 _LIFE: Final = 1.0
 
@@ -46,7 +46,7 @@ log = structlog.get_logger()
 
 def quantum_ns(speed: float) -> Nanos:
     """Simulated time between steps: 2 ms of real time, at least 20 ms, at most one second."""
-    return Nanos(min(max(int(speed * QUANTUM_WALL_NS), QUANTUM_LEAST_NS), QUANTUM_MOST_NS))
+    return Nanos(min(max(int(speed * QUANTUM_WALL_NS), QUANTUM_NS_MIN), QUANTUM_NS_MAX))
 
 
 @dataclass(slots=True, eq=False)
@@ -78,16 +78,16 @@ class Timekeeper:
         end_ns: Nanos,
         *,
         hold_for_follower_s: float = 0.0,
-        silence_most_s: float = SILENCE_MOST_S,
-        leave_most_s: float = _LEAVE_MOST_S,
+        silence_s_max: float = SILENCE_S_MAX,
+        leave_s_max: float = _LEAVE_S_MAX,
     ) -> None:
         self._clock = clock
         self._speed = speed
         self._run_until = run_until
         self._end_ns = int(end_ns)
         self._hold_s = hold_for_follower_s
-        self._silence_s = silence_most_s
-        self._leave_s = leave_most_s
+        self._silence_s = silence_s_max
+        self._leave_s = leave_s_max
         self._now_ns = int(clock.now_ns())
         self._horizon_ns = self._now_ns
         self._quantum_ns = int(quantum_ns(speed))
@@ -112,9 +112,9 @@ class Timekeeper:
 
     async def handle_follow(self, request: web.Request) -> web.StreamResponse:
         """The websocket a follower opens, to be mounted at `{admin_url}/clock`."""
-        if len(self._followers) >= FOLLOWERS_MOST:
-            return web.Response(status=503, text=f"{FOLLOWERS_MOST} followers already\n")
-        socket = web.WebSocketResponse(compress=False, max_msg_size=MESSAGE_BYTES_MOST, timeout=1.0)
+        if len(self._followers) >= FOLLOWERS_MAX:
+            return web.Response(status=503, text=f"{FOLLOWERS_MAX} followers already\n")
+        socket = web.WebSocketResponse(compress=False, max_msg_size=MESSAGE_BYTES_MAX, timeout=1.0)
         await socket.prepare(request)
         follower = _Follower(socket, request.transport, self._now_ns, self._now_ns)
         self._followers.append(follower)
@@ -130,7 +130,7 @@ class Timekeeper:
         return socket
 
     async def aclose(self) -> None:
-        """Tell every follower that time ends here and wait until they have left, _LEAVE_MOST_S at most."""
+        """Tell every follower that time ends here and wait until they have left, _LEAVE_S_MAX at most."""
         for follower in tuple(self._followers):
             await self._send(follower, ENDED)
         try:
@@ -163,8 +163,8 @@ class Timekeeper:
             if end_ns is not None:
                 next_ns = min(next_ns, end_ns)
             early_s = anchor_s + (next_ns - anchor_ns) / self._speed / SECOND - loop.time()
-            if early_s < -CATCH_UP_MOST_S:
-                anchor_s -= early_s + CATCH_UP_MOST_S  # forgive the rest
+            if early_s < -CATCH_UP_S_MAX:
+                anchor_s -= early_s + CATCH_UP_S_MAX  # forgive the rest
             await asyncio.sleep(max(0.0, early_s))
             await self._allowed(next_ns)
             self._advance(next_ns, end_ns)
@@ -216,7 +216,7 @@ class Timekeeper:
 
     async def _send(self, follower: _Follower, text: str) -> None:
         try:
-            async with asyncio.timeout(_SEND_MOST_S):
+            async with asyncio.timeout(_SEND_S_MAX):
                 await follower.socket.send_str(text)
         except (ConnectionError, RuntimeError, TimeoutError):  # RuntimeError: aiohttp's word for a closing socket
             self._abort(follower)

@@ -28,7 +28,7 @@ class WithinLease(Checker):
             if not owned or not stage.daemon.knows(name):
                 alone[name] = self._alone_since.get(name, stage.now_s)
         self._alone_since = alone
-        most = stage.scenario.lease_s + _GRACE_S + stage.clock_ahead_most_ns / SECOND
+        most = stage.scenario.lease_s + _GRACE_S + stage.clock_ahead_ns_max / SECOND
         for name, since in alone.items():
             rested = stage.now_s - since
             self.longest_s = max(self.longest_s, rested)
