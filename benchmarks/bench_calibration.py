@@ -3,10 +3,10 @@
 tick    one `on_tick` of a second's prices, against one time-decayed EWMA update: a slotted object whose method takes a
         stamp and a value. Everything a tick can start is in the figure: the end of each minute (eight variances, range
         ratio, jump limit), our own forecasts taken and scored at their marks, the first price of the day.
-priced  100 strikes of one ladder, `probabilities` of a law at hand: what `scipy.special.stdtr` on 100 numbers, and
+priced  100 strikes of one ladder, `probabilities` of a distribution at hand: what `scipy.special.stdtr` on 100 numbers, and
         `scipy.stats.t.sf` with location and scale, do for a plain Student t. The ladder is the same at every tick, as
         in a life; a ladder seen for the first time is shown apart.
-fresh   the same with the law itself made anew: `forecast` (running minute, eight variances, features, law and map of
+fresh   the same with the distribution itself made anew: `forecast` (running minute, eight variances, features, distribution and map of
         the horizon) and `probabilities`. Nothing but the ladder's edges is remembered from one run to the next.
 """
 
@@ -88,7 +88,7 @@ def bench_priced(prices: list[Tick]) -> dict[str, Compared]:
     model = fed(prices)
     last, target = prices[-1], Nanos(OPEN + 270 * MINUTE)
     ladder = ladder_around(last.value, target)
-    law = model.forecast(last.event_ns, target)
+    distribution = model.forecast(last.event_ns, target)
 
     def fresh() -> None:
         model._view = None  # noqa: SLF001 - as after a fresh tick
@@ -101,11 +101,11 @@ def bench_priced(prices: list[Tick]) -> dict[str, Compared]:
         return stdtr(8.0, z)
 
     def survival() -> object:
-        return stats.t.sf(strikes, 8.0, last.value, last.value * law.sigma)
+        return stats.t.sf(strikes, 8.0, last.value, last.value * distribution.sigma)
 
     return {
-        "priced / stdtr": compare(lambda: law.probabilities(ladder), table),
-        "priced / t.sf": compare(lambda: law.probabilities(ladder), survival),
+        "priced / stdtr": compare(lambda: distribution.probabilities(ladder), table),
+        "priced / t.sf": compare(lambda: distribution.probabilities(ladder), survival),
         "fresh / stdtr": compare(fresh, table),
         "fresh / t.sf": compare(fresh, survival),
         "unseen ladder / stdtr": compare(lambda: LadderEdges.of(ladder), table),

@@ -1,9 +1,9 @@
 """How often the record's monitors fail by mistake, how soon they notice a wrong sigma: the table of docs/monitors.md.
 
 Simulated truth. A session has seven fixings; each is approached by the same marks as in the daemon, so that forecasts
-of one fixing overlap as they do there. The law of the move over h minutes is a Student t of 7 degrees of freedom whose
-mixing variable is shared by all marks of the fixing; the published law is exactly that one (its PIT is uniform), times
-a factor on sigma in the runs about delays. The plain rival is a Gaussian whose sigma is off by 20 % (one sd).
+of one fixing overlap as they do there. The distribution of the move over h minutes is a Student t of 7 degrees of freedom whose
+mixing variable is shared by all marks of the fixing; the published distribution is exactly that one (its PIT is uniform), times
+a factor on sigma in the runs about delays. The plain baseline is a Gaussian whose sigma is off by 20 % (one sd).
 
     python benchmarks/monitor_rates.py --years 40 --runs 20 --seed 1
 """
@@ -26,7 +26,7 @@ from kalshi_daemon.domain.forecast import Standing
 
 NU = 7.0
 SCALE = sqrt((NU - 2.0) / NU)
-"""Of a t law with unit variance."""
+"""Of a t distribution with unit variance."""
 FIXINGS = 7
 SESSIONS_A_YEAR = 252
 HOURLY = [bucket for bucket, centre in enumerate(BUCKET_CENTRES_MIN) if centre <= 60.0]
@@ -60,35 +60,39 @@ def session_moves(rng):
     return found
 
 
-def scored_of(moves, factor, rivals):
-    """The published law is `factor` times too wide: z / factor is its residual. In units of the true sigma."""
+def scored_of(moves, factor, baselines):
+    """The published distribution is `factor` times too wide: z / factor is its residual. In units of the true sigma."""
     z = np.array(moves)
     u = z / factor
     crps = factor * (np.interp(u, GRID, LOWER) + np.interp(u, GRID, UPPER) + np.maximum(np.abs(u) - 30.0, 0.0))
     logs, pits = density(u) - log(factor), stdtr(NU, u / SCALE)
     squares = np.minimum(u * u, 9.0) / CAPPED
-    columns = zip(moves, rivals, u.tolist(), crps.tolist(), logs.tolist(), pits.tolist(), squares.tolist(), strict=True)
+    columns = zip(
+        moves, baselines, u.tolist(), crps.tolist(), logs.tolist(), pits.tolist(), squares.tolist(), strict=True
+    )
     return [
         Scored(
             crps=score,
-            rival_crps=gaussian_crps(move, rival),
-            log_gain=log_score - gaussian_log_score(move, rival),
+            baseline_crps=gaussian_crps(move, baseline),
+            log_gain=log_score - gaussian_log_score(move, baseline),
             pit=min(pit, 1.0),
             square=square,
             strikes=tuple((p, residual >= k) for p, k in STRIKES),
         )
-        for move, rival, residual, score, log_score, pit, square in columns
+        for move, baseline, residual, score, log_score, pit, square in columns
     ]
 
 
 def ratios(z, factor, plain):
     u = z / factor
     published = float(density(u)) - log(factor)
-    rivals = [gaussian_log_score(z, plain)] + [float(density(u / width)) - log(width * factor) for width in (0.6, 1.6)]
-    return tuple(exp(min(rival - published, 13.8)) for rival in rivals)
+    baselines = [gaussian_log_score(z, plain)] + [
+        float(density(u / width)) - log(width * factor) for width in (0.6, 1.6)
+    ]
+    return tuple(exp(min(baseline - published, 13.8)) for baseline in baselines)
 
 
-class House:
+class Components:
     """The monitors of one index, as the updater keeps them."""
 
     def __init__(self):
@@ -101,11 +105,11 @@ class House:
         self.layer.next_session()
 
     def fixing(self, rng, marks, factor):
-        rivals = np.exp(rng.normal(0.0, RIVAL_ERROR, len(marks))).tolist()
-        found = scored_of([z for _, z in marks], factor, rivals)
-        for (bucket, z), rival, one in zip(marks, rivals, found, strict=True):
+        baselines = np.exp(rng.normal(0.0, RIVAL_ERROR, len(marks))).tolist()
+        found = scored_of([z for _, z in marks], factor, baselines)
+        for (bucket, z), baseline, one in zip(marks, baselines, found, strict=True):
             if bucket == MONITORED_BUCKET:
-                self.monitor.learn(ratios(z, factor, rival))
+                self.monitor.learn(ratios(z, factor, baseline))
             self.layer.learn(bucket, one.square, one.pit)
             self.watch.learn(bucket, one)
 
@@ -115,11 +119,11 @@ class House:
 
 
 def false_alarms(years, seed):
-    """Alarms begun (crossings out of the limits) and sessions with one, per monitor, while the law is right."""
+    """Alarms begun (crossings out of the limits) and sessions with one, per monitor, while the distribution is right."""
     began, days, closed, sessions, extremes = Counter(), Counter(), 0, 0, defaultdict(list)
     for year in range(years):
         rng = np.random.default_rng([seed, year])
-        house, before = House(), set()
+        house, before = Components(), set()
         for _ in range(SESSIONS_A_YEAR):
             house.next_session()
             sessions += 1
@@ -141,7 +145,7 @@ def delays(runs, seed, factor, warm=60):
     found = defaultdict(list)
     for run in range(runs):
         rng = np.random.default_rng([seed, 7, run])
-        house = House()
+        house = Components()
         for _ in range(warm):
             house.next_session()
             for marks in session_moves(rng):
@@ -201,7 +205,7 @@ def main():
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     began, days, closed, sessions, extremes = false_alarms(args.years, args.seed)
-    print(f"right law, {args.years} years (seed {args.seed}); closed on {closed} of {sessions} sessions")
+    print(f"right distribution, {args.years} years (seed {args.seed}); closed on {closed} of {sessions} sessions")
     print("monitor      group   limits            0.1 % .. 99.9 % seen   alarms/year  sessions closed")
     limits = {(name, group): value for name, groups in module.LIMITS.items() for group, value in groups.items()}
     for key in sorted(extremes, key=str):

@@ -142,7 +142,7 @@ class CalibrationView(Protocol):
     """What readers may ask of the rolling model of one index (written by `calibration.updater`)."""
 
     def forecast(self, now_ns: Nanos, target_ns: Nanos) -> Forecast | None:
-        """The law of the index at the target, or None while there is nothing to say (no valid print yet)."""
+        """The distribution of the index at the target, or None while there is nothing to say (no valid print yet)."""
         ...
 
     def health(self, now_ns: Nanos) -> CalibrationHealth: ...

@@ -1,6 +1,6 @@
 """Makes the parts and joins them: the one place that names a concrete class of every room.
 
-`House.of` builds everything without starting anything; `daemon` runs the tasks and owns the stop.
+`Components.of` builds everything without starting anything; `daemon` runs the tasks and owns the stop.
 """
 
 import itertools
@@ -55,7 +55,7 @@ class Endpoints:
 
 
 @dataclass(slots=True)
-class House:
+class Components:
     """The parts, joined."""
 
     settings: Settings
@@ -122,13 +122,13 @@ class Plan:
     on_progress: Callable[[], None]
 
 
-def build_house(
+def build_components(
     settings: Settings, plan: Plan, clock: Clock, where: Endpoints, session: aiohttp.ClientSession, state: DaemonState
-) -> House:
+) -> Components:
     """Make and join the parts. Raises ConfigurationError and StateCorrupt; starts nothing."""
     state.armed = plan.armed
     state.force_gate_pass = plan.force_gate_pass
-    return _Builder(settings, plan, clock, where, session, state).house()
+    return _Builder(settings, plan, clock, where, session, state).components()
 
 
 class _Builder:
@@ -153,7 +153,7 @@ class _Builder:
         # The parts that must hear of each other are joined through this small board of late-bound callbacks.
         self._board = Board()
 
-    def house(self) -> House:
+    def components(self) -> Components:
         settings, clock, state = self._settings, self._clock, self._state
         sessions = load_sessions_ahead(clock.now_ns(), settings.windows.calendar_end_days)
         macro_calendar = load_macro_calendar(settings.macro)
@@ -188,7 +188,7 @@ class _Builder:
         snapshots = self._snapshots(learning)
         kept = recorder if settings.index_feed.record else None
         self._board.join(learning, kept, trader, monitor, orders, snapshots)
-        return House(
+        return Components(
             settings=settings,
             clock=clock,
             state=state,

@@ -15,7 +15,7 @@ from typing import Final
 import aiohttp
 import structlog
 
-from kalshi_daemon.app.assembly import Endpoints, House, Plan, build_house
+from kalshi_daemon.app.assembly import Components, Endpoints, Plan, build_components
 from kalshi_daemon.app.session_end import Steps, exit_code, first_failure, say_failure, summarise, unsummarised
 from kalshi_daemon.app.session_start import start_when_clock_agrees
 from kalshi_daemon.app.simulated.attach import SimAddress, embedded_simulator, join, remember, settings_of
@@ -83,7 +83,7 @@ async def run_daemon(settings: Settings, options: RunOptions) -> ExitCode:
                 settings = settings_of(settings, address)
                 stack.callback(remember(settings.mode_dir, address).unlink, missing_ok=True)
             clock: Clock = SystemClock() if address is None else (elastic := address.clock())
-            run = Life(settings, options, clock)
+            run = DaemonRun(settings, options, clock)
             listen(asyncio.get_running_loop(), run.stop, reopen_log=run.reopen_log, say_status=run.say_status)
             stack.callback(run.sink.close)
             http = await stack.enter_async_context(open_session())
@@ -101,7 +101,7 @@ async def run_daemon(settings: Settings, options: RunOptions) -> ExitCode:
             return code
 
 
-async def _follow(follower: ClockFollower, run: "Life") -> None:
+async def _follow(follower: ClockFollower, run: "DaemonRun") -> None:
     """Simulated time that ends or breaks off is one more reason to stop, and never a way around the cancelling."""
     try:
         await follower.run()
@@ -111,7 +111,7 @@ async def _follow(follower: ClockFollower, run: "Life") -> None:
         run.stop.ask("simulated time ended")
 
 
-class Life:
+class DaemonRun:
     """One life of the daemon. `entropy` names the run and its orders: 16 random bytes, never the same twice.
 
     Who runs it on a loop without signals or with a log of its own says so: it calls `stop.ask`, and passes `sink`.
@@ -138,7 +138,7 @@ class Life:
         self._progress_ns: Nanos | None = None
         self._heartbeat = settings.mode_dir / HEARTBEAT_NAME
         self._beat_ns = Nanos(0)
-        self.house: House | None = None
+        self.components: Components | None = None
         """Its parts, once they are built."""
         self._digest: DigestKeeper | None = None
         self.on_time: asyncio.Event | None = None
@@ -170,7 +170,7 @@ class Life:
 
     def busy(self) -> bool:
         """Whether an answer is on its way: simulated time then waits for it."""
-        return self.house is not None and self.house.awaiting
+        return self.components is not None and self.components.awaiting
 
     async def trade(self, where: Endpoints, http: aiohttp.ClientSession, *, end_ns: Nanos | None) -> ExitCode:
         """Build, work, stop, sum up. Raises AuthFailed for a key refused at a start that owns nothing."""
@@ -181,12 +181,12 @@ class Life:
             force_gate_pass=self._options.force_gate_pass,
             on_progress=self._on_progress,
         )
-        house = build_house(self._settings, plan, self._clock, where, http, self.state)
-        self.house = house
+        components = build_components(self._settings, plan, self._clock, where, http, self.state)
+        self.components = components
         if self._options.write_digest:
             whole_account = self._settings.orders.scope == "account"
             source = Source(self._settings.mode_dir, self._settings.mode.value, whole_account)
-            self._digest = DigestKeeper(source, self._clock, house.sessions)
+            self._digest = DigestKeeper(source, self._clock, components.sessions)
         log.info(
             "daemon.starting",
             armed=plan.armed,
@@ -197,33 +197,33 @@ class Life:
             key_fingerprint=where.signer.fingerprint[:16],
             watchdog_s=None if self._notifier.watchdog_ns is None else self._notifier.watchdog_ns // SECOND,
         )
-        failure = await self._work(house, end_ns)
+        failure = await self._work(components, end_ns)
         if isinstance(failure, AuthFailed) and not self._was_ready and not self.state.live_orders():
             # A key that never opened anything: nothing is ours there, and asking on with it only repeats the refusal.
             self.stop.end()
-            self._steps.take("journal_close", house.journal.close)
+            self._steps.take("journal_close", components.journal.close)
             raise failure
         self._notifier.stopping("cancelling everything")
-        stopped = await self._clear(house)
-        code = await self._finish(house, stopped, failure)
-        self._steps.take("journal_close", house.journal.close)
+        stopped = await self._clear(components)
+        code = await self._finish(components, stopped, failure)
+        self._steps.take("journal_close", components.journal.close)
         return code
 
     # -- work
 
-    async def _work(self, house: House, end_ns: Nanos | None) -> Exception | None:
+    async def _work(self, components: Components, end_ns: Nanos | None) -> Exception | None:
         """Run the tasks until the stop is asked for or one of them dies; returns what it died of."""
         failure: Exception | None = None
         try:
             # First of all: a stop asked for before READY, or a session that is over already, knows its own books too.
-            house.orders.load()
+            components.orders.load()
             async with asyncio.TaskGroup() as group:
                 # A task of its own, so that a stop asked for before READY is heard at once.
-                group.create_task(self._start(house, group), name="start")
+                group.create_task(self._start(components, group), name="start")
                 if end_ns is not None:
                     group.create_task(self._end_at(end_ns), name="session_end")
                 await self.stop.wait()
-                await self._steps.wait_for("create_answers", self._hear_out(house))
+                await self._steps.wait_for("create_answers", self._await_creates(components))
                 raise _Stop  # noqa: TRY301 - ends the group: every task is cancelled
         except* _Stop:
             pass
@@ -236,44 +236,44 @@ class Life:
             say_failure(failure)
         return failure
 
-    async def _hear_out(self, house: House) -> None:
+    async def _await_creates(self, components: Components) -> None:
         """Give a create on the wire the time of an answer: let go it is unknown, and that may take ten seconds."""
-        if not await house.orders.answered(Nanos(self._clock.now_ns() + ANSWER_WITHIN)):
+        if not await components.orders.answered(Nanos(self._clock.now_ns() + ANSWER_WITHIN)):
             log.warning("stop.create_unanswered", waited_ms=ANSWER_WITHIN // MILLISECOND)
 
-    async def _start(self, house: House, group: asyncio.TaskGroup) -> None:
+    async def _start(self, components: Components, group: asyncio.TaskGroup) -> None:
         """Reconcile before READY; nothing is quoted earlier."""
-        group.create_task(house.artifacts.run(), name="artifacts")
-        house.kill_watch.look()
+        group.create_task(components.artifacts.run(), name="artifacts")
+        components.kill_watch.look()
         if self.on_time is not None:
             await self.on_time.wait()
-        await house.disk_watch.look()
+        await components.disk_watch.look()
         # First, because it goes on asking for half a minute: systemd gives up on starts that fail fast.
-        await start_when_clock_agrees(house.orders.start, self._clock, self._notifier)
-        await house.rest.load_limits()
+        await start_when_clock_agrees(components.orders.start, self._clock, self._notifier)
+        await components.rest.load_limits()
         for name, work in (
-            ("index_feed", house.feed.run()),
-            ("recorder", house.recorder.run()),
-            ("kalshi.stream", house.stream.run()),
-            ("venue", house.monitor.run()),
-            ("windows", house.scheduler.run()),
-            ("macro", house.macro.run()),
-            ("kill_switch", house.kill_watch.run()),
-            ("disk", house.disk_watch.run()),
-            ("group_resets", house.group_resets.run()),
-            ("orders", house.orders.run()),
-            ("trader", house.trader.run()),
-            ("calibration_store", house.learning.memory.run()),
+            ("index_feed", components.feed.run()),
+            ("recorder", components.recorder.run()),
+            ("kalshi.stream", components.stream.run()),
+            ("venue", components.monitor.run()),
+            ("windows", components.scheduler.run()),
+            ("macro", components.macro.run()),
+            ("kill_switch", components.kill_watch.run()),
+            ("disk", components.disk_watch.run()),
+            ("group_resets", components.group_resets.run()),
+            ("orders", components.orders.run()),
+            ("trader", components.trader.run()),
+            ("calibration_store", components.learning.memory.run()),
         ):
             group.create_task(work, name=name)
-        if house.learning.gaps is not None:
-            group.create_task(house.learning.gaps.run(), name="gap_fill")
-        if house.snapshots is not None:
-            group.create_task(house.snapshots.run(), name="snapshots")
+        if components.learning.gaps is not None:
+            group.create_task(components.learning.gaps.run(), name="gap_fill")
+        if components.snapshots is not None:
+            group.create_task(components.snapshots.run(), name="snapshots")
         if self._digest is not None:
             group.create_task(self._digest.run(), name="digest")
         if self._options.keep_tidy:
-            group.create_task(house.retention.run(), name="retention")
+            group.create_task(components.retention.run(), name="retention")
         if self._options.show_progress:
             from kalshi_daemon.operations.progress import on_terminal  # noqa: PLC0415 - rich, only for people
 
@@ -307,14 +307,14 @@ class Life:
 
     # -- the way down
 
-    async def _clear(self, house: House) -> StopResult:
+    async def _clear(self, components: Components) -> StopResult:
         deadline = Nanos(self._clock.now_ns() + from_s(self._settings.orders.stop_deadline_s))
         started = self._clock.mono_ns()
         if not self._options.armed:
             return StopResult(verified=True, remaining=0, detail="not armed: nothing was ever sent")
         live = len(self.state.live_orders())
         unknown = StopResult(verified=False, remaining=live, detail="cancelling everything failed")
-        work = house.orders.cancel_all(self.stop.reason, deadline)
+        work = components.orders.cancel_all(self.stop.reason, deadline)
         result = await self._steps.wait_for("cancel_all", work) or unknown
         took_ms = (self._clock.mono_ns() - started) // MILLISECOND
         level = log.info if result.verified else log.error
@@ -326,35 +326,35 @@ class Life:
         )
         return result
 
-    async def _finish(self, house: House, stopped: StopResult, failure: Exception | None) -> ExitCode:
+    async def _finish(self, components: Components, stopped: StopResult, failure: Exception | None) -> ExitCode:
         """Bring the books up to date, write what is left, print the summary last. No step depends on one before."""
         steps = self._steps
-        steps.take("memory", house.learning.memory.save)
-        summary = await steps.wait_for("summary", summarise(house, stopped)) or unsummarised(self.state, stopped)
-        steps.take("archive", house.orders.archive)
-        steps.take("report", lambda: house.artifacts.report(self.state))
-        steps.take("session", lambda: house.artifacts.session(summary))
-        await steps.wait_for("files", self._write_files(house))
+        steps.take("memory", components.learning.memory.save)
+        summary = await steps.wait_for("summary", summarise(components, stopped)) or unsummarised(self.state, stopped)
+        steps.take("archive", components.orders.archive)
+        steps.take("report", lambda: components.artifacts.report(self.state))
+        steps.take("session", lambda: components.artifacts.session(summary))
+        await steps.wait_for("files", self._write_files(components))
         if self._digest is not None:
             await steps.wait_for("digest", self._digest.at_stop())
         if self._options.keep_tidy and self.stop.reason == SESSION_END and not self._settings.sim.connect:
-            await steps.wait_for("retention", house.retention.at_stop())
+            await steps.wait_for("retention", components.retention.at_stop())
         if self._options.show_progress:
             self.sink.show()
         self.stop.end()
         self.sink.expect_last_line()
         log.info("session.summary", **summary, stop_reason=self.stop.reason)
-        owned = steps.take("journal_orders", house.journal.live_orders)
+        owned = steps.take("journal_orders", components.journal.live_orders)
         if isinstance(failure, VenueUnreachable) and not self._was_ready and owned is not None and not owned:
             # Never spoke with the exchange and owns nothing there: what is wrong is the way to it.
             return failure.exit_code
         return exit_code(self._settings, stopped, failure, summary)
 
-    async def _write_files(self, house: House) -> None:
+    async def _write_files(self, components: Components) -> None:
         try:
             async with asyncio.timeout(FILES_WITHIN_S):
-                await house.recorder.flush()
-                await house.artifacts.drain()
+                await components.recorder.flush()
+                await components.artifacts.drain()
         except TimeoutError:
             log.warning("shutdown.files_not_written", waited_s=FILES_WITHIN_S)
 

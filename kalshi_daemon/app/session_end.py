@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import structlog
 
-from kalshi_daemon.app.assembly import House
+from kalshi_daemon.app.assembly import Components
 from kalshi_daemon.ground.errors import AuthFailed, ConfigurationError, DaemonError, ExitCode, FeedAuthFailed
 from kalshi_daemon.ground.units import Count, format_count, format_dollars
 from kalshi_daemon.orders.account_audit import BooksCheck
@@ -66,17 +66,17 @@ def unsummarised(state: DaemonState, stopped: StopResult) -> dict[str, Any]:
     }
 
 
-async def summarise(house: House, stopped: StopResult) -> dict[str, Any]:
+async def summarise(components: Components, stopped: StopResult) -> dict[str, Any]:
     """The fields of `session.summary`. Money as strings with four decimals; None where the exchange did not answer."""
-    state = house.state
+    state = components.state
     check: BooksCheck | None = None
     within_s = _ASK_WITHIN_S if stopped.verified else _ASK_WITHIN_UNVERIFIED_S
     try:
         async with asyncio.timeout(within_s):
-            check = await house.orders.books_equal()
+            check = await components.orders.books_equal()
     except TimeoutError:
         log.warning("shutdown.books_not_compared", waited_s=within_s)
-    numbers = house.orders.summary()  # after the comparison: it may have brought the last fills
+    numbers = components.orders.summary()  # after the comparison: it may have brought the last fills
     exchange_pnl = None if check is None else check.exchange_pnl
     counters = state.counters
     return {

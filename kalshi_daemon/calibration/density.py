@@ -1,4 +1,4 @@
-"""The law of the standardised residual z = ln(P_T / P_t) / sigma: a two-piece Student t, tabulated for speed.
+"""The distribution of the standardised residual z = ln(P_T / P_t) / sigma: a two-piece Student t, tabulated for speed.
 
 The cdf is linear between table entries, which run from probability 1e-12 to 1 - 1e-12, densely in the tails; beyond
 them the Student t itself, which meets the table without a step. Laws between two tabulated horizons are mixed quantile
@@ -36,7 +36,7 @@ NODES: Final[Floats] = np.concatenate(
 """Probabilities of the table entries."""
 NODES.flags.writeable = False
 HORIZONS_MIN: Final = (1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 15.0, 22.0, 30.0, 45.0, 60.0, 90.0, 120.0, 180.0, 240.0, 390.0)
-"""Horizons a law is tabulated for; beyond them the nearest one's shape holds."""
+"""Horizons a distribution is tabulated for; beyond them the nearest one's shape holds."""
 _MOMENT_GRID: Final[Floats] = (np.arange(4_000) + 0.5) / 4_000
 
 
@@ -88,7 +88,7 @@ def shape_at(horizon_min: float, figures: ResidualFigures = SHIPPED.residual) ->
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ResidualLaw:
+class ResidualDistribution:
     """A strictly increasing, continuous cdf on the whole line."""
 
     nodes: Floats
@@ -96,7 +96,7 @@ class ResidualLaw:
     shapes: tuple[Shape, Shape, float]
     """Whose tails these are: two shapes and the weight of the second."""
     second_moment: float
-    """E[z^2] under this law: what a squared residual is compared with."""
+    """E[z^2] under this distribution: what a squared residual is compared with."""
     capped_share: float
     """E[min(z^2, 9 E[z^2])] / E[z^2]: what is left of it when one residual counts as three sigma at most."""
 
@@ -136,7 +136,7 @@ class ResidualLaw:
         return found
 
     def relative_square(self, z: float) -> float:
-        """z^2 against what this law expects of it, capped at three sigma; its mean under the law is 1."""
+        """z^2 against what this distribution expects of it, capped at three sigma; its mean under the distribution is 1."""
         return min(z * z / self.second_moment, SQUARE_MAX) / self.capped_share
 
     def quantiles(self, probabilities: Floats) -> Floats:
@@ -173,45 +173,47 @@ def _student_log_density(nu: float, t: Floats) -> Floats:
     return found
 
 
-def law_of(shape: Shape) -> ResidualLaw:
-    """The tabulated law of a shape. Raises ValueError when it does not have 0.5 % on both sides of its location."""
+def distribution_of(shape: Shape) -> ResidualDistribution:
+    """The tabulated distribution of a shape. Raises ValueError when it does not have 0.5 % on both sides of its location."""
     nodes = shape.quantiles(NODES)
     low, high = shape.quantiles(np.array([_CENTRE, 1.0 - _CENTRE]))
     if not low < shape.location < high:
-        raise ValueError("a residual law must have both tails on their own sides of its location")
+        raise ValueError("a residual distribution must have both tails on their own sides of its location")
     shapes = (shape, shape, 0.0)
-    squares = np.square(ResidualLaw(nodes, shapes, 1.0, 1.0).quantiles(_MOMENT_GRID))
+    squares = np.square(ResidualDistribution(nodes, shapes, 1.0, 1.0).quantiles(_MOMENT_GRID))
     moment = float(np.mean(squares))
-    return ResidualLaw(nodes, shapes, moment, float(np.mean(np.minimum(squares, SQUARE_MAX * moment))) / moment)
+    return ResidualDistribution(
+        nodes, shapes, moment, float(np.mean(np.minimum(squares, SQUARE_MAX * moment))) / moment
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LawFamily:
+class DistributionFamily:
     """Laws by horizon; between two of them quantiles are mixed linearly in ln h, outside the nearest one holds."""
 
     log_horizons: tuple[float, ...]
-    laws: tuple[ResidualLaw, ...]
+    distributions: tuple[ResidualDistribution, ...]
     steps: tuple[Floats, ...] = field(init=False)
-    """From each law's nodes to the next one's."""
+    """From each distribution's nodes to the next one's."""
 
     def __post_init__(self) -> None:
         """Work out the steps."""
-        steps = tuple(far.nodes - near.nodes for near, far in pairwise(self.laws))
+        steps = tuple(far.nodes - near.nodes for near, far in pairwise(self.distributions))
         object.__setattr__(self, "steps", steps)
 
-    def at(self, horizon_min: float) -> ResidualLaw:
-        """The law at a horizon of `horizon_min` > 0 minutes."""
+    def at(self, horizon_min: float) -> ResidualDistribution:
+        """The distribution at a horizon of `horizon_min` > 0 minutes."""
         where = log(horizon_min)
         right = bisect_left(self.log_horizons, where)
         if right == 0:
-            return self.laws[0]
-        if right == len(self.laws):
-            return self.laws[-1]
+            return self.distributions[0]
+        if right == len(self.distributions):
+            return self.distributions[-1]
         left = right - 1
-        near, far = self.laws[left], self.laws[right]
+        near, far = self.distributions[left], self.distributions[right]
         weight = (where - self.log_horizons[left]) / (self.log_horizons[right] - self.log_horizons[left])
         keep = 1.0 - weight
-        return ResidualLaw(
+        return ResidualDistribution(
             near.nodes + weight * self.steps[left],
             (near.shapes[0], far.shapes[0], weight),
             keep * near.second_moment + weight * far.second_moment,
@@ -232,9 +234,11 @@ def _mixed(near: Shape, far: Shape, weight: float) -> Shape:
 
 
 @cache
-def family_of(figures: ResidualFigures) -> LawFamily:
-    """The laws of these figures, tabulated at HORIZONS_MIN."""
-    return LawFamily(tuple(log(h) for h in HORIZONS_MIN), tuple(law_of(shape_at(h, figures)) for h in HORIZONS_MIN))
+def family_of(figures: ResidualFigures) -> DistributionFamily:
+    """The distributions of these figures, tabulated at HORIZONS_MIN."""
+    return DistributionFamily(
+        tuple(log(h) for h in HORIZONS_MIN), tuple(distribution_of(shape_at(h, figures)) for h in HORIZONS_MIN)
+    )
 
 
 RESIDUALS: Final = family_of(SHIPPED.residual)

@@ -1,7 +1,7 @@
-"""SPX and NDX as one bet: an adaptive correlation and a Student-t copula over the two laws (model.md 4.7).
+"""SPX and NDX as one bet: an adaptive correlation and a Student-t copula over the two distributions (model.md 4.7).
 
 The correlation is that of the minute returns both indices were watched for, each divided by the root of its own session
-curve, with a half-life of three sessions. The laws of the two fixings stay exactly as they are; the copula only says
+curve, with a half-life of three sessions. The distributions of the two fixings stay exactly as they are; the copula only says
 how they move together. Nothing here is random: scenarios come from nodes the caller hands in.
 """
 
@@ -133,7 +133,7 @@ def _capped(move: float, variance: float) -> float:
     return min(most, max(-most, move))
 
 
-# The copula. u and v are the two laws' probabilities of what came, or of what is asked.
+# The copula. u and v are the two distributions' probabilities of what came, or of what is asked.
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -172,7 +172,7 @@ def copula_points(rho: float, nodes: ScenarioNodes) -> Floats:
 def joint_scenarios(one: Forecast, other: Forecast, rho: float, nodes: ScenarioNodes) -> Floats:
     """Levels in points of the two indices at their common fixing, equally likely, shape (n, 2).
 
-    Each column has its own law, together they have the copula. Raises ValueError for two different fixings.
+    Each column has its own distribution, together they have the copula. Raises ValueError for two different fixings.
     """
     _same_fixing(one, other)
     points = np.clip(copula_points(rho, nodes), _INSIDE, 1.0 - _INSIDE)
@@ -180,14 +180,14 @@ def joint_scenarios(one: Forecast, other: Forecast, rho: float, nodes: ScenarioN
 
 
 def copula_cdf(u: float, v: float, rho: float) -> float:
-    """P(U <= u, V <= v), within 1e-5: Gauss-Legendre over the first index of the second's law given it."""
+    """P(U <= u, V <= v), within 1e-5: Gauss-Legendre over the first index of the second's distribution given it."""
     if min(u, v) <= 0.0:
         return 0.0
     if max(u, v) >= 1.0:
         return min(u, v)
     places, weights = _LEGENDRE
     bound = float(stdtrit(FREEDOM, v))
-    # The conditional law steps from 1 to 0 around first = bound / rho: pieces on both sides, where it is smooth.
+    # The conditional distribution steps from 1 to 0 around first = bound / rho: pieces on both sides, where it is smooth.
     step = bound / rho if abs(rho) > _FLAT else 0.0
     around = step + _REACH * _spread(rho, step) * np.array([-1.0, -0.2, 0.0, 0.2, 1.0])
     cuts = np.unique([0.0, 1e-4 * u, 1e-2 * u, *np.minimum(stdtr(FREEDOM, around), u), u])
@@ -200,12 +200,14 @@ def copula_cdf(u: float, v: float, rho: float) -> float:
 def joint_cdf(one: Forecast, other: Forecast, levels: tuple[float, float], rho: float) -> float:
     """P(one <= levels[0] and other <= levels[1]) at their common fixing. Raises ValueError for different fixings."""
     _same_fixing(one, other)
-    u, v = (float(law.cdf(np.array([level]))[0]) for law, level in zip((one, other), levels, strict=True))
+    u, v = (
+        float(distribution.cdf(np.array([level]))[0]) for distribution, level in zip((one, other), levels, strict=True)
+    )
     return copula_cdf(u, v, rho)
 
 
 def copula_log_density(u: Floats, v: Floats, rho: float) -> Floats:
-    """ln of the copula's density, nats, shape (n,): what the joint law's log score gains over independence."""
+    """ln of the copula's density, nats, shape (n,): what the joint distribution's log score gains over independence."""
     a, b = (stdtrit(FREEDOM, np.clip(one, _INSIDE, 1.0 - _INSIDE)) for one in (u, v))
     nu, rest = FREEDOM, 1.0 - rho * rho
     q = (a * a - 2.0 * rho * a * b + b * b) / rest

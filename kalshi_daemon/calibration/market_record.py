@@ -2,7 +2,7 @@
 
 The first scan of a window in each of three spans before its fixing is kept: every market with a two-sided book no wider
 than ten cents, the forecast's own probability (before any blend) and the others' mid. Once the contracts are determined
-both are scored. The detector is the same as the model's own (`monitor`), with the mid as the rival: one contract per
+both are scored. The detector is the same as the model's own (`monitor`), with the mid as the baseline: one contract per
 fixing, the one nearest even odds, so that its bound on false alarms holds whatever the contracts have in common.
 """
 
@@ -62,11 +62,11 @@ class Pending:
 
 type Settled = Mapping[str, tuple[tuple[float, float, bool], ...]]
 """Span -> (our probability, the mid, whether it settled YES) of each contract."""
-type Hear = Callable[[str, Pending, Settled], None]
+type OnResolved = Callable[[str, Pending, Settled], None]
 """Told of an event that was scored: its ticker, what was kept of it, and what came."""
 
 
-def unheard(_event: str, _one: Pending, _settled: Settled) -> None:
+def no_listener(_event: str, _one: Pending, _settled: Settled) -> None:
     """Nobody listens."""
 
 
@@ -92,7 +92,7 @@ class MarketRecord:
     _tested_ns: Nanos = Nanos(0)
     """The last fixing the detector has had its contract of."""
     _readings: tuple[Reading, ...] | None = None
-    hear: Hear = unheard
+    on_resolved: OnResolved = no_listener
 
     def note(self, plan: QuotePlan) -> None:
         """Keep what a scan saw, when it is the first of its window in one of the spans."""
@@ -124,7 +124,7 @@ class MarketRecord:
                 settled = {ticker: result == _YES for ticker, result in found.items()}
                 self._score(one, settled)
                 done += 1
-                self.hear(event, one, _came(one, settled))
+                self.on_resolved(event, one, _came(one, settled))
             elif now_ns - one.target_ns <= PATIENCE:
                 continue
             else:
@@ -204,8 +204,8 @@ class MarketRecord:
         self._tested_ns = one.target_ns
         first = next(iter(one.marks.values()))[0]
         happened = settled[first.market_ticker]
-        rival, ours = (value if happened else 1.0 - value for value in (first.mid, first.model))
-        self.monitor.learn((min(rival / ours, RATIO_MAX),))
+        baseline, ours = (value if happened else 1.0 - value for value in (first.mid, first.model))
+        self.monitor.learn((min(baseline / ours, RATIO_MAX),))
 
 
 def pairs_of(looks: Iterable[Look]) -> Iterable[Pair]:

@@ -1,10 +1,10 @@
 """Two reasons not to believe the model for now: the record of its own forecasts, and a jump just seen.
 
-The record is watched by e-detectors of the CUSUM kind, M <- max(M, 1) LR, one per rival of the published law: the same
-law 0.6 and 1.6 times as wide, and the half-hour volatility with a Gaussian (Shin, Ramdas and Rinaldo 2024). Each stays
-below its Shiryaev-Roberts twin R <- (R + 1) LR, whose mean minus n is a martingale while the published laws are right,
+The record is watched by e-detectors of the CUSUM kind, M <- max(M, 1) LR, one per baseline of the published distribution: the same
+distribution 0.6 and 1.6 times as wide, and the half-hour volatility with a Gaussian (Shin, Ramdas and Rinaldo 2024). Each stays
+below its Shiryaev-Roberts twin R <- (R + 1) LR, whose mean minus n is a martingale while the published distributions are right,
 so the mean number of fixings between false alarms is at least the threshold (measured: far more, docs/monitors.md),
-and unlike R, which counts up by itself, M stays where it is when rival and law say the same.
+and unlike R, which counts up by itself, M stays where it is when baseline and distribution say the same.
 One forecast per fixing feeds them, from windows that do not overlap.
 """
 
@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from kalshi_daemon.calibration.density import ResidualLaw
+from kalshi_daemon.calibration.density import ResidualDistribution
 from kalshi_daemon.calibration.recalibration import PitMap
 from kalshi_daemon.ground.units import SECOND, Nanos
 
@@ -38,7 +38,7 @@ JUMP_PAUSE: Final = Nanos(20 * SECOND)
 
 @dataclass(slots=True)
 class RecordMonitor:
-    """One detector per rival. Once their mean has passed the threshold the alarm stays until the next session."""
+    """One detector per baseline. Once their mean has passed the threshold the alarm stays until the next session."""
 
     evidence: tuple[float, ...] = (0.0,) * RIVALS
     alarmed: bool = False
@@ -46,7 +46,7 @@ class RecordMonitor:
     """Fixings since the record began."""
 
     def learn(self, ratios: tuple[float, ...]) -> None:
-        """Add one fixing: the likelihood of each rival over the published law, >= 0, at most RATIO_MAX."""
+        """Add one fixing: the likelihood of each baseline over the published distribution, >= 0, at most RATIO_MAX."""
         self.evidence = tuple(max(was, 1.0) * ratio for was, ratio in zip(self.evidence, ratios, strict=True))
         self.seen += 1
         if self.mean >= THRESHOLD:
@@ -87,19 +87,19 @@ class JumpMonitor:
 
 
 def likelihood_ratios(
-    log_move: float, sigma: float, residual: ResidualLaw, pit_map: PitMap, gaussian_sigma: float
+    log_move: float, sigma: float, residual: ResidualDistribution, pit_map: PitMap, gaussian_sigma: float
 ) -> tuple[float, ...]:
-    """Density of each rival over that of the published law W(R(x / sigma)) at the move that came, 0..RATIO_MAX."""
+    """Density of each baseline over that of the published distribution W(R(x / sigma)) at the move that came, 0..RATIO_MAX."""
     published = _density(log_move, sigma, residual, pit_map)
     z = log_move / gaussian_sigma
     gaussian = exp(-0.5 * min(z * z, _SQUARE_MAX)) / (gaussian_sigma * sqrt(2.0 * pi))
-    rivals = (gaussian, *(_density(log_move, width * sigma, residual, pit_map) for width in WIDTHS))
+    baselines = (gaussian, *(_density(log_move, width * sigma, residual, pit_map) for width in WIDTHS))
     if published <= 0.0:
         return (RATIO_MAX,) * RIVALS
-    return tuple(min(rival / published, RATIO_MAX) for rival in rivals)
+    return tuple(min(baseline / published, RATIO_MAX) for baseline in baselines)
 
 
-def _density(log_move: float, sigma: float, residual: ResidualLaw, pit_map: PitMap) -> float:
+def _density(log_move: float, sigma: float, residual: ResidualDistribution, pit_map: PitMap) -> float:
     z = log_move / sigma
     edges = np.array([z - _STEP, z + _STEP])
     low, high = pit_map.apply(residual.cdf(edges))

@@ -1,4 +1,4 @@
-"""The law of the index at a fixing: level, sigma, residual law and online map put together (model.md 4.5 and 6)."""
+"""The distribution of the index at a fixing: level, sigma, residual distribution and online map put together (model.md 4.5 and 6)."""
 
 from dataclasses import dataclass, field
 from math import log, sqrt
@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kalshi_daemon.calibration.density import ResidualLaw
+from kalshi_daemon.calibration.density import ResidualDistribution
 from kalshi_daemon.calibration.recalibration import PitMap
 from kalshi_daemon.domain.contract import Contract
 from kalshi_daemon.domain.index import Index
@@ -23,10 +23,10 @@ _SMALLEST: Final = float(np.finfo(np.float64).tiny)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PredictiveLaw:
+class PredictiveDistribution:
     """F(x) = W(R(ln(x / level) / sigma)); implements `domain.forecast.Forecast`.
 
-    sigma already holds the online scale c and the settlement basis. R is the residual law, W the online map.
+    sigma already holds the online scale c and the settlement basis. R is the residual distribution, W the online map.
     """
 
     index: Index
@@ -35,7 +35,7 @@ class PredictiveLaw:
     level: float
     sigma: float
     calibration_error: float
-    residual: ResidualLaw
+    residual: ResidualDistribution
     pit_map: PitMap
 
     def cdf(self, levels: Floats) -> Floats:
@@ -70,7 +70,7 @@ class PredictiveLaw:
         ladder = LADDERS.edges(contracts)
         if ladder.index is not None and ladder.index is not self.index:
             ticker = contracts[0].market_ticker
-            raise ValueError(f"{ticker} settles on {ladder.index}, the law is of {self.index}")
+            raise ValueError(f"{ticker} settles on {ladder.index}, the distribution is of {self.index}")
         z = (ladder.log_edges - log(self.level)) / self.sigma
         below = self.pit_map.apply(self.residual.tabulated(z))
         count = len(contracts)
@@ -81,7 +81,7 @@ class PredictiveLaw:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LadderEdges:
-    """What a ladder asks a law, worked out once."""
+    """What a ladder asks a distribution, worked out once."""
 
     contracts: tuple[Contract, ...]
     index: Index | None
@@ -97,7 +97,9 @@ class LadderEdges:
         """Raises ValueError for contracts of two indices."""
         indices = {contract.index for contract in contracts}
         if len(indices) > 1:
-            raise ValueError(f"contracts of {' and '.join(sorted(indices))} in one ladder: one law cannot price them")
+            raise ValueError(
+                f"contracts of {' and '.join(sorted(indices))} in one ladder: one distribution cannot price them"
+            )
         lowest = np.array([_OPEN if contract.lowest is None else contract.lowest for contract in contracts], np.int64)
         highest = np.array(
             [_OPEN if contract.highest is None else contract.highest for contract in contracts], np.int64

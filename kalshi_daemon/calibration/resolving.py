@@ -23,15 +23,15 @@ class Resolved:
     fixing: float
     """Points."""
     sigma: float
-    """Of the published law, in log return."""
+    """Of the published distribution, in log return."""
     scored: Scored
 
 
-type Hear = Callable[[Session, Nanos, Sequence[Resolved]], None]
+type OnResolved = Callable[[Session, Nanos, Sequence[Resolved]], None]
 """Told of a fixing: its session, its instant, and its forecasts, the longest ahead first."""
 
 
-def unheard(_session: Session, _target_ns: Nanos, _resolved: Sequence[Resolved]) -> None:
+def no_listener(_session: Session, _target_ns: Nanos, _resolved: Sequence[Resolved]) -> None:
     """Nobody listens."""
 
 

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from kalshi_daemon.calibration.density import NODES, ResidualLaw
+from kalshi_daemon.calibration.density import NODES, ResidualDistribution
 from kalshi_daemon.calibration.recalibration import PitMap
 
 Floats = NDArray[np.float64]
@@ -37,8 +37,8 @@ def crps_of_quantiles(quantiles: Floats, probabilities: Floats, x: float) -> flo
     return _squared(left_q, left_p) + _squared(right_q, 1.0 - right_p)
 
 
-def published_crps(x: float, sigma: float, residual: ResidualLaw, pit_map: PitMap) -> float:
-    """CRPS of the law W(R(x / sigma)), read at the residual's own nodes: the tails beyond 0.5 % count as empty.
+def published_crps(x: float, sigma: float, residual: ResidualDistribution, pit_map: PitMap) -> float:
+    """CRPS of the distribution W(R(x / sigma)), read at the residual's own nodes: the tails beyond 0.5 % count as empty.
 
     Between two nodes R is linear and W has its knots at nodes, so that the middle is exact; what the tails would add
     is below 1e-3 of the score unless x itself lies in one, where the score comes out up to 0.5 % large.

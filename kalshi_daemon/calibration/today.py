@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from kalshi_daemon.calibration.agenda import Item
 from kalshi_daemon.calibration.constants import SESSION_MINUTES
-from kalshi_daemon.calibration.density import ResidualLaw
+from kalshi_daemon.calibration.density import ResidualDistribution
 from kalshi_daemon.calibration.monitor import JumpMonitor
 from kalshi_daemon.calibration.path import SessionPath
 from kalshi_daemon.calibration.recalibration import Correction, Recalibration
@@ -35,7 +35,7 @@ class Outlook:
 
     horizon_min: float
     variance: float
-    residual: ResidualLaw
+    residual: ResidualDistribution
     layer: Recalibration
 
 
@@ -49,7 +49,7 @@ class Taken:
     correction: Correction
     """The online layer as it was."""
     plain_variance: float
-    """The half-hour state alone times the mass that was left: the monitor's plain rival."""
+    """The half-hour state alone times the mass that was left: the monitor's plain baseline."""
 
 
 @dataclass(slots=True)

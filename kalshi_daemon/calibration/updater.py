@@ -1,4 +1,4 @@
-"""The rolling model of one index: ticks in, laws of the index at any fixing of the session out.
+"""The rolling model of one index: ticks in, distributions of the index at any fixing of the session out.
 
 Implements `state.CalibrationView`. A tick costs a few comparisons; a finished minute costs one update of eight numbers.
 Nothing is read but the arguments: time is the vendor's stamp of a tick, and a forecast knows only the ticks before it.
@@ -16,9 +16,9 @@ from kalshi_daemon.calibration.constants_file import SHIPPED
 from kalshi_daemon.calibration.density import family_of
 from kalshi_daemon.calibration.monitor import RecordMonitor
 from kalshi_daemon.calibration.path import SessionPath, Span
-from kalshi_daemon.calibration.predictive import PredictiveLaw, settled_sigma
+from kalshi_daemon.calibration.predictive import PredictiveDistribution, settled_sigma
 from kalshi_daemon.calibration.recalibration import CASH_SCALE_PRIOR, Recalibration
-from kalshi_daemon.calibration.resolving import Hear, resolve, unheard
+from kalshi_daemon.calibration.resolving import OnResolved, no_listener, resolve
 from kalshi_daemon.calibration.session_curve import curve_of
 from kalshi_daemon.calibration.sigma_band import SlowLevel
 from kalshi_daemon.calibration.today import Events, Floats, Outlook, Sessions, Taken, Today, no_events
@@ -88,7 +88,7 @@ class RollingCalibration:
         self._view: VarianceForecast | None = None
         self.memory = "cold"
         """Where this came from: what was learnt before, or nothing (`memory`)."""
-        self.hear: Hear = unheard
+        self.on_resolved: OnResolved = no_listener
         """Told of every fixing with its scored forecasts, once they have taught what they can."""
 
     # Prices in
@@ -299,7 +299,7 @@ class RollingCalibration:
                 self._take(today, path, item, item.bucket)
             if waiting:
                 done = resolve(self.index, waiting, path.last, self._basis, monitor=self.monitor, watch=self.watch)
-                self.hear(today.session, item.target_ns, done)
+                self.on_resolved(today.session, item.target_ns, done)
 
     def _take(self, today: Today, path: SessionPath, item: Item, bucket: int) -> None:
         model = self._outlook(today, path, item.at_ns, item.target_ns)
@@ -310,11 +310,11 @@ class RollingCalibration:
 
     # Laws out
 
-    def forecast(self, now_ns: Nanos, target_ns: Nanos) -> PredictiveLaw | None:
-        """The law of the index at `target_ns`, any instant of the running session after `now_ns`.
+    def forecast(self, now_ns: Nanos, target_ns: Nanos) -> PredictiveDistribution | None:
+        """The distribution of the index at `target_ns`, any instant of the running session after `now_ns`.
 
         None outside the session, before the first valid print, and for a target that is not ahead. When the last price
-        is older than `now_ns` the law runs from that price: an old price makes it wider.
+        is older than `now_ns` the distribution runs from that price: an old price makes it wider.
         """
         today = self.today
         path = None if today is None else today.path
@@ -324,7 +324,7 @@ class RollingCalibration:
             return None
         model = self._outlook(today, path, now_ns, target_ns)
         correction = model.layer.at(model.horizon_min)
-        return PredictiveLaw(
+        return PredictiveDistribution(
             index=self.index,
             asof_ns=now_ns,
             target_ns=target_ns,

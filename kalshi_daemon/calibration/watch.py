@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from kalshi_daemon.calibration.density import ResidualLaw
+from kalshi_daemon.calibration.density import ResidualDistribution
 from kalshi_daemon.calibration.monitor import THRESHOLD, RecordMonitor
 from kalshi_daemon.calibration.recalibration import BUCKET_CENTRES_MIN, BUCKETS, PitMap, Recalibration
 from kalshi_daemon.calibration.scores import gaussian_crps, gaussian_log_score, published_crps
@@ -65,13 +65,13 @@ class Scored:
     """One forecast after its fixing."""
 
     crps: float
-    rival_crps: float
+    baseline_crps: float
     """Of the plain Gaussian made at the same instant."""
     log_gain: float
     """Log score minus the Gaussian's; nats."""
     pit: float
     square: float
-    """Squared residual against what its law expects, capped at three sigma; mean 1 while the law is right."""
+    """Squared residual against what its distribution expects, capped at three sigma; mean 1 while the distribution is right."""
     strikes: tuple[tuple[float, bool], ...] = ()
     """(probability of settling at or above, whether it did) of the strikes around the level."""
 
@@ -79,12 +79,12 @@ class Scored:
 def scored(
     log_move: float,
     sigma: float,
-    residual: ResidualLaw,
+    residual: ResidualDistribution,
     pit_map: PitMap,
-    rival_sigma: float,
+    baseline_sigma: float,
     ladder: Sequence[float],
 ) -> Scored:
-    """Score the published law W(R(x / sigma)) and its rival N(0, rival_sigma^2) at the move that came.
+    """Score the published distribution W(R(x / sigma)) and its baseline N(0, baseline_sigma^2) at the move that came.
 
     ladder: log distances of strikes from the level, ascending.
     """
@@ -95,8 +95,8 @@ def scored(
     log_score = float(residual.log_density(at[:1])[0] + np.log(pit_map.slope(raw[:1]))[0]) - log(sigma)
     return Scored(
         crps=published_crps(log_move, sigma, residual, pit_map),
-        rival_crps=gaussian_crps(log_move, rival_sigma),
-        log_gain=log_score - gaussian_log_score(log_move, rival_sigma),
+        baseline_crps=gaussian_crps(log_move, baseline_sigma),
+        log_gain=log_score - gaussian_log_score(log_move, baseline_sigma),
         pit=float(published[0]),
         square=residual.relative_square(z),
         strikes=tuple((1.0 - float(p), log_move >= k) for p, k in zip(published[1:], ladder, strict=True)),
@@ -104,7 +104,7 @@ def scored(
 
 
 def plain_state(horizon_min: float) -> int:
-    """The variance state the plain Gaussian rival is made of."""
+    """The variance state the plain Gaussian baseline is made of."""
     return _PLAIN_STATES[horizon_min > _HOUR_MIN_MAX]
 
 
@@ -125,7 +125,7 @@ class Tally:
 
     weight: float = 0.0
     crps: float = 0.0
-    rival_crps: float = 0.0
+    baseline_crps: float = 0.0
     log_gain: float = 0.0
     square: float = 0.0
     inside90: float = 0.0
@@ -139,7 +139,7 @@ class Tally:
     def add(self, one: Scored) -> None:
         self.weight += 1.0
         self.crps += one.crps
-        self.rival_crps += one.rival_crps
+        self.baseline_crps += one.baseline_crps
         self.log_gain += one.log_gain
         self.square += one.square
         self.inside90 += abs(one.pit - 0.5) <= 0.45  # noqa: PLR2004 - the central 90 %
@@ -155,7 +155,7 @@ class Tally:
             self.came[place] += sum(y for _, y in strikes) / len(strikes)
 
     def fade(self, kept: float) -> None:
-        for name in ("weight", "crps", "rival_crps", "log_gain", "square", "inside90", "inside99"):
+        for name in ("weight", "crps", "baseline_crps", "log_gain", "square", "inside90", "inside99"):
             setattr(self, name, kept * getattr(self, name))
         for sums in (self.pits, self.seen, self.said, self.came):
             sums[:] = [kept * value for value in sums]
@@ -166,7 +166,7 @@ class Tally:
             return {}
         steps = list(accumulate(self.pits))[:-1]
         found = {
-            "crps_ratio": self.crps / self.rival_crps,
+            "crps_ratio": self.crps / self.baseline_crps,
             "log_gain": self.log_gain / self.weight,
             "pit_ks": max(abs(step / self.weight - (n + 1) / BINS) for n, step in enumerate(steps)),
             "cover90": self.inside90 / self.weight,
@@ -252,7 +252,7 @@ def scale_reading(layers: Sequence[Recalibration]) -> Reading:
     return Reading("scale_c", "all", worst if weight else None, weight, SCALE_N_MIN, low=low, high=high)
 
 
-def spoken(readings: Sequence[Reading]) -> dict[str, float | list[str]]:
+def log_fields(readings: Sequence[Reading]) -> dict[str, float | list[str]]:
     """The figures for a log line, and which of them fail."""
     found: dict[str, float | list[str]] = {
         f"{one.monitor}_{one.group}": round(one.value, 5) for one in readings if one.value is not None

@@ -23,7 +23,7 @@ from kalshi_daemon.ground.errors import (
 )
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
 from kalshi_daemon.orders.cancelling import AFTER_TROUBLE, ZERO_LOOKS, VenueOrders
-from kalshi_daemon.orders.deadlines import TROUBLE, DeadlinePassed, within
+from kalshi_daemon.orders.deadlines import EXCHANGE_ERRORS, DeadlinePassed, within
 from kalshi_daemon.orders.ids import is_ours
 from kalshi_daemon.orders.reconcile import Scope
 
@@ -115,7 +115,7 @@ class Clearing:
             if not self._reached:
                 raise  # a second try cannot help
             self._note(str(problem), problem)
-        except TROUBLE as problem:
+        except EXCHANGE_ERRORS as problem:
             self._note(str(problem), problem)
         else:
             return True
@@ -149,7 +149,7 @@ class Clearing:
             # Not every member may use it (kalshi.md 2.3): then the batches do it alone. A wrong key shows at the list.
             self._mass_cancel_due = False
             self._detail = str(problem)
-        except TROUBLE as problem:
+        except EXCHANGE_ERRORS as problem:
             self._detail = str(problem)
         else:
             self._mass_cancel_due = False

@@ -4,7 +4,7 @@ import argparse
 
 from kalshi_daemon.cli.common import Subparsers, load
 from kalshi_daemon.cli.output import Column, Table, show
-from kalshi_daemon.cli.running_daemons import attending
+from kalshi_daemon.cli.running_daemons import running_daemons
 from kalshi_daemon.ground.clock import SystemClock
 from kalshi_daemon.ground.errors import ExitCode
 from kalshi_daemon.operations.kill_switch import engage, kill_switch_path
@@ -26,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     settings = load(args, Credentials.NONE).settings
     path = kill_switch_path(settings.mode_dir)
     engage(path, args.reason, SystemClock().now_ns())
-    found = attending(settings)  # only now: one that starts meanwhile finds the file
+    found = running_daemons(settings)  # only now: one that starts meanwhile finds the file
     rows = ((settings.mode.value, "engaged", args.reason, str(path.absolute())),)
     columns = (Column("mode"), Column("kill switch", style="red"), Column("reason"), Column("file"))
     data = {

@@ -32,7 +32,7 @@ def alone(mode_dir: Path) -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Attending:
+class RunningDaemons:
     """The daemons of one state directory as their locks tell."""
 
     pid: int | None
@@ -52,8 +52,8 @@ class Attending:
         return (f"{own}{tail}", *others)
 
 
-def attending(settings: Settings) -> Attending:
+def running_daemons(settings: Settings) -> RunningDaemons:
     """Look at the locks of every mode in the state directory. Never raises."""
     found = {mode.value: running_daemon(settings.state_dir / mode.value) for mode in Mode if mode is not settings.mode}
     others = {mode: pid for mode, pid in found.items() if pid is not None}
-    return Attending(running_daemon(settings.mode_dir), others)
+    return RunningDaemons(running_daemon(settings.mode_dir), others)

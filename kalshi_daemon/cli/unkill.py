@@ -4,7 +4,7 @@ import argparse
 
 from kalshi_daemon.cli.common import Subparsers, load
 from kalshi_daemon.cli.output import Column, Table, show
-from kalshi_daemon.cli.running_daemons import attending
+from kalshi_daemon.cli.running_daemons import running_daemons
 from kalshi_daemon.ground.errors import ExitCode
 from kalshi_daemon.operations.kill_switch import kill_switch_path, release
 from kalshi_daemon.settings.loader import Credentials
@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     settings = load(args, Credentials.NONE).settings
     path = kill_switch_path(settings.mode_dir)
     was = release(path)
-    found = attending(settings)
+    found = running_daemons(settings)
     columns = (Column("mode"), Column("kill switch"), Column("file"))
     rows = ((settings.mode.value, "released" if was else "was not engaged", str(path.absolute())),)
     data = {

@@ -21,7 +21,7 @@ from kalshi_daemon.orders.ledger import Result, cash_of_fill
 HORIZONS: Final = (5, 30, 300)
 """Seconds after a fill."""
 BASE_AGE_MAX: Final = Nanos(30 * MINUTE)
-"""A fair older than this is no base for a delta: the law has narrowed too much since."""
+"""A fair older than this is no base for a delta: the distribution has narrowed too much since."""
 WORST_SHOWN: Final = 10
 FAIR, DELTA, SETTLED = "fair", "delta", "settled"
 

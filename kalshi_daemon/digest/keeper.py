@@ -70,7 +70,7 @@ class DigestKeeper:
             log.warning("digest.not_written", problem=f"{type(problem).__name__}: {problem}")
         finally:
             give_up.set()
-            work.add_done_callback(_look_away)
+            work.add_done_callback(_retrieve_exception)
 
     def _make(self, day: date | None, give_up: threading.Event) -> Path:
         """In the thread. Raises NoSuchDay also for a day that was over before this process began."""
@@ -87,7 +87,7 @@ class DigestKeeper:
             return write_digest(self._source.paths, made)
 
 
-def _look_away(work: "asyncio.Future[Path]") -> None:
+def _retrieve_exception(work: "asyncio.Future[Path]") -> None:
     """What a thread dies of after its bound has been said already."""
     if not work.cancelled():
         work.exception()

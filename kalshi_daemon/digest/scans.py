@@ -196,10 +196,10 @@ def _look(row: Json, at: Nanos, level: float, sigma: float) -> tuple[str, Pays, 
 
 
 def delta(pays: Pays, level: float, sigma: float) -> float | None:
-    """Change of P(YES) per index point, of a normal law with the forecast's own level and scale.
+    """Change of P(YES) per index point, of a normal distribution with the forecast's own level and scale.
 
-    level: points. sigma: of ln(P_T / P_t), so the law's standard deviation is level x sigma points. None when it is not
-    known what pays, or the law has no width.
+    level: points. sigma: of ln(P_T / P_t), so the distribution's standard deviation is level x sigma points. None when it is not
+    known what pays, or the distribution has no width.
     """
     width = level * sigma
     if (pays.lowest is None and pays.highest is None) or not width > 0.0 or not math.isfinite(width):
@@ -208,7 +208,7 @@ def delta(pays: Pays, level: float, sigma: float) -> float | None:
 
 
 def _density(edge: Level | None, level: float, width: float) -> float:
-    """Of the law at one end of the interval, per point; 0 for an open end."""
+    """Of the distribution at one end of the interval, per point; 0 for an open end."""
     if edge is None:
         return 0.0
     z = (edge / 10_000 - level) / width

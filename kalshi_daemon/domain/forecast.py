@@ -15,7 +15,7 @@ Floats = NDArray[np.float64]
 
 
 class Forecast(Protocol):
-    """The law of the index at `target_ns` as known at `asof_ns`."""
+    """The distribution of the index at `target_ns` as known at `asof_ns`."""
 
     @property
     def index(self) -> Index: ...

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Closing(StrEnum):
+class RefusalEffect(StrEnum):
     """What a refusal means for orders already resting."""
 
     HOLD = "hold"
@@ -27,7 +27,7 @@ class Verdict:
     measured: int | float | str | None
     limit: int | float | str | None
     unit: str = ""
-    closing: Closing = Closing.HOLD
+    closing: RefusalEffect = RefusalEffect.HOLD
     forced: bool = False
     note: str = ""
 

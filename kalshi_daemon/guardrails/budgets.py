@@ -8,7 +8,7 @@ from typing import ClassVar
 from kalshi_daemon.domain.events import Balance
 from kalshi_daemon.domain.index import Cadence
 from kalshi_daemon.domain.quote import Quote
-from kalshi_daemon.domain.verdict import Closing, Verdict
+from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.ground.units import Dollars, Nanos
 from kalshi_daemon.guardrails.guard import QuoteContext, WindowContext, answer, in_dollars, refuse
 from kalshi_daemon.state import DaemonState
@@ -63,13 +63,13 @@ class _LossBudget:
     pulls: ClassVar[bool] = True
 
     def judge_window(self, state: DaemonState, context: WindowContext, _now: Nanos) -> Verdict:
-        return self._judge(state, context, Closing.PULL)
+        return self._judge(state, context, RefusalEffect.PULL)
 
     def judge_quote(self, state: DaemonState, _quote: Quote, context: QuoteContext, _now: Nanos) -> Verdict:
         # One quote too many does not condemn the ones that rest within the budget.
-        return self._judge(state, context, Closing.HOLD)
+        return self._judge(state, context, RefusalEffect.HOLD)
 
-    def _judge(self, state: DaemonState, context: WindowContext | QuoteContext, closing: Closing) -> Verdict:
+    def _judge(self, state: DaemonState, context: WindowContext | QuoteContext, closing: RefusalEffect) -> Verdict:
         limit = in_dollars(self.most)
         if state.reconciliation.checked_ns is None:
             return refuse(self, None, limit, "dollars", note="our books were never compared with the exchange's")

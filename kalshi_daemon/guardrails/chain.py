@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from kalshi_daemon.domain.index import Cadence
 from kalshi_daemon.domain.quote import Profile, Quote, QuotePlan
-from kalshi_daemon.domain.verdict import Closing, Verdict
+from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.ground.units import HOUR, MEGABYTE, Nanos, dollars_from_float, from_ms, from_s
 from kalshi_daemon.guardrails.budgets import CashCovers, DailyLoss, StrikeLoss, WeeklyLoss
@@ -221,7 +221,7 @@ def _protected(guard: Guard, ask: Callable[[], Verdict]) -> Verdict:
     try:
         verdict = ask()
     except Exception as error:  # noqa: BLE001 - whatever goes wrong inside a guard closes it
-        closing = Closing.PULL if guard.pulls else Closing.HOLD
+        closing = RefusalEffect.PULL if guard.pulls else RefusalEffect.HOLD
         note = f"guard failed: {type(error).__name__}: {error}"
         return Verdict(guard.name, passed=False, measured=None, limit=None, closing=closing, note=note)
     if verdict.guard != guard.name:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from kalshi_daemon.domain.contract import MarketStatus
 from kalshi_daemon.domain.quote import Quote
-from kalshi_daemon.domain.verdict import Closing, Verdict
+from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.ground.units import Nanos, format_price, to_s
 from kalshi_daemon.guardrails.guard import QuoteContext, WindowContext, answer, refuse
 from kalshi_daemon.state import DaemonState
@@ -31,12 +31,12 @@ class ExchangeTrading:
             return refuse(self, None, limit, "s", note="exchange status never read")
         if not (status.exchange_active and status.trading_active):
             stopped = "exchange" if not status.exchange_active else "trading"
-            return refuse(self, f"{stopped} paused", "trading", closing=Closing.PULL)
+            return refuse(self, f"{stopped} paused", "trading", closing=RefusalEffect.PULL)
         shards = {shard: status.of_shard(shard) for shard in state.venue.far_shards(context.window.event_ticker)}
         for shard, said in shards.items():
             if said is not None and not all(said):
                 stopped = "exchange" if not said[0] else "trading"
-                return refuse(self, f"{stopped} paused on shard {shard}", "trading", closing=Closing.PULL)
+                return refuse(self, f"{stopped} paused on shard {shard}", "trading", closing=RefusalEffect.PULL)
         for shard, said in shards.items():
             if said is not None and shard in state.shard_balances:
                 continue
@@ -63,7 +63,7 @@ class FeesKnown:
         limit = to_s(self.age_max)
         alarm = state.venue.fee_alarm.get(series) or state.venue.event_fee_override.get(event)
         if alarm is not None:
-            return refuse(self, "changed", "unchanged", closing=Closing.PULL, note=alarm)
+            return refuse(self, "changed", "unchanged", closing=RefusalEffect.PULL, note=alarm)
         schedule = state.venue.fees.get(series)
         if schedule is None:
             return refuse(self, None, limit, "s", note=f"fee schedule of {series} unknown")

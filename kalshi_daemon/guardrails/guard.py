@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol, runtime_checkable
 
 from kalshi_daemon.domain.quote import Quote, QuotePlan
-from kalshi_daemon.domain.verdict import Closing, Verdict
+from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.domain.window import Session, Window
 from kalshi_daemon.ground.units import DOLLAR, Dollars, Nanos
 from kalshi_daemon.guardrails.exposure import Exposure
@@ -53,7 +53,7 @@ class Guard(Protocol):
 
     name: ClassVar[str]
     pulls: ClassVar[bool]
-    """Whether a refusal can demand that resting quotes are cancelled (Closing.PULL)."""
+    """Whether a refusal can demand that resting quotes are cancelled (RefusalEffect.PULL)."""
 
 
 @runtime_checkable
@@ -77,7 +77,7 @@ def answer(
     unit: str = "",
     *,
     passed: bool,
-    closing: Closing = Closing.HOLD,
+    closing: RefusalEffect = RefusalEffect.HOLD,
     note: str = "",
 ) -> Verdict:
     """A guard's verdict. `closing` and `note` matter only when it refuses; nothing measured never passes."""
@@ -93,7 +93,7 @@ def refuse(
     limit: Number | None,
     unit: str = "",
     *,
-    closing: Closing = Closing.HOLD,
+    closing: RefusalEffect = RefusalEffect.HOLD,
     note: str = "",
 ) -> Verdict:
     """A refusal; `measured` None when there was nothing to measure."""

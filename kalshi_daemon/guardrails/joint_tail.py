@@ -42,9 +42,9 @@ class JointTail:
         correlations = (PRIOR, STRESS) if state.correlation is None else state.correlation.cautious
         loss = 0
         for settles_ns, group in by_instant.items():
-            laws: Forecasts = {}
+            distributions: Forecasts = {}
             if settles_ns is not None:
-                laws = {index: view.forecast(now, settles_ns) for index, view in state.calibration.items()}
-            loss += max(tail_loss(group, laws, rho) for rho in correlations)
+                distributions = {index: view.forecast(now, settles_ns) for index, view in state.calibration.items()}
+            loss += max(tail_loss(group, distributions, rho) for rho in correlations)
         note = "both indices together could lose too much"
         return answer(self, in_dollars(Dollars(loss)), limit, "dollars", passed=loss <= self.most, note=note)

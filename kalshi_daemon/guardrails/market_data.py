@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.domain.verdict import Closing, Verdict
+from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.ground.units import HOUR, MILLISECOND, MINUTE, Nanos, to_s
 from kalshi_daemon.guardrails.guard import ReleaseLookup, WindowContext, answer, refuse
-from kalshi_daemon.ladder.implied import ImpliedLaws
+from kalshi_daemon.ladder.implied import ImpliedDistributions
 from kalshi_daemon.settings.model import PricingSettings
 from kalshi_daemon.state import CalibrationView, DaemonState
 from kalshi_daemon.windows.releases import EXHAUSTED
@@ -38,18 +38,18 @@ class FeedAge:
         index = context.window.series.index
         last = state.index[index].last
         if last is None:
-            return refuse(self, None, shown, unit, closing=Closing.PULL, note=f"no value of {index.value} yet")
+            return refuse(self, None, shown, unit, closing=RefusalEffect.PULL, note=f"no value of {index.value} yet")
         age = now - last.event_ns
         if age < -self.skew_max:
             note = f"{index.value} is stamped in the future"
-            return refuse(self, age / MILLISECOND, shown, unit, closing=Closing.PULL, note=note)
+            return refuse(self, age / MILLISECOND, shown, unit, closing=RefusalEffect.PULL, note=note)
         return answer(
             self,
             age / MILLISECOND,
             shown,
             unit,
             passed=age <= limit,
-            closing=Closing.PULL if age > pull else Closing.HOLD,
+            closing=RefusalEffect.PULL if age > pull else RefusalEffect.HOLD,
             note=f"{index.value} is stale" + (", final minute" if final else ""),
         )
 
@@ -73,9 +73,9 @@ class IndexPlausible:
             if withheld.against:
                 note += f", contradicted by {withheld.against}"
             measured, limit = withheld.move, withheld.limit
-            return answer(self, measured, limit, "share", passed=False, closing=Closing.PULL, note=note)
+            return answer(self, measured, limit, "share", passed=False, closing=RefusalEffect.PULL, note=note)
         if state.index[index].last is None:
-            return refuse(self, None, None, "share", closing=Closing.PULL, note=f"no value of {index.value} yet")
+            return refuse(self, None, None, "share", closing=RefusalEffect.PULL, note=f"no value of {index.value} yet")
         return answer(self, 0.0, None, "share", passed=True)
 
 
@@ -107,7 +107,7 @@ class FeedMoving:
             limit,
             "ms",
             passed=still <= self.still_max,
-            closing=Closing.PULL,
+            closing=RefusalEffect.PULL,
             note=f"{index.value} repeats one value" + (" while the other index moves" if moving else ""),
         )
 
@@ -124,7 +124,7 @@ class ModelHealthy:
     books_ratio: tuple[float, float]
     """Sigma of the forecast over that of the books: least and most."""
     pricing: PricingSettings
-    laws: ImpliedLaws = field(default_factory=ImpliedLaws, compare=False, repr=False)
+    distributions: ImpliedDistributions = field(default_factory=ImpliedDistributions, compare=False, repr=False)
     name: ClassVar[str] = "calibration"
     pulls: ClassVar[bool] = True
 
@@ -133,10 +133,12 @@ class ModelHealthy:
         limit = to_s(self.age_max)
         view = state.calibration.get(index)
         if view is None:
-            return refuse(self, None, limit, "s", closing=Closing.PULL, note=f"no model of {index.value}")
+            return refuse(self, None, limit, "s", closing=RefusalEffect.PULL, note=f"no model of {index.value}")
         health = view.health(now)
         if health.last_update_ns is None:
-            return refuse(self, None, limit, "s", closing=Closing.PULL, note=f"model of {index.value} never updated")
+            return refuse(
+                self, None, limit, "s", closing=RefusalEffect.PULL, note=f"model of {index.value} never updated"
+            )
         age = Nanos(now - health.last_update_ns)
         problem = ", ".join(health.alarms)
         if not problem and not health.ready:
@@ -149,14 +151,16 @@ class ModelHealthy:
             limit,
             "s",
             passed=fresh and not problem,
-            closing=Closing.PULL,
+            closing=RefusalEffect.PULL,
             note=problem or f"model of {index.value} is stale",
         )
 
     def _against_books(self, state: DaemonState, view: CalibrationView, window: Window, now: Nanos) -> str:
         """Both sigmas when they are too far apart; "" when they are not, or one is missing."""
         forecast = view.forecast(now, window.target_ns)
-        implied = None if forecast is None else self.laws.law(state, window.event_ticker, self.pricing)
+        implied = (
+            None if forecast is None else self.distributions.distribution(state, window.event_ticker, self.pricing)
+        )
         if forecast is None or implied is None:
             return ""
         low, high = self.books_ratio
@@ -190,7 +194,7 @@ class MacroFresh:
         forced = state.force_gate_pass
         if near is not None:
             ended = near.event.startswith(EXHAUSTED)
-            closing = Closing.HOLD if ended else Closing.PULL
+            closing = RefusalEffect.HOLD if ended else RefusalEffect.PULL
             away = None if ended else to_s(Nanos(near.at_ns - now))
             limit = f"-{to_s(self.blackout_after):g}..{to_s(self.blackout_before):g}"
             return _force(refuse(self, away, limit, "s to release", closing=closing, note=near.event), forced=forced)

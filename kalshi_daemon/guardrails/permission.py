@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from kalshi_daemon.domain.verdict import Closing, Verdict
+from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.ground.units import Nanos, to_s
 from kalshi_daemon.guardrails.guard import WindowContext, answer, refuse
 from kalshi_daemon.state import DaemonState, Latch
@@ -34,7 +34,7 @@ class KillSwitch:
             found,
             "absent",
             passed=not state.kill_switch,
-            closing=Closing.PULL,
+            closing=RefusalEffect.PULL,
             note="`kalshi-daemon unkill` removes it",
         )
 
@@ -75,7 +75,7 @@ class OrderGroup:
         halt = groups.halted.get(context.profile)
         if halt is not None:
             note = f"{halt.reason}; `kalshi-daemon reset-group {context.profile}` ends it"
-            return refuse(self, "triggered", wanted, closing=Closing.PULL, note=note)
+            return refuse(self, "triggered", wanted, closing=RefusalEffect.PULL, note=note)
         if not groups.required:
             return answer(self, "off", wanted, passed=True)
         if context.profile not in groups.ids:
@@ -107,5 +107,5 @@ class Reconciled:
         age = Nanos(now - checked.checked_ns)
         if not checked.agreed:
             note = checked.problem or "our books and the exchange's disagree"
-            return refuse(self, to_s(age), limit, "s", closing=Closing.PULL, note=note)
+            return refuse(self, to_s(age), limit, "s", closing=RefusalEffect.PULL, note=note)
         return answer(self, to_s(age), limit, "s", passed=age <= self.age_max, note="last agreement is too old")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kalshi_daemon.domain.forecast import Reading, Standing
-from kalshi_daemon.domain.verdict import Closing, Verdict
+from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.guardrails.guard import Guard, WindowContext, answer, refuse
 from kalshi_daemon.state import DaemonState
@@ -45,7 +45,7 @@ class MarketRecord:
 def _judged(guard: Guard, readings: Sequence[Reading]) -> Verdict:
     """The first monitor that failed with its number and the limit it crossed; or how many there are and learn."""
     if not readings:
-        return refuse(guard, None, "a record", closing=Closing.PULL, note="no record of forecasts")
+        return refuse(guard, None, "a record", closing=RefusalEffect.PULL, note="no record of forecasts")
     failed = [one for one in readings if one.standing is Standing.ALERT]
     if not failed:
         judged = sum(one.standing is Standing.OK for one in readings)
@@ -54,4 +54,6 @@ def _judged(guard: Guard, readings: Sequence[Reading]) -> Verdict:
     assert worst.value is not None, "an alert has a value"
     limit = worst.low if worst.low is not None and not worst.value >= worst.low else worst.high
     names = ", ".join(f"{one.monitor} ({one.group})" for one in failed)
-    return refuse(guard, worst.value, limit, worst.monitor, closing=Closing.PULL, note=f"{names}; n {worst.n:.0f}")
+    return refuse(
+        guard, worst.value, limit, worst.monitor, closing=RefusalEffect.PULL, note=f"{names}; n {worst.n:.0f}"
+    )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from kalshi_daemon.domain.verdict import Closing, Verdict
+from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.domain.window import Phase
 from kalshi_daemon.ground.units import MILLISECOND, Nanos, to_ms
 from kalshi_daemon.guardrails.guard import SessionLookup, WindowContext, answer, refuse
@@ -30,11 +30,13 @@ class WindowOpen:
         status = state.windows.get(context.window.event_ticker)
         wanted = Phase.OPEN.value
         if status is None:
-            return refuse(self, None, wanted, closing=Closing.PULL, note="the scheduler does not know this window")
+            return refuse(
+                self, None, wanted, closing=RefusalEffect.PULL, note="the scheduler does not know this window"
+            )
         phases = (status.phase, context.window.phase_at(now), status.window.phase_at(now))
         worst = next((phase for phase in phases if phase not in _MAY_REST), None)
         if worst is not None:
-            return refuse(self, worst.value, wanted, closing=Closing.PULL, note=status.reason)
+            return refuse(self, worst.value, wanted, closing=RefusalEffect.PULL, note=status.reason)
         phase = Phase.HOLD if Phase.HOLD in phases else Phase.OPEN
         return answer(self, phase.value, wanted, passed=phase is Phase.OPEN, note="no new quotes this late")
 
@@ -55,10 +57,10 @@ class InSession:
         session = self.session_of(now)
         if session is None:
             note = "no session of the calendar contains this instant"
-            return refuse(self, None, window.session, closing=Closing.PULL, note=note)
+            return refuse(self, None, window.session, closing=RefusalEffect.PULL, note=note)
         if session.day != window.session or window.target_ns > session.close_ns:
             note = "the fixing does not belong to the session that is on"
-            return refuse(self, session.day, window.session, closing=Closing.PULL, note=note)
+            return refuse(self, session.day, window.session, closing=RefusalEffect.PULL, note=note)
         return answer(self, session.day, window.session, passed=True)
 
 
@@ -87,6 +89,6 @@ class ClocksAgree:
             limit,
             "ms",
             passed=abs(offset) <= self.skew_max,
-            closing=Closing.PULL,
+            closing=RefusalEffect.PULL,
             note=f"our clock is {'ahead of' if offset > 0 else 'behind'} {worst}'s",
         )

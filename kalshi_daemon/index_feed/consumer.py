@@ -231,9 +231,9 @@ class IndexFeed:
             missing = tuple(str(topic) for topic in self._topics if topic in session.pending)
             log.warning("feed.acks_short", missing=missing, wanted=len(self._topics))
             self._state.feed.problem = f"not acknowledged: {', '.join(missing)}"
-        unheard = [index for index in Index if not self._carries_values(index, session)]
-        if unheard:
-            raise FeedProtocolError(f"no value topic acknowledged for {', '.join(unheard)}")
+        unacknowledged = [index for index in Index if not self._carries_values(index, session)]
+        if unacknowledged:
+            raise FeedProtocolError(f"no value topic acknowledged for {', '.join(unacknowledged)}")
         session.opened_mono_ns = self._clock.mono_ns()
         session.quiet_since_ns = self._clock.now_ns()
         feed = self._state.feed

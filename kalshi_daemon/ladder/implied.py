@@ -2,7 +2,7 @@
 
 Only books that are two-sided without us, in sync and tight count (`fair.believable_mid`). Strikes that are open on one
 side give points of the distribution: normal quantiles against log strikes lie on a line. Bins of one width give its
-density: log probabilities against log levels lie on a parabola. Both take the law for a normal one, which is good to a
+density: log probabilities against log levels lie on a parabola. Both take the distribution for a normal one, which is good to a
 few per cent within the span that is used, and far finer than what this is held against.
 """
 
@@ -33,21 +33,21 @@ _WIDTHS_TOLERANCE: Final = 1.01
 
 
 @dataclass(frozen=True, slots=True)
-class ImpliedLaw:
+class ImpliedDistribution:
     """Points; sigma of ln(fixing), as `Forecast.sigma`."""
 
     median: float
     sigma: float
 
 
-def implied_law(quoted: Iterable[tuple[Contract, float]]) -> ImpliedLaw | None:
-    """The law that contracts and the mids of their books (probabilities of YES) imply; None when they do not say."""
+def implied_distribution(quoted: Iterable[tuple[Contract, float]]) -> ImpliedDistribution | None:
+    """The distribution that contracts and the mids of their books (probabilities of YES) imply; None when they do not say."""
     inside = [(c, p) for c, p in quoted if PROBABILITY_MIN <= p <= 1.0 - PROBABILITY_MIN]
     return _of_strikes(inside) or _of_bins(inside)
 
 
-def books_law(state: DaemonState, event_ticker: str, pricing: PricingSettings) -> ImpliedLaw | None:
-    """The law that the books of a listed event imply now, our own orders left out."""
+def books_distribution(state: DaemonState, event_ticker: str, pricing: PricingSettings) -> ImpliedDistribution | None:
+    """The distribution that the books of a listed event imply now, our own orders left out."""
     own = state.live_orders()
     quoted: list[tuple[Contract, float]] = []
     for market in _markets(state, event_ticker):
@@ -55,26 +55,28 @@ def books_law(state: DaemonState, event_ticker: str, pricing: PricingSettings) -
         mid = None if book is None else believable_mid(own_excluded(book, own), pricing)
         if mid is not None:
             quoted.append((market.contract, mid))
-    return implied_law(quoted)
+    return implied_distribution(quoted)
 
 
-class ImpliedLaws:
-    """`books_law` of the events asked for last, worked out again only when something it depends on has changed.
+class ImpliedDistributions:
+    """`books_distribution` of the events asked for last, worked out again only when something it depends on has changed.
 
     Guards ask on every look, several times a second, and most looks find the same books.
     """
 
     def __init__(self) -> None:
-        self._found: dict[str, tuple[tuple[object, ...], ImpliedLaw | None]] = {}
+        self._found: dict[str, tuple[tuple[object, ...], ImpliedDistribution | None]] = {}
         self.computed = 0
 
-    def law(self, state: DaemonState, event_ticker: str, pricing: PricingSettings) -> ImpliedLaw | None:
-        """What `books_law` says now."""
+    def distribution(
+        self, state: DaemonState, event_ticker: str, pricing: PricingSettings
+    ) -> ImpliedDistribution | None:
+        """What `books_distribution` says now."""
         key = _depends_on(state, event_ticker, pricing)
         kept = self._found.get(event_ticker)
         if kept is not None and kept[0] == key:
             return kept[1]
-        found = books_law(state, event_ticker, pricing)
+        found = books_distribution(state, event_ticker, pricing)
         self.computed += 1
         self._found[event_ticker] = key, found
         if len(self._found) > EVENTS_MAX:
@@ -83,7 +85,7 @@ class ImpliedLaws:
 
 
 def _depends_on(state: DaemonState, event_ticker: str, pricing: PricingSettings) -> tuple[object, ...]:
-    """Everything `books_law` reads: our orders, the listing, and of each book its levels, by their count of changes."""
+    """Everything `books_distribution` reads: our orders, the listing, and of each book its levels, by their count of changes."""
     key: list[object] = [state.live_orders(), pricing]
     books = state.venue.books
     for market in _markets(state, event_ticker):
@@ -108,7 +110,7 @@ def _markets(state: DaemonState, event_ticker: str) -> list[Market]:
     return [state.venue.markets[ticker] for ticker in listed if ticker in state.venue.markets]
 
 
-def _of_strikes(quoted: Sequence[tuple[Contract, float]]) -> ImpliedLaw | None:
+def _of_strikes(quoted: Sequence[tuple[Contract, float]]) -> ImpliedDistribution | None:
     points = [
         (_NORMAL.inv_cdf(1.0 - p), contract.lowest)
         if contract.lowest is not None
@@ -123,10 +125,10 @@ def _of_strikes(quoted: Sequence[tuple[Contract, float]]) -> ImpliedLaw | None:
     if max(z) - min(z) < SPAN_MIN:
         return None
     sigma, middle = linear_regression(z, levels)
-    return ImpliedLaw(exp(middle), sigma) if sigma > 0.0 else None
+    return ImpliedDistribution(exp(middle), sigma) if sigma > 0.0 else None
 
 
-def _of_bins(quoted: Sequence[tuple[Contract, float]]) -> ImpliedLaw | None:
+def _of_bins(quoted: Sequence[tuple[Contract, float]]) -> ImpliedDistribution | None:
     bins = [
         (contract.lowest / POINT, contract.highest / POINT, p)
         for contract, p in quoted
@@ -144,4 +146,4 @@ def _of_bins(quoted: Sequence[tuple[Contract, float]]) -> ImpliedLaw | None:
         return None
     middle, sigma = -slope / (2.0 * square), sqrt(-0.5 / square)
     outside = not min(x) <= middle <= max(x)  # beyond what was seen it is no more than a guess
-    return None if outside else ImpliedLaw(exp(origin + middle), sigma)
+    return None if outside else ImpliedDistribution(exp(origin + middle), sigma)

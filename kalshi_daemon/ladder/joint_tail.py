@@ -22,12 +22,12 @@ _FAR: Final = 1e9
 """No index settles beyond; a whole number of cents of it fits 64 bits."""
 
 
-def tail_loss(group: Sequence[Profile], laws: Forecasts, rho: float) -> Dollars:
-    """Mean loss over the worst twentieth of outcomes of one instant, >= 0; without a law a profile's worst case."""
-    spx, ndx = laws.get(Index.SPX), laws.get(Index.NDX)
-    # One law alone: as if the other were its twin, of which nothing is held.
+def tail_loss(group: Sequence[Profile], distributions: Forecasts, rho: float) -> Dollars:
+    """Mean loss over the worst twentieth of outcomes of one instant, >= 0; without a distribution a profile's worst case."""
+    spx, ndx = distributions.get(Index.SPX), distributions.get(Index.NDX)
+    # One distribution alone: as if the other were its twin, of which nothing is held.
     one, other = spx or ndx, ndx or spx
-    known = [profile for profile in group if profile.index is not None and laws.get(profile.index) is not None]
+    known = [profile for profile in group if profile.index is not None and distributions.get(profile.index) is not None]
     surely = sum(profile.loss for profile in group if profile not in known)
     if one is None or other is None or not known:
         return Dollars(surely)

@@ -4,7 +4,7 @@ Contracts that settle on the same index at the same instant (the hourly 16:00 la
 functions of one number, so their joint profit is constant between strikes: the worst case is a minimum over at most
 two cells per contract plus one, found with one running sum. An order may fill or not, so in each cell it adds the
 smaller of 0 and its profit if filled; a partial fill lies between the two. Different indices or instants are added up,
-worst with worst: the joint law of two indices is not assumed to help us.
+worst with worst: the joint distribution of two indices is not assumed to help us.
 
 Cells start on the venue's two-decimal settlement grid: there is no value between 7199.99 and 7200.00 to lose at.
 """

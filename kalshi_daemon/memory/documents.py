@@ -1,8 +1,8 @@
 """What a model has learnt as a plain document, and a model that goes on from one, bit for bit. Pure.
 
 Everything that shapes a later forecast is in it, today's path and the forecasts that wait for their fixing included.
-Left out is what follows from the rest (the session's curve, the agenda, residual laws) and what only saves work. So
-that nothing learnt for one law is used with another, a document names the constants it was learnt with.
+Left out is what follows from the rest (the session's curve, the agenda, residual distributions) and what only saves work. So
+that nothing learnt for one distribution is used with another, a document names the constants it was learnt with.
 
 On disk a document is two lines: a header with its version and the digest of the second line, which is the document.
 """

@@ -45,7 +45,7 @@ BYTES_MAX: Final = 16_000_000
 
 type Lines = Mapping[str, Sequence[bytes]]
 """Day -> lines."""
-type MadeAgain = Callable[[Nanos], bool]
+type Recomputed = Callable[[Nanos], bool]
 """Whether a forecast of this instant was made after the fact, from minutes that came later."""
 
 log = structlog.get_logger()
@@ -62,12 +62,12 @@ class ForecastRecord:
         """Lines that found no room, since the start."""
         self._dropped_said = 0
 
-    def listen(self, model: RollingCalibration, made_again: MadeAgain) -> None:
-        """Hear of this model's fixings."""
-        model.hear = partial(self._on_fixing, model, made_again)
+    def listen(self, model: RollingCalibration, recomputed: Recomputed) -> None:
+        """OnResolved of this model's fixings."""
+        model.on_resolved = partial(self._on_fixing, model, recomputed)
 
     def listen_to_market(self, index: Index, record: MarketRecord) -> None:
-        record.hear = partial(self._on_event, index, record)
+        record.on_resolved = partial(self._on_event, index, record)
 
     def take(self) -> Lines:
         """What waits, handed over to be written."""
@@ -88,7 +88,7 @@ class ForecastRecord:
     def _on_fixing(
         self,
         model: RollingCalibration,
-        made_again: MadeAgain,
+        recomputed: Recomputed,
         session: Session,
         target_ns: Nanos,
         resolved: Sequence[Resolved],
@@ -96,7 +96,7 @@ class ForecastRecord:
         close = target_ns == session.close_ns
         all_live = True
         for one in resolved:
-            live = not made_again(made_ns(target_ns, one.taken.bucket))
+            live = not recomputed(made_ns(target_ns, one.taken.bucket))
             all_live &= live
             row = forecast_row(model.index, session.day, target_ns, one, close=close, live=live)
             if sound(row):

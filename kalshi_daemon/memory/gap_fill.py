@@ -21,7 +21,7 @@ from kalshi_daemon.ground.errors import HistoryRefused, HistoryUnavailable
 from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.index_feed.history import History
 from kalshi_daemon.index_feed.judged_bars import judged_bars
-from kalshi_daemon.memory.gap_replay import HOLE_MIN, CorrelationHealing, Healing, Span, missed_span
+from kalshi_daemon.memory.gap_replay import HOLE_MIN, CorrelationReplay, GapReplay, Span, missed_span
 
 SETTLE: Final = Nanos(5 * SECOND)
 """A minute's bar may come this much after its end."""
@@ -47,20 +47,20 @@ class GapFiller:
 
     def __init__(
         self,
-        healings: Mapping[Index, Healing],
+        replays: Mapping[Index, GapReplay],
         past: Past,
         sessions: Sequence[Session],
         clock: Clock,
         *,
         warm_up_sessions: int,
         jump_min: float = 0.0075,
-        together: CorrelationHealing | None = None,
+        together: CorrelationReplay | None = None,
     ) -> None:
         """`sessions` by time; a model without any memory is given the last `warm_up_sessions` before now.
 
         `jump_min`: a bar further away than this share, or than an index moves in the time, is not believed at once.
         """
-        self._healings = healings
+        self._replays = replays
         self._past = past
         self._sessions = sessions
         self._clock = clock
@@ -79,34 +79,34 @@ class GapFiller:
     def on_session(self) -> None:
         if self._off:
             return
-        for healing in self._healings.values():
-            healing.arm()
+        for replay in self._replays.values():
+            replay.arm()
         if self._together is not None:
             self._together.arm()
         self._wake.set()
 
     def on_tick(self, tick: Tick) -> None:
         """A believed value, before its model takes it: what hid the time before, if long, is asked for."""
-        healing = self._healings[tick.index]
-        last_ns = healing.model.last_seen_ns
+        replay = self._replays[tick.index]
+        last_ns = replay.model.last_seen_ns
         if last_ns is None or tick.event_ns - last_ns <= HIDDEN_MIN:
             return
-        if healing.armed() and healing.resumed_ns is None:
+        if replay.armed() and replay.resumed_ns is None:
             return  # the feed itself was away
         session = next((one for one in self._sessions if one.open_ns <= tick.event_ns <= one.close_ns), None)
         if session is not None and tick.event_ns - max(last_ns, session.open_ns) > HIDDEN_MIN:
-            self._on_hidden(tick.index, healing)
+            self._on_hidden(tick.index, replay)
 
     def on_unlearnt(self, index: Index, to_ns: Nanos) -> None:
         """Prices up to this one were taken out of what was learnt; those after it were not."""
-        healing = self._healings[index]
-        if healing.model.last_seen_ns is not None and healing.model.last_seen_ns > to_ns:
-            self._on_hidden(index, healing)
+        replay = self._replays[index]
+        if replay.model.last_seen_ns is not None and replay.model.last_seen_ns > to_ns:
+            self._on_hidden(index, replay)
 
-    def _on_hidden(self, index: Index, healing: Healing) -> None:
+    def _on_hidden(self, index: Index, replay: GapReplay) -> None:
         if self._off:
             return
-        healing.arm()
+        replay.arm()
         if self._together is not None:
             self._together.arm()
         self._hidden.add(index)
@@ -117,29 +117,29 @@ class GapFiller:
             await self._wake.wait()
             self._wake.clear()
             problems: dict[str, str] = {}
-            for index, healing in self._healings.items():
+            for index, replay in self._replays.items():
                 try:
-                    await self._fill(index, healing)
+                    await self._fill(index, replay)
                 except HistoryRefused as refused:
                     self._off = True
                     problems[index.value] = str(refused)
                 except (HistoryUnavailable, ValueError) as problem:
                     problems[index.value] = str(problem)
                 finally:
-                    healing.drop()
+                    replay.drop()
                     self._hidden.discard(index)
-            if self._together is not None and not any(healing.armed() for healing in self._healings.values()):
+            if self._together is not None and not any(replay.armed() for replay in self._replays.values()):
                 self._together.drop()
             if problems:
                 log.warning("calibration.gap_not_filled", **problems, asks_again=not self._off)
 
-    async def _fill(self, index: Index, healing: Healing) -> None:
+    async def _fill(self, index: Index, replay: GapReplay) -> None:
         """Ask until the newest missed minute is there, ROUNDS times at most; a new gap meanwhile starts anew."""
         turn, arms = 0, 0
-        while healing.armed():
-            turn, arms = (turn + 1, arms) if healing.arms == arms else (1, healing.arms)
-            await self._settle(index, healing)
-            span = self._span(index, healing) if healing.armed() else None
+        while replay.armed():
+            turn, arms = (turn + 1, arms) if replay.arms == arms else (1, replay.arms)
+            await self._settle(index, replay)
+            span = self._span(index, replay) if replay.armed() else None
             if span is None:
                 break
             found: History | None = None
@@ -149,20 +149,20 @@ class GapFiller:
                 if turn >= ROUNDS:
                     raise
             enough = found is not None and (turn >= ROUNDS or _complete(found, span))
-            if found is not None and enough and healing.armed() and healing.arms == arms:
-                self._heal(index, healing, span, found)
+            if found is not None and enough and replay.armed() and replay.arms == arms:
+                self._heal(index, replay, span, found)
                 return
             await self._clock.sleep(ROUND_PAUSE)
-        if healing.overflowed:
+        if replay.overflowed:
             raise HistoryUnavailable(f"of {index.value}", "too many prices came while it was asked for")
 
-    def _heal(self, index: Index, healing: Healing, span: Span, found: History) -> None:
-        warming_up = healing.since_ns is None
-        known = healing.known
-        bars = judged_bars(found.bars, self._jump_min, known, healing.resumed)
+    def _heal(self, index: Index, replay: GapReplay, span: Span, found: History) -> None:
+        warming_up = replay.since_ns is None
+        known = replay.known
+        bars = judged_bars(found.bars, self._jump_min, known, replay.resumed)
         if len(bars) < len(found.bars):
             log.warning("calibration.bars_refused", index=index.value, refused=len(found.bars) - len(bars))
-        used = healing.heal(bars, parts=index in self._hidden)
+        used = replay.heal(bars, parts=index in self._hidden)
         self.filled += used
         if self._together is not None:
             self._together.healed()
@@ -180,24 +180,24 @@ class GapFiller:
             delayed=found.delayed,
         )
 
-    async def _settle(self, index: Index, healing: Healing) -> None:
+    async def _settle(self, index: Index, replay: GapReplay) -> None:
         """Wait until prices should have begun again, and until the newest missed minute should have its bar."""
-        if healing.resumed_ns is None:
+        if replay.resumed_ns is None:
             await self._clock.sleep(SETTLE)
-        now = self._missed_until(index, healing)
+        now = self._missed_until(index, replay)
         await self._clock.sleep_until(Nanos(now - now % MINUTE + SETTLE))
 
-    def _missed_until(self, index: Index, healing: Healing) -> Nanos:
+    def _missed_until(self, index: Index, replay: GapReplay) -> Nanos:
         """What ended until here was missed; for values that were hidden, the minute that was running is part of it."""
-        resumed = healing.resumed_ns
+        resumed = replay.resumed_ns
         if resumed is None:
             return self._clock.now_ns()
         return Nanos(resumed + MINUTE - 1) if index in self._hidden else resumed
 
-    def _span(self, index: Index, healing: Healing) -> Span | None:
+    def _span(self, index: Index, replay: GapReplay) -> Span | None:
         """From the last price before the gap to the first one after it, or to now."""
-        resumed, since = healing.resumed_ns, healing.since_ns
-        until = self._missed_until(index, healing)
+        resumed, since = replay.resumed_ns, replay.since_ns
+        until = self._missed_until(index, replay)
         if resumed is not None and since is not None and resumed - since <= HOLE_MIN:
             return None
         if since is None:

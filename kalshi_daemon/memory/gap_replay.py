@@ -40,7 +40,7 @@ class Span:
     minutes: int
 
 
-class Healing:
+class GapReplay:
     """Stands between the feed and one model.
 
     `arm` when prices may have been missed, then `heal` or `drop`; `doubt` when they may be wrong, then `retract` or
@@ -95,7 +95,7 @@ class Healing:
         """The first price of them, with its time."""
         return self._resumed
 
-    def made_again(self, at_ns: Nanos) -> bool:
+    def recomputed(self, at_ns: Nanos) -> bool:
         """Whether a forecast of this instant was made after the fact, when a gap was healed."""
         return any(first <= at_ns <= last for first, last in self._again)
 
@@ -214,7 +214,7 @@ class Healing:
             self.model.on_bar(event)
 
 
-class CorrelationHealing:
+class CorrelationReplay:
     """Lets the correlation look again at the minutes of the running session that a gap had hidden from it.
 
     Minutes of earlier sessions are not made up for: what forgets by halves in three sessions, is taken for 0.8 at the

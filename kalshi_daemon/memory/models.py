@@ -15,7 +15,7 @@ from kalshi_daemon.ground.clock import Clock, iso_utc
 from kalshi_daemon.ground.units import Nanos, from_s
 from kalshi_daemon.index_feed.history import HistoryClient
 from kalshi_daemon.memory.gap_fill import GapFiller
-from kalshi_daemon.memory.gap_replay import CorrelationHealing, Healing
+from kalshi_daemon.memory.gap_replay import CorrelationReplay, GapReplay
 from kalshi_daemon.memory.store import CalibrationStore
 from kalshi_daemon.settings.model import Settings
 from kalshi_daemon.windows.releases import MacroCalendar
@@ -31,21 +31,21 @@ class Learning:
 
     models: dict[Index, RollingCalibration]
     memory: CalibrationStore
-    healings: dict[Index, Healing]
+    replays: dict[Index, GapReplay]
     history: HistoryClient | None
     """None: nobody to ask, or not wanted."""
     gaps: GapFiller | None
-    together: CorrelationHealing
+    together: CorrelationReplay
     """For prices in doubt; the gap filler has one of its own."""
 
     def on_tick(self, tick: Tick) -> None:
         if self.gaps is not None:
             self.gaps.on_tick(tick)
-        self.healings[tick.index].on_tick(tick)
+        self.replays[tick.index].on_tick(tick)
         self._follow()
 
     def on_bar(self, bar: Bar) -> None:
-        self.healings[bar.index].on_bar(bar)
+        self.replays[bar.index].on_bar(bar)
         self._follow()
 
     def _follow(self) -> None:
@@ -63,17 +63,17 @@ class Learning:
 
     def on_doubt(self, index: Index) -> None:
         """The feed believes what follows on time alone: what was learnt before is kept until it is settled."""
-        self.healings[index].doubt()
+        self.replays[index].doubt()
         self.together.arm()
 
     def on_settled(self, index: Index) -> None:
-        self.healings[index].settle()
-        if all(healing.confirmed is None for healing in self.healings.values()):
+        self.replays[index].settle()
+        if all(replay.confirmed is None for replay in self.replays.values()):
             self.together.drop()
 
     def on_retracted(self, index: Index, from_ns: Nanos, to_ns: Nanos) -> None:
         """The prices of [from, to] were wrong: they are taken out of what was learnt."""
-        done = self.healings[index].retract(from_ns, to_ns)
+        done = self.replays[index].retract(from_ns, to_ns)
         if done:
             self.together.healed()
             if self.gaps is not None:
@@ -108,13 +108,13 @@ def build_learning(
         save_every=from_s(chosen.memory_save_s),
     )
     memory.recall()
-    healings = {index: Healing(model) for index, model in models.items()}
-    memory.made_again = lambda index, at_ns: healings[index].made_again(at_ns)
-    memory.confirmed = lambda index: healings[index].confirmed
+    replays = {index: GapReplay(model) for index, model in models.items()}
+    memory.recomputed = lambda index, at_ns: replays[index].recomputed(at_ns)
+    memory.confirmed = lambda index: replays[index].confirmed
     pair = (models[Index.SPX], models[Index.NDX])
-    doubts = CorrelationHealing(memory.correlation, pair)
+    doubts = CorrelationReplay(memory.correlation, pair)
     if not (feed.gap_fill and feed.rest_url):
-        return Learning(models, memory, healings, None, None, doubts)
+        return Learning(models, memory, replays, None, None, doubts)
     history = HistoryClient(
         feed.rest_url,
         feed.api_key,
@@ -124,15 +124,15 @@ def build_learning(
         calls_per_min=feed.rest_calls_per_min,
     )
     gaps = GapFiller(
-        healings,
+        replays,
         history,
         sessions.sessions,
         clock,
         warm_up_sessions=chosen.warm_up_sessions,
         jump_min=feed.jump_share_min,
-        together=CorrelationHealing(memory.correlation, pair),
+        together=CorrelationReplay(memory.correlation, pair),
     )
-    return Learning(models, memory, healings, history, gaps, doubts)
+    return Learning(models, memory, replays, history, gaps, doubts)
 
 
 def constants_of(settings: Settings) -> ModelConstants:

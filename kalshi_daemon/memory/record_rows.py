@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
-from kalshi_daemon.calibration.predictive import PredictiveLaw
+from kalshi_daemon.calibration.predictive import PredictiveDistribution
 from kalshi_daemon.calibration.recalibration import BUCKET_CENTRES_MIN, BUCKETS
 from kalshi_daemon.calibration.resolving import Resolved
 from kalshi_daemon.calibration.watch import PROBABILITY_BINS
@@ -59,18 +59,18 @@ class ForecastRow:
     fixing: float
     """Points, both."""
     sigma: float
-    """Of the published law."""
+    """Of the published distribution."""
     spread: float
     """Its standard deviation, as a log return."""
     crps: float
-    rival_crps: float
+    baseline_crps: float
     log_gain: float
     pit: float
     square: float
     bins: tuple[tuple[int, float, float], ...]
     """(tenth, mean probability said, share that settled so) of the strikes around the level."""
     quantiles: tuple[float, ...]
-    """Of the published law at BANDS, points; empty in a line that was written before they were kept."""
+    """Of the published distribution at BANDS, points; empty in a line that was written before they were kept."""
 
     @property
     def made_ns(self) -> Nanos:
@@ -136,7 +136,7 @@ def forecast_row(
         tenths.setdefault(min(PROBABILITY_BINS - 1, int(strike[0] * PROBABILITY_BINS)), []).append(strike)
     bins = ((n, sum(p for p, _ in part) / len(part), sum(y for _, y in part) / len(part)) for n, part in tenths.items())
     taken = one.taken
-    law = PredictiveLaw(
+    distribution = PredictiveDistribution(
         index,
         made_ns(target_ns, taken.bucket),
         target_ns,
@@ -158,12 +158,12 @@ def forecast_row(
         one.sigma,
         one.sigma * sqrt(one.taken.model.residual.second_moment),
         one.scored.crps,
-        one.scored.rival_crps,
+        one.scored.baseline_crps,
         one.scored.log_gain,
         one.scored.pit,
         one.scored.square,
         tuple(bins),
-        tuple(round(level, _CENTS) for level in law.quantiles(_BANDS).tolist()),
+        tuple(round(level, _CENTS) for level in distribution.quantiles(_BANDS).tolist()),
     )
 
 
@@ -208,8 +208,8 @@ def from_line(line: bytes) -> Row:
         raise ValueError(f"not a row of the record: {problem!r}") from problem
 
 
-_NUMBERS: Final = ("level", "fixing", "sigma", "spread", "crps", "rival_crps", "log_gain", "pit", "square")
-_POSITIVE: Final = ("level", "fixing", "sigma", "spread", "rival_crps")
+_NUMBERS: Final = ("level", "fixing", "sigma", "spread", "crps", "baseline_crps", "log_gain", "pit", "square")
+_POSITIVE: Final = ("level", "fixing", "sigma", "spread", "baseline_crps")
 _BANDS: Final = np.array(BANDS)
 
 

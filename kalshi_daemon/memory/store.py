@@ -132,7 +132,7 @@ class CalibrationStore:
         self._slow_max = Nanos(slow_days_max * DAY)
         self._save_every = save_every
         self.record = ForecastRecord(mode_dir / FOLDER)
-        self.made_again: Callable[[Index, Nanos], bool] = lambda _index, _at_ns: False
+        self.recomputed: Callable[[Index, Nanos], bool] = lambda _index, _at_ns: False
         """Whether a forecast of this instant was made after the fact, from minutes that came later."""
         self.confirmed: Callable[[Index], Document | None] = lambda _index: None
         """What a model had learnt before prices that are still in doubt; None: none are."""
@@ -154,7 +154,7 @@ class CalibrationStore:
         return record
 
     def _made_again(self, index: Index, at_ns: Nanos) -> bool:
-        return self.made_again(index, at_ns)
+        return self.recomputed(index, at_ns)
 
     # Reading
 

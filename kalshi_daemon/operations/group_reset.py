@@ -1,6 +1,6 @@
-"""A person's wish to end a profile's halt: one small file per profile, taken up by the daemon that runs or starts next.
+"""A person's request to end a profile's halt: one small file per profile, taken up by the daemon that runs or starts next.
 
-The file names the halt it is about, by the instant it began. A wish that outlived its halt (written twice, left over
+The file names the halt it is about, by the instant it began. A request that outlived its halt (written twice, left over
 from a crash) therefore never ends a later one that nobody has looked at.
 """
 
@@ -31,12 +31,12 @@ def request_path(mode_dir: Path, profile: str) -> Path:
 
 
 def ask(path: Path, halted_ns: Nanos, reason: str, when_ns: Nanos) -> None:
-    """Leave the wish. Raises ConfigurationError when it cannot be written."""
-    wish = {"halted_ns": halted_ns, "reason": reason[:_REASON_MAX], "when": iso_utc(when_ns)}
-    write_whole(path, orjson.dumps(wish) + b"\n", "request")
+    """Leave the request. Raises ConfigurationError when it cannot be written."""
+    request = {"halted_ns": halted_ns, "reason": reason[:_REASON_MAX], "when": iso_utc(when_ns)}
+    write_whole(path, orjson.dumps(request) + b"\n", "request")
 
 
-def read_wish(path: Path) -> Nanos | None:
+def read_request(path: Path) -> Nanos | None:
     """Which halt is to be ended; None without a file. Raises OSError, and ValueError for a file that names no halt."""
     try:
         with path.open("rb") as file:
@@ -44,14 +44,14 @@ def read_wish(path: Path) -> Nanos | None:
     except FileNotFoundError:
         return None
     try:
-        content = parse_json(raw, "the wish")
+        content = parse_json(raw, "the request")
         return Nanos(integer(content.get("halted_ns") if isinstance(content, dict) else None, "halted_ns"))
     except MalformedField as problem:
         raise ValueError(f"names no halt: {problem}") from None
 
 
 class GroupResetWatch:
-    """Hands wishes to `reset(profile, halted_ns)`, which says whether the wish is dealt with; then the file goes."""
+    """Hands requests to `reset(profile, halted_ns)`, which says whether the request is dealt with; then the file goes."""
 
     def __init__(self, mode_dir: Path, profiles: Sequence[str], reset: Callable[[str, Nanos], Awaitable[bool]]) -> None:
         self._paths = {profile: request_path(mode_dir, profile) for profile in profiles}
@@ -62,7 +62,7 @@ class GroupResetWatch:
         """One look at every profile's file. Raises what `reset` raises."""
         for profile, path in self._paths.items():
             try:
-                halted_ns = read_wish(path)
+                halted_ns = read_request(path)
                 if halted_ns is None:
                     self._told.discard(profile)
                 elif await self._reset(profile, halted_ns):

@@ -8,10 +8,10 @@ import structlog
 from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.ground.units import SECOND, Dollars, Nanos, format_dollars
 from kalshi_daemon.kalshi.api import PortfolioApi
-from kalshi_daemon.orders.bookkeeping import KEPT, Books
-from kalshi_daemon.orders.deadlines import TROUBLE
+from kalshi_daemon.orders.bookkeeping import KEPT, Bookkeeping
+from kalshi_daemon.orders.deadlines import EXCHANGE_ERRORS
 from kalshi_daemon.orders.ledger import FLAT
-from kalshi_daemon.orders.order_store import Desk, series_of
+from kalshi_daemon.orders.order_store import OrderStore, series_of
 from kalshi_daemon.orders.reconcile import Finding, compare_balance, compare_fills, compare_positions, disagreements
 from kalshi_daemon.orders.reconciling import Reconciler
 from kalshi_daemon.orders.records import read_list
@@ -52,12 +52,14 @@ class BooksCheck:
     cash cannot be compared (something rests, or rested when the session began)."""
 
 
-class Prover:
+class AccountAudit:
     """Holds the cash and ledger of a moment when nothing rested, to compare a later one with."""
 
-    def __init__(self, desk: Desk, books: Books, api: PortfolioApi, reconciler: Reconciler, settler: Settler) -> None:
-        self._desk = desk
-        self._books = books
+    def __init__(
+        self, store: OrderStore, bookkeeping: Bookkeeping, api: PortfolioApi, reconciler: Reconciler, settler: Settler
+    ) -> None:
+        self._store = store
+        self._bookkeeping = bookkeeping
         self._api = api
         self._reconciler = reconciler
         self._settler = settler
@@ -74,9 +76,9 @@ class Prover:
         settlements right after it books nothing. Never raises for trouble with the exchange: cash is then not compared.
         """
         for _ in range(TRIES):
-            if self._desk.live():
+            if self._store.live():
                 return
-            ledger = self._books.ledger
+            ledger = self._bookkeeping.ledger
             held = any(position.count for position in ledger.open_positions())
             try:
                 if strangers := await self._resting():
@@ -86,8 +88,8 @@ class Prover:
                 cash, before = self._reconciler.cash, ledger.exchange_cash()
                 balance, self._all_shards = cash.known(), cash.all_shards
                 if held or ledger.paid_since() is not None:
-                    await self._settler.read(Nanos(self._books.started_ns - KEPT))
-            except TROUBLE as problem:
+                    await self._settler.read(Nanos(self._bookkeeping.started_ns - KEPT))
+            except EXCHANGE_ERRORS as problem:
                 log.warning("books.start_unknown", problem=str(problem))
                 return
             if balance is not None and ledger.exchange_cash() == before:
@@ -99,12 +101,12 @@ class Prover:
         check = self.not_compared("not compared")
         for tried in range(TRIES):
             if tried:
-                await self._desk.clock.sleep(BETWEEN_TRIES)
+                await self._store.clock.sleep(BETWEEN_TRIES)
             try:
-                if self._desk.state.reconciliation.checked_ns is None:
+                if self._store.state.reconciliation.checked_ns is None:
                     await self._reconciler.look()
                 check = await self._compare()
-            except TROUBLE as problem:
+            except EXCHANGE_ERRORS as problem:
                 check = self.not_compared(str(problem))
             if check.equal:
                 break
@@ -112,10 +114,10 @@ class Prover:
 
     def not_compared(self, why: str) -> BooksCheck:
         """The answer when there is nothing to compare with: not equal."""
-        return BooksCheck(equal=False, detail=why, pnl=self._books.session()[3], exchange_pnl=None)
+        return BooksCheck(equal=False, detail=why, pnl=self._bookkeeping.session()[3], exchange_pnl=None)
 
     async def _compare(self) -> BooksCheck:
-        books, desk = self._books, self._desk
+        books, store = self._bookkeeping, self._store
         findings = await self._reconciler.read_fills()
         since = Nanos(books.started_ns - SECOND)
         # A position from before the start may have been paid before it, or otherwise than it was.
@@ -123,9 +125,9 @@ class Prover:
         await self._settler.read(Nanos(books.started_ns - KEPT) if earlier else since)
         findings += await self._fills(since)
         findings += self._settler.findings()
-        answer = await read_list(self._api.positions(), desk.state)
+        answer = await read_list(self._api.positions(), store.state)
         findings += answer.findings
-        positions = [p for p in answer.records if series_of(p.market_ticker, desk.state) in SERIES]
+        positions = [p for p in answer.records if series_of(p.market_ticker, store.state) in SERIES]
         unsettled = books.unsettled()
         settled = {p.market_ticker for p in positions} - set(unsettled)
         findings += compare_positions(unsettled, positions, {t for t in settled if books.ledger.result(t) is not None})
@@ -149,26 +151,26 @@ class Prover:
 
     async def _fills(self, since: Nanos) -> list[Finding]:
         """Every fill of the session on both sides, one by one: price, count and fee."""
-        ours = {booked.fill.trade_id: booked.fill for booked in self._desk.journal.fills_since(since)}
-        listed = await read_list(self._api.fills(min_ts_ns=since), self._desk.state)
+        ours = {booked.fill.trade_id: booked.fill for booked in self._store.journal.fills_since(since)}
+        listed = await read_list(self._api.fills(min_ts_ns=since), self._store.state)
         theirs = [
-            f for f in listed.records if series_of(f.market_ticker, self._desk.state) in SERIES and f.event_ns >= since
+            f for f in listed.records if series_of(f.market_ticker, self._store.state) in SERIES and f.event_ns >= since
         ]
-        missed, findings = compare_fills(ours, theirs, since, self._desk.clock.now_ns())
+        missed, findings = compare_fills(ours, theirs, since, self._store.clock.now_ns())
         for fill in missed:
-            self._books.book_fill(fill, "list", LIST)
-        return findings + listed.findings + self._books.refused.findings()
+            self._bookkeeping.book_fill(fill, "list", LIST)
+        return findings + listed.findings + self._bookkeeping.refused.findings()
 
     def _unlisted(self) -> list[str]:
         """Markets settled since the start, with a position, that the exchange's list does not have."""
         return [
             ticker
-            for ticker, position in self._books.ledger.positions.items()
+            for ticker, position in self._bookkeeping.ledger.positions.items()
             if position.settled
             and position.settled != FLAT
             and position.count
-            and (result := self._books.ledger.result(ticker)) is not None
-            and result.at_ns >= self._books.started_ns
+            and (result := self._bookkeeping.ledger.result(ticker)) is not None
+            and result.at_ns >= self._bookkeeping.started_ns
             and ticker not in self._settler.listed
         ]
 
@@ -176,15 +178,15 @@ class Prover:
         cash = self._reconciler.cash
         cash.note_shards()
         balance = cash.known()
-        if balance is None or self._cash is None or self._desk.live() or cash.all_shards != self._all_shards:
+        if balance is None or self._cash is None or self._store.live() or cash.all_shards != self._all_shards:
             return [], None
-        ledger = self._books.ledger
+        ledger = self._bookkeeping.ledger
         by_others = cash.moved
         expected = Dollars(self._cash + ledger.exchange_cash() - self._ledger_cash + by_others)
         moved = balance.cash - self._cash - by_others
         return compare_balance(expected, balance.cash), Dollars(moved - (ledger.tied_up() - self._open_cash))
 
     def totals(self) -> SessionTotals:
-        fills, contracts, fees, pnl = self._books.session()
-        counters = self._desk.state.counters
+        fills, contracts, fees, pnl = self._bookkeeping.session()
+        counters = self._store.state.counters
         return SessionTotals(counters.orders_placed, counters.orders_cancelled, fills, contracts, fees, pnl)

@@ -48,7 +48,7 @@ class Meaning(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Ask(StrEnum):
+class FollowUp(StrEnum):
     """What to ask the exchange next."""
 
     NOTHING = "nothing"
@@ -62,31 +62,31 @@ class Ruling:
     """What it means, what to ask, and whether the same request may be sent again."""
 
     meaning: Meaning
-    ask: Ask = Ask.NOTHING
+    ask: FollowUp = FollowUp.NOTHING
     again: bool = False
 
 
 _CREATE: Final[tuple[tuple[type[Exception], Ruling], ...]] = (
     (VenueUnreachable, Ruling(Meaning.NOT_APPLIED)),
     (RateLimited, Ruling(Meaning.NOT_APPLIED)),
-    (AlreadyExists, Ruling(Meaning.UNKNOWN, Ask.BY_TICKER)),
+    (AlreadyExists, Ruling(Meaning.UNKNOWN, FollowUp.BY_TICKER)),
     (VenueRejected, Ruling(Meaning.REFUSED)),
-    (Exception, Ruling(Meaning.UNKNOWN, Ask.BY_TICKER)),
+    (Exception, Ruling(Meaning.UNKNOWN, FollowUp.BY_TICKER)),
 )
 _CANCEL: Final[tuple[tuple[type[Exception], Ruling], ...]] = (
     (VenueUnreachable, Ruling(Meaning.NOT_APPLIED, again=True)),
     (RateLimited, Ruling(Meaning.NOT_APPLIED, again=True)),
-    (NotFound, Ruling(Meaning.GONE, Ask.BY_ORDER_ID)),
+    (NotFound, Ruling(Meaning.GONE, FollowUp.BY_ORDER_ID)),
     (AlreadyExists, Ruling(Meaning.NOT_APPLIED, again=True)),
-    (VenueRejected, Ruling(Meaning.REFUSED, Ask.BY_ORDER_ID, again=True)),
-    (Exception, Ruling(Meaning.UNKNOWN, Ask.BY_ORDER_ID, again=True)),
+    (VenueRejected, Ruling(Meaning.REFUSED, FollowUp.BY_ORDER_ID, again=True)),
+    (Exception, Ruling(Meaning.UNKNOWN, FollowUp.BY_ORDER_ID, again=True)),
 )
 _AMEND: Final[tuple[tuple[type[Exception], Ruling], ...]] = (
     (VenueUnreachable, Ruling(Meaning.NOT_APPLIED, again=True)),
     (RateLimited, Ruling(Meaning.NOT_APPLIED, again=True)),
-    (NotFound, Ruling(Meaning.GONE, Ask.BY_ORDER_ID)),
+    (NotFound, Ruling(Meaning.GONE, FollowUp.BY_ORDER_ID)),
     (AlreadyExists, Ruling(Meaning.NOT_APPLIED, again=True)),
-    (VenueRejected, Ruling(Meaning.REFUSED, Ask.BY_ORDER_ID)),
+    (VenueRejected, Ruling(Meaning.REFUSED, FollowUp.BY_ORDER_ID)),
     (Exception, Ruling(Meaning.UNKNOWN, again=True)),
 )
 RULINGS: Final = {Operation.CREATE: _CREATE, Operation.CANCEL: _CANCEL, Operation.AMEND: _AMEND}

@@ -25,7 +25,7 @@ from kalshi_daemon.orders.ledger import (
     day_start,
     week_start,
 )
-from kalshi_daemon.orders.order_store import Desk, event_of, series_of
+from kalshi_daemon.orders.order_store import OrderStore, event_of, series_of
 from kalshi_daemon.orders.payments import Payments
 from kalshi_daemon.orders.reconcile import Finding, Scope, compare_fills
 from kalshi_daemon.orders.refused_fills import STREAM, RefusedFills, as_order
@@ -37,32 +37,34 @@ KEPT: Final = Nanos(8 * DAY)
 """Settled markets stay in memory this long: the week's profit needs seven days."""
 
 
-class Books:
+class Bookkeeping:
     """Our money. Nothing here waits."""
 
-    def __init__(self, desk: Desk, scope: Scope, archive_after_days: int, accepted: Collection[str] = ()) -> None:
+    def __init__(
+        self, store: OrderStore, scope: Scope, archive_after_days: int, accepted: Collection[str] = ()
+    ) -> None:
         """`accepted`: trade ids that an operator wants booked as the exchange lists them, whatever they say."""
-        self._desk = desk
+        self._store = store
         self._scope = scope
         self._archive_after = Nanos(archive_after_days * DAY)
         self._accepted = frozenset(accepted)
         self.ledger = Ledger()
-        self.refused = RefusedFills(desk.state)
+        self.refused = RefusedFills(store.state)
         """Fills that cannot be."""
         self._strangers: dict[str, BookedFill] = {}
         """Scope `own`: fills of orders that are not ours, by trade id."""
         self._inherited: dict[str, Count] = {}
-        self.payments = Payments(desk, self.ledger, self.net, self._publish)
+        self.payments = Payments(store, self.ledger, self.net, self._publish)
         self._day = Nanos(0)
         self.started_ns = Nanos(0)
         self._start = (Dollars(0), 0, Count(0))
         self._forgotten_pnl = 0
-        desk.on_id_learned = self.attribute
+        store.on_id_learned = self.attribute
 
     def load(self) -> None:
         """Rebuild the ledger from the journal."""
-        now = self._desk.clock.now_ns()
-        journal = self._desk.journal
+        now = self._store.clock.now_ns()
+        journal = self._store.journal
         self.archive()
         since = Nanos(now - KEPT)
         for held in journal.inherited(since):
@@ -76,14 +78,14 @@ class Books:
         self.started_ns = now
         self.payments.load()
         self._publish(now)
-        ledger = self._desk.state.ledger
+        ledger = self._store.state.ledger
         self._start = (ledger.fees_total, ledger.fills_total, ledger.contracts_total)
 
     def archive(self) -> None:
         """Move what ended long ago out of the journal. A disk that refuses is logged: nothing is lost by waiting."""
-        now = self._desk.clock.now_ns()
+        now = self._store.clock.now_ns()
         try:
-            moved = move_old(self._desk.journal.path, now, Nanos(now - self._archive_after))
+            moved = move_old(self._store.journal.path, now, Nanos(now - self._archive_after))
         except StateCorrupt as problem:
             log.warning("journal.not_archived", path=problem.path, problem=problem.problem)
         else:
@@ -97,44 +99,44 @@ class Books:
 
         One that cannot be waits (`refused`). `place`: the list that tells of it.
         """
-        desk = self._desk
-        series = series_of(fill.market_ticker, desk.state)
+        store = self._store
+        series = series_of(fill.market_ticker, store.state)
         # The exchange's id first: it is what the lists tell of a fill. The name may be another order's all the same.
-        order = desk.find(None, fill.order_id) or desk.find(fill.client_order_id, None)
+        order = store.find(None, fill.order_id) or store.find(fill.client_order_id, None)
         if order is None and series not in SERIES:
             return False
-        booked = BookedFill(fill, event_of(fill.market_ticker, desk.state), series)
-        named = desk.find(fill.client_order_id, None)
+        booked = BookedFill(fill, event_of(fill.market_ticker, store.state), series)
+        named = store.find(fill.client_order_id, None)
         problem = self._impossible(booked, order)
         if problem:
             self._refuse(booked, order, place, problem)
             return False
-        with desk.journal.transaction():
-            if not desk.journal.add_fill(booked, desk.clock.now_ns()):
+        with store.journal.transaction():
+            if not store.journal.add_fill(booked, store.clock.now_ns()):
                 return False
             if named is not None and order is not None and named.client_order_id != order.client_order_id:
-                desk.doubt(named, "FillSeen", f"a fill of {fill.order_id} carries its name")
+                store.doubt(named, "FillSeen", f"a fill of {fill.order_id} carries its name")
             if order is not None:
-                desk.fill_booked(order, fill)
+                store.fill_booked(order, fill)
         self._count_in(booked)
         self.refused.forget(fill.trade_id)
-        now = desk.clock.now_ns()
+        now = store.clock.now_ns()
         self._publish(now)
-        order = desk.find(fill.client_order_id, fill.order_id)
+        order = store.find(fill.client_order_id, fill.order_id)
         facts = {"trade_id": fill.trade_id, "fee": format_dollars(fill.fee), "source": source}
         self._say_fill(fill, facts, None if order is None else order.client_order_id)
-        desk.on_change()
+        store.on_change()
         return True
 
     def book_listed(self, fills: Iterable[Fill], source: str, place: str, told: Collection[str]) -> None:
         """Book the fills that a list has and we have not; `told` are the trade ids of the whole list."""
         for fill in sorted(fills, key=lambda f: (f.event_ns, f.trade_id)):
             self.book_fill(fill, source, place)
-        self.refused.list_read(place, told, self._desk.clock.now_ns())
+        self.refused.list_read(place, told, self._store.clock.now_ns())
 
     def _impossible(self, booked: BookedFill, order: Order | None) -> str:
         """Why a fill that is not known yet cannot be; "" when it can, or an operator has accepted it as it is."""
-        fill, journal = booked.fill, self._desk.journal
+        fill, journal = booked.fill, self._store.journal
         if fill.trade_id in self._accepted and booked.series_ticker in SERIES:
             return ""
         problem = impossible_fill(fill, order, journal.filled_total(fill.order_id), self._fees(booked, order))
@@ -142,7 +144,7 @@ class Books:
 
     def _fees(self, booked: BookedFill, order: Order | None) -> FeeSchedule | None:
         """The schedule a fill was charged by; None when nobody knows: strangers' orders of before the start too."""
-        venue, series = self._desk.state.venue, booked.series_ticker
+        venue, series = self._store.state.venue, booked.series_ticker
         if series in venue.fee_alarm or booked.event_ticker in venue.event_fee_override:
             return None
         if order is None:
@@ -150,54 +152,54 @@ class Books:
         return venue.fees.get(series, FEES_WHEN_UNKNOWN)
 
     def _refuse(self, booked: BookedFill, order: Order | None, place: str, problem: str) -> None:
-        fill, desk = booked.fill, self._desk
-        now = desk.clock.now_ns()
+        fill, store = booked.fill, self._store
+        now = store.clock.now_ns()
         like = as_order(fill, booked.event_ticker, booked.series_ticker, now)
         self.refused.add(fill, place, order, problem, like, now)
         if order is not None:
-            desk.doubt(order, "FillSeen", f"fill {fill.trade_id}: {problem}")
+            store.doubt(order, "FillSeen", f"fill {fill.trade_id}: {problem}")
         elif place == STREAM:
-            desk.on_missed_fill()
-        desk.on_change()
+            store.on_missed_fill()
+        store.on_change()
 
     def attribute(self, order_id: str) -> None:
         """An order of ours has learned its exchange id: fills that came before count for it now."""
-        order = self._desk.find(None, order_id)
+        order = self._store.find(None, order_id)
         if order is None:
             return
         early = [b.fill for b in self._strangers.values() if b.fill.order_id == order_id]
         for fill in early:
             self.ledger.add_fill(self._strangers.pop(fill.trade_id))
-        if self._desk.journal.filled_total(order_id) > order.filled:
-            last = self._desk.journal.fills_of(order_id)[-1].fill
-            self._desk.fill_booked(order, last)
+        if self._store.journal.filled_total(order_id) > order.filled:
+            last = self._store.journal.fills_of(order_id)[-1].fill
+            self._store.fill_booked(order, last)
         if early:
-            self._publish(self._desk.clock.now_ns())
+            self._publish(self._store.clock.now_ns())
 
     def missed(self, remote: Iterable[Fill], since_ns: Nanos, until_ns: Nanos) -> tuple[list[Fill], list[Finding]]:
         """The exchange's list against ours, our series only: what we lack, and what does not agree."""
-        ours = {booked.fill.trade_id: booked.fill for booked in self._desk.journal.fills_since(since_ns)}
+        ours = {booked.fill.trade_id: booked.fill for booked in self._store.journal.fills_since(since_ns)}
         listed = [fill for fill in remote if self._may_be_ours(fill)]
         known = {fill.trade_id: fill for fill in listed if fill.trade_id not in ours}
         for trade_id in known:
-            booked = self._desk.journal.fill(trade_id)  # older than the range of ours, by a second's rounding
+            booked = self._store.journal.fill(trade_id)  # older than the range of ours, by a second's rounding
             if booked is not None:
                 ours[trade_id] = booked.fill
         return compare_fills(ours, listed, since_ns, until_ns)
 
     def _may_be_ours(self, fill: Fill) -> bool:
         """Of our series, or of an order of ours whatever market it names."""
-        in_series = series_of(fill.market_ticker, self._desk.state) in SERIES
-        return in_series or self._desk.find(None, fill.order_id) is not None
+        in_series = series_of(fill.market_ticker, self._store.state) in SERIES
+        return in_series or self._store.find(None, fill.order_id) is not None
 
     def _count_in(self, booked: BookedFill) -> None:
-        if self._scope == "account" or self._desk.find(None, booked.fill.order_id) is not None:
+        if self._scope == "account" or self._store.find(None, booked.fill.order_id) is not None:
             self.ledger.add_fill(booked)
         else:
             self._strangers[booked.fill.trade_id] = booked
 
     def _say_fill(self, fill: Fill, facts: dict[str, str], client_order_id: str | None) -> None:
-        self._desk.audit(
+        self._store.audit(
             {
                 "action": "fill",
                 "client_order_id": client_order_id,
@@ -251,18 +253,18 @@ class Books:
 
     def inherit(self, differences: dict[str, Count]) -> None:
         """First start ever: positions that no fill we can read explains."""
-        state = self._desk.state
+        state = self._store.state
         held = [
             Inherited(ticker, event_of(ticker, state), series_of(ticker, state), count)
             for ticker, count in differences.items()
         ]
-        self._desk.journal.inherit(held)
+        self._store.journal.inherit(held)
         for position in held:
             log.warning(
                 "ledger.inherited", market=position.market_ticker, count=format_count(position.count), scope=self._scope
             )
             self._take_over(position)
-        self._publish(self._desk.clock.now_ns())
+        self._publish(self._store.clock.now_ns())
 
     def _take_over(self, held: Inherited) -> None:
         self._inherited[held.market_ticker] = held.count
@@ -277,7 +279,7 @@ class Books:
 
     def session(self) -> tuple[int, Count, Dollars, Dollars]:
         """(fills, contracts, fees, profit realised) since the start of this process."""
-        ledger = self._desk.state.ledger
+        ledger = self._store.state.ledger
         fees, fills, contracts = self._start
         return (
             ledger.fills_total - fills,
@@ -288,7 +290,7 @@ class Books:
 
     def turn_of_day(self) -> None:
         """Publish anew after a New York midnight, and forget what is too old to matter."""
-        now = self._desk.clock.now_ns()
+        now = self._store.clock.now_ns()
         if day_start(now) != self._day:
             self._publish(now)
             self.archive()
@@ -301,7 +303,7 @@ class Books:
             self.ledger.forget_settled(before)
             self._strangers = {name: b for name, b in self._strangers.items() if b.fill.event_ns >= before}
         fresh = self.ledger.state(now, self.payments.disputed)
-        shared = self._desk.state.ledger
+        shared = self._store.state.ledger
         shared.positions = fresh.positions
         shared.realized_today = fresh.realized_today
         shared.realized_week = fresh.realized_week

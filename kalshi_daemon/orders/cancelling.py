@@ -17,12 +17,12 @@ from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.ground.errors import IllegalTransition, StateCorrupt, VenueError
 from kalshi_daemon.ground.units import MILLISECOND, MINUTE, SECOND, Nanos
 from kalshi_daemon.kalshi.api import OrderApi, PortfolioApi
-from kalshi_daemon.orders.ambiguity import Ask, Operation, rule
-from kalshi_daemon.orders.deadlines import TROUBLE, Backoff, DeadlinePassed, within
+from kalshi_daemon.orders.ambiguity import FollowUp, Operation, rule
+from kalshi_daemon.orders.deadlines import EXCHANGE_ERRORS, Backoff, DeadlinePassed, within
 from kalshi_daemon.orders.ids import is_ours
 from kalshi_daemon.orders.lifecycle import CancelAcked, CancelRefused, CancelSent
-from kalshi_daemon.orders.order_store import Desk, event_of
-from kalshi_daemon.orders.outcome_resolver import Asker
+from kalshi_daemon.orders.order_store import OrderStore, event_of
+from kalshi_daemon.orders.outcome_resolver import OutcomeResolver
 from kalshi_daemon.orders.placing import Placer
 from kalshi_daemon.orders.records import read_list
 from kalshi_daemon.settings.model import OrderSettings
@@ -83,13 +83,13 @@ class Canceller:
 
     def __init__(
         self,
-        desk: Desk,
+        store: OrderStore,
         api: VenueOrders,
         settings: OrderSettings,
-        asker: Asker,
+        asker: OutcomeResolver,
         placer: Placer,
     ) -> None:
-        self._desk = desk
+        self._store = store
         self._api = api
         self._settings = settings
         self._asker = asker
@@ -104,7 +104,7 @@ class Canceller:
         """Cancel these orders of ours. One without an exchange id yet is cancelled as soon as it has one."""
         ready: list[Order] = []
         for name in client_order_ids:
-            order = self._desk.state.orders.get(name)
+            order = self._store.state.orders.get(name)
             if order is None or not order.status.live:
                 continue
             if order.order_id is None:
@@ -114,9 +114,9 @@ class Canceller:
         await self._send(ready, reason)
 
     async def turn(self) -> None:
-        """Cancels that are still owed: refused or lost ones, and wishes whose order has got its id."""
-        now = self._desk.clock.now_ns()
-        live = {order.client_order_id: order for order in self._desk.live()}
+        """Cancels that are still owed: refused or lost ones, and requests whose order has got its id."""
+        now = self._store.clock.now_ns()
+        live = {order.client_order_id: order for order in self._store.live()}
         self._wanted = {name: reason for name, reason in self._wanted.items() if name in live}
         self._pauses.forget_all_but(set(live))
         owed = [
@@ -131,54 +131,54 @@ class Canceller:
 
     async def _send(self, orders: Sequence[Order], reason: str) -> None:
         """One batched cancel; every result is applied on its own. Never raises for trouble with the exchange."""
-        if not self._desk.state.armed:
+        if not self._store.state.armed:
             return
         orders = [o for o in orders if o.client_order_id not in self._on_the_wire and o.order_id is not None]
         if not orders:
             return
         names = {order.client_order_id for order in orders}
         self._on_the_wire |= names
-        now = self._desk.clock.now_ns()
-        with self._desk.one_commit():
+        now = self._store.clock.now_ns()
+        with self._store.one_commit():
             for order in orders:
                 name = order.client_order_id
                 self._pauses.hold(name, now)
                 if order.status in {Status.RESTING, Status.PENDING_CANCEL}:
-                    self._desk.apply(name, CancelSent(now, reason or self._wanted.pop(name, order.reason)))
+                    self._store.apply(name, CancelSent(now, reason or self._wanted.pop(name, order.reason)))
         try:
             results: Sequence[CancelAck | Exception] = await self._api.cancel_orders(
                 [ref_of(order) for order in orders]
             )
-        except TROUBLE as problem:
+        except EXCHANGE_ERRORS as problem:
             results = [problem] * len(orders)
         finally:
             self._on_the_wire -= names
         if len(results) != len(orders):
             results = [VenueError(f"{len(results)} answers to {len(orders)} cancels")] * len(orders)
-        with self._desk.one_commit():
+        with self._store.one_commit():
             for order, result in zip(orders, results, strict=True):
                 self._take(order, result)
 
     def _take(self, order: Order, result: CancelAck | Exception) -> None:
-        now, name = self._desk.clock.now_ns(), order.client_order_id
+        now, name = self._store.clock.now_ns(), order.client_order_id
         if isinstance(result, CancelAck):
             self._take_ack(order, result)
             return
-        self._desk.apply(name, CancelRefused(now, str(result)))
-        if rule(Operation.CANCEL, result).ask is Ask.BY_ORDER_ID:
+        self._store.apply(name, CancelRefused(now, str(result)))
+        if rule(Operation.CANCEL, result).ask is FollowUp.BY_ORDER_ID:
             self._asker.want(name)
         log.info("orders.cancel_refused", client_order_id=name, market=order.market_ticker, cause=str(result))
 
     def _take_ack(self, order: Order, ack: CancelAck) -> None:
         """`reduced_by` is what was really removed (kalshi.md section 8); nothing, or nonsense, means ask."""
-        now, name = self._desk.clock.now_ns(), order.client_order_id
+        now, name = self._store.clock.now_ns(), order.client_order_id
         if ack.order_id != order.order_id or not 0 < ack.reduced_by <= order.count:
-            self._desk.apply(name, CancelRefused(now, f"answer about {ack.order_id}, reduced by {ack.reduced_by}"))
+            self._store.apply(name, CancelRefused(now, f"answer about {ack.order_id}, reduced by {ack.reduced_by}"))
             self._asker.want(name)
             return
-        after = self._desk.apply(name, CancelAcked(now, ack.reduced_by))
+        after = self._store.apply(name, CancelAcked(now, ack.reduced_by))
         if after.filled + ack.reduced_by < after.count:
-            self._desk.on_missed_fill()
+            self._store.on_missed_fill()
         log.info(
             "orders.cancelled",
             client_order_id=name,
@@ -190,7 +190,7 @@ class Canceller:
 
     async def cancel_listed(self, listed: Sequence[RemoteOrder], reason: str) -> None:
         """Cancel what the exchange lists and our books cannot (foreign orders, ghosts). Raises what the API raises."""
-        if not listed or not self._desk.state.armed:
+        if not listed or not self._store.state.armed:
             return
         log.warning(
             "orders.cancel_listed",
@@ -200,7 +200,7 @@ class Canceller:
             reason=reason,
         )
         for remote in listed:
-            self._desk.audit(
+            self._store.audit(
                 {
                     "action": "cancel_intent",
                     "client_order_id": remote.client_order_id,
@@ -219,7 +219,7 @@ class Canceller:
 
     async def _own_first(self) -> None:
         """Strangers' orders wait while cancels of ours are on the wire: both draw on one budget of writes."""
-        clock = self._desk.clock
+        clock = self._store.clock
         until = clock.now_ns() + _OWN_FIRST_MAX
         while self._on_the_wire and clock.now_ns() < until:
             await clock.sleep(_OWN_FIRST_LOOK)
@@ -236,21 +236,21 @@ class Canceller:
 
     async def cancel_all(self, reason: str, deadline_ns: Nanos) -> StopResult:
         """Cancel everything in scope and verify. Survives a dead exchange and a broken journal; always returns."""
-        mass = self._settings.scope == "account" and self._desk.state.armed
-        self._desk.tolerant = True
+        mass = self._settings.scope == "account" and self._store.state.armed
+        self._store.tolerant = True
         try:
             return await self._clear(_Sweep(None, reason, deadline_ns, mass_cancel_due=mass))
         except Exception as problem:  # whatever it is: the steps after this one must run
-            live = len(self._desk.live())
+            live = len(self._store.live())
             log.exception("orders.cancel_all_failed", error=type(problem).__name__, live=live)
             return StopResult(verified=False, remaining=live, detail=f"{type(problem).__name__} while cancelling")
         finally:
-            self._desk.tolerant = False
+            self._store.tolerant = False
 
     async def _clear(self, sweep: _Sweep) -> StopResult:
-        clock = self._desk.clock
+        clock = self._store.clock
         sweep.deadline_ns = Nanos(max(sweep.deadline_ns, clock.now_ns() + SWEEP_MIN))
-        sweep.remaining = len(self._desk.live(sweep.event_ticker))
+        sweep.remaining = len(self._store.live(sweep.event_ticker))
         while True:
             pause = BETWEEN_LOOKS
             try:
@@ -272,7 +272,7 @@ class Canceller:
 
     def _after_failure(self, sweep: _Sweep, problem: Exception) -> None:
         """Trouble with the exchange: try again. A bug or a broken journal: the stop goes on without our books."""
-        trouble = isinstance(problem, TROUBLE) and not isinstance(problem, IllegalTransition | StateCorrupt)
+        trouble = isinstance(problem, EXCHANGE_ERRORS) and not isinstance(problem, IllegalTransition | StateCorrupt)
         if not trouble and sweep.event_ticker is not None:
             raise problem
         sweep.zeros = 0
@@ -290,8 +290,8 @@ class Canceller:
             await self._mass_cancel(sweep)
         if not sweep.books_broken:
             await self._cancel_ours(sweep)
-            await self._asker.ask([order for order in self._desk.live(sweep.event_ticker) if _lost(order)])
-        answer = await read_list(self._api.orders(status="resting"), self._desk.state)
+            await self._asker.ask([order for order in self._store.live(sweep.event_ticker) if _lost(order)])
+        answer = await read_list(self._api.orders(status="resting"), self._store.state)
         listed = [remote for remote in answer.records if self._in_scope(remote, sweep)]
         if listed or answer.unreadable:
             sweep.zeros, sweep.remaining = 0, len(listed)
@@ -309,8 +309,8 @@ class Canceller:
         sweep.detail = f"{unanswered} creates have no answer yet" if unanswered else "the exchange lists nothing once"
 
     async def _mass_cancel(self, sweep: _Sweep) -> None:
-        self._placer.blackout_until = Nanos(self._desk.clock.now_ns() + BLACKOUT)
-        self._desk.audit({"action": "cancel_all_intent", "reason": sweep.reason})
+        self._placer.blackout_until = Nanos(self._store.clock.now_ns() + BLACKOUT)
+        self._store.audit({"action": "cancel_all_intent", "reason": sweep.reason})
         try:
             await self._api.cancel_all()
         except Exception as problem:  # noqa: BLE001 - a bug here must not keep the list from being asked for
@@ -324,48 +324,48 @@ class Canceller:
     async def _cancel_ours(self, sweep: _Sweep) -> None:
         if sweep.event_ticker is None and self._settings.scope == "account" and not sweep.mass_cancel_due:
             return  # the mass cancel went through: the list decides what is left to do
-        await self.cancel([order.client_order_id for order in self._desk.live(sweep.event_ticker)], sweep.reason)
+        await self.cancel([order.client_order_id for order in self._store.live(sweep.event_ticker)], sweep.reason)
 
     async def _cancel_rest(self, listed: Sequence[RemoteOrder], sweep: _Sweep) -> None:
-        live = [] if sweep.books_broken else self._desk.live(sweep.event_ticker)
+        live = [] if sweep.books_broken else self._store.live(sweep.event_ticker)
         known = {order.order_id: order for order in live if order.order_id}
         await self._send([known[r.order_id] for r in listed if r.order_id in known], sweep.reason)
         await self.cancel_listed([r for r in listed if r.order_id not in known], sweep.reason)
 
     async def _close_unheard(self, sweep: _Sweep) -> None:
         """Nothing rests any more: learn how ours ended, in one listing, unless the stream has told already."""
-        ours = {order.order_id: order for order in self._desk.live(sweep.event_ticker) if order.order_id}
+        ours = {order.order_id: order for order in self._store.live(sweep.event_ticker) if order.order_id}
         if not ours:
             return
         since = Nanos(min(order.created_ns for order in ours.values()) - MINUTE)
         try:
             listed = await self._api.orders(min_ts_ns=since)
-        except TROUBLE as problem:
+        except EXCHANGE_ERRORS as problem:
             log.warning("stop.ends_unknown", orders=len(ours), problem=str(problem))
             return
-        with self._desk.one_commit():
+        with self._store.one_commit():
             for remote in listed:
                 if remote.order_id in ours and remote.status != "resting":
                     self._asker.believe(remote, ours[remote.order_id])
 
     def _in_scope(self, remote: RemoteOrder, sweep: _Sweep) -> bool:
-        if sweep.event_ticker is not None and event_of(remote.market_ticker, self._desk.state) != sweep.event_ticker:
+        if sweep.event_ticker is not None and event_of(remote.market_ticker, self._store.state) != sweep.event_ticker:
             return False
         # An unarmed daemon cancels nothing and answers only for its own orders.
-        whole_account = self._settings.scope == "account" and self._desk.state.armed
+        whole_account = self._settings.scope == "account" and self._store.state.armed
         return whole_account or is_ours(remote.client_order_id)
 
     def _unanswered(self, sweep: _Sweep) -> int:
         """Creates that may still turn into a resting order: on the wire, or unknown and not past their expiry."""
-        now = self._desk.clock.now_ns()
+        now = self._store.clock.now_ns()
         return sum(
             1
-            for order in self._desk.live(sweep.event_ticker)
+            for order in self._store.live(sweep.event_ticker)
             if order.status in {Status.INTENDED, Status.IN_FLIGHT} or (_lost(order) and now < order.expires_ns)
         )
 
     def _unverified(self, sweep: _Sweep) -> StopResult:
-        live = self._desk.live(sweep.event_ticker)
+        live = self._store.live(sweep.event_ticker)
         detail = sweep.detail
         if live:
             latest = iso_utc(max(order.expires_ns for order in live))

@@ -19,8 +19,8 @@ import structlog
 from kalshi_daemon.domain.events import Balance, RemoteOrder
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.ground.units import CONTRACT, DOLLAR, MINUTE, SECOND, Dollars, Nanos, format_dollars
-from kalshi_daemon.orders.bookkeeping import Books
-from kalshi_daemon.orders.order_store import Desk
+from kalshi_daemon.orders.bookkeeping import Bookkeeping
+from kalshi_daemon.orders.order_store import OrderStore
 from kalshi_daemon.orders.reconcile import Act, Finding
 from kalshi_daemon.state import Position
 
@@ -56,9 +56,9 @@ class _Drift:
 class CashWatch:
     """Remembers the cash of a quiet moment. Only with scope `account`: in a shared one, strangers' trades move it."""
 
-    def __init__(self, desk: Desk, books: Books, *, whole_account: bool) -> None:
-        self._desk = desk
-        self._books = books
+    def __init__(self, store: OrderStore, bookkeeping: Bookkeeping, *, whole_account: bool) -> None:
+        self._store = store
+        self._bookkeeping = bookkeeping
         self._whole_account = whole_account
         self._expected_offset: Dollars | None = None
         """Cash minus the ledger's figure, of a quiet moment; None while no moment was quiet yet."""
@@ -74,7 +74,7 @@ class CashWatch:
 
     def mark(self) -> Mark:
         """To be taken before the reads of a look."""
-        return Mark(self._books.ledger.exchange_cash(), tuple(self._desk.live()))
+        return Mark(self._bookkeeping.ledger.exchange_cash(), tuple(self._store.live()))
 
     def others_traded(self, last_ns: Nanos) -> None:
         """The account traded markets of other series, the last time then: its cash is not ours alone to explain."""
@@ -138,16 +138,16 @@ class CashWatch:
 
     def known(self) -> Balance | None:
         """The cash that our fills and settlements move; None when it was not read."""
-        return self.total if self.all_shards else self._desk.state.balance
+        return self.total if self.all_shards else self._store.state.balance
 
     def note_shards(self, *, windows: bool = False) -> None:
         """Look whether anything of ours is on another shard than 0. `windows`: a market of a window is.
 
         What was compared until then is forgotten: the next quiet moment is what later ones are held against.
         """
-        state = self._desk.state
-        held = (position.market_ticker for position in self._books.ledger.positions.values())
-        live = (order.market_ticker for order in self._desk.live())
+        state = self._store.state
+        held = (position.market_ticker for position in self._bookkeeping.ledger.positions.values())
+        live = (order.market_ticker for order in self._store.live())
         if not self.all_shards and (windows or any(state.venue.shard_of(ticker) for ticker in (*held, *live))):
             self.all_shards = True
             self._forget()
@@ -160,7 +160,7 @@ class CashWatch:
         self, mark: Mark, resting: Iterable[RemoteOrder], waiting: Iterable[Position], now: Nanos
     ) -> tuple[int, int] | None:
         """(how far below, how far above the ledger's figure) the cash may be; None when it cannot be compared now."""
-        state, ledger = self._desk.state, self._books.ledger
+        state, ledger = self._store.state, self._bookkeeping.ledger
         ours = {order.client_order_id for order in mark.live}
         self.note_shards()
         if (
@@ -175,7 +175,7 @@ class CashWatch:
             return None
         may_trade = sum(order.leaves for order in mark.live)
         may_be_paid = sum(abs(position.count) for position in waiting)
-        lately = self._books.settled_lately(Nanos(now - PAID_LAG))
+        lately = self._bookkeeping.settled_lately(Nanos(now - PAID_LAG))
         paid_lately = sum(abs(ledger.count(ticker)) for ticker in lately)
         below = may_trade * (_PAYS + _FEE_MAX) + paid_lately * _PAYS
         above = (may_trade + may_be_paid + paid_lately) * _PAYS

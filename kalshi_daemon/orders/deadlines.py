@@ -8,7 +8,7 @@ from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.errors import DaemonError
 from kalshi_daemon.ground.units import MILLISECOND, Nanos
 
-TROUBLE: Final = (DaemonError, OSError)
+EXCHANGE_ERRORS: Final = (DaemonError, OSError)
 """What talking to the exchange may end in besides an answer; everything else is a bug and is not caught."""
 
 

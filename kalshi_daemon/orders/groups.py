@@ -31,9 +31,9 @@ from kalshi_daemon.ground.errors import (
 )
 from kalshi_daemon.ground.units import CONTRACT, SECOND, Count, Nanos, parse_size
 from kalshi_daemon.kalshi.api import OrderApi
-from kalshi_daemon.orders.deadlines import TROUBLE, Backoff
+from kalshi_daemon.orders.deadlines import EXCHANGE_ERRORS, Backoff
 from kalshi_daemon.orders.journal_rows import GroupIntent, GroupRow
-from kalshi_daemon.orders.order_store import Desk
+from kalshi_daemon.orders.order_store import OrderStore
 from kalshi_daemon.settings.model import OrderSettings
 from kalshi_daemon.state import GroupHalt
 
@@ -49,13 +49,13 @@ _GONE_KEPT: Final = 100
 class Groups:
     """Owns `state.order_groups`. Nothing here ends a halt but `reset`."""
 
-    def __init__(self, desk: Desk, api: OrderApi, settings: OrderSettings, profiles: Sequence[str]) -> None:
-        self._desk = desk
+    def __init__(self, store: OrderStore, api: OrderApi, settings: OrderSettings, profiles: Sequence[str]) -> None:
+        self._store = store
         self._api = api
         self._limit = Count(settings.group_contracts_limit * CONTRACT)
         self._whole_account = settings.scope == "account"
         self._profiles = tuple(profiles)
-        self._shared = desk.state.order_groups
+        self._shared = store.state.order_groups
         self._shared.required = settings.groups == "required"
         self._pauses = Backoff(1_000, 30_000)
         self._reset_pauses = Backoff(500, 30_000)
@@ -69,7 +69,7 @@ class Groups:
 
     def load(self) -> None:
         """Take over the halts of earlier lives. Raises StateCorrupt."""
-        self._shared.halted.update(self._desk.journal.halts())
+        self._shared.halted.update(self._store.journal.halts())
         for profile, halt in self._shared.halted.items():
             self._say_halt("order_group.still_halted", profile, halt)
 
@@ -90,13 +90,13 @@ class Groups:
             raise ConfigurationError("orders.groups", problem, fix) from refusal
         except StateCorrupt:
             raise
-        except TROUBLE as trouble:
+        except EXCHANGE_ERRORS as trouble:
             log.warning("order_groups.not_set_up", problem=str(trouble))
 
     async def turn(self) -> None:
         """Create what is missing, delete what is left over. Never raises for trouble with the exchange."""
         missing = [profile for profile in self._profiles if profile not in self._shared.ids]
-        now = self._desk.clock.now_ns()
+        now = self._store.clock.now_ns()
         if not missing and not self._unfinished:
             self._pauses.forget_all_but(set())
             return
@@ -107,18 +107,18 @@ class Groups:
             await self._set_up()
         except StateCorrupt:
             raise
-        except TROUBLE as problem:
+        except EXCHANGE_ERRORS as problem:
             log.warning("order_groups.not_set_up", problem=str(problem), missing=missing)
 
     def _may(self) -> bool:
-        state = self._desk.state
+        state = self._store.state
         return self._shared.required and state.armed and not state.latch.closed
 
     async def _set_up(self) -> None:
         listed, unreadable = await self._listed()
         for order_group_id in self._gone:
             listed.pop(order_group_id, None)
-        rows, intents = self._desk.journal.groups(), self._desk.journal.group_intents()
+        rows, intents = self._store.journal.groups(), self._store.journal.group_intents()
         free = set(listed) - {row.order_group_id for row in rows}
         for profile in self._profiles:
             if profile in self._shared.ids:
@@ -129,7 +129,7 @@ class Groups:
             if found is not None:
                 self._shared.ids[profile] = found
                 log.info("order_group.ready", profile=profile, order_group_id=found, contracts=self._limit // CONTRACT)
-                self._desk.on_change()
+                self._store.on_change()
         await self._sweep(rows, listed, whole=not unreadable)
         self._tell_strangers(free - set(self._shared.ids.values()))
 
@@ -192,13 +192,13 @@ class Groups:
         return any(self._is_young(at) for at in (*unseen, *asked))
 
     def _is_young(self, at_ns: Nanos) -> bool:
-        return 0 <= self._desk.clock.now_ns() - at_ns < PATIENCE
+        return 0 <= self._store.clock.now_ns() - at_ns < PATIENCE
 
     async def _create(self, profile: str, listed: dict[str, Count | None]) -> str:
         """Make a group. Raises what the API raises; when the outcome is unknown the intent stays in the journal."""
-        journal = self._desk.journal
+        journal = self._store.journal
         existing = frozenset(listed) | frozenset(self._shared.ids.values())
-        journal.intend_group(GroupIntent(profile, self._desk.clock.now_ns(), existing))
+        journal.intend_group(GroupIntent(profile, self._store.clock.now_ns(), existing))
         try:
             made = await self._api.create_order_group(self._limit)
         except (VenueUnreachable, RateLimited, VenueRejected):
@@ -208,7 +208,7 @@ class Groups:
         return made
 
     def _record(self, profile: str, order_group_id: str) -> None:
-        self._desk.journal.record_group(GroupRow(order_group_id, profile, self._limit, self._desk.clock.now_ns()))
+        self._store.journal.record_group(GroupRow(order_group_id, profile, self._limit, self._store.clock.now_ns()))
 
     async def _sweep(self, rows: Sequence[GroupRow], listed: dict[str, Count | None], *, whole: bool) -> None:
         """Delete groups of ours that serve no profile; forget those the exchange no longer has.
@@ -225,14 +225,14 @@ class Groups:
             if name in listed and not await self._delete(row):
                 self._unfinished = True
             elif name in listed or (whole and not self._is_young(row.created_ns)):
-                self._desk.journal.forget_group(name)
+                self._store.journal.forget_group(name)
 
     async def _delete(self, row: GroupRow) -> bool:
         try:
             await self._api.delete_order_group(row.order_group_id)
         except NotFound:
             pass
-        except TROUBLE as problem:
+        except EXCHANGE_ERRORS as problem:
             log.warning("order_group.not_deleted", order_group_id=row.order_group_id, problem=str(problem))
             return False
         self._note_gone(row.order_group_id)
@@ -282,14 +282,14 @@ class Groups:
     def _halt(self, profile: str, reason: str) -> None:
         if profile in self._shared.halted and profile not in self._resetting:
             return  # said once; further frames and refusals of the same trigger change nothing
-        halt = GroupHalt(self._desk.clock.now_ns(), reason[:_REASON_MAX])
+        halt = GroupHalt(self._store.clock.now_ns(), reason[:_REASON_MAX])
         self._shared.halted[profile] = halt
         self._resetting.discard(profile)  # triggered again while a reset was on the wire: that reset ends nothing
-        with self._desk.one_commit():
-            self._desk.journal.halt(profile, halt)
+        with self._store.one_commit():
+            self._store.journal.halt(profile, halt)
         self._say_halt("order_group.HALTED", profile, halt)
-        self._desk.audit({"action": "order_group_halt", "profile": profile, "reason": halt.reason})
-        self._desk.on_change()
+        self._store.audit({"action": "order_group_halt", "profile": profile, "reason": halt.reason})
+        self._store.on_change()
 
     def _say_halt(self, event: str, profile: str, halt: GroupHalt) -> None:
         log.error(
@@ -306,10 +306,10 @@ class Groups:
         if order_group_id is None:
             return
         self._note_gone(order_group_id)
-        with self._desk.one_commit():
-            self._desk.journal.forget_group(order_group_id)
+        with self._store.one_commit():
+            self._store.journal.forget_group(order_group_id)
         log.warning("order_group.lost", profile=profile, order_group_id=order_group_id)
-        self._desk.on_change()
+        self._store.on_change()
 
     # --- what a person says -------------------------------------------------------------------------------------------
 
@@ -327,15 +327,15 @@ class Groups:
             return False
         if self._shared.halted.get(profile) is not halt:
             return True
-        self._desk.journal.end_halt(profile)
+        self._store.journal.end_halt(profile)
         del self._shared.halted[profile]
         log.warning("order_group.reset", profile=profile, was=halt.reason)
-        self._desk.audit({"action": "order_group_reset", "profile": profile, "was": halt.reason})
-        self._desk.on_change()
+        self._store.audit({"action": "order_group_reset", "profile": profile, "was": halt.reason})
+        self._store.on_change()
         return True
 
     async def _reset_at_exchange(self, profile: str) -> bool:
-        order_group_id, now = self._shared.ids.get(profile), self._desk.clock.now_ns()
+        order_group_id, now = self._shared.ids.get(profile), self._store.clock.now_ns()
         if order_group_id is None or not self._may() or not self._reset_pauses.due(profile, now):
             return False
         self._reset_pauses.hold(profile, now)
@@ -345,7 +345,7 @@ class Groups:
         except NotFound:
             self._lost(profile)
             return False
-        except TROUBLE as problem:
+        except EXCHANGE_ERRORS as problem:
             log.warning("order_group.reset_failed", profile=profile, problem=str(problem))
             return False
         finally:

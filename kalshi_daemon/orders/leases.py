@@ -15,11 +15,11 @@ from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.ground.errors import NotFound
 from kalshi_daemon.ground.units import SECOND, Nanos, from_s
 from kalshi_daemon.kalshi.api import OrderApi
-from kalshi_daemon.orders.ambiguity import Ask, Meaning, Operation, rule
-from kalshi_daemon.orders.deadlines import TROUBLE, Backoff
+from kalshi_daemon.orders.ambiguity import FollowUp, Meaning, Operation, rule
+from kalshi_daemon.orders.deadlines import EXCHANGE_ERRORS, Backoff
 from kalshi_daemon.orders.lifecycle import Renewed, advance
-from kalshi_daemon.orders.order_store import Desk
-from kalshi_daemon.orders.outcome_resolver import Asker
+from kalshi_daemon.orders.order_store import OrderStore
+from kalshi_daemon.orders.outcome_resolver import OutcomeResolver
 from kalshi_daemon.orders.placing import new_order
 from kalshi_daemon.settings.model import OrderSettings
 
@@ -37,9 +37,14 @@ class Leases:
     """Renews. `allowed` says whether the guards let this order stay; it is asked right before each amend."""
 
     def __init__(
-        self, desk: Desk, api: OrderApi, settings: OrderSettings, asker: Asker, allowed: Callable[[Order], bool]
+        self,
+        store: OrderStore,
+        api: OrderApi,
+        settings: OrderSettings,
+        asker: OutcomeResolver,
+        allowed: Callable[[Order], bool],
     ) -> None:
-        self._desk = desk
+        self._store = store
         self._api = api
         self._lease = from_s(settings.lease_s)
         self._asker = asker
@@ -51,8 +56,8 @@ class Leases:
 
     async def turn(self) -> None:
         """Renew what is due. Never raises for trouble with the exchange: an order that cannot be renewed expires."""
-        now = self._desk.clock.now_ns()
-        live = {order.client_order_id: order for order in self._desk.live()}
+        now = self._store.clock.now_ns()
+        live = {order.client_order_id: order for order in self._store.live()}
         self._pauses.forget_all_but(set(live))
         self._sure_until = {name: until for name, until in self._sure_until.items() if name in live}
         due = sorted((o for o in live.values() if self._is_due(o, now)), key=self._ends)
@@ -71,14 +76,14 @@ class Leases:
                 for _ in range(min(AT_ONCE, len(queue))):
                     group.create_task(work(), name="orders.renew")
         finally:
-            self._desk.renewed(changed)
+            self._store.renewed(changed)
         log.debug("orders.renewed", due=len(due), renewed=len(changed))
 
     def _is_due(self, order: Order, now: Nanos) -> bool:
         ends = self._ends(order)
         return (
             order.status is Status.RESTING
-            and order.client_order_id not in self._desk.quarantine
+            and order.client_order_id not in self._store.quarantine
             and ends - now < self._lease // RENEW_AT
             and self._new_expiry(order, now) >= ends + SECOND
             and self._pauses.due(order.client_order_id, now)
@@ -90,18 +95,18 @@ class Leases:
 
     def _new_expiry(self, order: Order, now: Nanos) -> Nanos:
         """The earlier of cutoff and lease, on whole seconds; 0 when its window says no."""
-        status = self._desk.state.windows.get(order.event_ticker)
+        status = self._store.state.windows.get(order.event_ticker)
         if status is None or now >= status.window.cancel_at_ns:
             return Nanos(0)
         return Nanos(min(status.window.gone_by_ns, now + self._lease) // SECOND * SECOND)
 
     def _may(self, order: Order) -> bool:
-        state = self._desk.state
+        state = self._store.state
         return state.armed and not state.latch.closed and not state.kill_switch and self._allowed(order)
 
     async def _renew(self, name: str, changed: list[Order]) -> None:
-        now = self._desk.clock.now_ns()
-        order = self._desk.state.orders.get(name)
+        now = self._store.clock.now_ns()
+        order = self._store.state.orders.get(name)
         if order is None or order.order_id is None or not self._is_due(order, now):
             return
         expires = self._new_expiry(order, now)
@@ -110,7 +115,7 @@ class Leases:
             await self._api.amend_order(
                 new_order(order), order.order_id, total_count=order.count, price=order.price, expires_ns=expires
             )
-        except TROUBLE as problem:
+        except EXCHANGE_ERRORS as problem:
             self._failed(name, order, expires, problem, changed)
         except BaseException:
             self._take(name, expires, changed)
@@ -128,14 +133,14 @@ class Leases:
         if ruling.meaning is Meaning.UNKNOWN:
             self._sure_until.setdefault(name, order.expires_ns)
             self._take(name, expires, changed)
-        if ruling.ask is Ask.BY_ORDER_ID:
+        if ruling.ask is FollowUp.BY_ORDER_ID:
             self._asker.want(name)
 
     def _take(self, name: str, expires: Nanos, changed: list[Order]) -> None:
-        current = self._desk.state.orders.get(name)
+        current = self._store.state.orders.get(name)
         if current is None:
             return
-        after = advance(current, Renewed(self._desk.clock.now_ns(), expires))
+        after = advance(current, Renewed(self._store.clock.now_ns(), expires))
         if after is not current:
-            self._desk.state.orders[name] = after
+            self._store.state.orders[name] = after
             changed.append(after)

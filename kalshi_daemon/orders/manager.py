@@ -34,8 +34,8 @@ from kalshi_daemon.ground.errors import (
     VenueUnreachable,
 )
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
-from kalshi_daemon.orders.account_audit import BooksCheck, Prover, SessionTotals
-from kalshi_daemon.orders.bookkeeping import Books
+from kalshi_daemon.orders.account_audit import AccountAudit, BooksCheck, SessionTotals
+from kalshi_daemon.orders.bookkeeping import Bookkeeping
 from kalshi_daemon.orders.cancelling import Canceller, StopResult, VenueOrders
 from kalshi_daemon.orders.deadlines import DeadlinePassed, within
 from kalshi_daemon.orders.groups import Groups
@@ -43,8 +43,8 @@ from kalshi_daemon.orders.ids import is_ours
 from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.orders.leases import Leases
 from kalshi_daemon.orders.lifecycle import Event, ReportedCanceled, ReportedExecuted, ReportedResting
-from kalshi_daemon.orders.order_store import Audit, Desk
-from kalshi_daemon.orders.outcome_resolver import Asker
+from kalshi_daemon.orders.order_store import Audit, OrderStore
+from kalshi_daemon.orders.outcome_resolver import OutcomeResolver
 from kalshi_daemon.orders.placing import Placer
 from kalshi_daemon.orders.reconciling import Reconciler
 from kalshi_daemon.orders.settling import Settler
@@ -104,17 +104,19 @@ class OrderManager:
         self._state = state
         self._clock = clock
         self._whole_account = settings.scope == "account"
-        self._desk = Desk(state, journal, clock, audit, on_change)
-        self._books = Books(self._desk, settings.scope, settings.archive_after_days, settings.fills_accepted)
-        self._asker = Asker(self._desk, api, settings)
-        self._groups = Groups(self._desk, api, settings, profiles)
-        self._placer = Placer(self._desk, api, settings, ids, self._groups, closed_guard)
+        self._store = OrderStore(state, journal, clock, audit, on_change)
+        self._bookkeeping = Bookkeeping(
+            self._store, settings.scope, settings.archive_after_days, settings.fills_accepted
+        )
+        self._asker = OutcomeResolver(self._store, api, settings)
+        self._groups = Groups(self._store, api, settings, profiles)
+        self._placer = Placer(self._store, api, settings, ids, self._groups, closed_guard)
         self._placer.on_crossed = self._on_crossed = on_crossed
-        self._canceller = Canceller(self._desk, api, settings, self._asker, self._placer)
-        self._settler = Settler(self._desk, self._books, api)
+        self._canceller = Canceller(self._store, api, settings, self._asker, self._placer)
+        self._settler = Settler(self._store, self._bookkeeping, api)
         self._reconciler = Reconciler(
-            self._desk,
-            self._books,
+            self._store,
+            self._bookkeeping,
             api,
             settings,
             self._asker,
@@ -122,9 +124,9 @@ class OrderManager:
             self._settler.findings,
             self._settler.soon,
         )
-        self._leases = Leases(self._desk, api, settings, self._asker, renew_allowed)
-        self._desk.on_missed_fill = self._look_soon
-        self._prover = Prover(self._desk, self._books, api, self._reconciler, self._settler)
+        self._leases = Leases(self._store, api, settings, self._asker, renew_allowed)
+        self._store.on_missed_fill = self._look_soon
+        self._prover = AccountAudit(self._store, self._bookkeeping, api, self._reconciler, self._settler)
         self._events: deque[_Wanted] = deque(maxlen=EVENTS_MAX)
         self._dropped = 0
         self._loaded = False
@@ -140,11 +142,11 @@ class OrderManager:
         """
         if self._loaded:
             return
-        orders = self._desk.load()
-        self._books.load()
+        orders = self._store.load()
+        self._bookkeeping.load()
         self._groups.load()
         self._loaded = True
-        log.info("orders.loaded", live=orders, open_positions=len(list(self._books.ledger.open_positions())))
+        log.info("orders.loaded", live=orders, open_positions=len(list(self._bookkeeping.ledger.open_positions())))
 
     async def start(self) -> None:
         """Load the journal and make it and the exchange agree. To be awaited before anything is quoted.
@@ -180,7 +182,7 @@ class OrderManager:
         await self._prover.begin()
 
     async def _first_look(self) -> None:
-        unknown = [order for order in self._desk.live() if order.status is Status.UNKNOWN and order.order_id is None]
+        unknown = [order for order in self._store.live() if order.status is Status.UNKNOWN and order.order_id is None]
         await self._asker.ask(unknown)
         await self._reconciler.look()
         await self._asker.turn()
@@ -259,7 +261,7 @@ class OrderManager:
     def archive(self) -> None:
         """Move what ended long ago out of the journal: at the start, at New York midnights, and at a session's end."""
         if self._loaded:
-            self._books.archive()
+            self._bookkeeping.archive()
 
     def summary(self) -> SessionTotals:
         """The session's numbers so far."""
@@ -319,23 +321,23 @@ class OrderManager:
 
     def _take_fill(self, event: FillEvent) -> None:
         fill = event.fill
-        new = self._books.book_fill(fill, "stream")
-        if new and fill.post_position is not None and fill.post_position != self._books.net(fill.market_ticker):
+        new = self._bookkeeping.book_fill(fill, "stream")
+        if new and fill.post_position is not None and fill.post_position != self._bookkeeping.net(fill.market_ticker):
             self._look_soon()
 
     def _take_order(self, event: UserOrder) -> None:
-        order = self._desk.find(event.client_order_id, event.order_id)
+        order = self._store.find(event.client_order_id, event.order_id)
         if order is None:
             if event.status == "resting" and (self._whole_account or is_ours(event.client_order_id)):
                 log.warning("orders.stranger", order_id=event.order_id, client_order_id=event.client_order_id)
                 self._look_soon()
             return
         if (event.market_ticker, event.side) != (order.market_ticker, order.side):
-            self._desk.doubt(order, "user_order", f"{event.side.value} in {event.market_ticker} at the exchange")
+            self._store.doubt(order, "user_order", f"{event.side.value} in {event.market_ticker} at the exchange")
             return
         if event.reason == _CROSSED and order.status.live:
             self._on_crossed(event.market_ticker)
-        self._desk.apply(order.client_order_id, _report_of(event), _facts_of(event))
+        self._store.apply(order.client_order_id, _report_of(event), _facts_of(event))
 
 
 def _report_of(event: UserOrder) -> Event:

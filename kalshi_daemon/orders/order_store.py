@@ -1,6 +1,6 @@
 """What the files of this room share: our orders in memory and in the journal, always both, and who hears about it.
 
-`Desk` is synchronous: every change of an order happens here, between two awaits of somebody else. It owns
+`OrderStore` is synchronous: every change of an order happens here, between two awaits of somebody else. It owns
 `state.orders`. An order is in memory while it is live and for as long as it is among the last ENDED_KEPT ended ones;
 after that the journal still knows it.
 """
@@ -67,7 +67,7 @@ def series_of(market_ticker: str, state: DaemonState) -> str:
     return market_ticker.partition("-")[0] if market is None else market.contract.series_ticker
 
 
-class Desk:
+class OrderStore:
     """Our orders. `audit` gets one flat dict per action, `on_change` is called after anything readers care about."""
 
     def __init__(

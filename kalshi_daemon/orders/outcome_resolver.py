@@ -15,7 +15,7 @@ from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.ground.errors import NotFound, PartlyUnreadable
 from kalshi_daemon.ground.units import MILLISECOND, MINUTE, SECOND, Nanos
 from kalshi_daemon.kalshi.api import PortfolioApi
-from kalshi_daemon.orders.deadlines import TROUBLE, Backoff
+from kalshi_daemon.orders.deadlines import EXCHANGE_ERRORS, Backoff
 from kalshi_daemon.orders.lifecycle import (
     Disowned,
     Event,
@@ -25,7 +25,7 @@ from kalshi_daemon.orders.lifecycle import (
     ReportedExecuted,
     ReportedResting,
 )
-from kalshi_daemon.orders.order_store import Desk
+from kalshi_daemon.orders.order_store import OrderStore
 from kalshi_daemon.settings.model import OrderSettings
 
 log = structlog.get_logger()
@@ -42,11 +42,11 @@ _LOOK_BACK: Final = MINUTE
 _PAUSE_MS_MAX: Final = 5_000
 
 
-class Asker:
-    """Reads only; what it finds goes to the desk."""
+class OutcomeResolver:
+    """Reads only; what it finds goes to the store."""
 
-    def __init__(self, desk: Desk, api: PortfolioApi, settings: OrderSettings) -> None:
-        self._desk = desk
+    def __init__(self, store: OrderStore, api: PortfolioApi, settings: OrderSettings) -> None:
+        self._store = store
         self._api = api
         self._after = Nanos(settings.unknown_ask_after_ms * MILLISECOND)
         self._pauses = Backoff(max(100, settings.unknown_ask_after_ms), _PAUSE_MS_MAX)
@@ -58,8 +58,8 @@ class Asker:
 
     async def turn(self) -> None:
         """One round over everything that is due. Never raises for trouble with the exchange: it asks again later."""
-        now = self._desk.clock.now_ns()
-        live = {order.client_order_id: order for order in self._desk.live()}
+        now = self._store.clock.now_ns()
+        live = {order.client_order_id: order for order in self._store.live()}
         live |= self._in_doubt(live)
         self._pauses.forget_all_but(set(live))
         self._wanted = {name: None for name in self._wanted if name in live}
@@ -73,17 +73,17 @@ class Asker:
 
     def _in_doubt(self, live: Mapping[str, Order]) -> dict[str, Order]:
         """Orders in quarantine that have ended in our books: at the exchange they may not have."""
-        names = [name for name in self._desk.quarantine.names() if name not in live][:DOUBTED_ASKED]
-        found = ((name, self._desk.find(name, None)) for name in names)
+        names = [name for name in self._store.quarantine.names() if name not in live][:DOUBTED_ASKED]
+        found = ((name, self._store.find(name, None)) for name in names)
         return {name: order for name, order in found if order is not None}
 
     def _is_due(self, order: Order, now: Nanos) -> bool:
         if order.status is Status.UNKNOWN:
-            since = self._desk.unknown_since.get(order.client_order_id, Nanos(0))
+            since = self._store.unknown_since.get(order.client_order_id, Nanos(0))
             wanted = now - since >= self._after
         elif order.order_id is None:
             wanted = False  # in flight: its own answer comes first; or it ended without ever having an id
-        elif order.client_order_id in self._desk.quarantine:
+        elif order.client_order_id in self._store.quarantine:
             wanted = True
         else:
             wanted = order.client_order_id in self._wanted or now >= order.expires_ns + LAPSE_GRACE
@@ -100,7 +100,7 @@ class Asker:
             since = Nanos(min(order.created_ns for order in lost) - _LOOK_BACK)
             try:
                 listed = await self._api.orders(market_ticker=market, min_ts_ns=since)
-            except TROUBLE as problem:
+            except EXCHANGE_ERRORS as problem:
                 log.warning("orders.ask_failed", orders=len(lost), problem=str(problem))
                 if isinstance(problem, PartlyUnreadable):
                     self._learn_found(lost, problem.readable)
@@ -125,11 +125,11 @@ class Asker:
                 self.believe(remote, by_name[remote.client_order_id])
 
     def _not_listed(self, order: Order) -> None:
-        now = self._desk.clock.now_ns()
-        since = self._desk.unknown_since.get(order.client_order_id)
+        now = self._store.clock.now_ns()
+        since = self._store.unknown_since.get(order.client_order_id)
         if since is None:
             return  # it has got its answer meanwhile
-        after = self._desk.apply(order.client_order_id, NotFoundAuthenticated(now, since, PATIENCE))
+        after = self._store.apply(order.client_order_id, NotFoundAuthenticated(now, since, PATIENCE))
         if not after.status.live:
             log.info("orders.not_found", client_order_id=order.client_order_id, market=order.market_ticker)
 
@@ -140,12 +140,12 @@ class Asker:
         try:
             remote = await self._api.order(order.order_id)
         except NotFound:
-            now = self._desk.clock.now_ns()
-            current = self._desk.state.orders.get(name, order)
+            now = self._store.clock.now_ns()
+            current = self._store.state.orders.get(name, order)
             if now >= current.expires_ns + LAPSE_GRACE and current.status in {Status.RESTING, Status.PENDING_CANCEL}:
-                self._desk.apply(name, Lapsed(now))
+                self._store.apply(name, Lapsed(now))
             return
-        except TROUBLE as problem:
+        except EXCHANGE_ERRORS as problem:
             log.warning("orders.ask_failed", orders=1, problem=str(problem))
             return
         self._wanted.pop(name, None)
@@ -153,23 +153,23 @@ class Asker:
 
     def believe(self, remote: RemoteOrder, order: Order) -> None:
         """Take over what the exchange says about an order of ours, unless it cannot be."""
-        desk, name = self._desk, order.client_order_id
-        before = desk.state.orders.get(name, order)
-        now = desk.clock.now_ns()
+        store, name = self._store, order.client_order_id
+        before = store.state.orders.get(name, order)
+        now = store.clock.now_ns()
         if remote.client_order_id and remote.client_order_id != name:
             cause = f"{remote.order_id} is order {remote.client_order_id} at the exchange"
-            desk.doubt(before, "listed", cause)
+            store.doubt(before, "listed", cause)
             if before.order_id == remote.order_id:
-                desk.apply(name, Disowned(now, cause))
+                store.apply(name, Disowned(now, cause))
             return
         if (remote.market_ticker, remote.side) != (before.market_ticker, before.side):
-            desk.doubt(before, "listed", f"{remote.side.value} in {remote.market_ticker} at the exchange")
+            store.doubt(before, "listed", f"{remote.side.value} in {remote.market_ticker} at the exchange")
             return
         event = report_of(remote, before, now)
-        sound = not desk.impossible(before, event)
-        after = desk.apply(name, event)
-        if sound and (remote.price, remote.initial) == (before.price, before.count) and desk.quarantine.agree(name):
-            desk.on_missed_fill()  # have the lists read: they must not show a second one
+        sound = not store.impossible(before, event)
+        after = store.apply(name, event)
+        if sound and (remote.price, remote.initial) == (before.price, before.count) and store.quarantine.agree(name):
+            store.on_missed_fill()  # have the lists read: they must not show a second one
         if after.status is not before.status:
             log.info(
                 "orders.resolved",

@@ -14,7 +14,7 @@ from kalshi_daemon.ground.units import Count, Dollars, Nanos, format_count, form
 from kalshi_daemon.orders.disputes import Disputes
 from kalshi_daemon.orders.journal_rows import DisputeRow
 from kalshi_daemon.orders.ledger import FLAT, Ledger, Result
-from kalshi_daemon.orders.order_store import Desk
+from kalshi_daemon.orders.order_store import OrderStore
 from kalshi_daemon.orders.reconcile import Act, Finding, compare_settlement
 from kalshi_daemon.state import Position
 
@@ -31,9 +31,9 @@ class Payments:
     """
 
     def __init__(
-        self, desk: Desk, ledger: Ledger, net: Callable[[str], Count], publish: Callable[[Nanos], None]
+        self, store: OrderStore, ledger: Ledger, net: Callable[[str], Count], publish: Callable[[Nanos], None]
     ) -> None:
-        self._desk = desk
+        self._store = store
         self._ledger = ledger
         self._net = net
         self._publish = publish
@@ -48,14 +48,14 @@ class Payments:
 
     def load(self) -> None:
         """Take the disputes of earlier lives over; the ledger is there already."""
-        self._kept = self._desk.journal.disputes()
-        self._disputes.restore(self._kept, self._desk.clock.now_ns())
+        self._kept = self._store.journal.disputes()
+        self._disputes.restore(self._kept, self._store.clock.now_ns())
         self.look_at_disputes()
 
     def _keep_disputes(self) -> None:
         rows = self._disputes.rows()
         if rows != self._kept:
-            self._desk.guarded(lambda: self._desk.journal.replace_disputes(rows))
+            self._store.guarded(lambda: self._store.journal.replace_disputes(rows))
             self._kept = rows
 
     def determined(self, market_ticker: str, result: str) -> bool:
@@ -66,7 +66,7 @@ class Payments:
         if market_ticker not in self._ledger.positions:
             return False
         self._determined[market_ticker] = result
-        contradicts = self._disputes.determined(market_ticker, result, self._desk.clock.now_ns())
+        contradicts = self._disputes.determined(market_ticker, result, self._store.clock.now_ns())
         self._keep_disputes()
         return contradicts
 
@@ -103,18 +103,18 @@ class Payments:
                 return []
             self._correct(position, settlement, known)
         elif known is None or (known.result, known.revenue) != (result.result, result.revenue):
-            self._desk.journal.add_settlement(settlement, self._desk.clock.now_ns())
+            self._store.journal.add_settlement(settlement, self._store.clock.now_ns())
             if self._ledger.set_result(settlement.market_ticker, result):
                 if known is None or known.result != settlement.result:
                     self._settled(position, result, "list")
-                self._publish(self._desk.clock.now_ns())
+                self._publish(self._store.clock.now_ns())
         return compare_settlement(settlement, self._net(settlement.market_ticker))
 
     def _correct(self, position: Position, settlement: Settlement, known: Result) -> None:
         """The exchange lists a settlement otherwise than it was booked: an entry beside the first, as of now."""
-        now, ticker = self._desk.clock.now_ns(), settlement.market_ticker
+        now, ticker = self._store.clock.now_ns(), settlement.market_ticker
         before = self._ledger.profit(ticker) or Dollars(0)
-        self._desk.journal.add_correction(settlement, known, now)
+        self._store.journal.add_correction(settlement, known, now)
         self._ledger.set_result(ticker, Result(settlement.result, now, settlement.revenue))
         after = self._ledger.profit(ticker) or Dollars(0)
         self._publish(now)
@@ -127,8 +127,8 @@ class Payments:
             "previous_profit": format_dollars(before),
             "difference": format_dollars(Dollars(after - before)),
         }
-        self._desk.audit({"action": "correct", "event": position.event_ticker, **facts})
-        state = self._desk.state.ledger
+        self._store.audit({"action": "correct", "event": position.event_ticker, **facts})
+        state = self._store.state.ledger
         log.error(
             "settlement.corrected",
             **facts,
@@ -136,12 +136,12 @@ class Payments:
             realized_today=format_dollars(state.realized_today),
             realized_week=format_dollars(state.realized_week),
         )
-        self._desk.on_change()
+        self._store.on_change()
 
     def look_at_disputes(self) -> None:
         """Count what markets in dispute have paid as it is worse; said when a dispute begins and when it ends."""
-        now = self._desk.clock.now_ns()
-        found = self._disputes.open(self._desk.state.venue.markets, now)
+        now = self._store.clock.now_ns()
+        found = self._disputes.open(self._store.state.venue.markets, now)
         self._keep_disputes()
         if found == self.disputed:
             return
@@ -159,7 +159,7 @@ class Payments:
                 result=None if result is None else result.result,
                 profit=None if profit is None else format_dollars(profit),
             )
-        self._desk.on_change()
+        self._store.on_change()
 
     def close_flat(self, market_tickers: Iterable[str], at_ns: Nanos) -> None:
         """Realise what was bought and sold again before the fixing: the exchange lists no settlement for it."""
@@ -171,13 +171,13 @@ class Payments:
     def _book_result(self, position: Position, result: Result, source: str) -> bool:
         if not self._ledger.set_result(position.market_ticker, result):
             return False
-        now = self._desk.clock.now_ns()
-        self._desk.journal.add_result(position.market_ticker, position.event_ticker, result, now)
+        now = self._store.clock.now_ns()
+        self._store.journal.add_result(position.market_ticker, position.event_ticker, result, now)
         self._settled(position, result, source)
         return True
 
     def _settled(self, position: Position, result: Result, source: str) -> None:
-        self._publish(self._desk.clock.now_ns())
+        self._publish(self._store.clock.now_ns())
         profit = self._ledger.profit(position.market_ticker)
         facts = {
             "market": position.market_ticker,
@@ -188,10 +188,10 @@ class Payments:
             "fees": format_dollars(position.fees),
             "source": source,
         }
-        self._desk.audit({"action": "settle", **facts})
+        self._store.audit({"action": "settle", **facts})
         # structlog keeps `event` for the line's own name.
         log.info("position.settled", **{f"{key}_ticker" if key == "event" else key: v for key, v in facts.items()})
-        self._desk.on_change()
+        self._store.on_change()
 
 
 def _unsteady(settlement: Settlement, known: Result) -> Finding:

@@ -18,10 +18,10 @@ from kalshi_daemon.ground.errors import IllegalTransition, OrderOutcomeUnknown, 
 from kalshi_daemon.ground.units import SECOND, Nanos, from_s
 from kalshi_daemon.kalshi.api import OrderApi
 from kalshi_daemon.orders.ambiguity import Meaning, Operation, reject_reason, rule
-from kalshi_daemon.orders.deadlines import TROUBLE
+from kalshi_daemon.orders.deadlines import EXCHANGE_ERRORS
 from kalshi_daemon.orders.groups import Groups
 from kalshi_daemon.orders.lifecycle import Acked, Event, NotSent, OutcomeUnknown, Rejected, Sent
-from kalshi_daemon.orders.order_store import Desk
+from kalshi_daemon.orders.order_store import OrderStore
 from kalshi_daemon.settings.model import OrderSettings
 
 log = structlog.get_logger()
@@ -38,14 +38,14 @@ class Placer:
 
     def __init__(
         self,
-        desk: Desk,
+        store: OrderStore,
         api: OrderApi,
         settings: OrderSettings,
         ids: Callable[[], str],
         groups: Groups,
         closed_guard: Callable[[Quote], str],
     ) -> None:
-        self._desk = desk
+        self._store = store
         self._api = api
         self._settings = settings
         self._ids = ids
@@ -61,7 +61,7 @@ class Placer:
 
     def refusal(self, quote: Quote) -> str:
         """Why this quote must not be sent now; "" when it may. Asked right before the intent is written."""
-        state, now = self._desk.state, self._desk.clock.now_ns()
+        state, now = self._store.state, self._store.clock.now_ns()
         if state.latch.closed:
             return "latch_closed"
         if not state.armed:
@@ -96,7 +96,7 @@ class Placer:
                 if orders:
                     names += [order.client_order_id for order in orders]
                     await self._send(orders)
-        return tuple(self._desk.state.orders[name] for name in names if name in self._desk.state.orders)
+        return tuple(self._store.state.orders[name] for name in names if name in self._store.state.orders)
 
     async def answered(self) -> None:
         """Until no create is on the wire or waits for its turn. Returns at once when none does."""
@@ -109,7 +109,7 @@ class Placer:
         return Nanos(latest // SECOND * SECOND)
 
     def _intend(self, quotes: Sequence[Quote]) -> list[Order]:
-        now = self._desk.clock.now_ns()
+        now = self._store.clock.now_ns()
         orders: list[Order] = []
         for quote in quotes:
             refusal = self.refusal(quote)
@@ -135,16 +135,16 @@ class Placer:
                 )
             )
         if orders:
-            self._desk.intend(orders)
+            self._store.intend(orders)
         return orders
 
     async def _send(self, orders: Sequence[Order]) -> None:
         for order in orders:
-            self._desk.apply(order.client_order_id, Sent(self._desk.clock.now_ns()))
+            self._store.apply(order.client_order_id, Sent(self._store.clock.now_ns()))
         results: Sequence[CreateAck | Exception]
         try:
             results = await self._api.create_orders([self._wired(order) for order in orders])
-        except TROUBLE as problem:
+        except EXCHANGE_ERRORS as problem:
             results = [problem] * len(orders)
         except BaseException as problem:
             # Cancelled or a bug: the bytes may have left. Say so before passing it on.
@@ -157,20 +157,20 @@ class Placer:
 
     def _wired(self, order: Order) -> NewOrder:
         """Groups do not span shards, and ours are on shard 0 (kalshi.md 2.4)."""
-        state = self._desk.state
+        state = self._store.state
         group = state.order_groups.ids.get(order.profile) if state.venue.shard_of(order.market_ticker) == 0 else None
         return replace(new_order(order), order_group_id=group)
 
     def _record(self, orders: Sequence[Order], results: Sequence[CreateAck | Exception]) -> None:
         """Every order's own outcome, whatever the others' are. Raises the first IllegalTransition after all of them."""
         bugs: list[IllegalTransition] = []
-        with self._desk.one_commit():
+        with self._store.one_commit():
             for order, result in zip(orders, results, strict=True):
                 try:
                     event = self._event(order, result)
-                    after = self._desk.apply(order.client_order_id, event)
+                    after = self._store.apply(order.client_order_id, event)
                     if isinstance(result, CreateAck) and isinstance(event, OutcomeUnknown):
-                        self._desk.doubt(after, "Acked", event.cause)
+                        self._store.doubt(after, "Acked", event.cause)
                 except IllegalTransition as bug:
                     bugs.append(bug)
                     continue
@@ -184,7 +184,7 @@ class Placer:
             raise bugs[0]
 
     def _event(self, order: Order, result: CreateAck | Exception) -> Event:
-        now = self._desk.clock.now_ns()
+        now = self._store.clock.now_ns()
         if isinstance(result, CreateAck):
             if result.client_order_id != order.client_order_id:
                 return OutcomeUnknown(now, f"answer about {result.client_order_id}")

@@ -3,7 +3,7 @@
 An impossible word (more filled than was asked for, another order's id, an answer to what was never sent) proves that
 something is wrong and not what: nothing of it is taken over. Until a list or a look at the order agrees with our books,
 it is not renewed and counts in every worst case once more in full, as if a second order of its kind rested. The journal
-keeps which orders they are (`Desk.doubt`): a restart clears nobody.
+keeps which orders they are (`OrderStore.doubt`): a restart clears nobody.
 """
 
 from dataclasses import dataclass, replace

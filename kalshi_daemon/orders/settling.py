@@ -10,10 +10,10 @@ from kalshi_daemon.domain.order import Settlement
 from kalshi_daemon.ground.errors import UnreadableRecord
 from kalshi_daemon.ground.units import DAY, MINUTE, SECOND, Nanos
 from kalshi_daemon.kalshi.api import PortfolioApi
-from kalshi_daemon.orders.bookkeeping import KEPT, Books
-from kalshi_daemon.orders.deadlines import TROUBLE
+from kalshi_daemon.orders.bookkeeping import KEPT, Bookkeeping
+from kalshi_daemon.orders.deadlines import EXCHANGE_ERRORS
 from kalshi_daemon.orders.ledger import FLAT
-from kalshi_daemon.orders.order_store import Desk, series_of
+from kalshi_daemon.orders.order_store import OrderStore, series_of
 from kalshi_daemon.orders.reconcile import Finding, compare_settlement
 from kalshi_daemon.orders.records import read_list, unreadable_findings
 
@@ -33,9 +33,9 @@ _LOOK_BACK: Final = Nanos(2 * MINUTE)
 class Settler:
     """Polls `GET /portfolio/settlements` while a position of ours is over and not confirmed there."""
 
-    def __init__(self, desk: Desk, books: Books, api: PortfolioApi) -> None:
-        self._desk = desk
-        self._books = books
+    def __init__(self, store: OrderStore, bookkeeping: Bookkeeping, api: PortfolioApi) -> None:
+        self._store = store
+        self._bookkeeping = bookkeeping
         self._api = api
         self._next = Nanos(0)
         self._next_watch = Nanos(0)
@@ -47,7 +47,7 @@ class Settler:
 
     def on_lifecycle(self, event: MarketLifecycle) -> None:
         """A market message of the stream; only markets we have traded matter."""
-        payments = self._books.payments
+        payments = self._bookkeeping.payments
         if event.event_type == "determined" and event.result:
             if payments.determined(event.market_ticker, event.result):
                 self._next_watch = Nanos(0)
@@ -60,14 +60,15 @@ class Settler:
 
     async def turn(self) -> None:
         """Close what was flat, ask for what is due. Never raises for trouble with the exchange."""
-        self._books.turn_of_day()
-        self._books.payments.look_at_disputes()
+        self._bookkeeping.turn_of_day()
+        self._bookkeeping.payments.look_at_disputes()
         if await self._watch():
-            self._books.payments.look_at_disputes()
-        now = self._desk.clock.now_ns()
+            self._bookkeeping.payments.look_at_disputes()
+        now = self._store.clock.now_ns()
         over = self._over(now)
-        self._books.payments.close_flat(
-            [p.market_ticker for p in self._books.waiting(over) if p.event_ticker in self._desk.state.windows], now
+        self._bookkeeping.payments.close_flat(
+            [p.market_ticker for p in self._bookkeeping.waiting(over) if p.event_ticker in self._store.state.windows],
+            now,
         )
         waiting = self._unconfirmed(over)
         if not (waiting or self._unreadable) or now < self._next:
@@ -76,7 +77,7 @@ class Settler:
         self._next = Nanos(now + (ASK_EVERY if now - since < SLOW_AFTER else ASK_SLOWLY))
         try:
             await self.read(Nanos(min([since - _LOOK_BACK, *(asked for asked, _ in self._unreadable.values())])))
-        except TROUBLE as problem:
+        except EXCHANGE_ERRORS as problem:
             log.warning("settlements.failed", waiting=len(waiting), problem=str(problem))
 
     async def _watch(self) -> bool:
@@ -84,16 +85,16 @@ class Settler:
 
         Whether it was time to.
         """
-        now, first = self._desk.clock.now_ns(), self._books.ledger.paid_since()
+        now, first = self._store.clock.now_ns(), self._bookkeeping.ledger.paid_since()
         if first is None or now < self._next_watch:
             return False
         pause, self._watched = ASK_EVERY, now
         try:
             corrected = await self.read(Nanos(first - _LOOK_BACK))
-        except TROUBLE as problem:
+        except EXCHANGE_ERRORS as problem:
             log.warning("settlements.failed", waiting=0, problem=str(problem))
         else:
-            pause = ASK_EVERY if corrected or self._books.payments.disputed else WATCH_EVERY
+            pause = ASK_EVERY if corrected or self._bookkeeping.payments.disputed else WATCH_EVERY
         self._next_watch = Nanos(now + pause)
         return True
 
@@ -102,37 +103,37 @@ class Settler:
 
         Raises what the API raises.
         """
-        listed = await read_list(self._api.settlements(min_ts_ns=since_ns), self._desk.state)
+        listed = await read_list(self._api.settlements(min_ts_ns=since_ns), self._store.state)
         self._unreadable = {key: kept for key, kept in self._unreadable.items() if kept[0] < since_ns}
         for record in listed.unreadable:
-            if not record.market_ticker or record.market_ticker in self._books.ledger.positions:
+            if not record.market_ticker or record.market_ticker in self._bookkeeping.ledger.positions:
                 self._unreadable[record.place] = (since_ns, record)
-        before = self._books.ledger.corrected
+        before = self._bookkeeping.ledger.corrected
         for settlement in listed.records:
-            if series_of(settlement.market_ticker, self._desk.state) not in SERIES:
+            if series_of(settlement.market_ticker, self._store.state) not in SERIES:
                 continue
-            if settlement.market_ticker in self._books.ledger.positions:
+            if settlement.market_ticker in self._bookkeeping.ledger.positions:
                 self.listed[settlement.market_ticker] = settlement
-                for finding in self._books.payments.book_settlement(settlement):
+                for finding in self._bookkeeping.payments.book_settlement(settlement):
                     log.error("settlements.disagreed", text=finding.text)
-        oldest = self._desk.clock.now_ns() - KEPT
+        oldest = self._store.clock.now_ns() - KEPT
         self.listed = {ticker: s for ticker, s in self.listed.items() if s.settled_ns >= oldest}
-        return self._books.ledger.corrected != before
+        return self._bookkeeping.ledger.corrected != before
 
     def findings(self) -> list[Finding]:
         """Listed settlements that do not agree with what we held, as of now."""
         found = unreadable_findings([record for _, record in self._unreadable.values()])
-        found += self._books.payments.unsteady.values()
+        found += self._bookkeeping.payments.unsteady.values()
         for ticker, settlement in self.listed.items():
-            found += compare_settlement(settlement, self._books.net(ticker))
+            found += compare_settlement(settlement, self._bookkeeping.net(ticker))
         return found
 
     def _over(self, now: Nanos) -> set[str]:
         """Events past their fixing by ASK_AFTER, or of another session than the one on."""
-        windows = self._desk.state.windows
+        windows = self._store.state.windows
         return {
             position.event_ticker
-            for position in self._books.ledger.positions.values()
+            for position in self._bookkeeping.ledger.positions.values()
             if position.event_ticker not in windows
             or now >= windows[position.event_ticker].window.target_ns + ASK_AFTER
         }
@@ -140,13 +141,13 @@ class Settler:
     def _unconfirmed(self, over: set[str]) -> dict[str, str]:
         """Market -> event of positions that are over and whose settlement the exchange has not listed yet."""
         found: dict[str, str] = {}
-        for ticker, position in self._books.ledger.positions.items():
-            result = self._books.ledger.result(ticker)
+        for ticker, position in self._bookkeeping.ledger.positions.items():
+            result = self._bookkeeping.ledger.result(ticker)
             confirmed = result is not None and (result.revenue is not None or result.result == FLAT)
             if position.event_ticker in over and position.count and not (confirmed and position.settled):
                 found[ticker] = position.event_ticker
         return found
 
     def _target(self, event_ticker: str, now: Nanos) -> Nanos:
-        status = self._desk.state.windows.get(event_ticker)
+        status = self._store.state.windows.get(event_ticker)
         return Nanos(now - DAY) if status is None else status.window.target_ns

@@ -1,4 +1,4 @@
-"""The two rivals of the model, fitted on past data only (model.md section 3).
+"""The two baselines of the model, fitted on past data only (model.md section 3).
 
 a  flat: Gaussian, variance per minute = mean realised variance of the last 60 whole days / session length.
 b  tuned EWMA x session curve: Gaussian, EWMA of r^2 / s, times the curve's remaining mass. The curve is the mean shape
@@ -125,7 +125,7 @@ def states(grid: Grid, curve: Floats, half_life_min: float) -> Floats:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rivals:
+class Baselines:
     """Everything about the baselines that does not depend on the horizon."""
 
     grid: Grid
@@ -159,8 +159,8 @@ class Rivals:
         return found
 
 
-def rivals_of(days: Sequence[Day]) -> Rivals:
+def baselines_of(days: Sequence[Day]) -> Baselines:
     grid = grid_of(days)
     curve = curves(grid)
     masses = np.concatenate((np.zeros((len(curve), 1)), np.cumsum(curve, axis=1)), axis=1)
-    return Rivals(grid, flat_variance(grid), masses, tuple(states(grid, curve, life) for life in HALF_LIVES_MIN))
+    return Baselines(grid, flat_variance(grid), masses, tuple(states(grid, curve, life) for life in HALF_LIVES_MIN))

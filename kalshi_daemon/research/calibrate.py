@@ -97,7 +97,7 @@ def fit(sample: Sample, reference: ModelConstants, name: str) -> Fit:
     known = replace(shaped, events=effects.effects_of(multipliers), half_day=effects.steps_of(half_day))
     material = harvest(sample, known)
     last = sample.days[-1].session.day
-    fitted = replace(_laws(material, known), name=name, fitted_until=last, provenance={})
+    fitted = replace(_distributions(material, known), name=name, fitted_until=last, provenance={})
     return Fit(fitted, multipliers, half_day, len(material.x))
 
 
@@ -119,7 +119,7 @@ def _effects(
     )
 
 
-def _laws(material: Harvest, known: ModelConstants) -> ModelConstants:
+def _distributions(material: Harvest, known: ModelConstants) -> ModelConstants:
     """Coefficients and residual shape, in turn: each is the other's yardstick."""
     rows = ~material.half_day & (material.day >= BURN_IN_DAYS)
     found = known

@@ -63,7 +63,7 @@ def curve_fit(squares: Floats, days: Bools) -> Floats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Shapes:
-    """The residual law of every row. Shapes (n,)."""
+    """The residual distribution of every row. Shapes (n,)."""
 
     location: Floats
     below: Floats
@@ -78,15 +78,15 @@ def _shapes(found: Harvest, figures: ResidualFigures) -> _Shapes:
     return _Shapes(*columns)
 
 
-def _log_density(z: Floats, law: _Shapes) -> tuple[Floats, Floats]:
+def _log_density(z: Floats, distribution: _Shapes) -> tuple[Floats, Floats]:
     """ln of the density of z, and its derivative."""
-    scale = np.where(z < law.location, law.below, law.above)
-    t = (z - law.location) / scale
-    half = (law.nu + 1.0) / 2.0
-    constant = gammaln(half) - gammaln(law.nu / 2.0) - 0.5 * np.log(law.nu * np.pi)
-    constant += np.log(2.0 / (law.below + law.above))
-    spread = 1.0 + t * t / law.nu
-    return constant - half * np.log(spread), -(law.nu + 1.0) * t / (law.nu * scale * spread)
+    scale = np.where(z < distribution.location, distribution.below, distribution.above)
+    t = (z - distribution.location) / scale
+    half = (distribution.nu + 1.0) / 2.0
+    constant = gammaln(half) - gammaln(distribution.nu / 2.0) - 0.5 * np.log(distribution.nu * np.pi)
+    constant += np.log(2.0 / (distribution.below + distribution.above))
+    spread = 1.0 + t * t / distribution.nu
+    return constant - half * np.log(spread), -(distribution.nu + 1.0) * t / (distribution.nu * scale * spread)
 
 
 def design(found: Harvest) -> Floats:
@@ -112,7 +112,7 @@ def variance_fit(
 ) -> VarianceCoefficients:
     """Coefficients under a given residual shape, over the chosen rows."""
     columns, x, anchor = design(found)[rows], found.x[rows], found.log_anchor[rows]
-    law = _Shapes(*(part[rows] for part in _parts(_shapes(found, figures))))
+    distribution = _Shapes(*(part[rows] for part in _parts(_shapes(found, figures))))
     start = packed(reference)
     spread = columns.std(axis=0)
     spread[spread == 0.0] = 1.0
@@ -121,7 +121,7 @@ def variance_fit(
     def loss(values: Floats) -> tuple[float, Floats]:
         log_variance = anchor + np.clip(columns @ values, -EXPONENT_CLIP, EXPONENT_CLIP)
         z = x * np.exp(-0.5 * log_variance)
-        score, slope = _log_density(z, law)
+        score, slope = _log_density(z, distribution)
         pull = (values - start) * spread
         gradient = columns.T @ (-0.5 - 0.5 * z * slope)
         value = -float(np.sum(score - 0.5 * log_variance)) + ridge * float(pull @ pull)
@@ -131,7 +131,7 @@ def variance_fit(
 
 
 def shape_fit(found: Harvest, rows: Bools, variances: Floats, reference: ResidualFigures) -> ResidualFigures:
-    """The twelve figures of the residual law of z = x / sqrt(variances), over the chosen rows."""
+    """The twelve figures of the residual distribution of z = x / sqrt(variances), over the chosen rows."""
     z = found.x[rows] / np.sqrt(variances[rows])
     horizons, at = np.unique(found.horizon_min[rows], return_inverse=True)
     count = len(z)
@@ -161,5 +161,5 @@ def _quadratic(values: Floats) -> Quadratic:
     return level, slope, bend
 
 
-def _parts(law: _Shapes) -> tuple[Floats, Floats, Floats, Floats]:
-    return law.location, law.below, law.above, law.nu
+def _parts(distribution: _Shapes) -> tuple[Floats, Floats, Floats, Floats]:
+    return distribution.location, distribution.below, distribution.above, distribution.nu

@@ -67,14 +67,14 @@ def _evidence(figures: LiveFigures) -> Picture:
     chart = Chart("Evidence against the forecasts", x, Axis(low, high, "e-value", True, ticks), WIDE, 320.0)
     chart.line([(-0.5, THRESHOLD), (most + 0.5, THRESHOLD)], "c4", "alarm", dashed=True)
     for series, style, name in (
-        (figures.evidence, "c1", "against the model's law"),
+        (figures.evidence, "c1", "against the model's distribution"),
         (figures.market_evidence, "c2", "for the market's mids"),
     ):
         if series:
             _path(chart, series, style, name)
     return Picture(
         chart.text(),
-        "Around 1 nothing speaks for a rival. At the line the guard closes for the session; a right forecast crosses "
+        "Around 1 nothing speaks for a baseline. At the line the guard closes for the session; a right forecast crosses "
         "it once a year at most.",
     )
 
@@ -112,7 +112,7 @@ def _coverage(rows: Sequence[LiveRow]) -> Picture:
             for row in own
         ]
         chart.points(places, style, f"{100 * nominal:.0f} %", [error(row, nominal) for row in own])
-    return Picture(chart.text(), "A bar is what chance does to a right law: it should reach its line.")
+    return Picture(chart.text(), "A bar is what chance does to a right distribution: it should reach its line.")
 
 
 def _market_reliability(market: MarketFigures) -> Picture:

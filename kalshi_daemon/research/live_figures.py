@@ -1,6 +1,6 @@
 """What a live report shows, as plain figures: from the daemon's own record of forecasts, not from bars.
 
-The rival of every score is the plain Gaussian the monitors use. Errors are clustered by session, or by fixing while
+The baseline of every score is the plain Gaussian the monitors use. Errors are clustered by session, or by fixing while
 there are fewer than five sessions.
 """
 
@@ -145,7 +145,7 @@ class LiveFigures:
     reliability: tuple[ProbabilityBin, ...]
     by_month: bool
     periods: tuple[Month, ...]
-    """Days or months: full hours of all horizons, each in units of its own mean rival score."""
+    """Days or months: full hours of all horizons, each in units of its own mean baseline score."""
     days: tuple[tuple[int, str], ...]
     """Where each session begins among the fixings."""
     evidence: tuple[Evidence, ...]
@@ -226,15 +226,15 @@ def clusters_of(rows: Sequence[ForecastRow | MarketRow]) -> metrics.Counts:
 
 def _row(key: tuple[str, int], rows: Sequence[ForecastRow]) -> LiveRow:
     clusters = clusters_of(rows)
-    crps, rival, gain, pit, square = (
+    crps, baseline, gain, pit, square = (
         metrics.pooled([getattr(row, name) for row in rows])
-        for name in ("crps", "rival_crps", "log_gain", "pit", "square")
+        for name in ("crps", "baseline_crps", "log_gain", "pit", "square")
     )
     return LiveRow(
         *key,
         len(rows),
         BP * float(crps.mean()),
-        *metrics.ratio_error(crps, rival, clusters),
+        *metrics.ratio_error(crps, baseline, clusters),
         *metrics.clustered_mean(gain, clusters),
         metrics.ks_distance(pit),
         1.36 / sqrt(len(rows)),
@@ -280,7 +280,7 @@ def _period_of(*, by_month: bool) -> Callable[[str], str]:
 
 def _periods(rows: Sequence[ForecastRow], period_of: Callable[[str], str]) -> tuple[Month, ...]:
     unit: dict[int, float] = {
-        bucket: float(np.mean([row.rival_crps for row in rows if row.bucket == bucket]))
+        bucket: float(np.mean([row.baseline_crps for row in rows if row.bucket == bucket]))
         for bucket in {row.bucket for row in rows}
     }
     parts: dict[str, list[ForecastRow]] = defaultdict(list)
@@ -290,7 +290,8 @@ def _periods(rows: Sequence[ForecastRow], period_of: Callable[[str], str]) -> tu
     for period, part in sorted(parts.items()):
         clusters = clusters_of(part)
         top, bottom = (
-            metrics.pooled([getattr(row, name) / unit[row.bucket] for row in part]) for name in ("crps", "rival_crps")
+            metrics.pooled([getattr(row, name) / unit[row.bucket] for row in part])
+            for name in ("crps", "baseline_crps")
         )
         gains = metrics.pooled([row.log_gain for row in part])
         ratio = metrics.ratio_error(top, bottom, clusters)

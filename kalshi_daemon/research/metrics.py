@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from kalshi_daemon.calibration.predictive import PredictiveLaw
+from kalshi_daemon.calibration.predictive import PredictiveDistribution
 from kalshi_daemon.calibration.scores import crps_of_quantiles
 
 type Floats = NDArray[np.float64]
 type Counts = NDArray[np.int64]
 
 _FAR: Final = 1e-9
-"""Probability beyond which a law's tail adds nothing to a score (its share of the CRPS is below 1e-15)."""
+"""Probability beyond which a distribution's tail adds nothing to a score (its share of the CRPS is below 1e-15)."""
 _TAIL_STEPS: Final = 40
 _EDGE: Final = 0.005
 GRID: Final[Floats] = np.concatenate(
@@ -29,18 +29,18 @@ GRID: Final[Floats] = np.concatenate(
         1.0 - np.geomspace(_FAR, _EDGE, _TAIL_STEPS, endpoint=False)[::-1],
     )
 )
-"""Probabilities at which a law is read off; it is taken as linear in between."""
+"""Probabilities at which a distribution is read off; it is taken as linear in between."""
 GRID.flags.writeable = False
 _ROOT_PI: Final = sqrt(pi)
 _ROOT_TWO_PI: Final = sqrt(2.0 * pi)
 
 
-def law_scores(law: PredictiveLaw, fixing: float) -> tuple[float, float, float]:
-    """(CRPS, log score, PIT) of one law at the level in points the index was fixed at."""
+def distribution_scores(distribution: PredictiveDistribution, fixing: float) -> tuple[float, float, float]:
+    """(CRPS, log score, PIT) of one distribution at the level in points the index was fixed at."""
     at = np.array([fixing])
-    x = float(np.log(fixing / law.level))
-    quantiles = np.log(law.quantiles(GRID) / law.level)
-    return crps_of_quantiles(quantiles, GRID, x), float(law.log_density(at)[0]), float(law.cdf(at)[0])
+    x = float(np.log(fixing / distribution.level))
+    quantiles = np.log(distribution.quantiles(GRID) / distribution.level)
+    return crps_of_quantiles(quantiles, GRID, x), float(distribution.log_density(at)[0]), float(distribution.cdf(at)[0])
 
 
 def gaussian_crps(x: Floats, sigma: Floats) -> Floats:

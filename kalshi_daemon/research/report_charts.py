@@ -89,7 +89,7 @@ def pit_picture(horizon: int, counts: tuple[int, ...]) -> Picture:
     chart = Chart(f"PIT, {horizon} minutes to full hours (n = {n})", x, y, width=NARROW, height=280.0)
     chart.bars([(k * share, (k + 1) * share, value) for k, value in enumerate(heights)], "pale")
     chart.level(1.0)
-    chart.line([(0.0, 1.0 - half), (1.0, 1.0 - half)], "c2", "95 % of the bins of a right law lie between")
+    chart.line([(0.0, 1.0 - half), (1.0, 1.0 - half)], "c2", "95 % of the bins of a right distribution lie between")
     chart.line([(0.0, 1.0 + half), (1.0, 1.0 + half)], "c2")
     return Picture(chart.text(), "Flat is right; high edges mean too narrow, a hump too wide, a slope a bias.")
 
@@ -114,17 +114,17 @@ class Measure:
 
     name: str
     against: str
-    """How it is set against a rival."""
+    """How it is set against a baseline."""
     label: str
     even: float
-    """What a rival no better and no worse gives."""
+    """What a baseline no better and no worse gives."""
 
 
 CRPS: Final = Measure("CRPS", "ratio to", "ratio, below 1 is better", 1.0)
 LOG_GAIN: Final = Measure("Log gain", "over", "nats per forecast, above 0 is better", 0.0)
 
 
-def by_horizon_pictures(dots: Sequence[Dot], what: Measure, rival: str, note: str) -> tuple[Picture, ...]:
+def by_horizon_pictures(dots: Sequence[Dot], what: Measure, baseline: str, note: str) -> tuple[Picture, ...]:
     """Full hours and closes apart: a close is forecast once a day, its errors would flatten what the hours say.
 
     A value without an error, of one day or fixing alone, is left to the table.
@@ -137,7 +137,7 @@ def by_horizon_pictures(dots: Sequence[Dot], what: Measure, rival: str, note: st
         edges = [value + sign * Z95 * error for _, value, error in own for sign in (-1, 1)]
         x = horizons_axis([horizon for horizon, _, _ in own])
         y = Axis(*padded([*edges, what.even]), what.label)
-        chart = Chart(f"{what.name} by horizon, {name}: {what.against} {rival}", x, y)
+        chart = Chart(f"{what.name} by horizon, {name}: {what.against} {baseline}", x, y)
         chart.level(what.even)
         errors = [Z95 * error for _, _, error in own]
         chart.points([(float(horizon), value) for horizon, value, _ in own], style, f"{name}, 95 %", errors)
@@ -151,7 +151,7 @@ def _points(rows: Iterable[ScoreRow], which: str) -> list[Dot]:
     return [(row.target, row.horizon_min, row.log_gain_ewma, row.log_gain_ewma_se) for row in rows]
 
 
-def by_period_pictures(periods: Sequence[Month], unit: str, rival: str) -> tuple[Picture, Picture]:
+def by_period_pictures(periods: Sequence[Month], unit: str, baseline: str) -> tuple[Picture, Picture]:
     """Full hours of all horizons together, period by period. unit: day or month."""
     note = f"A {unit} far on the wrong side by more than its bar deserves a look."
     name = "all horizons up to 55 minutes, 95 %"
@@ -159,7 +159,9 @@ def by_period_pictures(periods: Sequence[Month], unit: str, rival: str) -> tuple
     gains = [(one.month, one.log_gain, one.log_gain_se) for one in periods]
     first, second = (
         Picture(
-            row_of_dots(f"{what.name} by {unit}, full hours: {what.against} {rival}", what, found, unit, name).text(),
+            row_of_dots(
+                f"{what.name} by {unit}, full hours: {what.against} {baseline}", what, found, unit, name
+            ).text(),
             note,
         )
         for what, found in ((CRPS, crps), (LOG_GAIN, gains))
@@ -193,7 +195,7 @@ def maps_picture(maps: Sequence[BucketMap]) -> Picture:
     low, high = padded([*moved, -0.02, 0.02])
     chart = Chart(
         "Recalibration maps at the end: W(u) - u",
-        Axis(0.0, 1.0, "u: probability by the frozen law"),
+        Axis(0.0, 1.0, "u: probability by the frozen distribution"),
         Axis(low, high, "probability added"),
     )
     chart.level(0.0)
@@ -201,7 +203,7 @@ def maps_picture(maps: Sequence[BucketMap]) -> Picture:
         points = [(n / PIT_BINS, knot - n / PIT_BINS) for n, knot in enumerate(one.knots)]
         chart.line(points, style, f"{one.horizon_min:.0f} min")
     return Picture(
-        chart.text(), "Near zero: the frozen law needed little help. What it adds below it takes away above."
+        chart.text(), "Near zero: the frozen distribution needed little help. What it adds below it takes away above."
     )
 
 

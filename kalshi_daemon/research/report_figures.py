@@ -12,7 +12,7 @@ import numpy as np
 from kalshi_daemon.bars.sessions import Day, Sample
 from kalshi_daemon.calibration.constants import ModelConstants
 from kalshi_daemon.calibration.constants_file import SHIPPED
-from kalshi_daemon.calibration.predictive import PredictiveLaw
+from kalshi_daemon.calibration.predictive import PredictiveDistribution
 from kalshi_daemon.calibration.recalibration import BUCKET_CENTRES_MIN, Recalibration
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.calibration.watch import PROBABILITY_BINS, STRIKE_STEP, ladder_around
@@ -21,7 +21,7 @@ from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.research import metrics
 from kalshi_daemon.research import score as harness
-from kalshi_daemon.research.baselines import Rivals, rivals_of
+from kalshi_daemon.research.baselines import Baselines, baselines_of
 from kalshi_daemon.research.fan_days import FAN_PROBABILITIES, Fan, FanDay
 from kalshi_daemon.research.score import HOURLY, Key, Mark, Record, ScoreRow
 
@@ -123,16 +123,16 @@ class _Strikes:
     days: list[list[int]] = field(default_factory=lambda: [[] for _ in range(PROBABILITY_BINS)])
     variance: dict[Key, list[float]] = field(default_factory=lambda: defaultdict(list))
 
-    def take(self, day: Day, mark: Mark, law: PredictiveLaw) -> None:
-        self.variance[mark.key].append(law.sigma**2 * law.residual.second_moment)
+    def take(self, day: Day, mark: Mark, distribution: PredictiveDistribution) -> None:
+        self.variance[mark.key].append(distribution.sigma**2 * distribution.residual.second_moment)
         at = float(day.prices()[mark.end])
         step = STRIKE_STEP[self.index]
-        level = law.level if self.cash else _NOMINAL[self.index] + step * (law.level % 1.0)
-        ladder = np.array(ladder_around(self.index, level, law.sigma))
+        level = distribution.level if self.cash else _NOMINAL[self.index] + step * (distribution.level % 1.0)
+        ladder = np.array(ladder_around(self.index, level, distribution.sigma))
         if not len(ladder):
             return
-        said = 1.0 - law.cdf(law.level * np.exp(ladder))
-        came = at >= law.level * np.exp(ladder)
+        said = 1.0 - distribution.cdf(distribution.level * np.exp(ladder))
+        came = at >= distribution.level * np.exp(ladder)
         places = np.minimum((said * PROBABILITY_BINS).astype(np.int64), PROBABILITY_BINS - 1)
         for place in np.unique(places).tolist():
             inside = places == place
@@ -157,9 +157,9 @@ def figures_of(
     model = harness.model_of(sample, constants=constants)
     strikes = _Strikes(sample.index, sample.cash)
     records = harness.walk(sample, first, last, model=model, seen=strikes.take)
-    rivals = rivals_of([day for day in sample.days if day.session.day <= last.isoformat()])
+    baselines = baselines_of([day for day in sample.days if day.session.day <= last.isoformat()])
     wanted = harness.keys()
-    known = [key for key in wanted if key in records and len(harness.comparable(records[key], rivals))]
+    known = [key for key in wanted if key in records and len(harness.comparable(records[key], baselines))]
     if not known:
         raise ConfigurationError(
             f"{first} .. {last}", "nothing to score in this span", "the flat baseline needs 60 whole days before it"
@@ -172,7 +172,7 @@ def figures_of(
         last=days[-1].session.day,
         days=len(days),
         constants=harness.told([constants], first),
-        rows=tuple(harness.row_of(key, records[key], rivals) for key in known),
+        rows=tuple(harness.row_of(key, records[key], baselines) for key in known),
         shipped_curve=tuple(model.constants.diurnal.tolist()),
         curve=tuple(model.base.tolist()),
         realised_curve=_realised_curve(days),
@@ -182,7 +182,7 @@ def figures_of(
         ),
         pits={h: pit_counts(records[HOURLY, h].pit, PIT_BINS) for h in PIT_HORIZONS if (HOURLY, h) in known},
         reliability=strikes.bins(),
-        months=_months(sample, {key: records[key] for key in known if key[0] == HOURLY}, rivals),
+        months=_months(sample, {key: records[key] for key in known if key[0] == HOURLY}, baselines),
         maps=maps_of(model.hour_layer),
         fan=_fan_day(sample, fan_row, constants),
     )
@@ -213,18 +213,18 @@ def probability_bin(said: Sequence[float], came: Sequence[float], clusters: metr
     return ProbabilityBin(float(np.mean(said)), mean, error, len(said))
 
 
-def _months(sample: Sample, records: Mapping[Key, Record], rivals: Rivals) -> tuple[Month, ...]:
-    """Day-clustered. A month's ratio is a mean over forecasts, each in units of its horizon's mean rival score."""
+def _months(sample: Sample, records: Mapping[Key, Record], baselines: Baselines) -> tuple[Month, ...]:
+    """Day-clustered. A month's ratio is a mean over forecasts, each in units of its horizon's mean baseline score."""
     parts: dict[str, list[list[float]]] = defaultdict(lambda: [[], [], [], []])
     for record in records.values():
-        use = harness.comparable(record, rivals)
+        use = harness.comparable(record, baselines)
         rows, start, end = (np.array(column, dtype=np.int64) for column in (record.row, record.start, record.end))
-        tuned = rivals.tuned_sigma(rows, start, end)[use]
+        tuned = baselines.tuned_sigma(rows, start, end)[use]
         x, crps, log_score = (metrics.pooled(column)[use] for column in (record.x, record.crps, record.log_score))
-        rival = metrics.gaussian_crps(x, tuned)
+        baseline = metrics.gaussian_crps(x, tuned)
         gain = log_score - metrics.gaussian_log_score(x, tuned)
-        unit = float(rival.mean())
-        for values in zip(rows[use].tolist(), crps / unit, rival / unit, gain, strict=True):
+        unit = float(baseline.mean())
+        for values in zip(rows[use].tolist(), crps / unit, baseline / unit, gain, strict=True):
             for column, value in zip(parts[sample.days[values[0]].session.day[:7]], values, strict=True):
                 column.append(float(value))
     found = []
@@ -294,9 +294,9 @@ def fans_along(model: RollingCalibration, day: Day) -> FanDay:
             if slot > start
         ]
     fans: dict[int, list[tuple[float, tuple[float, ...]]]] = defaultdict(list)
-    for mark, law in harness.forecasts(model, day, marks):
-        steps = fans[mark.start] or [(_minutes(mark.start, day), (law.level,) * len(FAN_PROBABILITIES))]
-        levels = tuple(law.quantiles(np.array(FAN_PROBABILITIES)).tolist())
+    for mark, distribution in harness.forecasts(model, day, marks):
+        steps = fans[mark.start] or [(_minutes(mark.start, day), (distribution.level,) * len(FAN_PROBABILITIES))]
+        levels = tuple(distribution.quantiles(np.array(FAN_PROBABILITIES)).tolist())
         fans[mark.start] = [*steps, (_minutes(mark.end, day), levels)]
     path = {_minutes(slot, day): float(price) for slot, price in enumerate(day.prices()) if np.isfinite(price)}
     ends = ((steps, steps[-1][0]) for _, steps in sorted(fans.items()))

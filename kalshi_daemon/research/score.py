@@ -1,8 +1,8 @@
 """Walk-forward scores of the rolling model against two baselines.
 
 The bars go through the very `RollingCalibration` the daemon runs. A forecast is asked for between two bars,
-when the model has seen nothing later than its instant, and what it said is kept as an immutable law; the fixing is read
-from the bars afterwards. A day's later bars cannot reach an earlier law: there is no other path from one to the other.
+when the model has seen nothing later than its instant, and what it said is kept as an immutable distribution; the fixing is read
+from the bars afterwards. A day's later bars cannot reach an earlier distribution: there is no other path from one to the other.
 """
 
 from collections import defaultdict
@@ -18,7 +18,7 @@ import numpy as np
 from kalshi_daemon.bars.sessions import Day, Sample
 from kalshi_daemon.calibration.constants import ModelConstants
 from kalshi_daemon.calibration.constants_file import SHIPPED
-from kalshi_daemon.calibration.predictive import PredictiveLaw
+from kalshi_daemon.calibration.predictive import PredictiveDistribution
 from kalshi_daemon.calibration.recalibration import BUCKETS, CASH_SCALE_PRIOR
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.domain.window import Session
@@ -26,7 +26,7 @@ from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos
 from kalshi_daemon.memory.documents import remember, restore_slow_parts
 from kalshi_daemon.research import metrics
-from kalshi_daemon.research.baselines import Rivals, rivals_of
+from kalshi_daemon.research.baselines import Baselines, baselines_of
 from kalshi_daemon.research.releases import research_calendar
 from kalshi_daemon.research.selection import REGULAR_DAYS, Selection
 from kalshi_daemon.research.stretches import stretches
@@ -137,7 +137,7 @@ class Mark:
     target_ns: Nanos
 
 
-def _unseen(_day: Day, _mark: Mark, _law: PredictiveLaw) -> None:
+def _unseen(_day: Day, _mark: Mark, _distribution: PredictiveDistribution) -> None:
     """Nobody looks on."""
 
 
@@ -158,9 +158,11 @@ def score(
     """
     sample.between(first, last)
     records = walks(sample, first, last, settings=settings, constants=constants, cold=cold, selection=selection)
-    rivals = rivals_of([day for day in sample.days if day.session.day <= last.isoformat()])
+    baselines = baselines_of([day for day in sample.days if day.session.day <= last.isoformat()])
     rows = tuple(
-        row_of(key, records[key], rivals) for key in keys() if key in records and len(comparable(records[key], rivals))
+        row_of(key, records[key], baselines)
+        for key in keys()
+        if key in records and len(comparable(records[key], baselines))
     )
     if not rows:
         raise ConfigurationError(
@@ -251,11 +253,11 @@ def walk(
     cold: Cold | None = None,
     selection: Selection = REGULAR_DAYS,
     model: RollingCalibration | None = None,
-    seen: Callable[[Day, Mark, PredictiveLaw], None] = _unseen,
+    seen: Callable[[Day, Mark, PredictiveDistribution], None] = _unseen,
 ) -> Mapping[Key, Record]:
     """Feed the days in order, warm-up included, and score every forecast of the days from `first` on.
 
-    model: the one to feed, to be looked at afterwards; a new one otherwise. seen: told every law that is scored.
+    model: the one to feed, to be looked at afterwards; a new one otherwise. seen: told every distribution that is scored.
     """
     names = [day.session.day for day in sample.days]
     begin = next((row for row, name in enumerate(names) if name >= first.isoformat()), len(names))
@@ -271,27 +273,29 @@ def walk(
             speaker = model_of(sample, settings, constants)
             if cold is Cold.LEVELS:
                 restore_slow_parts(speaker, remember(model))
-        for mark, law in forecasts(speaker, day, marks):
-            _keep(records[mark.key], row, mark, law, day)
-            seen(day, mark, law)
+        for mark, distribution in forecasts(speaker, day, marks):
+            _keep(records[mark.key], row, mark, distribution, day)
+            seen(day, mark, distribution)
         if speaker is not model and cold is Cold.LEVELS:
             forecasts(model, day, ())  # it goes on learning
     return records
 
 
-def forecasts(model: RollingCalibration, day: Day, marks: Sequence[Mark]) -> Sequence[tuple[Mark, PredictiveLaw]]:
-    """Feed one day; the laws of the marks whose instant was seen, made before any later bar was."""
+def forecasts(
+    model: RollingCalibration, day: Day, marks: Sequence[Mark]
+) -> Sequence[tuple[Mark, PredictiveDistribution]]:
+    """Feed one day; the distributions of the marks whose instant was seen, made before any later bar was."""
     due: dict[Nanos, list[Mark]] = defaultdict(list)
     step = day.bar_seconds * SECOND
     for mark in marks:
         due[Nanos(day.session.open_ns + mark.start * step)].append(mark)
-    found: list[tuple[Mark, PredictiveLaw]] = []
+    found: list[tuple[Mark, PredictiveDistribution]] = []
 
     def ask(now_ns: Nanos) -> None:
         for mark in due.get(now_ns, ()):
-            law = model.forecast(now_ns, mark.target_ns)
-            if law is not None:
-                found.append((mark, law))
+            distribution = model.forecast(now_ns, mark.target_ns)
+            if distribution is not None:
+                found.append((mark, distribution))
 
     bell = day.bell(model.index)
     if bell is not None:
@@ -327,18 +331,18 @@ def fixings(session: Session) -> tuple[Nanos, ...]:
     return (*(Nanos(at) for at in hours), session.close_ns)
 
 
-def row_of(key: Key, record: Record, rivals: Rivals) -> ScoreRow:
+def row_of(key: Key, record: Record, baselines: Baselines) -> ScoreRow:
     """The figures of one target and horizon, over the forecasts that all three can make."""
-    use = comparable(record, rivals)
+    use = comparable(record, baselines)
     rows, start, end = (np.array(column, dtype=np.int64) for column in (record.row, record.start, record.end))
     x, crps, log_score, pit = (
         metrics.pooled(column)[use] for column in (record.x, record.crps, record.log_score, record.pit)
     )
-    tuned, flat = rivals.tuned_sigma(rows, start, end)[use], rivals.flat_sigma(rows, start, end)[use]
-    rival = metrics.gaussian_crps(x, tuned)
+    tuned, flat = baselines.tuned_sigma(rows, start, end)[use], baselines.flat_sigma(rows, start, end)[use]
+    baseline = metrics.gaussian_crps(x, tuned)
     gain = log_score - metrics.gaussian_log_score(x, tuned)
     days = rows[use]
-    ratio, ratio_se = metrics.ratio_error(crps, rival, days)
+    ratio, ratio_se = metrics.ratio_error(crps, baseline, days)
     gained, gained_se = metrics.clustered_mean(gain, days)
     return ScoreRow(
         target=key[0],
@@ -351,7 +355,7 @@ def row_of(key: Key, record: Record, rivals: Rivals) -> ScoreRow:
         log_gain_flat=float(np.mean(log_score - metrics.gaussian_log_score(x, flat))),
         log_gain_ewma=gained,
         log_gain_ewma_se=gained_se,
-        dm_t_crps=metrics.diebold_mariano(crps - rival, days),
+        dm_t_crps=metrics.diebold_mariano(crps - baseline, days),
         dm_t_log=metrics.diebold_mariano(gain, days),
         pit_ks=metrics.ks_distance(pit),
         cover90=_PERCENT * metrics.coverage(pit, 0.9),
@@ -360,20 +364,20 @@ def row_of(key: Key, record: Record, rivals: Rivals) -> ScoreRow:
     )
 
 
-def comparable(record: Record, rivals: Rivals) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+def comparable(record: Record, baselines: Baselines) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
     """Positions of the forecasts for which the flat baseline has its 60 days."""
-    return np.flatnonzero(np.isfinite(rivals.flat[np.array(record.row, dtype=np.int64)]))
+    return np.flatnonzero(np.isfinite(baselines.flat[np.array(record.row, dtype=np.int64)]))
 
 
-def _keep(record: Record, row: int, mark: Mark, law: PredictiveLaw, day: Day) -> None:
+def _keep(record: Record, row: int, mark: Mark, distribution: PredictiveDistribution, day: Day) -> None:
     prices = day.prices()
     fixing = float(prices[mark.end])
-    crps, log_score, pit = metrics.law_scores(law, fixing)
+    crps, log_score, pit = metrics.distribution_scores(distribution, fixing)
     record.row.append(row)
     record.start.append(mark.start)
     record.end.append(mark.end)
-    record.x.append(log(fixing / law.level))
-    record.sigma.append(law.sigma)
+    record.x.append(log(fixing / distribution.level))
+    record.sigma.append(distribution.sigma)
     record.crps.append(crps)
     record.log_score.append(log_score)
     record.pit.append(pit)

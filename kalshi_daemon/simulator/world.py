@@ -27,7 +27,7 @@ from kalshi_daemon.simulator.feed.index_replay import load_replay
 from kalshi_daemon.simulator.feed.index_synthetic import synthesize_session
 from kalshi_daemon.simulator.time.real_time import listing_until, session_around
 from kalshi_daemon.simulator.traders.traders import Crowd, Ladder, TraderMix
-from kalshi_daemon.simulator.traders.true_distribution import TrueLaw
+from kalshi_daemon.simulator.traders.true_distribution import TrueDistribution
 from kalshi_daemon.windows.sessions import load_sessions
 
 _NEW_YORK: Final = ZoneInfo("America/New_York")
@@ -103,7 +103,7 @@ class World:
         """What the exchange and the feed take for the time."""
         self.exchange = Exchange(self.told.now_ns, plan.seed, self._value_at, listing, rules=plan.rules)
         self.account = self.exchange.open_account(API_ACCOUNT, START_CASH)
-        laws = {index: TrueLaw(path) for index, path in self.paths.items()}
+        distributions = {index: TrueDistribution(path) for index, path in self.paths.items()}
         self._crowd = Crowd(
             [
                 Ladder.of(
@@ -116,7 +116,7 @@ class World:
             plan.mix,
             plan.seed,
             {index: path.value_at for index, path in self.paths.items()},
-            lambda index, now, target: laws[index].sigma(now, target),
+            lambda index, now, target: distributions[index].sigma(now, target),
         )
         for name in self._crowd.accounts:
             self.exchange.open_account(name, Dollars(0), keeps_history=False, checks_cash=False)

@@ -8,7 +8,7 @@ from kalshi_daemon.domain.quote import Profile, QuotePlan
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.ground.units import Nanos, from_s
 from kalshi_daemon.index_feed.witnesses import NOTHING_KNOWN, OutsideLevels
-from kalshi_daemon.ladder.implied import books_law, ladder_middle
+from kalshi_daemon.ladder.implied import books_distribution, ladder_middle
 from kalshi_daemon.ladder.selection import ScanInputs, appraise, lost_edge, propose
 from kalshi_daemon.settings.model import GuardSettings, PricingSettings
 from kalshi_daemon.state import DaemonState
@@ -22,7 +22,7 @@ def markets_of(state: DaemonState, window: Window) -> tuple[Market, ...]:
 
 
 def forecast_of(state: DaemonState, window: Window, now: Nanos) -> Forecast | None:
-    """The law of the window's index at its fixing; None while calibration has nothing to say."""
+    """The distribution of the window's index at its fixing; None while calibration has nothing to say."""
     view = state.calibration.get(window.series.index)
     return None if view is None else view.forecast(now, window.target_ns)
 
@@ -128,7 +128,7 @@ def outside_levels(state: DaemonState, pricing: PricingSettings, index: Index, n
     if not ahead:
         return NOTHING_KNOWN
     event = min(ahead, key=lambda window: window.target_ns).event_ticker
-    implied = books_law(state, event, pricing)
+    implied = books_distribution(state, event, pricing)
     return OutsideLevels(ladder_middle(state, event), None if implied is None else implied.median)
 
 

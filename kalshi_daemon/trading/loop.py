@@ -16,11 +16,11 @@ import structlog
 
 from kalshi_daemon.artifacts.writer import ArtifactWriter
 from kalshi_daemon.calibration.market_record import MarketRecord
-from kalshi_daemon.calibration.watch import spoken
+from kalshi_daemon.calibration.watch import log_fields
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Profile, Quote, QuotePlan
-from kalshi_daemon.domain.verdict import Closing, Verdict
+from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.domain.window import Phase, Window, WindowStatus
 from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos, from_s
@@ -188,7 +188,7 @@ class Trader:
         now = self._clock.now_ns()
         for index, record in self._parts.market_records.items():
             if record.resolve(self._state.venue.markets, now):
-                log.info("record.market", index=index.value, **spoken(record.readings()))
+                log.info("record.market", index=index.value, **log_fields(record.readings()))
         settling = {t for t, status in self._state.windows.items() if status.phase is Phase.SETTLING}
         if not settling:
             return
@@ -204,7 +204,7 @@ class Trader:
         for profile in dict.fromkeys(order.profile for order in orders):
             own = [order for order in orders if order.profile == profile]
             verdicts = self._parts.chain.judge_resting(self._state, profile, window, now)
-            closed = [v for v in verdicts if not v.allows and v.closing is Closing.PULL]
+            closed = [v for v in verdicts if not v.allows and v.closing is RefusalEffect.PULL]
             if closed:
                 self._pull(own, f"guard:{closed[0].guard}", group)
             else:

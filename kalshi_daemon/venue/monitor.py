@@ -35,7 +35,7 @@ from kalshi_daemon.settings.model import Settings
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.venue.interest import near_by_distance, near_by_probability, wants_books
 from kalshi_daemon.venue.listing import EventRecord, Listing
-from kalshi_daemon.venue.rest_cross_check import Witness
+from kalshi_daemon.venue.rest_cross_check import RestCrossCheck
 from kalshi_daemon.venue.stream_care import BookCare, stream_monitor
 
 UPKEEP_EVERY: Final = from_s(5.0)
@@ -102,7 +102,7 @@ class VenueMonitor:
             lag_max=from_ms(settings.guards.book_lag_ms_max),
             repeated=repeated,
         )
-        self._witness = Witness(state, api, self._care, clock)
+        self._witness = RestCrossCheck(state, api, self._care, clock)
         self._on_report = on_report
         self._reported_ns = clock.now_ns()
         self._unread: set[str] = set(self._series)

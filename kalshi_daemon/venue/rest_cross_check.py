@@ -33,7 +33,7 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Testimony:
+class Comparison:
     """What one look showed. `differences` in words, with both numbers; `compared` levels could have differed."""
 
     compared: int
@@ -45,7 +45,7 @@ class Testimony:
         return "; ".join(self.differences[:_SHOWN]) + (f"; and {more} more" if more > 0 else "")
 
 
-def compare(book: Book, theirs: tuple[Levels, Levels], changes: Changes) -> Testimony | None:
+def compare(book: Book, theirs: tuple[Levels, Levels], changes: Changes) -> Comparison | None:
     """The streamed book against the exchange's, level by level, leaving out what moved. None: nothing can be said.
 
     `theirs` are bids and asks on the YES scale. Two empty books agree.
@@ -61,7 +61,7 @@ def compare(book: Book, theirs: tuple[Levels, Levels], changes: Changes) -> Test
             compared += 1
             if ours.get(price, 0) != listed.get(price, 0):
                 differences.append(_say(side, price, ours, listed))
-    return None if moved and not compared else Testimony(compared, tuple(differences))
+    return None if moved and not compared else Comparison(compared, tuple(differences))
 
 
 def _say(side: Side, price: Price, ours: Mapping[Price, Count], theirs: Mapping[Price, Count]) -> str:
@@ -69,7 +69,7 @@ def _say(side: Side, price: Price, ours: Mapping[Price, Count], theirs: Mapping[
     return f"{side.value} {format_price(price)}: stream {mine}, exchange {listed}"
 
 
-class Witness:
+class RestCrossCheck:
     """Looks at one market per turn: those it closed, then in turns one with our orders and one of all."""
 
     def __init__(self, state: DaemonState, api: MarketDataApi, care: BookCare, clock: Clock) -> None:
@@ -102,7 +102,7 @@ class Witness:
         else:
             self._care.agreed(ticker)
 
-    async def _look(self, ticker: str) -> Testimony | None:
+    async def _look(self, ticker: str) -> Comparison | None:
         book = self._state.venue.books.get(ticker)
         if book is None or not book.synced:
             return None

@@ -18,7 +18,7 @@ from kalshi_daemon.ground.units import MINUTE, Nanos, from_s, to_ms
 from kalshi_daemon.kalshi.api import StreamControl
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.venue.books import BookKeeper
-from kalshi_daemon.venue.suspicions import Doubts, Evidence
+from kalshi_daemon.venue.suspicions import Evidence, Suspicions
 
 SNAPSHOT_PATIENCE: Final = from_s(5.0)
 """A book may wait this long for a snapshot before it is asked for (again)."""
@@ -55,7 +55,7 @@ class BookCare:
         self._silence = silence
         self._lag_max = lag_max
         self._repeated = repeated
-        self._doubts = Doubts(state.venue)
+        self._doubts = Suspicions(state.venue)
         self.keeper = BookKeeper(state.venue.books, on_difference=self._snapshot_disagreed)
         self._asked_ns: dict[str, Nanos] = {}
         self._probed_ns: dict[str, Nanos] = {}

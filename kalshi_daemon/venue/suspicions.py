@@ -21,7 +21,7 @@ class Evidence(StrEnum):
     """Its last frame came later than allowed."""
 
 
-class Doubts:
+class Suspicions:
     """Owns `state.venue.streams.doubted` and every book's `doubt`. Bounded by the books followed."""
 
     def __init__(self, venue: VenueState) -> None:

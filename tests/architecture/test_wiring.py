@@ -1,4 +1,4 @@
-"""Rules about the house that no linter contract can say."""
+"""Rules about the components that no linter contract can say."""
 
 import grimp
 

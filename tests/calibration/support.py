@@ -7,7 +7,7 @@ import numpy as np
 
 from kalshi_daemon.calibration.constants_file import read_constants
 from kalshi_daemon.calibration.path import SessionPath
-from kalshi_daemon.calibration.predictive import PredictiveLaw
+from kalshi_daemon.calibration.predictive import PredictiveDistribution
 from kalshi_daemon.calibration.recalibration import BUCKETS
 from kalshi_daemon.calibration.today import Today
 from kalshi_daemon.calibration.updater import RollingCalibration
@@ -104,7 +104,7 @@ def path_of(one: RollingCalibration) -> SessionPath:
     return known(day_of(one).path)
 
 
-def law_at(one: RollingCalibration, minute: float, target: Nanos, day: int = 0) -> PredictiveLaw:
+def distribution_at(one: RollingCalibration, minute: float, target: Nanos, day: int = 0) -> PredictiveDistribution:
     return known(one.forecast(at(minute, day), target))
 
 

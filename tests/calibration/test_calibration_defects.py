@@ -11,7 +11,7 @@ TEN, ELEVEN, CLOSE = at(30), at(90), at(390)
 
 
 def test_defect_05_what_was_learnt_is_what_is_quoted():
-    # Recalibration wrote files nobody read, behind caches nobody emptied. Here every tick changes the very next law.
+    # Recalibration wrote files nobody read, behind caches nobody emptied. Here every tick changes the very next distribution.
     one = feed(model(), walk(60, step_s=10))
     calm = known(one.forecast(at(60), ELEVEN))
     rng = np.random.default_rng(8)
@@ -19,8 +19,8 @@ def test_defect_05_what_was_learnt_is_what_is_quoted():
     for n in range(1, 61):
         level *= math.exp(rng.normal(0, 8e-4))
         one.on_tick(tick(60 + n / 12, level))
-        law = known(one.forecast(at(60 + n / 12), at(150)))
-        assert law.level == level
+        distribution = known(one.forecast(at(60 + n / 12), at(150)))
+        assert distribution.level == level
     assert known(one.forecast(at(65), ELEVEN)).sigma > 1.5 * calm.sigma
     assert one.health(at(65)).last_update_ns == at(65)
 
@@ -71,7 +71,7 @@ def test_defect_07_sigma_goes_to_zero_with_the_square_root_of_time(target):
 def test_defect_07_one_point_from_the_strike_with_a_second_to_go_is_almost_certain():
     one = feed(model(), walk(89, step_s=10))
     one.on_tick(tick(90 - 1 / 60, path_of(one).last))
-    law = known(one.forecast(at(90 - 1 / 60), ELEVEN))
-    below, above = law.cdf(np.array([law.level - 2.5, law.level + 2.5]))
+    distribution = known(one.forecast(at(90 - 1 / 60), ELEVEN))
+    below, above = distribution.cdf(np.array([distribution.level - 2.5, distribution.level + 2.5]))
     assert below < 0.001
     assert above > 0.999

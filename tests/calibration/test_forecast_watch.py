@@ -1,4 +1,4 @@
-"""The live record: every figure by hand, healing, its bounds, and that the updater feeds it."""
+"""The live record: every figure by hand, replay, its bounds, and that the updater feeds it."""
 
 import json
 from math import exp, log, nan
@@ -20,10 +20,10 @@ from kalshi_daemon.calibration.watch import (
     ForecastWatch,
     Scored,
     ladder_around,
+    log_fields,
     plain_state,
     scale_reading,
     scored,
-    spoken,
 )
 from kalshi_daemon.domain.forecast import Reading, Standing
 from kalshi_daemon.domain.index import Index
@@ -32,7 +32,7 @@ from tests.calibration.support import feed, model, session, walk
 LAW = RESIDUALS.at(45.0)
 IDENTITY = Recalibration.fresh((1.0,) * BUCKETS).at(45.0).pit_map
 PLAIN = (Recalibration.fresh((1.0,) * BUCKETS),)
-ONE = Scored(crps=2.0, rival_crps=4.0, log_gain=0.3, pit=0.5, square=1.0)
+ONE = Scored(crps=2.0, baseline_crps=4.0, log_gain=0.3, pit=0.5, square=1.0)
 
 
 def value(watch: ForecastWatch, name: str, group: str = "hour") -> Reading:
@@ -53,7 +53,7 @@ def test_horizons_are_grouped():
 
 
 def test_the_figures_of_a_worked_case():
-    watch = fed(ONE, Scored(crps=4.0, rival_crps=2.0, log_gain=-0.1, pit=0.97, square=3.0))
+    watch = fed(ONE, Scored(crps=4.0, baseline_crps=2.0, log_gain=-0.1, pit=0.97, square=3.0))
     assert value(watch, "crps_ratio").value == pytest.approx(1.0)
     assert value(watch, "log_gain").value == pytest.approx(0.1)
     assert value(watch, "cover90").value == pytest.approx(0.5), "0.97 lies outside the central 90 %"
@@ -92,18 +92,18 @@ def test_the_past_fades_and_the_record_heals():
 
 @pytest.mark.parametrize("name", ["crps", "log_gain", "square", "pit"])
 def test_a_score_that_is_no_number_stays_out(name):
-    broken = {"crps": 1.0, "rival_crps": 1.0, "log_gain": 0.0, "pit": 0.5, "square": 1.0} | {name: nan}
+    broken = {"crps": 1.0, "baseline_crps": 1.0, "log_gain": 0.0, "pit": 0.5, "square": 1.0} | {name: nan}
     assert value(fed(Scored(**broken)), "crps_ratio").n == 0.0
 
 
 @given(st.floats(-6.0, 6.0), st.floats(0.0003, 0.02), st.floats(0.3, 3.0))
 @settings(max_examples=40, deadline=None)
-def test_scores_agree_with_the_law_and_with_the_library(z, sigma, ratio):
-    x, rival = z * sigma, ratio * sigma
-    one = scored(x, sigma, LAW, IDENTITY, rival, (-sigma, 0.5 * sigma))
+def test_scores_agree_with_the_distribution_and_with_the_library(z, sigma, ratio):
+    x, baseline = z * sigma, ratio * sigma
+    one = scored(x, sigma, LAW, IDENTITY, baseline, (-sigma, 0.5 * sigma))
     assert one.pit == pytest.approx(float(LAW.cdf(np.array([z]))[0]))
-    assert one.rival_crps == pytest.approx(float(scoringrules.crps_normal(x, 0.0, rival)), rel=1e-9, abs=1e-15)
-    theirs = -float(scoringrules.logs_normal(x, 0.0, rival))
+    assert one.baseline_crps == pytest.approx(float(scoringrules.crps_normal(x, 0.0, baseline)), rel=1e-9, abs=1e-15)
+    theirs = -float(scoringrules.logs_normal(x, 0.0, baseline))
     assert one.log_gain == pytest.approx(float(LAW.log_density(np.array([z]))[0]) - log(sigma) - theirs, abs=1e-9)
     assert [p for p, _ in one.strikes] == pytest.approx([1.0 - float(LAW.cdf(np.array([k]))[0]) for k in (-1.0, 0.5)])
     assert [y for _, y in one.strikes] == [z >= -1.0, z >= 0.5]
@@ -201,7 +201,7 @@ def test_the_updater_feeds_the_record_and_shows_it():
     assert by["crps_ratio", "long"].n == pytest.approx(3 * (kept + kept**2))
     assert 0.8 < (by["crps_ratio", "near"].value or 0.0) < 1.2
     assert {name for name, _ in by} == {*LIMITS, "evidence", "scale_c"}
-    line = spoken(tuple(by.values()))
+    line = log_fields(tuple(by.values()))
     assert line["failing"] == []
     assert "crps_ratio_near" in line
 

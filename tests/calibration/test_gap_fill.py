@@ -15,9 +15,9 @@ from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.index_feed.history import History
 from kalshi_daemon.memory.documents import encoded, remember
 from kalshi_daemon.memory.gap_fill import ROUND_PAUSE, ROUNDS, SETTLE, GapFiller
-from kalshi_daemon.memory.gap_replay import EVENTS_MAX, Healing
+from kalshi_daemon.memory.gap_replay import EVENTS_MAX, GapReplay
 from kalshi_daemon.settings.model import CalibrationSettings
-from tests.calibration.support import at, feed, law_at, model, session, tick
+from tests.calibration.support import at, distribution_at, feed, model, session, tick
 from tests.calibration.test_healing import SECONDS, between, minutes
 
 DAYS = tuple(session(day) for day in range(3))
@@ -53,8 +53,8 @@ class Rig:
         self.clock = ManualClock(now)
         self.vendor = Vendor(self.clock)
         self.model = model(*DAYS, settings=CalibrationSettings())
-        self.healing = Healing(self.model)
-        self.filler = GapFiller({Index.SPX: self.healing}, self.vendor, DAYS, self.clock, warm_up_sessions=warm_up)
+        self.replay = GapReplay(self.model)
+        self.filler = GapFiller({Index.SPX: self.replay}, self.vendor, DAYS, self.clock, warm_up_sessions=warm_up)
 
     async def turn(self) -> None:
         """Let the task do what it can without time passing."""
@@ -70,7 +70,7 @@ class Rig:
     async def live(self, start: float, end: float) -> None:
         for one in between(start, end):
             self.clock.set(one.event_ns)
-            self.healing.on_tick(one)
+            self.replay.on_tick(one)
             await self.turn()
 
 
@@ -102,7 +102,7 @@ async def test_a_reconnect_is_filled_and_the_model_is_as_if_nothing_had_been_mis
         await made.live(52.25, 54)
         assert made.vendor.asked == [(at(40), at(51))]
         assert made.filler.filled == 12
-        assert not made.healing.armed()
+        assert not made.replay.armed()
         reference = feed(model(*DAYS, settings=CalibrationSettings()), between(0, 40.3))
         for one in BARS[40:52]:
             reference.on_bar(one)
@@ -132,7 +132,7 @@ async def test_nothing_is_asked_when_no_whole_minute_was_missed(broke, back):
         await made.live(back, back + 0.5)
         await made.pass_time(20)
         assert made.vendor.asked == []
-        assert not made.healing.armed()
+        assert not made.replay.armed()
 
 
 async def test_it_waits_for_a_bar_that_is_late():
@@ -179,7 +179,7 @@ async def test_failure_leaves_the_gap_unobserved_with_one_warning(lines):
         assert len(made.vendor.asked) == ROUNDS
         plain = feed(model(*DAYS, settings=CalibrationSettings()), [*between(0, 40.3), *between(52.25, 55)])
         assert encoded(remember(made.model)) == encoded(remember(plain))
-        assert not made.healing.armed()
+        assert not made.replay.armed()
     (warning,) = said(lines, "calibration.gap_not_filled")
     assert "503" in warning["SPX"]
     assert warning["asks_again"] is True
@@ -206,7 +206,7 @@ async def test_a_refused_key_is_never_asked_with_again(lines):
         made.filler.on_session()
         await made.live(60, 61)
         assert len(made.vendor.asked) == 1
-        assert not made.healing.armed()
+        assert not made.replay.armed()
     (warning,) = said(lines, "calibration.gap_not_filled")
     assert warning["asks_again"] is False
 
@@ -221,7 +221,7 @@ async def test_a_drop_while_history_is_asked_is_filled_with_it():
         made.clock.set(at(56.5))
         made.filler.on_session()
         await made.live(56.5, 58)
-        assert not made.healing.armed()
+        assert not made.replay.armed()
         seen = made.model.health(at(58)).minutes_seen
         assert seen == pytest.approx(57, abs=0.1), "both gaps; the first minute of the day never counts"
 
@@ -233,7 +233,7 @@ async def test_prices_that_come_too_long_give_the_gap_up(lines):
 
         def flood() -> None:
             for one in between(52.25, 52.25 + (EVENTS_MAX + 100) / 60):
-                made.healing.on_tick(one)
+                made.replay.on_tick(one)
 
         made.vendor.on_asked = flood
         made.filler.on_session()
@@ -274,7 +274,7 @@ async def hidden(made: Rig, first: float, last: float, until: float) -> None:
     for one in between(last, until):
         made.clock.set(one.event_ns)
         made.filler.on_tick(one)
-        made.healing.on_tick(one)
+        made.replay.on_tick(one)
         await made.turn()
 
 
@@ -282,10 +282,10 @@ async def test_values_that_were_withheld_are_asked_for_with_the_minute_in_which_
     async with rig(at(0)) as made:
         await hidden(made, 40.3, 43.5, 45.5)
         assert made.vendor.asked == [(at(40), at(43))]
-        assert not made.healing.armed()
+        assert not made.replay.armed()
         steady = feed(model(*DAYS, settings=CalibrationSettings()), between(0, 45.5))
         left = feed(model(*DAYS, settings=CalibrationSettings()), [*between(0, 40.3), *between(43.5, 45.5)])
-        healed, true, unhealed = (law_at(one, 45.5, at(90)).sigma for one in (made.model, steady, left))
+        healed, true, unhealed = (distribution_at(one, 45.5, at(90)).sigma for one in (made.model, steady, left))
         assert healed == pytest.approx(true, rel=1e-3)
         assert abs(healed - true) < 0.1 * abs(unhealed - true)
     assert said(lines, "calibration.gap_filled")[0]["minutes"] == 4
@@ -297,7 +297,7 @@ async def test_a_short_pause_hides_nothing_worth_a_request(first, last):
         made.model.on_tick(tick(380, 6_800.0, day=-3))
         await hidden(made, first, last, first + 3)
         assert made.vendor.asked == []
-        assert not made.healing.armed()
+        assert not made.replay.armed()
 
 
 async def test_a_part_of_one_minute_that_was_withheld_is_made_up_for():
@@ -312,7 +312,7 @@ async def test_history_that_is_down_leaves_what_was_withheld_unobserved_with_one
         made.vendor.answers = [HistoryUnavailable("of SPX", "503")] * ROUNDS
         await hidden(made, 40.3, 43.5, 46.5)
         assert len(made.vendor.asked) == ROUNDS
-        assert not made.healing.armed()
+        assert not made.replay.armed()
     assert len(said(lines, "calibration.gap_not_filled")) == 1
 
 

@@ -67,8 +67,8 @@ class Rig:
 
     def said(self, minute: float) -> list[tuple[float, float]]:
         """Level and sigma at ten of each index."""
-        laws = [self.state.calibration[index].forecast(at(minute), TEN) for index in Index]
-        return [(law.level, law.sigma) for law in laws if law is not None]
+        distributions = [self.state.calibration[index].forecast(at(minute), TEN) for index in Index]
+        return [(distribution.level, distribution.sigma) for distribution in distributions if distribution is not None]
 
     def watched(self, minute: float) -> list[float]:
         return [self.state.calibration[index].health(at(minute)).minutes_seen for index in Index]

@@ -21,12 +21,12 @@ from kalshi_daemon.calibration.joint import (
     joint_scenarios,
     lattice,
 )
-from kalshi_daemon.calibration.predictive import PredictiveLaw
+from kalshi_daemon.calibration.predictive import PredictiveDistribution
 from kalshi_daemon.calibration.recalibration import GRID, PitMap
 from kalshi_daemon.domain.index import Index
 from tests.calibration.support import MONDAY_OPEN, at, bar, calendar, feed, model, session, tick
 
-SPX = PredictiveLaw(Index.SPX, MONDAY_OPEN, at(90), 6_800.0, 0.0025, 0.02, RESIDUALS.at(30.0), PitMap(GRID))
+SPX = PredictiveDistribution(Index.SPX, MONDAY_OPEN, at(90), 6_800.0, 0.0025, 0.02, RESIDUALS.at(30.0), PitMap(GRID))
 NDX = replace(SPX, index=Index.NDX, level=25_000.0, sigma=0.003)
 NODES = ScenarioNodes.of(lattice(4_096))
 
@@ -166,7 +166,7 @@ def test_its_density_is_the_slope_of_its_cdf(u, v, rho):
 
 
 def test_golden_copula():
-    # Orthant probability of an elliptical law: 1/4 + asin(rho) / (2 pi).
+    # Orthant probability of an elliptical distribution: 1/4 + asin(rho) / (2 pi).
     for rho in (-0.7, 0.0, 0.5, 0.95):
         assert copula_cdf(0.5, 0.5, rho) == pytest.approx(0.25 + np.arcsin(rho) / (2 * np.pi), abs=1e-6)
     assert copula_cdf(0.3, 1.0, 0.9) == 0.3
@@ -174,7 +174,7 @@ def test_golden_copula():
 
 
 @pytest.mark.parametrize("rho", [0.7, 0.8, 0.95, 0.99])
-def test_scenarios_have_both_laws_and_the_copula_between_them(rho):
+def test_scenarios_have_both_distributions_and_the_copula_between_them(rho):
     points = copula_points(rho, NODES)
     for column in points.T:
         assert np.sort(column) == pytest.approx((np.arange(len(column)) + 0.5) / len(column), abs=0.008)

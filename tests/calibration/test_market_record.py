@@ -207,7 +207,7 @@ def test_a_broken_event_that_waits_is_refused(change):
 
 def test_who_listens_hears_of_every_event_that_is_scored():
     heard = []
-    record = MarketRecord(hear=lambda event, one, settled: heard.append((event, one.session, settled)))
+    record = MarketRecord(on_resolved=lambda event, one, settled: heard.append((event, one.session, settled)))
     record.note(seen())
     record.resolve({}, Nanos(TARGET + PATIENCE + 1))
     assert heard == [], "given up, not scored"

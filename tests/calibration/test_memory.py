@@ -29,8 +29,10 @@ def prices(seed: int) -> list:
     """Three days, ticks every 40 s, with a hole, a jump and bars of one and of two minutes in them."""
     whole = walk(391, seed=seed, step_s=40)
     first: list = [one for one in whole if not (at(100) < one.event_ns < at(103) or at(200) < one.event_ns <= at(202))]
-    spoken = next(one.value for one in first if one.event_ns == at(200))
-    long_bar = replace(bar(200, spoken, spoken * 1.001, spoken * 0.999, spoken * 1.0004), end_ns=at(202))
+    log_fields = next(one.value for one in first if one.event_ns == at(200))
+    long_bar = replace(
+        bar(200, log_fields, log_fields * 1.001, log_fields * 0.999, log_fields * 1.0004), end_ns=at(202)
+    )
     first.insert(next(n for n, one in enumerate(first) if one.event_ns > at(202)), long_bar)
     last = whole[-1].value
     second = walk(211, seed=seed + 1, step_s=40, day=1, level=last * 1.004)
@@ -58,10 +60,17 @@ def said(one: RollingCalibration, now: Nanos) -> list:
     found: list = [one.health(now)]
     for day, ends in ((0, (30, 90, 390)), (1, (30, 90, 210)), (2, (30, 90, 150, 390))):
         for end in ends:
-            law = one.forecast(now, at(end, day))
-            if law is not None:
-                levels = law.level * np.array([0.98, 0.995, 1.0, 1.004, 1.03])
-                found.append((law.level, law.sigma, law.calibration_error, law.cdf(levels).tolist()))
+            distribution = one.forecast(now, at(end, day))
+            if distribution is not None:
+                levels = distribution.level * np.array([0.98, 0.995, 1.0, 1.004, 1.03])
+                found.append(
+                    (
+                        distribution.level,
+                        distribution.sigma,
+                        distribution.calibration_error,
+                        distribution.cdf(levels).tolist(),
+                    )
+                )
     return found
 
 
@@ -290,8 +299,8 @@ def test_junk_anywhere_is_refused_or_harmless_and_never_another_error(kept, data
     except (ValueError, KeyError):
         assert encoded(remember(one)) == before
     else:
-        law = one.forecast(at(205, 1), at(210, 1))
-        assert law is None or law.sigma >= 0.0
+        distribution = one.forecast(at(205, 1), at(210, 1))
+        assert distribution is None or distribution.sigma >= 0.0
 
 
 def test_numbers_of_numpy_are_written_as_they_are(kept):

@@ -27,7 +27,7 @@ from kalshi_daemon.index_feed.value_intake import ValueIntake
 from kalshi_daemon.index_feed.witnesses import OutsideLevels
 from kalshi_daemon.memory.documents import encoded, remember
 from kalshi_daemon.memory.gap_fill import GapFiller
-from kalshi_daemon.memory.gap_replay import CorrelationHealing, Healing
+from kalshi_daemon.memory.gap_replay import CorrelationReplay, GapReplay
 from kalshi_daemon.memory.models import Learning
 from kalshi_daemon.settings.model import CalibrationSettings, IndexFeedSettings
 from kalshi_daemon.state import DaemonState
@@ -63,13 +63,13 @@ class Past:
         return found
 
 
-class Life:
+class DaemonRun:
     """Judge, models and what undoes, as the daemon joins them; no sockets. `past`: the truth, if history is asked."""
 
     def __init__(self, past: Sequence[Tick | Bar] = ()) -> None:
         settings = CalibrationSettings()
         models = {index: RollingCalibration(index, settings, calendar(*DAYS)) for index in Index}
-        healings = {index: Healing(model) for index, model in models.items()}
+        replays = {index: GapReplay(model) for index, model in models.items()}
         correlation = Correlation()
         memory = SimpleNamespace(correlation=correlation)
         pair = (models[Index.SPX], models[Index.NDX])
@@ -78,10 +78,10 @@ class Life:
         self.gaps = None
         self.snapshots = SnapshotWitness(self.past, self.clock, Nanos(5 * SECOND)) if past else None
         if past:
-            again = CorrelationHealing(correlation, pair)
-            self.gaps = GapFiller(healings, self.past, DAYS, self.clock, warm_up_sessions=0, together=again)
-        together = CorrelationHealing(correlation, pair)
-        self.learning = Learning(models, memory, healings, None, self.gaps, together)  # type: ignore[arg-type]
+            again = CorrelationReplay(correlation, pair)
+            self.gaps = GapFiller(replays, self.past, DAYS, self.clock, warm_up_sessions=0, together=again)
+        together = CorrelationReplay(correlation, pair)
+        self.learning = Learning(models, memory, replays, None, self.gaps, together)  # type: ignore[arg-type]
         self.state = DaemonState()
         feed = IndexFeedSettings()
         self.intake = ValueIntake(self.state, feed, self.learning.on_tick, {}, self.learning_heard(), self.outside)
@@ -126,7 +126,7 @@ class Life:
                     self.clock.set(event.recv_ns)
                     self.take(event)
                     withheld = any(index.withheld is not None for index in self.state.index.values())
-                    if withheld or any(healing.armed() for healing in self.learning.healings.values()):
+                    if withheld or any(replay.armed() for replay in self.learning.replays.values()):
                         for _ in range(6):
                             await asyncio.sleep(0)
                 for task in tasks:
@@ -196,13 +196,13 @@ def misprinted(events: Iterable[Tick | Bar], script: Script) -> list[Tick | Bar]
     return [one for one in map(bent, events) if one is not None]
 
 
-def lived(events: Iterable[Tick | Bar], past: Sequence[Tick | Bar] = ()) -> Life:
-    life = Life(past)
+def lived(events: Iterable[Tick | Bar], past: Sequence[Tick | Bar] = ()) -> DaemonRun:
+    life = DaemonRun(past)
     asyncio.run(life.play(events))
     return life
 
 
-def compared(seed: int, script: Script, *, bars: bool, others: bool, history: bool) -> tuple[float, float, Life]:
+def compared(seed: int, script: Script, *, bars: bool, others: bool, history: bool) -> tuple[float, float, DaemonRun]:
     """Sigma over the twin's five minutes after the last misprint of the second day, and half an hour into the third."""
     first, second, third = (truth(seed, day, bars, others) for day in range(3))
     over_s = max(start + length for start, length, _ in script) + 300

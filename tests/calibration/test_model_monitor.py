@@ -14,14 +14,14 @@ SIGMA = 0.002
 
 
 def ratios(count, width, seed):
-    """LR of published laws of sigma SIGMA when the truth is `width` times as wide."""
+    """LR of published distributions of sigma SIGMA when the truth is `width` times as wide."""
     u = np.random.default_rng(seed).uniform(size=count)
     moves = width * SIGMA * LAW.quantiles(u)
     return [likelihood_ratios(float(move), SIGMA, LAW, IDENTITY, SIGMA) for move in moves]
 
 
-def test_the_ratio_is_fair_while_the_law_is_right():
-    # E[LR] = 1 under the published law: integrate over a fine grid of its quantiles.
+def test_the_ratio_is_fair_while_the_distribution_is_right():
+    # E[LR] = 1 under the published distribution: integrate over a fine grid of its quantiles.
     z = LAW.quantiles((np.arange(4_000) + 0.5) / 4_000)
     found = [likelihood_ratios(float(SIGMA * one), SIGMA, LAW, IDENTITY, SIGMA) for one in z]
     assert np.mean(found, axis=0) == pytest.approx(1.0, abs=0.03)

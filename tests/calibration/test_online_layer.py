@@ -145,7 +145,7 @@ def test_the_standard_error_falls_with_what_was_seen():
     assert layer.at(30.0).standard_error() == pytest.approx(math.sqrt(0.25 / 1001))
 
 
-def test_a_law_that_is_too_narrow_is_widened():
+def test_a_distribution_that_is_too_narrow_is_widened():
     layer = Recalibration.fresh(ONES)
     for _ in range(300):
         layer.next_session()

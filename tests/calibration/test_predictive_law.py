@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalshi_daemon.calibration.density import RESIDUALS
-from kalshi_daemon.calibration.predictive import PredictiveLaw, settled_sigma
+from kalshi_daemon.calibration.predictive import PredictiveDistribution, settled_sigma
 from kalshi_daemon.calibration.recalibration import BUCKETS, Recalibration
 from kalshi_daemon.domain.contract import Contract, StrikeType
 from kalshi_daemon.domain.forecast import Forecast
@@ -23,7 +23,7 @@ def skewed_layer():
     return layer.at(30.0)
 
 
-LAW = PredictiveLaw(
+LAW = PredictiveDistribution(
     index=Index.SPX,
     asof_ns=at(90),
     target_ns=at(120),

@@ -73,7 +73,7 @@ class Retractions(Unheard):
         self.retracted += 1
 
 
-class Life:
+class DaemonRun:
     def __init__(self, before: list[Day], *, alone: bool, settings: CalibrationSettings) -> None:
         table = table_of({Index.NDX: sample(int(before[0].session.day[:4]))})
         self.models = {index: RollingCalibration(index, settings, table.session_of) for index in Index}
@@ -106,10 +106,10 @@ class Life:
         return ", ".join(health.alarms) or ("" if health.ready else "warming up")
 
 
-def played(day: str, *, alone: bool, steps: bool) -> tuple[list[str], list[float], Life]:
+def played(day: str, *, alone: bool, steps: bool) -> tuple[list[str], list[float], DaemonRun]:
     """Second by second: why closed, and the value."""
     before, today = days_before(day)
-    life = Life(before, alone=alone, settings=CalibrationSettings())
+    life = DaemonRun(before, alone=alone, settings=CalibrationSettings())
     rng = np.random.default_rng(int(day.replace("-", "")))
     why, values = [], []
     for bar in list(today.bars(Index.NDX))[:PLAYED_MIN]:

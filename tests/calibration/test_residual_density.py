@@ -7,10 +7,18 @@ from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.special import gamma, stdtr
 
-from kalshi_daemon.calibration.density import HORIZONS_MIN, NODES, RESIDUALS, Shape, family_of, law_of, shape_at
+from kalshi_daemon.calibration.density import (
+    HORIZONS_MIN,
+    NODES,
+    RESIDUALS,
+    Shape,
+    distribution_of,
+    family_of,
+    shape_at,
+)
 from tests.calibration.support import FIRST_CONSTANTS
 
-laws = st.builds(RESIDUALS.at, st.floats(0.01, 390.0))
+distributions = st.builds(RESIDUALS.at, st.floats(0.01, 390.0))
 shapes = st.builds(Shape, st.floats(-0.5, 0.5), st.floats(0.3, 1.5), st.floats(0.3, 1.5), st.floats(2.5, 30.0))
 
 
@@ -24,10 +32,10 @@ def by_hand(shape: Shape, z: float) -> float:
 
 
 @settings(deadline=None, max_examples=60)
-@given(law=laws, points=st.lists(st.floats(-40.0, 40.0), min_size=2, max_size=30))
-def test_the_cdf_rises_strictly_and_stays_a_probability(law, points):
+@given(distribution=distributions, points=st.lists(st.floats(-40.0, 40.0), min_size=2, max_size=30))
+def test_the_cdf_rises_strictly_and_stays_a_probability(distribution, points):
     z = np.unique(np.round(points, 3))
-    u = law.cdf(z)
+    u = distribution.cdf(z)
     assert np.all((u > 0.0) & (u <= 1.0))
     inside = u < 1 - 1e-12
     assert np.all(np.diff(u[inside]) > 0.0)
@@ -35,10 +43,10 @@ def test_the_cdf_rises_strictly_and_stays_a_probability(law, points):
 
 
 @settings(deadline=None, max_examples=60)
-@given(law=laws, u=st.lists(st.floats(1e-9, 1.0 - 1e-9), min_size=1, max_size=30))
-def test_quantiles_invert_the_cdf(law, u):
+@given(distribution=distributions, u=st.lists(st.floats(1e-9, 1.0 - 1e-9), min_size=1, max_size=30))
+def test_quantiles_invert_the_cdf(distribution, u):
     u = np.array(u)
-    assert law.cdf(law.quantiles(u)) == pytest.approx(u, abs=1e-12)
+    assert distribution.cdf(distribution.quantiles(u)) == pytest.approx(u, abs=1e-12)
 
 
 @settings(deadline=None, max_examples=40)
@@ -54,45 +62,52 @@ def test_the_cdf_of_a_shape_is_the_integral_of_its_density(shape, z):
 @settings(deadline=None, max_examples=40)
 @given(h=st.sampled_from(HORIZONS_MIN), z=st.floats(-9.0, 9.0))
 def test_the_table_follows_its_shape(h, z):
-    shape, law = shape_at(h), law_of(shape_at(h))
+    shape, distribution = shape_at(h), distribution_of(shape_at(h))
     at = np.array([z])
-    assert law.cdf(at) == pytest.approx(shape.cdf(at), abs=4e-4)
-    assert law.log_density(at)[0] == pytest.approx(np.log(by_hand(shape, z)), abs=0.25 if abs(z) > 1.3 else 0.04)
+    assert distribution.cdf(at) == pytest.approx(shape.cdf(at), abs=4e-4)
+    assert distribution.log_density(at)[0] == pytest.approx(
+        np.log(by_hand(shape, z)), abs=0.25 if abs(z) > 1.3 else 0.04
+    )
 
 
 @pytest.mark.parametrize("edge", [1e-12, 0.005, 0.995])
 @pytest.mark.parametrize("horizon", [1.0, 2.0, 7.0, 55.0, 300.0])
 def test_the_tail_meets_the_table_without_a_step(edge, horizon):
-    law = RESIDUALS.at(horizon)
-    joint = law.quantiles(np.array([edge]))[0]
-    around = law.cdf(joint + np.array([-1e-9, 0.0, 1e-9]))
+    distribution = RESIDUALS.at(horizon)
+    joint = distribution.quantiles(np.array([edge]))[0]
+    around = distribution.cdf(joint + np.array([-1e-9, 0.0, 1e-9]))
     assert around == pytest.approx(edge, rel=1e-6, abs=1e-9 * (edge > 1e-3))
     assert np.all(np.diff(around) > 0)
 
 
 @settings(deadline=None, max_examples=60)
-@given(law=laws, z=st.lists(st.floats(-400.0, 400.0) | st.just(np.inf) | st.just(-np.inf), min_size=1, max_size=30))
-def test_the_table_alone_is_the_cdf_up_to_1e_12(law, z):
+@given(
+    distribution=distributions,
+    z=st.lists(st.floats(-400.0, 400.0) | st.just(np.inf) | st.just(-np.inf), min_size=1, max_size=30),
+)
+def test_the_table_alone_is_the_cdf_up_to_1e_12(distribution, z):
     at = np.array(z)
-    assert np.max(np.abs(law.tabulated(at) - law.cdf(at))) <= 1.001e-12
+    assert np.max(np.abs(distribution.tabulated(at) - distribution.cdf(at))) <= 1.001e-12
 
 
 def test_the_tail_is_a_student_t():
     shape = Shape(0.1, 0.9, 0.8, 8.0)
-    law = law_of(shape)
+    distribution = distribution_of(shape)
     z = np.array([-5.0, -9.0, -25.0, -90.0])
     truth = 2 * 0.9 / 1.7 * stdtr(8.0, (z - 0.1) / 0.9)
-    assert law.cdf(z) == pytest.approx(truth, rel=2e-3), "a table in the tail, entries 10 % apart"
-    assert law.cdf(z[3:]) == pytest.approx(truth[3:], rel=1e-6), "beyond it the function itself"
+    assert distribution.cdf(z) == pytest.approx(truth, rel=2e-3), "a table in the tail, entries 10 % apart"
+    assert distribution.cdf(z[3:]) == pytest.approx(truth[3:], rel=1e-6), "beyond it the function itself"
     assert truth[3] < 1e-12 < truth[2]
-    assert law.cdf(np.array([6.0])) == pytest.approx(1 - 2 * 0.8 / 1.7 * stdtr(8.0, (0.1 - 6.0) / 0.8), abs=1e-6)
+    assert distribution.cdf(np.array([6.0])) == pytest.approx(
+        1 - 2 * 0.8 / 1.7 * stdtr(8.0, (0.1 - 6.0) / 0.8), abs=1e-6
+    )
 
 
 def test_the_ends_of_the_line():
-    law = RESIDUALS.at(30.0)
-    assert law.cdf(np.array([-np.inf, np.inf])).tolist() == [0.0, 1.0]
-    assert law.quantiles(np.array([0.0, 1.0])).tolist() == [-np.inf, np.inf]
-    assert np.isnan(law.cdf(np.array([np.nan]))[0])
+    distribution = RESIDUALS.at(30.0)
+    assert distribution.cdf(np.array([-np.inf, np.inf])).tolist() == [0.0, 1.0]
+    assert distribution.quantiles(np.array([0.0, 1.0])).tolist() == [-np.inf, np.inf]
+    assert np.isnan(distribution.cdf(np.array([np.nan]))[0])
 
 
 def test_golden_one_hour_quantiles():
@@ -118,19 +133,19 @@ def test_between_two_horizons_quantiles_are_mixed_in_the_logarithm():
     mixed = (1 - weight) * near.quantiles(u) + weight * far.quantiles(u)
     assert RESIDUALS.at(h).quantiles(u) == pytest.approx(mixed)
     assert RESIDUALS.at(h).shape.nu == pytest.approx((1 - weight) * near.shape.nu + weight * far.shape.nu)
-    assert RESIDUALS.at(h).quantiles(u) == pytest.approx(law_of(shape_at(h)).quantiles(u), abs=1e-3)
+    assert RESIDUALS.at(h).quantiles(u) == pytest.approx(distribution_of(shape_at(h)).quantiles(u), abs=1e-3)
 
 
-def test_outside_the_fitted_horizons_the_nearest_law_holds():
-    assert RESIDUALS.at(0.1) is RESIDUALS.laws[0]
-    assert RESIDUALS.at(389.99).shape.nu == pytest.approx(RESIDUALS.laws[-1].shape.nu, rel=1e-3)
+def test_outside_the_fitted_horizons_the_nearest_distribution_holds():
+    assert RESIDUALS.at(0.1) is RESIDUALS.distributions[0]
+    assert RESIDUALS.at(389.99).shape.nu == pytest.approx(RESIDUALS.distributions[-1].shape.nu, rel=1e-3)
     assert shape_at(0.2) == shape_at(1.0)
     assert shape_at(900.0) == shape_at(390.0)
-    assert RESIDUALS.at(500.0) is RESIDUALS.laws[-1]
+    assert RESIDUALS.at(500.0) is RESIDUALS.distributions[-1]
 
 
 def test_a_longer_horizon_leans_further_up():
-    medians = np.array([float(law.quantiles(np.array([0.5]))[0]) for law in RESIDUALS.laws])
+    medians = np.array([float(distribution.quantiles(np.array([0.5]))[0]) for distribution in RESIDUALS.distributions])
     assert np.all(np.diff(medians[np.array(HORIZONS_MIN) >= 5.0]) > 0.0)
     assert np.all((medians > -0.01) & (medians < 0.16))
 
@@ -141,16 +156,16 @@ def test_a_shape_without_a_variance_is_refused(values):
         Shape(*values)
 
 
-def test_a_one_sided_law_is_refused():
+def test_a_one_sided_distribution_is_refused():
     with pytest.raises(ValueError, match="both tails"):
-        law_of(Shape(0.0, 0.001, 1.0, 8.0))
+        distribution_of(Shape(0.0, 0.001, 1.0, 8.0))
 
 
-def test_the_relative_square_has_mean_one_under_the_law():
-    for law in RESIDUALS.laws:
-        z = law.quantiles((np.arange(20_000) + 0.5) / 20_000)
-        assert np.mean([law.relative_square(float(one)) for one in z[::7]]) == pytest.approx(1.0, abs=0.01)
-        assert law.relative_square(1e6) == law.relative_square(-30.0)
+def test_the_relative_square_has_mean_one_under_the_distribution():
+    for distribution in RESIDUALS.distributions:
+        z = distribution.quantiles((np.arange(20_000) + 0.5) / 20_000)
+        assert np.mean([distribution.relative_square(float(one)) for one in z[::7]]) == pytest.approx(1.0, abs=0.01)
+        assert distribution.relative_square(1e6) == distribution.relative_square(-30.0)
 
 
 def test_nodes_run_from_tail_to_tail():

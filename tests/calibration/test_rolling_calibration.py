@@ -21,10 +21,10 @@ from tests.calibration.support import (
     bar,
     calendar,
     day_of,
+    distribution_at,
     feed,
     judged,
     known,
-    law_at,
     memory,
     model,
     path_of,
@@ -86,10 +86,10 @@ def test_golden_three_minutes_from_a_cold_start():
     exponent += sum(x * (y + z * lh) for x, y, z in zip(f, b, c, strict=True))
     anchor = math.exp(0.5 * logs[3] + 0.3 * logs[4] + 0.2 * logs[5])
     variance = anchor * sum(rates[3:30]) * math.exp(exponent)
-    law = law_at(one, 3, TEN)
-    assert law.sigma == pytest.approx(math.sqrt(variance), rel=1e-9)
-    assert law.level == 6_803.0
-    assert law.quantiles(np.array([0.3]))[0] == pytest.approx(
+    distribution = distribution_at(one, 3, TEN)
+    assert distribution.sigma == pytest.approx(math.sqrt(variance), rel=1e-9)
+    assert distribution.level == 6_803.0
+    assert distribution.quantiles(np.array([0.3]))[0] == pytest.approx(
         6_803
         * math.exp(math.sqrt(variance) * family_of(FIRST_CONSTANTS.residual).at(27.0).quantiles(np.array([0.3]))[0])
     )
@@ -97,11 +97,11 @@ def test_golden_three_minutes_from_a_cold_start():
 
 def test_a_cold_start_is_sane():
     one = feed(model(settings=CalibrationSettings()), walk(10))
-    law = law_at(one, 10, TEN)
+    distribution = distribution_at(one, 10, TEN)
     # The walk is as loud at the open as at noon, the curve expects five times that: a quiet day of some 0.6 %.
-    assert 0.0015 < law.sigma < 0.003
-    assert 0.004 < law_at(one, 10, CLOSE).sigma < 0.008
-    assert law.calibration_error == pytest.approx(math.sqrt(0.25 / 401))
+    assert 0.0015 < distribution.sigma < 0.003
+    assert 0.004 < distribution_at(one, 10, CLOSE).sigma < 0.008
+    assert distribution.calibration_error == pytest.approx(math.sqrt(0.25 / 401))
 
 
 # Which target, which instant.
@@ -111,26 +111,26 @@ def test_a_cold_start_is_sane():
     ("now", "target"),
     [(at(60), at(60)), (at(60), at(59)), (at(60), at(391)), (at(-1), TEN), (at(400), at(405)), (CLOSE, at(391))],
 )
-def test_there_is_no_law_for_a_target_that_is_not_ahead_today(now, target):
+def test_there_is_no_distribution_for_a_target_that_is_not_ahead_today(now, target):
     one = feed(model(), walk(60))
     assert one.forecast(now, target) is None
 
 
-def test_there_is_no_law_after_the_close_or_before_the_next_open():
+def test_there_is_no_distribution_after_the_close_or_before_the_next_open():
     one = feed(model(session(0), session(1)), walk(390, step_s=30))
     assert one.forecast(at(420), at(30, 1)) is None
     assert one.forecast(at(-10, 1), at(30, 1)) is None
 
 
-def test_any_second_and_any_target_gives_a_law():
+def test_any_second_and_any_target_gives_a_distribution():
     one = feed(model(), walk(389.9, step_s=20))
     for target in (at(389.95), CLOSE):
-        assert law_at(one, 389.9, target).sigma > 0
+        assert distribution_at(one, 389.9, target).sigma > 0
 
 
 def test_the_close_has_its_own_record_and_the_same_shape():
     one = feed(model(), walk(380, step_s=20))
-    close, before = law_at(one, 380, CLOSE), law_at(one, 380, Nanos(CLOSE - 1))
+    close, before = distribution_at(one, 380, CLOSE), distribution_at(one, 380, Nanos(CLOSE - 1))
     assert close.residual.shape == RESIDUALS.at(10.0).shape
     assert before.residual.shape.nu == pytest.approx(RESIDUALS.at(10.0).shape.nu)
     layers = [one._outlook(day_of(one), path_of(one), at(380), target).layer for target in (CLOSE, Nanos(CLOSE - 1))]
@@ -140,17 +140,17 @@ def test_the_close_has_its_own_record_and_the_same_shape():
     assert raw[0] == pytest.approx(raw[1], rel=1e-6)
 
 
-def test_an_old_price_makes_the_law_wider():
+def test_an_old_price_makes_the_distribution_wider():
     one = feed(model(), walk(60))
-    fresh, stale = law_at(one, 60, ELEVEN), law_at(one, 80, ELEVEN)
+    fresh, stale = distribution_at(one, 60, ELEVEN), distribution_at(one, 80, ELEVEN)
     assert stale.sigma == fresh.sigma, "both run from the last price at minute 60"
     renewed = feed(model(), [*walk(60), tick(80, fresh.level)])
-    assert law_at(renewed, 80, ELEVEN).sigma < 0.8 * stale.sigma
+    assert distribution_at(renewed, 80, ELEVEN).sigma < 0.8 * stale.sigma
 
 
 def test_a_reader_whose_clock_is_behind_gets_a_longer_horizon():
     one = feed(model(), walk(60))
-    assert law_at(one, 59, ELEVEN).sigma > law_at(one, 60, ELEVEN).sigma
+    assert distribution_at(one, 59, ELEVEN).sigma > distribution_at(one, 60, ELEVEN).sigma
 
 
 # Ticks in.
@@ -248,7 +248,9 @@ def test_bars_alone_are_enough():
         feed(from_ticks, [tick(m + part, value) for part, value in inside])
         level = last
     assert from_bars.variance.num == pytest.approx(from_ticks.variance.num, rel=1e-12)
-    assert law_at(from_bars, 120, CLOSE).sigma == pytest.approx(law_at(from_ticks, 120, CLOSE).sigma, rel=1e-12)
+    assert distribution_at(from_bars, 120, CLOSE).sigma == pytest.approx(
+        distribution_at(from_ticks, 120, CLOSE).sigma, rel=1e-12
+    )
 
 
 def test_a_bar_bridges_what_the_ticks_missed():
@@ -272,7 +274,9 @@ def test_minute_bars_fed_in_order_close_a_gap_without_a_trace():
     assert path_of(healed).watched_so_far() == pytest.approx(60.0)
     assert healed.variance.num == pytest.approx(whole.variance.num, rel=1e-12)
     assert path_of(healed).squares == pytest.approx(path_of(whole).squares, nan_ok=True)
-    assert law_at(healed, 60, ELEVEN).sigma == pytest.approx(law_at(whole, 60, ELEVEN).sigma, rel=1e-12)
+    assert distribution_at(healed, 60, ELEVEN).sigma == pytest.approx(
+        distribution_at(whole, 60, ELEVEN).sigma, rel=1e-12
+    )
 
 
 # Bars of several minutes.
@@ -314,7 +318,7 @@ def test_five_minute_bars_find_the_volatility_their_ends_alone_find_late():
     for m in range(0, 120, 5):
         ranged.on_bar(long_bar(m, 6_800.0, 6_820.0, 6_780.0, 6_800.0))
         ends.on_bar(long_bar(m, 6_800.0, 6_800.0, 6_800.0, 6_800.0))
-    assert law_at(ranged, 120, at(150)).sigma > 3.0 * law_at(ends, 120, at(150)).sigma
+    assert distribution_at(ranged, 120, at(150)).sigma > 3.0 * distribution_at(ends, 120, at(150)).sigma
 
 
 def test_a_long_bar_that_does_not_continue_the_path_gives_its_close_only():
@@ -369,7 +373,7 @@ def test_the_first_minute_belongs_to_the_night():
     assert (path.first, path.first_ns) == (6_559.0, at(1))
     assert path.boundaries[1] == 6_559.0
     assert np.isnan(path.boundaries[0])
-    assert law_at(one, 1.01, TEN).level == 6_561.0
+    assert distribution_at(one, 1.01, TEN).level == 6_561.0
 
 
 def test_an_old_opening_price_is_not_the_price_of_09_31():
@@ -495,7 +499,7 @@ def test_a_day_without_a_valid_price_leaves_no_trace():
     assert one.forecast(at(30), ELEVEN) is None
     feed(one, walk(10, day=1))
     assert one.closing is None
-    assert law_at(one, 10, at(30, 1), day=1).sigma > 0
+    assert distribution_at(one, 10, at(30, 1), day=1).sigma > 0
 
 
 def test_a_half_day_ends_at_13_00_and_is_widened():
@@ -504,11 +508,13 @@ def test_a_half_day_ends_at_13_00_and_is_widened():
     plain = CalibrationSettings(first_minute_excluded=False, settlement_basis_bp=0.0, half_day_widening=1.0)
     ticks = walk(200, step_s=20)
     one, other = feed(model(short, settings=widened), ticks), feed(model(short, settings=plain), ticks)
-    assert law_at(one, 200, at(210)).sigma == pytest.approx(1.25 * law_at(other, 200, at(210)).sigma)
+    assert distribution_at(one, 200, at(210)).sigma == pytest.approx(1.25 * distribution_at(other, 200, at(210)).sigma)
     assert one.forecast(at(200), at(270)) is None
     assert fixings(short) == (at(30), at(90), at(150), at(210))
     normal = feed(model(settings=plain), ticks)
-    assert law_at(other, 200, at(210)).sigma > law_at(normal, 200, at(210)).sigma, "the rise into the close moved here"
+    assert distribution_at(other, 200, at(210)).sigma > distribution_at(normal, 200, at(210)).sigma, (
+        "the rise into the close moved here"
+    )
     feed(one, walk(4, start=210.5))
     assert path_of(one).last_ns == at(200)
 
@@ -517,8 +523,8 @@ def test_an_event_ahead_widens_and_an_event_behind_is_not_mistaken_for_turbulenc
     release = (VarianceEvent(at(60), decaying(9.0, 10.0)),)
     ticks = walk(55, step_s=10)
     quiet, loud = feed(model(), ticks), feed(model(events=lambda _session: release), ticks)
-    assert law_at(loud, 55, ELEVEN).sigma > 1.5 * law_at(quiet, 55, ELEVEN).sigma
-    assert law_at(loud, 55, at(59)).sigma == pytest.approx(law_at(quiet, 55, at(59)).sigma)
+    assert distribution_at(loud, 55, ELEVEN).sigma > 1.5 * distribution_at(quiet, 55, ELEVEN).sigma
+    assert distribution_at(loud, 55, at(59)).sigma == pytest.approx(distribution_at(quiet, 55, at(59)).sigma)
     storm = [*ticks, *walk(30, seed=9, start=56, step_s=10)]
     quiet, loud = feed(model(), storm), feed(model(events=lambda _session: release), storm)
     assert loud.variance.levels()[1] < quiet.variance.levels()[1]
@@ -558,11 +564,11 @@ def test_the_close_is_scored_next_morning_when_no_print_follows_it():
 def test_golden_score():
     ticks = walk(91, step_s=10)
     one = feed(model(), [item for item in ticks if item.event_ns <= at(45)])
-    law = law_at(one, 45, ELEVEN)
+    distribution = distribution_at(one, 45, ELEVEN)
     raw = one._outlook(day_of(one), path_of(one), at(45), ELEVEN)
     feed(one, [item for item in ticks if item.event_ns > at(45)])
     fixing = next(item.value for item in ticks if item.event_ns == ELEVEN)
-    z = math.log(fixing / law.level) / law.sigma
+    z = math.log(fixing / distribution.level) / distribution.sigma
     layer = one.hour_layer
     assert layer.scale_weight[5] == 1.0
     assert layer.scale_sum[5] == pytest.approx(raw.residual.relative_square(z))
@@ -582,16 +588,16 @@ def test_a_mark_without_a_fresh_price_is_not_taken():
     assert one.hour_layer.scale_weight.tolist() == [1, 2, 2, 2, 2, 1, 1, 0, 0, 0]
 
 
-def test_what_was_learnt_changes_the_next_law():
+def test_what_was_learnt_changes_the_next_distribution():
     one = feed(model(), walk(60))
-    before = law_at(one, 60, ELEVEN)
+    before = distribution_at(one, 60, ELEVEN)
     for _ in range(200):
         one.hour_layer.learn(4, 4.0, 0.97)
-    after = law_at(one, 60, ELEVEN)
+    after = distribution_at(one, 60, ELEVEN)
     assert after.sigma > 1.4 * before.sigma
     assert after.cdf(np.array([after.level]))[0] < before.cdf(np.array([before.level]))[0]
     assert after.calibration_error < before.calibration_error
-    close = law_at(one, 60, CLOSE)
+    close = distribution_at(one, 60, CLOSE)
     assert close.pit_map.apply(np.array([0.5]))[0] == pytest.approx(0.5), "closes keep a record of their own"
 
 
@@ -600,8 +606,8 @@ def test_the_basis_is_noise_of_its_own():
     settings = CalibrationSettings(first_minute_excluded=False, settlement_basis_bp=0.5)
     with_basis, without = feed(model(settings=settings), ticks), feed(model(), ticks)
     target = at(30)
-    sigma = math.hypot(law_at(without, 29.99, target).sigma, 0.5e-4)
-    assert law_at(with_basis, 29.99, target).sigma == pytest.approx(sigma, rel=1e-9)
+    sigma = math.hypot(distribution_at(without, 29.99, target).sigma, 0.5e-4)
+    assert distribution_at(with_basis, 29.99, target).sigma == pytest.approx(sigma, rel=1e-9)
     assert sigma > 0.5e-4
 
 
@@ -612,13 +618,13 @@ def test_no_look_ahead_bit_for_bit():
     ticks = walk(120, step_s=5)
     split = next(n for n, item in enumerate(ticks) if item.event_ns > at(75.3))
     grid = np.linspace(0.001, 0.999, 99)
-    laws = []
+    distributions = []
     for factor in (1.0, 1.02):
         one = feed(model(), ticks[:split])
-        law = law_at(one, 75.4, ELEVEN)
+        distribution = distribution_at(one, 75.4, ELEVEN)
         feed(one, [Tick(t.index, t.channel, t.value * factor, t.event_ns, t.recv_ns) for t in ticks[split:]])
-        laws.append((law.sigma, law.level, law.quantiles(grid).tolist()))
-    assert laws[0] == laws[1]
+        distributions.append((distribution.sigma, distribution.level, distribution.quantiles(grid).tolist()))
+    assert distributions[0] == distributions[1]
 
 
 def test_the_record_does_not_look_ahead_either():
@@ -655,7 +661,7 @@ def test_memory_does_not_grow_with_days():
 
 
 def test_constant_volatility_is_found():
-    # Gaussian minutes with the curve's own shape: the law's sd must be the true one within a few per cent.
+    # Gaussian minutes with the curve's own shape: the distribution's sd must be the true one within a few per cent.
     days = 12
     one = model(*(session(day) for day in range(days)))
     rng = np.random.default_rng(5)
@@ -674,9 +680,9 @@ def test_constant_volatility_is_found():
             one.on_bar(bar(m, level, max(level, prices.max()), min(level, prices.min()), float(prices[-1]), day))
             level = float(prices[-1])
             if day >= 4 and m in {59, 119, 239}:
-                law = law_at(one, m + 1, at(m + 31, day), day)
+                distribution = distribution_at(one, m + 1, at(m + 31, day), day)
                 truth = 0.008 * math.sqrt(sum(day_of(one).curve.rates[m + 1 : m + 31]) / 390)
-                ratios.append(law.sigma / truth)
+                ratios.append(distribution.sigma / truth)
     assert np.mean(ratios) == pytest.approx(1.0, abs=0.06)
     assert np.std(ratios) < 0.12
 

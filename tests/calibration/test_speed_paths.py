@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kalshi_daemon.calibration.density import RESIDUALS
 from kalshi_daemon.calibration.path import SessionPath
-from kalshi_daemon.calibration.predictive import LadderMemo, PredictiveLaw, lower_edges, upper_edges
+from kalshi_daemon.calibration.predictive import LadderMemo, PredictiveDistribution, lower_edges, upper_edges
 from kalshi_daemon.calibration.recalibration import (
     _SMOOTHER,
     BINS,
@@ -26,7 +26,7 @@ from kalshi_daemon.calibration.recalibration import (
 from kalshi_daemon.domain.contract import Contract, StrikeType
 from kalshi_daemon.domain.index import Channel, Index, Tick
 from kalshi_daemon.ground.units import POINT, Level, Nanos
-from tests.calibration.support import MONDAY_OPEN, at, day_of, law_at, memory, model, path_of
+from tests.calibration.support import MONDAY_OPEN, at, day_of, distribution_at, memory, model, path_of
 
 # Ticks. `settle` says which prices need no closer look; without it each one takes the long way.
 
@@ -58,7 +58,9 @@ def test_the_quick_way_of_a_tick_equals_the_long_one(moves, start):
             assert quick.health(at(minute)) == long.health(at(minute))
             assert day_of(quick).jumps == day_of(long).jumps
             assert day_of(quick).next_item == day_of(long).next_item
-    assert law_at(quick, min(minute, 389), at(390)).sigma == (law_at(long, min(minute, 389), at(390)).sigma)
+    assert distribution_at(quick, min(minute, 389), at(390)).sigma == (
+        distribution_at(long, min(minute, 389), at(390)).sigma
+    )
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 0.0, -6_800.0])
@@ -105,16 +107,18 @@ ends = st.one_of(st.none(), st.floats(3_000.0, 14_000.0).map(lambda v: round(v, 
 def test_a_ladder_is_priced_like_its_contracts_one_by_one(pairs, sigma, horizon, masses):
     knots = np.concatenate(([0.0], np.cumsum(masses) / np.sum(masses)))
     knots[-1] = 1.0
-    law = PredictiveLaw(Index.SPX, MONDAY_OPEN, at(390), 6_800.0, sigma, 0.02, RESIDUALS.at(horizon), PitMap(knots))
+    distribution = PredictiveDistribution(
+        Index.SPX, MONDAY_OPEN, at(390), 6_800.0, sigma, 0.02, RESIDUALS.at(horizon), PitMap(knots)
+    )
     ladder = tuple(contract(n, low, high) for n, (low, high) in enumerate(pairs))
-    found = law.probabilities(ladder)
+    found = distribution.probabilities(ladder)
     for priced, (low, high) in zip(found, pairs, strict=True):
         edges = np.array([0.0, np.inf])
         if low is not None:
             edges[0] = lower_edges(np.array([round(low * POINT)]))[0]
         if high is not None:
             edges[1] = upper_edges(np.array([round(high * POINT)]))[0]
-        plain = [law.cdf(edges[:1])[0], 1.0 if high is None else law.cdf(edges[1:])[0]]
+        plain = [distribution.cdf(edges[:1])[0], 1.0 if high is None else distribution.cdf(edges[1:])[0]]
         assert priced == pytest.approx(max(0.0, plain[1] - plain[0]), abs=1e-11)
 
 

@@ -27,7 +27,7 @@ pytestmark = [
 kalshi = pytest.importorskip("kalshi_python_async")
 
 
-class Desk:
+class OrderStore:
     """A running exchange on the machine's time, one API account, one market maker in process."""
 
     def __init__(self, pair) -> None:
@@ -66,7 +66,7 @@ class Desk:
 
 @pytest.fixture(params=["ed25519", "rsa"])
 async def desk(request):
-    found = Desk(ed25519_pair() if request.param == "ed25519" else rsa_pair())
+    found = OrderStore(ed25519_pair() if request.param == "ed25519" else rsa_pair())
     found.api = await found.client()
     yield found
     await found.api.close()

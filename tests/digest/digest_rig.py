@@ -22,7 +22,7 @@ EVENT = "KXINXU-26NOV23H1100"
 M1, M2, M3 = (f"{EVENT}-T{strike}" for strike in ("6819.9999", "6809.9999", "6829.9999"))
 LEVEL = 6_815.0
 SIGMA = 10 / LEVEL
-"""So that the forecast's law is ten points wide."""
+"""So that the forecast's distribution is ten points wide."""
 
 
 def at(hour: int, minute: int = 0, second: float = 0.0) -> Nanos:

@@ -12,7 +12,7 @@ from kalshi_daemon.orders.ledger import Result
 from tests.digest.digest_rig import M1, M2, M3, at, fill, look, manifest, records_of, scans_of, tape
 
 DENSITY_AT_HALF = 0.3520653267642995
-"""Of the standard normal law at 0.5: the strike 6820 is half a width (10 points) above 6815."""
+"""Of the standard normal distribution at 0.5: the strike 6820 is half a width (10 points) above 6815."""
 
 
 def three_fills():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kalshi_daemon.domain.events import Balance
 from kalshi_daemon.domain.index import KXINX, KXNASDAQ100U, Index
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.domain.verdict import Closing, Verdict
+from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.domain.window import Phase, WindowStatus
 from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Dollars, Nanos, Price, lots
 from kalshi_daemon.guardrails.chain import Chain, Judgement
@@ -161,9 +161,9 @@ def test_a_guard_that_raises_is_a_refusal_that_names_it():
     chain = Chain((*whole.window_guards, Broken(), Harmless()), (*whole.quote_guards, Broken()))
     judgement = chain.judge_plan(healthy(), plan_of(), NOW)
     broken, harmless = judgement.plan_verdicts[-2:]
-    assert (broken.guard, broken.passed, broken.measured, broken.closing) == ("broken", False, None, Closing.PULL)
+    assert (broken.guard, broken.passed, broken.measured, broken.closing) == ("broken", False, None, RefusalEffect.PULL)
     assert broken.note == "guard failed: ZeroDivisionError: division by zero"
-    assert harmless.closing is Closing.HOLD
+    assert harmless.closing is RefusalEffect.HOLD
     assert judgement.quotes[0].verdicts[-1].note == "guard failed: KeyError: 'market'"
     assert judgement.accepted == ()
     assert chain.judge_resting(healthy(), "wide", WINDOW, NOW)[-1].guard == "broken"
@@ -259,8 +259,8 @@ def test_a_stale_feed_in_the_hold_phase_pulls_and_the_phase_itself_does_not():
     now = Nanos(WINDOW.new_until_ns + MINUTE)
     state.windows[WINDOW.event_ticker] = WindowStatus(WINDOW, Phase.HOLD)
     verdicts = {v.guard: v for v in chain_of().judge_resting(state, "wide", WINDOW, now)}
-    assert (verdicts["window_phase"].allows, verdicts["window_phase"].closing) == (False, Closing.HOLD)
-    assert verdicts["feed_age"].closing is Closing.PULL
+    assert (verdicts["window_phase"].allows, verdicts["window_phase"].closing) == (False, RefusalEffect.HOLD)
+    assert verdicts["feed_age"].closing is RefusalEffect.PULL
 
 
 @given(
@@ -285,7 +285,7 @@ def test_a_guard_that_never_pulls_never_says_pull(feed_age, checked, skew, flags
     pulls = {guard.name: guard.pulls for guard in (*chain.window_guards, *chain.quote_guards)}
     judgement = chain.judge_plan(state, plan_of(), NOW)
     for verdict in (*judgement.plan_verdicts, *judgement.quotes[0].verdicts):
-        assert pulls[verdict.guard] or verdict.closing is Closing.HOLD
+        assert pulls[verdict.guard] or verdict.closing is RefusalEffect.HOLD
         assert verdict.passed is False or verdict.measured is not None
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalshi_daemon.calibration.density import RESIDUALS
-from kalshi_daemon.calibration.predictive import PredictiveLaw
+from kalshi_daemon.calibration.predictive import PredictiveDistribution
 from kalshi_daemon.calibration.recalibration import GRID, PitMap
 from kalshi_daemon.domain.contract import Contract, StrikeType
 from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast
@@ -21,7 +21,7 @@ from kalshi_daemon.settings.model import GuardSettings, Settings
 from kalshi_daemon.state import DaemonState
 from tests.guardrails.guard_rig import NOW, TARGET, TICKERS, ask_quote, chain_of, healthy, hold, window_of
 
-SPX = PredictiveLaw(Index.SPX, NOW, TARGET, 6_820.0, 0.0025, 0.02, RESIDUALS.at(30.0), PitMap(GRID))
+SPX = PredictiveDistribution(Index.SPX, NOW, TARGET, 6_820.0, 0.0025, 0.02, RESIDUALS.at(30.0), PitMap(GRID))
 NDX = replace(SPX, index=Index.NDX, level=25_000.0, sigma=0.003)
 LAWS = {Index.SPX: SPX, Index.NDX: NDX}
 ONE = 10_000
@@ -45,8 +45,8 @@ def long(index: Index, strike: float, contracts: int, cost: float) -> Holding:
     return Holding(contract.market_ticker, contract, lots(contracts), Dollars(round(-cost * ONE)))
 
 
-def loss(*holdings: Holding, rho: float = 0.9, laws=LAWS, resting=()) -> float:
-    return tail_loss(profiles(holdings, resting), laws, rho) / ONE
+def loss(*holdings: Holding, rho: float = 0.9, distributions=LAWS, resting=()) -> float:
+    return tail_loss(profiles(holdings, resting), distributions, rho) / ONE
 
 
 def test_golden_one_bet():
@@ -86,11 +86,11 @@ holdings = st.lists(
 
 @settings(deadline=None, max_examples=60)
 @given(holdings, st.sampled_from([0.7, 0.8, 0.95]), st.sampled_from([LAWS, {}, {Index.NDX: NDX}]))
-def test_it_never_exceeds_the_exact_worst_case_and_is_that_without_laws(held, rho, laws):
+def test_it_never_exceeds_the_exact_worst_case_and_is_that_without_distributions(held, rho, distributions):
     exact = worst_case(held) / ONE
-    assert 0.0 <= loss(*held, rho=rho, laws=laws) <= exact + 1e-4
-    if not laws:
-        assert loss(*held, rho=rho, laws=laws) == exact
+    assert 0.0 <= loss(*held, rho=rho, distributions=distributions) <= exact + 1e-4
+    if not distributions:
+        assert loss(*held, rho=rho, distributions=distributions) == exact
 
 
 @settings(deadline=None, max_examples=40)
@@ -111,12 +111,12 @@ def test_a_market_nobody_knows_counts_with_its_worst_case():
 
 @dataclass
 class Lawful:
-    """A model with a law."""
+    """A model with a distribution."""
 
-    law: PredictiveLaw
+    distribution: PredictiveDistribution
 
     def forecast(self, _now: Nanos, target_ns: Nanos) -> Forecast | None:
-        return self.law if target_ns == self.law.target_ns else None
+        return self.distribution if target_ns == self.distribution.target_ns else None
 
     def health(self, _now: Nanos) -> CalibrationHealth:
         raise NotImplementedError
@@ -132,7 +132,7 @@ class Said:
 
 def lawful() -> DaemonState:
     state = healthy()
-    state.calibration.update({index: Lawful(law) for index, law in LAWS.items()})
+    state.calibration.update({index: Lawful(distribution) for index, distribution in LAWS.items()})
     return state
 
 

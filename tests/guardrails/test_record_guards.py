@@ -6,7 +6,7 @@ import pytest
 
 from kalshi_daemon.domain.forecast import CalibrationHealth, Reading, Standing
 from kalshi_daemon.domain.index import KXNASDAQ100U, Index
-from kalshi_daemon.domain.verdict import Closing
+from kalshi_daemon.domain.verdict import RefusalEffect
 from tests.guardrails.guard_rig import (
     GOOD,
     NOW,
@@ -50,7 +50,7 @@ def test_monitors_inside_their_limits_pass(guard):
 def test_a_failed_monitor_pulls_and_shows_its_number_and_the_limit_it_crossed(guard):
     verdict = asked(state_with(GOOD, WIDE_RMS, LOW_GAIN, guard=guard), guard)
     assert not verdict.allows
-    assert verdict.closing is Closing.PULL
+    assert verdict.closing is RefusalEffect.PULL
     assert (verdict.measured, verdict.limit, verdict.unit) == (1.5, 1.22, "rms_z")
     assert verdict.note == "rms_z (near), log_gain (hour); n 400"
     assert asked(state_with(LOW_GAIN, guard=guard), guard).limit == -0.04
@@ -84,7 +84,7 @@ def test_the_other_index_s_record_is_not_asked(guard):
 def test_resting_quotes_are_asked_about_too(guard):
     state = state_with(WIDE_RMS, guard=guard)
     verdicts = chain_of().judge_resting(state, "wide", WINDOW, NOW)
-    assert guard in [one.guard for one in verdicts if not one.allows and one.closing is Closing.PULL]
+    assert guard in [one.guard for one in verdicts if not one.allows and one.closing is RefusalEffect.PULL]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from kalshi_daemon.domain.events import Balance, ExchangeStatus
 from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast
 from kalshi_daemon.domain.index import KXINXU, Channel, Index, Tick
-from kalshi_daemon.domain.verdict import Closing
+from kalshi_daemon.domain.verdict import RefusalEffect
 from kalshi_daemon.domain.window import Phase, Session, WindowStatus
 from kalshi_daemon.ground.units import HOUR, MILLISECOND, MINUTE, SECOND, Dollars, Nanos
 from kalshi_daemon.settings.model import GuardSettings, MacroFeed, MacroSettings, Settings
@@ -53,21 +53,21 @@ def test_unarmed_refuses_and_does_not_pull():
     state = healthy()
     state.armed = False
     verdict = ask_window(state, "armed")
-    assert (verdict.passed, verdict.closing) == (False, Closing.HOLD)
+    assert (verdict.passed, verdict.closing) == (False, RefusalEffect.HOLD)
 
 
 def test_the_kill_switch_pulls_and_counts_as_present_until_looked_at():
     state = healthy()
     state.kill_switch = DaemonState().kill_switch
     verdict = ask_window(state, "kill_switch")
-    assert (verdict.passed, verdict.measured, verdict.closing) == (False, "present", Closing.PULL)
+    assert (verdict.passed, verdict.measured, verdict.closing) == (False, "present", RefusalEffect.PULL)
 
 
 def test_a_closed_latch_refuses_with_its_reason():
     state = healthy()
     state.latch.closed, state.latch.reason = True, "SIGTERM"
     verdict = ask_window(state, "latch")
-    assert (verdict.passed, verdict.note, verdict.closing) == (False, "SIGTERM", Closing.HOLD)
+    assert (verdict.passed, verdict.note, verdict.closing) == (False, "SIGTERM", RefusalEffect.HOLD)
 
 
 @pytest.mark.parametrize(("age_ns", "passes"), [(180 * SECOND, True), (180 * SECOND + 1, False)])
@@ -76,7 +76,7 @@ def test_reconciled_is_good_for_its_limit(age_ns, passes):
     state.reconciliation.checked_ns = Nanos(NOW - age_ns)
     verdict = ask_window(state, "reconciled")
     assert verdict.passed is passes
-    assert verdict.closing is Closing.HOLD
+    assert verdict.closing is RefusalEffect.HOLD
 
 
 def test_a_disagreement_pulls_with_both_numbers():
@@ -84,7 +84,11 @@ def test_a_disagreement_pulls_with_both_numbers():
     state.reconciliation.agreed = False
     state.reconciliation.problem = "position 2.00 here, 3.00 there"
     verdict = ask_window(state, "reconciled")
-    assert (verdict.passed, verdict.closing, verdict.note) == (False, Closing.PULL, "position 2.00 here, 3.00 there")
+    assert (verdict.passed, verdict.closing, verdict.note) == (
+        False,
+        RefusalEffect.PULL,
+        "position 2.00 here, 3.00 there",
+    )
 
 
 def test_a_disagreement_without_words_still_says_something():
@@ -104,7 +108,7 @@ def test_a_triggered_group_pulls_its_own_profile_and_says_what_ends_it():
     state = healthy()
     state.order_groups.halted["wide"] = GroupHalt(NOW, "order group g-1 triggered at the exchange")
     verdict = ask_window(state, "order_group")
-    assert (verdict.passed, verdict.measured, verdict.closing) == (False, "triggered", Closing.PULL)
+    assert (verdict.passed, verdict.measured, verdict.closing) == (False, "triggered", RefusalEffect.PULL)
     assert verdict.note.startswith("order group g-1 triggered")
     assert "kalshi-daemon reset-group wide" in verdict.note
     assert all(v.allows for v in chain_of().judge_window(state, SIZE, WINDOW, NOW)), "the others quote on"
@@ -116,7 +120,7 @@ def test_a_profile_without_a_group_waits_unless_groups_are_off():
     state = healthy()
     del state.order_groups.ids["wide"]
     verdict = ask_window(state, "order_group")
-    assert (verdict.measured, verdict.closing) == (None, Closing.HOLD)
+    assert (verdict.measured, verdict.closing) == (None, RefusalEffect.HOLD)
     state.order_groups.required = False
     assert ask_window(state, "order_group").measured == "off"
     assert not ask_window(DaemonState(), "order_group").allows, "required until somebody says otherwise"
@@ -144,7 +148,7 @@ def test_less_room_than_the_hard_limit_holds_and_shows_what_is_left(room, measur
     verdict = ask_window(state, "disk_free")
     assert verdict.passed is (measured is None)
     if measured is not None:
-        assert (verdict.measured, verdict.unit, verdict.closing) == (measured, unit, Closing.HOLD)
+        assert (verdict.measured, verdict.unit, verdict.closing) == (measured, unit, RefusalEffect.HOLD)
 
 
 @pytest.mark.parametrize(("age_ns", "passes"), [(300 * SECOND, True), (300 * SECOND + 1, False)])
@@ -152,7 +156,7 @@ def test_an_old_look_at_the_disk_is_none(age_ns, passes):
     state = healthy()
     state.disk.read_ns = Nanos(NOW - age_ns)
     verdict = ask_window(state, "disk_free")
-    assert (verdict.passed, verdict.closing) == (passes, Closing.HOLD)
+    assert (verdict.passed, verdict.closing) == (passes, RefusalEffect.HOLD)
 
 
 @pytest.mark.parametrize("disk", [DiskState(), DiskState(read_ns=NOW, problem="state/live: Input/output error")])
@@ -171,7 +175,7 @@ def test_exchange_status_is_good_for_its_limit(age_ns, passes):
     state = healthy()
     state.venue.status = ExchangeStatus(exchange_active=True, trading_active=True, read_ns=Nanos(NOW - age_ns))
     verdict = ask_window(state, "exchange_status")
-    assert (verdict.passed, verdict.closing) == (passes, Closing.HOLD)
+    assert (verdict.passed, verdict.closing) == (passes, RefusalEffect.HOLD)
 
 
 @pytest.mark.parametrize(("active", "trading", "word"), [(True, False, "trading"), (False, True, "exchange")])
@@ -179,7 +183,7 @@ def test_a_pause_pulls(active, trading, word):
     state = healthy()
     state.venue.status = ExchangeStatus(exchange_active=active, trading_active=trading, read_ns=NOW)
     verdict = ask_window(state, "exchange_status")
-    assert (verdict.passed, verdict.measured, verdict.closing) == (False, f"{word} paused", Closing.PULL)
+    assert (verdict.passed, verdict.measured, verdict.closing) == (False, f"{word} paused", RefusalEffect.PULL)
 
 
 def test_an_exchange_never_heard_of_refuses():
@@ -193,10 +197,10 @@ def test_an_exchange_never_heard_of_refuses():
     [
         (None, (), None, None),
         (0, ((1, False, False),), None, None),
-        (1, (), "shard 1", Closing.HOLD),
-        (1, ((1, True, True),), "shard 1", Closing.HOLD),
-        (1, ((1, True, False),), "trading paused on shard 1", Closing.PULL),
-        (1, ((1, False, True), (2, True, True)), "exchange paused on shard 1", Closing.PULL),
+        (1, (), "shard 1", RefusalEffect.HOLD),
+        (1, ((1, True, True),), "shard 1", RefusalEffect.HOLD),
+        (1, ((1, True, False),), "trading paused on shard 1", RefusalEffect.PULL),
+        (1, ((1, False, True), (2, True, True)), "exchange paused on shard 1", RefusalEffect.PULL),
     ],
 )
 def test_the_shard_of_the_events_own_markets_decides(shard, said, measured, closing):
@@ -230,7 +234,7 @@ def test_unknown_fees_refuse_whatever_other_series_cost():
     state = healthy()
     del state.venue.fees["KXINXU"]
     verdict = ask_window(state, "fee_schedule")
-    assert (verdict.passed, verdict.measured, verdict.closing) == (False, None, Closing.HOLD)
+    assert (verdict.passed, verdict.measured, verdict.closing) == (False, None, RefusalEffect.HOLD)
 
 
 @pytest.mark.parametrize("where", ["series", "event"])
@@ -241,7 +245,7 @@ def test_a_change_of_fees_pulls(where):
     else:
         state.venue.event_fee_override[WINDOW.event_ticker] = "quadratic x1 -> flat"
     verdict = ask_window(state, "fee_schedule")
-    assert (verdict.passed, verdict.closing, verdict.note) == (False, Closing.PULL, "quadratic x1 -> flat")
+    assert (verdict.passed, verdict.closing, verdict.note) == (False, RefusalEffect.PULL, "quadratic x1 -> flat")
 
 
 def test_another_events_override_does_not_concern_us():
@@ -256,13 +260,13 @@ def test_another_events_override_does_not_concern_us():
 @pytest.mark.parametrize(
     ("now", "passes", "closing"),
     [
-        (WINDOW.opens_ns - 1, False, Closing.PULL),
-        (WINDOW.opens_ns, True, Closing.HOLD),
-        (WINDOW.new_until_ns - 1, True, Closing.HOLD),
-        (WINDOW.new_until_ns, False, Closing.HOLD),
-        (WINDOW.cancel_at_ns - 1, False, Closing.HOLD),
-        (WINDOW.cancel_at_ns, False, Closing.PULL),
-        (WINDOW.target_ns, False, Closing.PULL),
+        (WINDOW.opens_ns - 1, False, RefusalEffect.PULL),
+        (WINDOW.opens_ns, True, RefusalEffect.HOLD),
+        (WINDOW.new_until_ns - 1, True, RefusalEffect.HOLD),
+        (WINDOW.new_until_ns, False, RefusalEffect.HOLD),
+        (WINDOW.cancel_at_ns - 1, False, RefusalEffect.HOLD),
+        (WINDOW.cancel_at_ns, False, RefusalEffect.PULL),
+        (WINDOW.target_ns, False, RefusalEffect.PULL),
     ],
 )
 def test_the_clock_closes_the_window_before_the_scheduler_says_so(now, passes, closing):
@@ -273,10 +277,10 @@ def test_the_clock_closes_the_window_before_the_scheduler_says_so(now, passes, c
 @pytest.mark.parametrize(
     ("phase", "closing"),
     [
-        (Phase.HOLD, Closing.HOLD),
-        (Phase.UPCOMING, Closing.PULL),
-        (Phase.CUTOFF, Closing.PULL),
-        (Phase.SHUT, Closing.PULL),
+        (Phase.HOLD, RefusalEffect.HOLD),
+        (Phase.UPCOMING, RefusalEffect.PULL),
+        (Phase.CUTOFF, RefusalEffect.PULL),
+        (Phase.SHUT, RefusalEffect.PULL),
     ],
 )
 def test_the_scheduler_closes_the_window_before_the_clock_says_so(phase, closing):
@@ -297,12 +301,12 @@ def test_a_window_nobody_scheduled_is_closed():
     state = healthy()
     del state.windows[WINDOW.event_ticker]
     verdict = ask_window(state, "window_phase")
-    assert (verdict.passed, verdict.measured, verdict.closing) == (False, None, Closing.PULL)
+    assert (verdict.passed, verdict.measured, verdict.closing) == (False, None, RefusalEffect.PULL)
 
 
 def test_outside_the_calendars_session_nothing_is_quoted():
     verdict = ask_window(healthy(), "session_calendar", chain_of(session_of=lambda _ns: None))
-    assert (verdict.passed, verdict.measured, verdict.closing) == (False, None, Closing.PULL)
+    assert (verdict.passed, verdict.measured, verdict.closing) == (False, None, RefusalEffect.PULL)
 
 
 @pytest.mark.parametrize(
@@ -315,7 +319,7 @@ def test_outside_the_calendars_session_nothing_is_quoted():
 )
 def test_a_fixing_of_another_session_is_not_quoted(session):
     verdict = ask_window(healthy(), "session_calendar", chain_of(session_of=lambda _ns: session))
-    assert (verdict.passed, verdict.closing) == (False, Closing.PULL)
+    assert (verdict.passed, verdict.closing) == (False, RefusalEffect.PULL)
 
 
 def test_the_fixing_at_the_close_itself_belongs_to_the_session():
@@ -331,7 +335,7 @@ def test_either_venues_clock_may_differ_by_the_limit_and_no_more(venue, offset_m
     verdict = ask_window(state, "clock_skew")
     assert (verdict.passed, verdict.measured) == (passes, offset_ms)
     if not passes:
-        assert verdict.closing is Closing.PULL
+        assert verdict.closing is RefusalEffect.PULL
         assert ("ahead" if offset_ms > 0 else "behind") in verdict.note
         assert venue in verdict.note
 
@@ -341,7 +345,7 @@ def test_a_clock_never_compared_refuses_and_is_named(venue):
     state = healthy()
     del state.skew[venue]
     verdict = ask_window(state, "clock_skew")
-    assert (verdict.passed, verdict.measured, verdict.closing) == (False, None, Closing.HOLD)
+    assert (verdict.passed, verdict.measured, verdict.closing) == (False, None, RefusalEffect.HOLD)
     assert venue in verdict.note
 
 
@@ -358,12 +362,12 @@ def test_defect_16_our_clock_is_compared_with_the_venues_and_never_with_itself()
 @pytest.mark.parametrize(
     ("age_ms", "passes", "closing"),
     [
-        (0, True, Closing.HOLD),
-        (2_500, True, Closing.HOLD),
-        (2_501, False, Closing.HOLD),
-        (5_000, False, Closing.HOLD),
-        (5_001, False, Closing.PULL),
-        (13 * 3_600_000, False, Closing.PULL),
+        (0, True, RefusalEffect.HOLD),
+        (2_500, True, RefusalEffect.HOLD),
+        (2_501, False, RefusalEffect.HOLD),
+        (5_000, False, RefusalEffect.HOLD),
+        (5_001, False, RefusalEffect.PULL),
+        (13 * 3_600_000, False, RefusalEffect.PULL),
     ],
 )
 def test_the_value_may_be_as_old_as_its_limits(age_ms, passes, closing):
@@ -376,10 +380,10 @@ def test_the_value_may_be_as_old_as_its_limits(age_ms, passes, closing):
 @pytest.mark.parametrize(
     ("to_fixing", "age_ms", "passes", "closing"),
     [
-        (MINUTE + 1, 1_501, True, Closing.HOLD),
-        (MINUTE, 1_500, True, Closing.HOLD),
-        (MINUTE, 1_501, False, Closing.PULL),
-        (SECOND, 1_501, False, Closing.PULL),
+        (MINUTE + 1, 1_501, True, RefusalEffect.HOLD),
+        (MINUTE, 1_500, True, RefusalEffect.HOLD),
+        (MINUTE, 1_501, False, RefusalEffect.PULL),
+        (SECOND, 1_501, False, RefusalEffect.PULL),
     ],
 )
 def test_in_the_last_minute_one_strict_limit_pulls(to_fixing, age_ms, passes, closing):
@@ -402,7 +406,7 @@ def test_no_value_yet_pulls():
     state = healthy()
     state.index[Index.SPX].last = None
     verdict = ask_window(state, "feed_age")
-    assert (verdict.passed, verdict.measured, verdict.closing) == (False, None, Closing.PULL)
+    assert (verdict.passed, verdict.measured, verdict.closing) == (False, None, RefusalEffect.PULL)
 
 
 def test_the_other_indexs_fresh_value_does_not_help():
@@ -426,7 +430,7 @@ def test_defect_03_a_value_from_last_night_is_refused_however_lately_it_arrived(
     state.index[Index.SPX].last = Tick(Index.SPX, Channel.VALUE, 5_025.0, evening, NOW)
     state.index[Index.SPX].recv_ns = NOW
     verdict = ask_window(state, "feed_age")
-    assert (verdict.passed, verdict.closing) == (False, Closing.PULL)
+    assert (verdict.passed, verdict.closing) == (False, RefusalEffect.PULL)
     assert verdict.measured == 13 * 3_600_000
 
 
@@ -446,7 +450,7 @@ def test_an_index_that_stands_still_while_the_other_moves_pulls(still_ms, passes
     verdict = ask_window(state, "feed_frozen")
     assert verdict.passed is passes
     if not passes:
-        assert verdict.closing is Closing.PULL
+        assert verdict.closing is RefusalEffect.PULL
 
 
 @pytest.mark.parametrize("other", [None, Nanos(NOW - 6 * SECOND)])
@@ -455,7 +459,7 @@ def test_when_neither_index_moves_it_pulls_too(other):
     state.index[Index.SPX].changed_ns = Nanos(NOW - 6 * SECOND)
     state.index[Index.NDX].changed_ns = other
     verdict = ask_window(state, "feed_frozen")
-    assert (verdict.passed, verdict.closing) == (False, Closing.PULL)
+    assert (verdict.passed, verdict.closing) == (False, RefusalEffect.PULL)
 
 
 def test_a_value_that_is_not_believed_pulls_and_shows_both_numbers():
@@ -463,7 +467,12 @@ def test_a_value_that_is_not_believed_pulls_and_shows_both_numbers():
     assert ask_window(state, "index_plausible").passed
     state.index[Index.SPX].withheld = WithheldValue(25_000.0, 6_800.0, 2.676, 0.00753, NOW)
     verdict = ask_window(state, "index_plausible")
-    assert (verdict.passed, verdict.closing, verdict.measured, verdict.limit) == (False, Closing.PULL, 2.676, 0.00753)
+    assert (verdict.passed, verdict.closing, verdict.measured, verdict.limit) == (
+        False,
+        RefusalEffect.PULL,
+        2.676,
+        0.00753,
+    )
     assert "25000" in verdict.note
     assert "6800" in verdict.note
 
@@ -495,7 +504,7 @@ def test_the_model_must_be_warm_fresh_and_without_alarms(changes, passes):
     verdict = ask_window(calibrated(**changes), "calibration")
     assert verdict.passed is passes
     if not passes:
-        assert verdict.closing is Closing.PULL
+        assert verdict.closing is RefusalEffect.PULL
 
 
 def test_the_models_alarm_is_named():
@@ -524,13 +533,13 @@ def test_the_release_lookup_is_asked_with_the_configured_blackout():
 
 def test_a_release_near_pulls_and_is_named():
     verdict = ask_window(healthy(), "macro", near())
-    assert (verdict.passed, verdict.measured, verdict.closing) == (False, 30.0, Closing.PULL)
+    assert (verdict.passed, verdict.measured, verdict.closing) == (False, 30.0, RefusalEffect.PULL)
     assert verdict.note == "FOMC_STATEMENT"
 
 
 def test_an_exhausted_calendar_refuses_without_pulling():
     verdict = ask_window(healthy(), "macro", near(f"{EXHAUSTED}: CPI", NOW))
-    assert (verdict.passed, verdict.measured, verdict.closing) == (False, None, Closing.HOLD)
+    assert (verdict.passed, verdict.measured, verdict.closing) == (False, None, RefusalEffect.HOLD)
 
 
 def with_feed(tmp_path):
@@ -552,7 +561,7 @@ def test_a_configured_feed_file_must_be_there_and_fresh(tmp_path, written, passe
     state = healthy()
     state.macro.feed_read_ns = {"cpi": written}
     verdict = ask_window(state, "macro", with_feed(tmp_path))
-    assert (verdict.passed, verdict.closing) == (passes, Closing.HOLD)
+    assert (verdict.passed, verdict.closing) == (passes, RefusalEffect.HOLD)
     if not passes:
         assert "cpi" in verdict.note
 
@@ -583,7 +592,7 @@ def test_money_already_at_risk_beyond_the_day_pulls():
     hold(state, TICKER, 100, -45 * 10_000)
     rest(state, order_of(count=1_200, price=5_000))  # 12 contracts at 0.50: 6 dollars more
     verdict = ask_window(state, "daily_loss")
-    assert (verdict.passed, verdict.measured, verdict.limit, verdict.closing) == (False, 51.0, 50.0, Closing.PULL)
+    assert (verdict.passed, verdict.measured, verdict.limit, verdict.closing) == (False, 51.0, 50.0, RefusalEffect.PULL)
     assert ask_window(state, "weekly_loss").passed
 
 
@@ -679,7 +688,7 @@ def test_a_sigma_far_from_what_the_books_imply_pulls_with_both_numbers(sigma, pa
     verdict = ask_window(quoted_in_books(sigma), "calibration")
     assert verdict.passed is passes
     if not passes:
-        assert verdict.closing is Closing.PULL
+        assert verdict.closing is RefusalEffect.PULL
         assert f"sigma {sigma:.3%} to the fixing, the books imply 0.320%" in verdict.note
 
 

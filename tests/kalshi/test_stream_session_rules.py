@@ -28,7 +28,7 @@ BOOK_SID = 50
 
 
 class Venue:
-    """A session and the other side of it, spoken by hand. Time moves only by `pass_time`."""
+    """A session and the other side of it, log_fields by hand. Time moves only by `pass_time`."""
 
     def __init__(self, *wanted: str, is_ours=any_ticker) -> None:
         self.session = StreamSession(itertools.count(1), use_yes_price=False, is_ours=is_ours)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from tests.e2e.quick import QUICK
-from tests.kills.judge import Life, Verdict, judge
+from tests.kills.judge import DaemonRun, Verdict, judge
 from tests.kills.record import Book, ns_of, read_journal, read_rests, trades_of
 from tests.support.processes import START_S, Daemon, Json, Processes, Simulator, pause
 
@@ -75,7 +75,7 @@ class Window:
         self._kills = kills
         self._tell = tell
         self._tally = Tally(seed)
-        self._lives: list[Life] = []
+        self._lives: list[DaemonRun] = []
         self._start_s = 3.0
         self._left: set[str] = set()
 
@@ -125,9 +125,9 @@ class Window:
         sim.faults(clear=True)
         if starved_ns is not None:
             self._tally.starved += 1
-            self._lives.append(Life(ready_ns, starved_ns))
+            self._lives.append(DaemonRun(ready_ns, starved_ns))
             return
-        self._lives.append(Life(ready_ns, end_ns))
+        self._lives.append(DaemonRun(ready_ns, end_ns))
         self._after_a_kill(sim, daemon, moment, ready_ns)
 
     def _begin(self, processes: Processes, sim: Simulator) -> Daemon:
@@ -191,7 +191,7 @@ class Window:
         pause(LAST_LIFE_S)
         end_ns = sim.now_ns()
         code = daemon.stop(within_s=60)
-        self._lives.append(Life(ready_ns, sim.now_ns()))
+        self._lives.append(DaemonRun(ready_ns, sim.now_ns()))
         tally, summary = self._tally, daemon.summary
         self._hear(daemon)
         if code != 0 or not (summary["verified"] and summary["books_equal"]):

@@ -14,7 +14,7 @@ Span = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class DaemonRun:
     """One process. `ready_ns` None: it was killed before READY. `end_ns` is not later than its death."""
 
     ready_ns: int | None
@@ -33,7 +33,7 @@ class Verdict:
 
 
 def judge(
-    rests: Sequence[Rest], lives: Sequence[Life], book: Book, trades: Mapping[str, Trade], now_ns: int
+    rests: Sequence[Rest], lives: Sequence[DaemonRun], book: Book, trades: Mapping[str, Trade], now_ns: int
 ) -> Verdict:
     """After the last life has ended."""
     longest = max(((unowned(rest, lives, book, now_ns), rest.client_order_id) for rest in rests), default=(0, ""))
@@ -46,7 +46,7 @@ def judge(
     )
 
 
-def unowned(rest: Rest, lives: Sequence[Life], book: Book, now_ns: int) -> int:
+def unowned(rest: Rest, lives: Sequence[DaemonRun], book: Book, now_ns: int) -> int:
     """The longest time in one piece that it rested while no living daemon was READY and held it for live."""
     entry = book.orders.get(rest.client_order_id)
     begin, end = rest.created_ns, now_ns if rest.ended_ns is None else rest.ended_ns
@@ -60,7 +60,7 @@ def unowned(rest: Rest, lives: Sequence[Life], book: Book, now_ns: int) -> int:
     return max(longest, end - alone_since, 0)
 
 
-def _ready_spans(lives: Sequence[Life]) -> list[Span]:
+def _ready_spans(lives: Sequence[DaemonRun]) -> list[Span]:
     return [(life.ready_ns, life.end_ns) for life in lives if life.ready_ns is not None]
 
 

@@ -5,7 +5,7 @@ import pytest
 from kalshi_daemon.domain.order import Status
 from tests.kills.__main__ import KILLS_PER_WINDOW, kept, result, shares
 from tests.kills.driver import LEASE_S, Tally
-from tests.kills.judge import Life, Verdict, accepted_twice, fill_differences, orphans, twins, unowned
+from tests.kills.judge import DaemonRun, Verdict, accepted_twice, fill_differences, orphans, twins, unowned
 from tests.kills.record import Book, Entry, Rest, trades_of
 
 INTENDED, RESTING, LEAVING = Status.INTENDED, Status.RESTING, Status.PENDING_CANCEL
@@ -27,15 +27,15 @@ def entry(name="a", *steps, profile="wide", side="bid"):
 @pytest.mark.parametrize(
     ("lives", "ended", "longest"),
     [
-        ([Life(0, 100)], 60, 0),
-        ([Life(0, 20)], 60, 40),  # nobody after the kill
-        ([Life(0, 20), Life(35, 100)], 60, 15),  # found again
-        ([Life(0, 20), Life(None, 40), Life(50, 100)], 60, 30),  # killed while starting: still nobody's
-        ([Life(0, 20), Life(None, 40)], 60, 40),
-        ([Life(0, 20), Life(25, 30), Life(42, 100)], 60, 12),  # the longest of two
-        ([Life(0, 20), Life(70, 100)], 60, 40),  # it was gone before the next was ready
-        ([Life(12, 100)], 60, 2),
-        ([Life(0, 100)], None, 0),
+        ([DaemonRun(0, 100)], 60, 0),
+        ([DaemonRun(0, 20)], 60, 40),  # nobody after the kill
+        ([DaemonRun(0, 20), DaemonRun(35, 100)], 60, 15),  # found again
+        ([DaemonRun(0, 20), DaemonRun(None, 40), DaemonRun(50, 100)], 60, 30),  # killed while starting: still nobody's
+        ([DaemonRun(0, 20), DaemonRun(None, 40)], 60, 40),
+        ([DaemonRun(0, 20), DaemonRun(25, 30), DaemonRun(42, 100)], 60, 12),  # the longest of two
+        ([DaemonRun(0, 20), DaemonRun(70, 100)], 60, 40),  # it was gone before the next was ready
+        ([DaemonRun(12, 100)], 60, 2),
+        ([DaemonRun(0, 100)], None, 0),
     ],
 )
 def test_an_order_is_nobodys_from_a_kill_to_the_next_ready(lives, ended, longest):
@@ -43,14 +43,14 @@ def test_an_order_is_nobodys_from_a_kill_to_the_next_ready(lives, ended, longest
 
 
 def test_an_order_that_no_journal_has_is_nobodys_all_its_life():
-    assert unowned(rest(ended=60), [Life(0, 100)], book(), 90) == 50
+    assert unowned(rest(ended=60), [DaemonRun(0, 100)], book(), 90) == 50
 
 
 def test_an_order_wrongly_thought_gone_is_nobodys_from_then_on():
     known = entry("a", (10, INTENDED), (11, RESTING), (30, CANCELED))
-    assert unowned(rest(ended=60), [Life(0, 100)], book(known), 90) == 30
+    assert unowned(rest(ended=60), [DaemonRun(0, 100)], book(known), 90) == 30
     revived = entry("a", (10, INTENDED), (11, RESTING), (30, CANCELED), (45, RESTING))
-    assert unowned(rest(ended=60), [Life(0, 100)], book(revived), 90) == 15
+    assert unowned(rest(ended=60), [DaemonRun(0, 100)], book(revived), 90) == 15
 
 
 def test_a_second_order_of_a_bin_beside_a_resting_one_is_a_twin():

@@ -31,7 +31,7 @@ async def first_request_at(tmp_path, on_time):
     clock = ElasticClock(START, 1.0)
     options = daemon.RunOptions(armed=True, force_gate_pass=False, show_progress=False, environ={})
     sink = LineSink(stdout=False, path=None, bytes_max=1_000)
-    life = daemon.Life(Settings.model_validate({"state_dir": tmp_path}), options, clock, sink=sink)
+    life = daemon.DaemonRun(Settings.model_validate({"state_dir": tmp_path}), options, clock, sink=sink)
     life.on_time = on_time
 
     async def ask():
@@ -47,7 +47,7 @@ async def first_request_at(tmp_path, on_time):
     async def nothing():
         pass
 
-    house: Any = SimpleNamespace(
+    components: Any = SimpleNamespace(
         artifacts=SimpleNamespace(run=write),
         kill_watch=SimpleNamespace(look=lambda: None),
         disk_watch=SimpleNamespace(look=nothing),
@@ -55,7 +55,7 @@ async def first_request_at(tmp_path, on_time):
     )
     with pytest.raises(ExceptionGroup) as ended:
         async with asyncio.TaskGroup() as group:
-            group.create_task(life._start(house, group))
+            group.create_task(life._start(components, group))
     (asked,) = ended.value.exceptions
     return asked.args[0]
 

@@ -11,7 +11,13 @@ from kalshi_daemon.domain.contract import Contract, StrikeType
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import CONTRACT, POINT, Level, Nanos, Price, lots
-from kalshi_daemon.ladder.implied import EVENTS_MAX, ImpliedLaws, books_law, implied_law, ladder_middle
+from kalshi_daemon.ladder.implied import (
+    EVENTS_MAX,
+    ImpliedDistributions,
+    books_distribution,
+    implied_distribution,
+    ladder_middle,
+)
 from kalshi_daemon.settings.model import PricingSettings
 from tests.guardrails.guard_rig import STRIKES, TICKERS, WINDOW, book_of, healthy, order_of, rest
 
@@ -25,10 +31,12 @@ def contract(low: float | None, high: float | None) -> Contract:
 
 
 def quoted(ends: list[tuple[float | None, float | None]], level: float, sigma: float) -> list[tuple[Contract, float]]:
-    law = NormalDist(log(level), sigma)
+    distribution = NormalDist(log(level), sigma)
     found = []
     for low, high in ends:
-        p = (1.0 if high is None else law.cdf(log(high))) - (0.0 if low is None else law.cdf(log(low)))
+        p = (1.0 if high is None else distribution.cdf(log(high))) - (
+            0.0 if low is None else distribution.cdf(log(low))
+        )
         found.append((contract(low, high), round(p, 2)))
     return found
 
@@ -39,7 +47,7 @@ def strikes(first: int, step: int, count: int, *, above: bool) -> list[tuple[flo
 
 @given(level=st.floats(6_700.0, 6_900.0), sigma=st.floats(0.0015, 0.02), above=st.booleans())
 def test_strikes_give_median_and_sigma_back(level, sigma, above):
-    found = implied_law(quoted(strikes(6_000, 5, 400, above=above), level, sigma))
+    found = implied_distribution(quoted(strikes(6_000, 5, 400, above=above), level, sigma))
     assert found is not None
     assert log(found.median / level) == pytest.approx(0.0, abs=0.05 * sigma)
     assert found.sigma == pytest.approx(sigma, rel=0.05)
@@ -47,7 +55,7 @@ def test_strikes_give_median_and_sigma_back(level, sigma, above):
 
 @given(level=st.floats(6_700.0, 6_900.0), sigma=st.floats(0.004, 0.012))
 def test_bins_give_median_and_sigma_back(level, sigma):
-    found = implied_law(quoted([(6_000 + 25 * n, 6_025 + 25 * n) for n in range(64)], level, sigma))
+    found = implied_distribution(quoted([(6_000 + 25 * n, 6_025 + 25 * n) for n in range(64)], level, sigma))
     assert found is not None
     assert log(found.median / level) == pytest.approx(0.0, abs=0.15 * sigma)
     assert found.sigma == pytest.approx(sigma, rel=0.25)
@@ -67,31 +75,31 @@ def test_bins_give_median_and_sigma_back(level, sigma):
     ids=["nothing", "too few", "all near the middle", "all certain", "too few bins", "bins of two widths", "one side"],
 )
 def test_what_does_not_say_is_no_opinion(ends):
-    assert implied_law(quoted(ends, 6_800.0, 0.008)) is None
+    assert implied_distribution(quoted(ends, 6_800.0, 0.008)) is None
 
 
 def test_equal_prices_are_no_opinion():
-    assert implied_law([(contract(6_700 + 5 * n, None), 0.5) for n in range(10)]) is None
+    assert implied_distribution([(contract(6_700 + 5 * n, None), 0.5) for n in range(10)]) is None
 
 
 def test_books_that_are_missing_wide_one_sided_or_out_of_sync_do_not_count():
     state = healthy()
     for n, ticker in enumerate(TICKERS):
         state.venue.books[ticker] = book_of(ticker, 8_700 - 800 * n, 8_900 - 800 * n)
-    law = books_law(state, WINDOW.event_ticker, PRICING)
-    assert law is not None
-    assert 6_800.0 < law.median < 6_850.0
+    distribution = books_distribution(state, WINDOW.event_ticker, PRICING)
+    assert distribution is not None
+    assert 6_800.0 < distribution.median < 6_850.0
     for ticker in TICKERS[:3]:
         del state.venue.books[ticker]
     state.venue.books[TICKERS[3]] = book_of(TICKERS[3], 5_000, 7_500)
     state.venue.books[TICKERS[4]] = book_of(TICKERS[4], None, 6_000)
     state.venue.books[TICKERS[5]].synced = False
-    still = books_law(state, WINDOW.event_ticker, PRICING)
+    still = books_distribution(state, WINDOW.event_ticker, PRICING)
     assert still is not None
-    assert still.sigma == pytest.approx(law.sigma, rel=0.3)
+    assert still.sigma == pytest.approx(distribution.sigma, rel=0.3)
     del state.venue.books[TICKERS[6]]
-    assert books_law(state, WINDOW.event_ticker, PRICING) is None
-    assert books_law(state, "UNLISTED", PRICING) is None
+    assert books_distribution(state, WINDOW.event_ticker, PRICING) is None
+    assert books_distribution(state, "UNLISTED", PRICING) is None
 
 
 def test_the_middle_of_the_listed_strikes():
@@ -109,11 +117,13 @@ def laddered():
     return state
 
 
-def test_the_law_is_not_worked_out_again_while_nothing_changes():
-    state, laws = laddered(), ImpliedLaws()
+def test_the_distribution_is_not_worked_out_again_while_nothing_changes():
+    state, distributions = laddered(), ImpliedDistributions()
     for _ in range(50):
-        assert laws.law(state, WINDOW.event_ticker, PRICING) == books_law(state, WINDOW.event_ticker, PRICING)
-    assert laws.computed == 1
+        assert distributions.distribution(state, WINDOW.event_ticker, PRICING) == books_distribution(
+            state, WINDOW.event_ticker, PRICING
+        )
+    assert distributions.computed == 1
 
 
 def _bid(state):
@@ -160,18 +170,18 @@ def _own(state):
     [_bid, _ask, _snapshot, _unsynced, _doubted, _gone, _replaced, _unlisted, _own],
     ids=lambda one: one.__name__,
 )
-def test_the_law_is_worked_out_again_when_anything_it_depends_on_changes(change):
-    state, laws = laddered(), ImpliedLaws()
-    before = laws.law(state, WINDOW.event_ticker, PRICING)
+def test_the_distribution_is_worked_out_again_when_anything_it_depends_on_changes(change):
+    state, distributions = laddered(), ImpliedDistributions()
+    before = distributions.distribution(state, WINDOW.event_ticker, PRICING)
     change(state)
-    now = books_law(state, WINDOW.event_ticker, PRICING)
+    now = books_distribution(state, WINDOW.event_ticker, PRICING)
     assert now != before
-    assert laws.law(state, WINDOW.event_ticker, PRICING) == now
-    assert laws.computed == 2
+    assert distributions.distribution(state, WINDOW.event_ticker, PRICING) == now
+    assert distributions.computed == 2
 
 
-def test_as_many_laws_are_kept_as_there_may_be_windows():
-    state, laws = laddered(), ImpliedLaws()
+def test_as_many_distributions_are_kept_as_there_may_be_windows():
+    state, distributions = laddered(), ImpliedDistributions()
     for n in range(3 * EVENTS_MAX):
-        laws.law(state, f"E{n}", PRICING)
-    assert len(laws._found) == EVENTS_MAX
+        distributions.distribution(state, f"E{n}", PRICING)
+    assert len(distributions._found) == EVENTS_MAX

@@ -13,7 +13,7 @@ _IMPLIED = ("ladder/test_implied.py",)
 
 MUTANTS = (
     Mutant(
-        "the_books_law_is_kept_for_ever",
+        "the_books_distribution_is_kept_for_ever",
         "what the books imply is worked out again when a level of one changes",
         "ladder/implied.py",
         "(market, book, book.changes, book.synced, book.doubt)",
@@ -21,7 +21,7 @@ MUTANTS = (
         _IMPLIED,
     ),
     Mutant(
-        "the_books_law_forgets_our_orders",
+        "the_books_distribution_forgets_our_orders",
         "what the books imply is worked out again when our own orders change",
         "ladder/implied.py",
         "key: list[object] = [state.live_orders(), pricing]",

@@ -52,7 +52,7 @@ MUTANTS = (
         "unarmed_cancels",
         "an unarmed daemon sends no cancel",
         "orders/cancelling.py",
-        "        if not self._desk.state.armed:\n            return\n        orders =",
+        "        if not self._store.state.armed:\n            return\n        orders =",
         "        orders =",
         ("orders/test_cancelling_orders.py", "orders/test_clearing_and_stopping.py"),
     ),

@@ -98,7 +98,7 @@ MUTANTS = (
         "paused_shard_held",
         "a market whose shard is paused is pulled",
         "guardrails/exchange.py",
-        '{stopped} paused on shard {shard}", "trading", closing=Closing.PULL)',
+        '{stopped} paused on shard {shard}", "trading", closing=RefusalEffect.PULL)',
         '{stopped} paused on shard {shard}", "trading")',
         ("guardrails/test_window_guards.py",),
     ),

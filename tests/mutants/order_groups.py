@@ -33,7 +33,7 @@ MUTANTS = (
         "halt_forgotten_by_a_restart",
         "a halt outlives restarts",
         "orders/groups.py",
-        "        self._shared.halted.update(self._desk.journal.halts())",
+        "        self._shared.halted.update(self._store.journal.halts())",
         "        self._shared.halted.clear()",
         _GROUPS,
     ),

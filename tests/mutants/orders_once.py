@@ -13,8 +13,8 @@ MUTANTS = (
         "resent_with_a_new_id",
         "a create without an answer is never sent again under another id",
         "orders/placing.py",
-        "        except TROUBLE as problem:\n            results = [problem] * len(orders)\n",
-        "        except TROUBLE:\n"
+        "        except EXCHANGE_ERRORS as problem:\n            results = [problem] * len(orders)\n",
+        "        except EXCHANGE_ERRORS:\n"
         '            replace = __import__("dataclasses").replace\n'
         "            again = [replace(new_order(order), client_order_id=self._ids()) for order in orders]\n"
         "            results = await self._api.create_orders(again)\n",
@@ -58,7 +58,7 @@ MUTANTS = (
         "timeout_taken_for_a_reject",
         "a create without a trustworthy answer is UNKNOWN, never rejected",
         "orders/ambiguity.py",
-        "    (VenueRejected, Ruling(Meaning.REFUSED)),\n    (Exception, Ruling(Meaning.UNKNOWN, Ask.BY_TICKER)),",
+        "    (VenueRejected, Ruling(Meaning.REFUSED)),\n    (Exception, Ruling(Meaning.UNKNOWN, FollowUp.BY_TICKER)),",
         "    (VenueRejected, Ruling(Meaning.REFUSED)),\n    (Exception, Ruling(Meaning.REFUSED)),",
         _RULINGS,
     ),
@@ -66,7 +66,7 @@ MUTANTS = (
         "duplicate_taken_for_a_reject",
         "409 order_already_exists means: find the earlier one",
         "orders/ambiguity.py",
-        "    (AlreadyExists, Ruling(Meaning.UNKNOWN, Ask.BY_TICKER)),",
+        "    (AlreadyExists, Ruling(Meaning.UNKNOWN, FollowUp.BY_TICKER)),",
         "    (AlreadyExists, Ruling(Meaning.REFUSED)),",
         _RULINGS,
     ),
@@ -75,7 +75,7 @@ MUTANTS = (
         "network trouble never means that an order is gone",
         "orders/outcome_resolver.py",
         "        except NotFound:\n",
-        "        except (NotFound, *TROUBLE):\n",
+        "        except (NotFound, *EXCHANGE_ERRORS):\n",
         _CANCELLING,
     ),
     Mutant(
@@ -147,7 +147,7 @@ MUTANTS = (
         "positions_invented",
         "a position that our fills do not explain is disputed, never adopted",
         "orders/reconciling.py",
-        "        if self._desk.journal.cursor(_INHERITED) is None:",
+        "        if self._store.journal.cursor(_INHERITED) is None:",
         "        if asked:",
         _RECONCILING,
     ),

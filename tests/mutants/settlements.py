@@ -18,7 +18,7 @@ MUTANTS = (
         "correction_not_written_down",
         "a correction survives a restart",
         "orders/payments.py",
-        "        self._desk.journal.add_correction(settlement, known, now)\n",
+        "        self._store.journal.add_correction(settlement, known, now)\n",
         "",
         _CORRECTIONS,
     ),

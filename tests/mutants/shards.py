@@ -41,8 +41,8 @@ MUTANTS = (
         "home_cash_alone_compared",
         "the cash of all shards is compared once a market is on another",
         "orders/cash.py",
-        "        return self.total if self.all_shards else self._desk.state.balance",
-        "        return self._desk.state.balance",
+        "        return self.total if self.all_shards else self._store.state.balance",
+        "        return self._store.state.balance",
         _SHARDS,
     ),
 )

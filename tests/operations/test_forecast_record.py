@@ -19,7 +19,7 @@ from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.units import MINUTE, Nanos
 from kalshi_daemon.memory import forecast_record
 from kalshi_daemon.memory.forecast_record import FOLDER, ForecastRecord, append, read_record
-from kalshi_daemon.memory.gap_replay import Healing
+from kalshi_daemon.memory.gap_replay import GapReplay
 from kalshi_daemon.memory.record_rows import BANDS, FixingRow, ForecastRow, MarketRow, from_line, sound, to_line
 from kalshi_daemon.memory.store import CalibrationStore
 from kalshi_daemon.settings.model import CalibrationSettings
@@ -82,7 +82,7 @@ def row(number: int = 0, **changes) -> ForecastRow:
         "sigma": 0.002,
         "spread": 0.0021,
         "crps": 0.0005,
-        "rival_crps": 0.00051,
+        "baseline_crps": 0.00051,
         "log_gain": -0.03,
         "pit": 0.61,
         "square": 0.4,
@@ -125,7 +125,7 @@ def test_the_record_gives_the_monitors_figures_back(rig):
         if sessions and one.session not in sessions:
             watch.next_session()
         sessions.add(one.session)
-        watch.learn(one.bucket, Scored(one.crps, one.rival_crps, one.log_gain, one.pit, one.square))
+        watch.learn(one.bucket, Scored(one.crps, one.baseline_crps, one.log_gain, one.pit, one.square))
     readings = {(one.monitor, one.group): one for one in rig.kept().fixings[-1].readings}
     for group in set(GROUP_OF):
         for name, value in watch.tallies[group].figures().items():
@@ -183,18 +183,18 @@ def test_a_line_of_the_first_version_is_read_without_its_quantiles():
         from_line(json.dumps(document | {"v": 2}).encode())
 
 
-def test_the_quantiles_are_those_of_the_law_that_was_published(rig):
+def test_the_quantiles_are_those_of_the_distribution_that_was_published(rig):
     """At the mark of 30 minutes before 11:00, asked for at that instant."""
     ticks = walk(100, step_s=10)
     before = [one for one in ticks if one.event_ns <= at(60)]
     rig.live(before)
-    law = known(rig.model.forecast(at(60), at(90)))
+    distribution = known(rig.model.forecast(at(60), at(90)))
     rig.live(ticks[len(before) :])
     rig.store.save()
     (kept,) = (one for one in rig.kept().forecasts if (one.target_ns, one.bucket) == (at(90), 4))
     assert kept.made_ns == at(60)
-    assert kept.quantiles == pytest.approx(law.quantiles(np.array(BANDS)), abs=0.00501)
-    assert law.cdf(np.array(kept.quantiles)) == pytest.approx(BANDS, abs=0.001)
+    assert kept.quantiles == pytest.approx(distribution.quantiles(np.array(BANDS)), abs=0.00501)
+    assert distribution.cdf(np.array(kept.quantiles)) == pytest.approx(BANDS, abs=0.001)
 
 
 def test_forecasts_without_a_number_are_left_out(tmp_path):
@@ -300,8 +300,8 @@ def test_a_killed_life_leaves_no_forecast_out_and_none_twice(tmp_path):
 
 
 def test_what_was_made_after_the_fact_says_so(rig):
-    healing = Healing(rig.model)
-    rig.store.made_again = lambda _index, at_ns: healing.made_again(at_ns)
+    healing = GapReplay(rig.model)
+    rig.store.recomputed = lambda _index, at_ns: healing.recomputed(at_ns)
     for one in between(0, 40.3):
         healing.on_tick(one)
     healing.arm()

@@ -216,7 +216,7 @@ async def test_a_bug_in_our_books_does_not_stop_the_stop(rig, monkeypatch):
     def bug(*_args):
         raise KeyError("bug")
 
-    monkeypatch.setattr(rig.manager._desk, "apply", bug)
+    monkeypatch.setattr(rig.manager._store, "apply", bug)
     result, _took = await stop(rig)
     assert result.verified
     assert rig.venue.resting() == []

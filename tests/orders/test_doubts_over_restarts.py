@@ -35,7 +35,7 @@ async def test_a_restart_at_any_point_leaves_the_same_orders_in_quarantine(tmp_p
     rig = Rig(tmp_path_factory.mktemp("restarts"), clock, FakeVenue(clock))
     orders = await rig.manager.place(quotes(3))
     for which, step in [*steps, (0, "restart")]:
-        name, desk = orders[which].client_order_id, rig.manager._desk
+        name, store = orders[which].client_order_id, rig.manager._store
         if step == "restart":
             before = rig.state.quarantined
             rig = rig.reborn()
@@ -43,11 +43,11 @@ async def test_a_restart_at_any_point_leaves_the_same_orders_in_quarantine(tmp_p
             assert rig.state.quarantined.keys() == before.keys()
             assert {one.leaves for one in rig.state.quarantined.values()} == {one.leaves for one in before.values()}
         elif step == "release":
-            found = desk.find(name, None)
-            if name in desk.quarantine and found is not None:
-                desk.release(found, "test")
+            found = store.find(name, None)
+            if name in store.quarantine and found is not None:
+                store.release(found, "test")
         else:
-            desk.apply(name, step)
+            store.apply(name, step)
         assert {row.client_order_id for row in rig.journal.quarantined()} == set(rig.state.quarantined)
     rig.journal.close()
 
@@ -67,7 +67,7 @@ async def test_a_restart_at_any_point_leaves_the_same_markets_in_dispute(tmp_pat
     async with rig.running():
         await held(rig)
     for step in steps:
-        books, markets = rig.manager._books, rig.state.venue.markets
+        books, markets = rig.manager._bookkeeping, rig.state.venue.markets
         if step in {"yes", "no"}:
             books.payments.determined(ticker(), step)
         elif step == "unlisted":
@@ -83,7 +83,7 @@ async def test_a_restart_at_any_point_leaves_the_same_markets_in_dispute(tmp_pat
         before, at_risk, markets = dict(books.payments.disputed), rig.state.ledger.disputed, dict(markets)
         rig = rig.reborn()
         rig.manager.load()
-        assert rig.manager._books.payments.disputed == before
+        assert rig.manager._bookkeeping.payments.disputed == before
         assert rig.state.ledger.disputed == at_risk
         rig.state.venue.markets.update(markets)  # the listing is read again
     rig.journal.close()
@@ -93,8 +93,8 @@ async def test_an_order_in_quarantine_comes_back_with_its_words_and_is_cleared_b
     async with rig.running():
         (order,) = await rig.manager.place(quotes(1))
         await rig.manager.cancel([order.client_order_id], "edge_lost")
-        desk = rig.manager._desk
-        desk.apply(order.client_order_id, ReportedExecuted(rig.clock.now_ns(), "ex-9", order.count))
+        store = rig.manager._store
+        store.apply(order.client_order_id, ReportedExecuted(rig.clock.now_ns(), "ex-9", order.count))
         await spin()
     again = rig.reborn()
     again.manager.load()
@@ -116,13 +116,13 @@ async def test_a_word_that_cannot_be_written_down_is_not_acted_upon(rig, monkeyp
 
     monkeypatch.setattr(rig.journal, "quarantine", full)
     try:
-        rig.manager._desk.doubt(order, "word", "problem")
+        rig.manager._store.doubt(order, "word", "problem")
     except StateCorrupt:
         assert rig.state.quarantined == {}
     else:
         raise AssertionError("said nothing")
-    rig.manager._desk.tolerant = True
-    rig.manager._desk.doubt(order, "word", "problem")
+    rig.manager._store.tolerant = True
+    rig.manager._store.doubt(order, "word", "problem")
     assert set(rig.state.quarantined) == {order.client_order_id}, "the way down counts it all the same"
 
 

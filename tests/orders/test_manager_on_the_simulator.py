@@ -107,110 +107,110 @@ async def bench(folder, *, scope="account", silent=False):
 
 
 async def test_a_quotes_life_from_create_to_settlement_agrees_with_the_exchange(tmp_path):
-    async with bench(tmp_path) as desk:
-        bid, ask = await desk.drive(desk.manager.place([QUOTE, replace(QUOTE, market_ticker=OTHER, side=Side.ASK)]))
+    async with bench(tmp_path) as store:
+        bid, ask = await store.drive(store.manager.place([QUOTE, replace(QUOTE, market_ticker=OTHER, side=Side.ASK)]))
         assert (bid.status, ask.status) == (Status.RESTING, Status.RESTING)
-        put(desk.exchange, "bob", "ask", 42, 1)
-        put(desk.exchange, "bob", "bid", 42, 2, ticker=OTHER)
-        await desk.until(lambda: desk.state.ledger.fills_total == 2)
-        assert desk.state.orders[ask.client_order_id].status is Status.FILLED
-        assert desk.state.orders[bid.client_order_id].filled == 100
-        await desk.until(lambda: desk.state.orders[bid.client_order_id].expires_ns > START + 2 * MINUTE, 300, 250)
-        (theirs,) = [order for order in desk.ann.orders.values() if order.client_order_id == bid.client_order_id]
-        assert theirs.expires_ns == desk.state.orders[bid.client_order_id].expires_ns, "renewed over the wire"
-        await desk.drive(desk.manager.cancel([bid.client_order_id], "edge_lost"))
-        assert desk.ann.resting_count == 0
-        desk.clock.set(Nanos(TARGET - SECOND))
-        await desk.until(lambda: all(p.settled for p in desk.state.ledger.positions.values()), 400, 500)
-        check = await desk.drive(desk.manager.books_equal())
+        put(store.exchange, "bob", "ask", 42, 1)
+        put(store.exchange, "bob", "bid", 42, 2, ticker=OTHER)
+        await store.until(lambda: store.state.ledger.fills_total == 2)
+        assert store.state.orders[ask.client_order_id].status is Status.FILLED
+        assert store.state.orders[bid.client_order_id].filled == 100
+        await store.until(lambda: store.state.orders[bid.client_order_id].expires_ns > START + 2 * MINUTE, 300, 250)
+        (theirs,) = [order for order in store.ann.orders.values() if order.client_order_id == bid.client_order_id]
+        assert theirs.expires_ns == store.state.orders[bid.client_order_id].expires_ns, "renewed over the wire"
+        await store.drive(store.manager.cancel([bid.client_order_id], "edge_lost"))
+        assert store.ann.resting_count == 0
+        store.clock.set(Nanos(TARGET - SECOND))
+        await store.until(lambda: all(p.settled for p in store.state.ledger.positions.values()), 400, 500)
+        check = await store.drive(store.manager.books_equal())
         assert check.equal, check.detail
-        made = (desk.ann.cash - desk.ann.start_cash) // 100
+        made = (store.ann.cash - store.ann.start_cash) // 100
         assert check.pnl == check.exchange_pnl == made == 10_000 - 4_200 + 2 * 4_200
-        assert desk.state.reconciliation.agreed
+        assert store.state.reconciliation.agreed
 
 
 @pytest.mark.parametrize("scope", ["account", "own"])
 async def test_two_hundred_orders_on_the_basic_tier_are_gone_in_under_five_seconds(tmp_path, scope):
-    async with bench(tmp_path, scope=scope) as desk:
+    async with bench(tmp_path, scope=scope) as store:
         many = [replace(QUOTE, price=Price(100 + 100 * (step % 40)), count=lots(1)) for step in range(200)]
-        assert len(await desk.drive(desk.manager.place(many))) == desk.ann.resting_count == 200
-        began = desk.clock.now_ns()
-        result = await desk.drive(desk.manager.cancel_all("SIGTERM", Nanos(began + 20 * SECOND)))
+        assert len(await store.drive(store.manager.place(many))) == store.ann.resting_count == 200
+        began = store.clock.now_ns()
+        result = await store.drive(store.manager.cancel_all("SIGTERM", Nanos(began + 20 * SECOND)))
         assert result.verified, result.detail
-        assert desk.ann.resting_count == 0
-        assert desk.clock.now_ns() - began < 5 * SECOND
-        assert desk.state.live_orders() == ()
+        assert store.ann.resting_count == 0
+        assert store.clock.now_ns() - began < 5 * SECOND
+        assert store.state.live_orders() == ()
 
 
 async def test_without_any_stream_the_lists_alone_bring_everything(tmp_path):
-    async with bench(tmp_path, silent=True) as desk:
-        (bid,) = await desk.drive(desk.manager.place([QUOTE]))
-        put(desk.exchange, "bob", "ask", 42, 2)
-        await desk.until(lambda: desk.state.orders[bid.client_order_id].status is Status.FILLED, 100, 250)
-        await desk.until(lambda: desk.state.ledger.fills_total == 1, 100, 250)
-        assert desk.state.reconciliation.agreed
+    async with bench(tmp_path, silent=True) as store:
+        (bid,) = await store.drive(store.manager.place([QUOTE]))
+        put(store.exchange, "bob", "ask", 42, 2)
+        await store.until(lambda: store.state.orders[bid.client_order_id].status is Status.FILLED, 100, 250)
+        await store.until(lambda: store.state.ledger.fills_total == 1, 100, 250)
+        assert store.state.reconciliation.agreed
 
 
 async def test_a_burst_of_fills_triggers_the_group_and_a_reset_lets_it_quote_again(tmp_path):
-    async with bench(tmp_path) as desk:
-        groups = desk.exchange.groups.of(desk.ann)
+    async with bench(tmp_path) as store:
+        groups = store.exchange.groups.of(store.ann)
         assert {group.limit for group in groups.values()} == {lots(20)}
-        assert set(desk.state.order_groups.ids.values()) == set(groups)
+        assert set(store.state.order_groups.ids.values()) == set(groups)
         many = [replace(QUOTE, price=Price(4_200 - 100 * n), count=lots(11)) for n in range(3)]
-        await desk.drive(desk.manager.place(many))
-        put(desk.exchange, "bob", "ask", 41, 22)
-        await desk.until(lambda: desk.state.order_groups.halted)
-        assert desk.ann.resting_count == 0, "the exchange took the third off by itself"
-        assert await desk.drive(desk.manager.place([QUOTE])) == ()
-        halt = desk.state.order_groups.halted["wide"]
-        assert await desk.drive(desk.manager.reset_group("wide", halt.at_ns))
-        (order,) = await desk.drive(desk.manager.place([replace(QUOTE, price=Price(4_000))]))
+        await store.drive(store.manager.place(many))
+        put(store.exchange, "bob", "ask", 41, 22)
+        await store.until(lambda: store.state.order_groups.halted)
+        assert store.ann.resting_count == 0, "the exchange took the third off by itself"
+        assert await store.drive(store.manager.place([QUOTE])) == ()
+        halt = store.state.order_groups.halted["wide"]
+        assert await store.drive(store.manager.reset_group("wide", halt.at_ns))
+        (order,) = await store.drive(store.manager.place([replace(QUOTE, price=Price(4_000))]))
         assert order.status is Status.RESTING
-        await desk.until(lambda: desk.state.ledger.fills_total == 2)
-    assert set(desk.exchange.groups.of(desk.ann)) == set(groups), "kept for the next life, not leaked"
+        await store.until(lambda: store.state.ledger.fills_total == 2)
+    assert set(store.exchange.groups.of(store.ann)) == set(groups), "kept for the next life, not leaked"
 
 
 async def test_groups_the_exchange_does_not_know_any_more_are_made_again(tmp_path):
-    async with bench(tmp_path) as desk:
-        gone = desk.state.order_groups.ids["wide"]
-        desk.exchange.groups.delete(desk.ann, gone, desk.clock.now_ns())
-        await desk.until(lambda: desk.state.order_groups.ids.get("wide") not in {None, gone})
-        (order,) = await desk.drive(desk.manager.place([QUOTE]))
+    async with bench(tmp_path) as store:
+        gone = store.state.order_groups.ids["wide"]
+        store.exchange.groups.delete(store.ann, gone, store.clock.now_ns())
+        await store.until(lambda: store.state.order_groups.ids.get("wide") not in {None, gone})
+        (order,) = await store.drive(store.manager.place([QUOTE]))
         assert order.status is Status.RESTING
-        assert len(desk.exchange.groups.of(desk.ann)) == 3
+        assert len(store.exchange.groups.of(store.ann)) == 3
 
 
 @pytest.mark.parametrize("silent", [False, True])
 async def test_an_amended_settlement_is_corrected_to_the_exchanges_cash(tmp_path, silent):
-    async with bench(tmp_path) as desk:
-        await desk.drive(desk.manager.place([QUOTE]))
-        put(desk.exchange, "bob", "ask", 42, 2)
-        await desk.until(lambda: desk.state.ledger.fills_total == 1)
-        desk.clock.set(Nanos(TARGET - SECOND))
-        await desk.until(lambda: all(p.settled for p in desk.state.ledger.positions.values()), 400, 500)
-        before = desk.ann.cash
-        assert amend_settlement(desk.exchange, EVENT, silent=silent)
-        assert desk.ann.cash != before
-        await desk.until(desk.journal.corrections, 700, 1_000)
-        await desk.until(lambda: not desk.state.ledger.disputed, 60, 1_000)
-        check = await desk.drive(desk.manager.books_equal())
+    async with bench(tmp_path) as store:
+        await store.drive(store.manager.place([QUOTE]))
+        put(store.exchange, "bob", "ask", 42, 2)
+        await store.until(lambda: store.state.ledger.fills_total == 1)
+        store.clock.set(Nanos(TARGET - SECOND))
+        await store.until(lambda: all(p.settled for p in store.state.ledger.positions.values()), 400, 500)
+        before = store.ann.cash
+        assert amend_settlement(store.exchange, EVENT, silent=silent)
+        assert store.ann.cash != before
+        await store.until(store.journal.corrections, 700, 1_000)
+        await store.until(lambda: not store.state.ledger.disputed, 60, 1_000)
+        check = await store.drive(store.manager.books_equal())
         assert check.equal, check.detail
-        assert check.pnl == check.exchange_pnl == (desk.ann.cash - desk.ann.start_cash) // 100
+        assert check.pnl == check.exchange_pnl == (store.ann.cash - store.ann.start_cash) // 100
 
 
 async def test_the_cash_of_a_far_shard_is_read_over_the_wire_and_nothing_rests_there(tmp_path):
     """The simulated exchange keeps all money on shard 0, so the far shard has none."""
-    async with bench(tmp_path) as desk:
-        move_to_shard(desk.exchange, [TICKER], 3)
+    async with bench(tmp_path) as store:
+        move_to_shard(store.exchange, [TICKER], 3)
         listed = replace(market_of(WINDOW, 6850), exchange_index=3)
         contract = replace(listed.contract, market_ticker=TICKER, event_ticker=EVENT)
-        desk.state.venue.markets[TICKER] = replace(listed, contract=contract)
-        desk.state.venue.events[EVENT] = (TICKER,)
-        await desk.until(lambda: 3 in desk.state.shard_balances, 100, 250)
-        assert desk.state.shard_balances[3].cash == 0
-        assert await desk.drive(desk.manager.place([QUOTE])) == (), "its group is on shard 0"
-        desk.state.order_groups.required = False
-        (order,) = await desk.drive(desk.manager.place([QUOTE]))
+        store.state.venue.markets[TICKER] = replace(listed, contract=contract)
+        store.state.venue.events[EVENT] = (TICKER,)
+        await store.until(lambda: 3 in store.state.shard_balances, 100, 250)
+        assert store.state.shard_balances[3].cash == 0
+        assert await store.drive(store.manager.place([QUOTE])) == (), "its group is on shard 0"
+        store.state.order_groups.required = False
+        (order,) = await store.drive(store.manager.place([QUOTE]))
         assert order.status is Status.RESTING, "routed by its ticker, without a group"
-        await desk.drive(desk.manager.cancel([order.client_order_id], "edge_lost"))
-        assert desk.ann.resting_count == 0
+        await store.drive(store.manager.cancel([order.client_order_id], "edge_lost"))
+        assert store.ann.resting_count == 0

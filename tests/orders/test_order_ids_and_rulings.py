@@ -16,7 +16,7 @@ from kalshi_daemon.ground.errors import (
     VenueRejected,
     VenueUnreachable,
 )
-from kalshi_daemon.orders.ambiguity import RULINGS, Ask, Meaning, Operation, reject_reason, rule
+from kalshi_daemon.orders.ambiguity import RULINGS, FollowUp, Meaning, Operation, reject_reason, rule
 from kalshi_daemon.orders.ids import ClientOrderIds, client_order_id, is_ours, run_part
 from tests.orders.write_outcomes import EVERYTHING, rejected
 
@@ -74,7 +74,7 @@ def test_a_create_is_refused_only_by_an_authenticated_no(answer):
     elif isinstance(answer, VenueRejected) and not isinstance(answer, AlreadyExists):
         assert meaning is Meaning.REFUSED
     else:
-        assert (meaning, rule(Operation.CREATE, answer).ask) == (Meaning.UNKNOWN, Ask.BY_TICKER)
+        assert (meaning, rule(Operation.CREATE, answer).ask) == (Meaning.UNKNOWN, FollowUp.BY_TICKER)
 
 
 @pytest.mark.parametrize("operation", [Operation.CANCEL, Operation.AMEND])

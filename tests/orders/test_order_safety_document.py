@@ -14,7 +14,7 @@ from kalshi_daemon.ground.new_york import eastern_ns
 from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.kalshi.rate_limit import Endpoint, RateLimiter
 from kalshi_daemon.orders import cancelling, leases
-from kalshi_daemon.orders.ambiguity import RULINGS, Ask, Meaning, Operation, Ruling, rule
+from kalshi_daemon.orders.ambiguity import RULINGS, FollowUp, Meaning, Operation, Ruling, rule
 from kalshi_daemon.orders.journal_schema import MIGRATIONS
 from kalshi_daemon.settings.model import Settings
 from kalshi_daemon.state import StreamHealth
@@ -40,7 +40,11 @@ _STATE = {
     (Operation.AMEND, Meaning.GONE): "resting until it is known how it ended",
     (Operation.AMEND, Meaning.UNKNOWN): "resting, either expiry: the later for risk, the earlier for renewing",
 }
-_ASKED = {Ask.NOTHING: "", Ask.BY_TICKER: "list by ticker for our id", Ask.BY_ORDER_ID: "ask by order id"}
+_ASKED = {
+    FollowUp.NOTHING: "",
+    FollowUp.BY_TICKER: "list by ticker for our id",
+    FollowUp.BY_ORDER_ID: "ask by order id",
+}
 
 
 def _cell(operation: Operation, ruling: Ruling) -> str:

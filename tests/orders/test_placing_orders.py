@@ -228,14 +228,14 @@ async def test_an_impossible_answer_to_one_item_does_not_lose_the_others(rig):
 
 async def test_a_bug_in_one_item_does_not_lose_the_others(rig, monkeypatch):
     """A bug of ours is raised, after the other outcomes are written down."""
-    apply = rig.manager._desk.apply
+    apply = rig.manager._store.apply
 
     def buggy(name, event, detail=None):
         if isinstance(event, Acked) and name.endswith("-2"):
             raise IllegalTransition(name, "resting", "Sent")
         return apply(name, event, detail)
 
-    monkeypatch.setattr(rig.manager._desk, "apply", buggy)
+    monkeypatch.setattr(rig.manager._store, "apply", buggy)
     with pytest.raises(IllegalTransition):
         await rig.manager.place(quotes(3))
     first, _broken, third = rig.journal.live_orders()

@@ -286,19 +286,19 @@ async def test_no_sequence_of_words_raises_or_makes_the_exposure_smaller_by_what
 ):
     clock = ManualClock(START)
     rig = Rig(tmp_path_factory.mktemp("words"), clock, FakeVenue(clock))
-    desk = rig.manager._desk
+    store = rig.manager._store
     orders = Placer._intend(rig.manager._placer, [quote(6800 + 5 * n, contracts=2) for n in range(3)])
     for order, on_the_wire in zip(orders, sent, strict=True):
         if on_the_wire:
-            desk.apply(order.client_order_id, Sent(START))
+            store.apply(order.client_order_id, Sent(START))
     memo = ExposureMemo()
     for which, event in words:
         name = orders[which].client_order_id
         before, counted = rig.state.orders[name], may_cost(rig).get(name, 0)
         if isinstance(event, (Disowned, OutcomeUnknown)) and before.status in {Status.INTENDED, Status.REJECTED}:
             continue  # our own doing, which we do not do then
-        cannot_be = desk.impossible(before, event)
-        after = desk.apply(name, event)
+        cannot_be = store.impossible(before, event)
+        after = store.apply(name, event)
         if cannot_be:
             assert (after.filled, after.order_id) == (before.filled, before.order_id)
             assert after.status.live or not before.status.live

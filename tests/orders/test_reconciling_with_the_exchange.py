@@ -8,7 +8,7 @@ from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.errors import AuthFailed, MalformedField, StateCorrupt, VenueUnreachable
 from kalshi_daemon.ground.units import HOUR, SECOND, Count, Dollars, Nanos, Price
 from kalshi_daemon.orders import manager as managers
-from kalshi_daemon.orders import order_store as desk
+from kalshi_daemon.orders import order_store as store
 from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.settings.model import OrderSettings
 from tests.orders.order_rig import START, Rig, drive, quote, quotes, spin, ticker
@@ -398,7 +398,7 @@ async def test_a_stranger_on_the_stream_is_dealt_with_at_once(rig):
 
 
 async def test_memory_of_ended_orders_is_bounded(rig, monkeypatch):
-    monkeypatch.setattr(desk, "ENDED_KEPT", 5)
+    monkeypatch.setattr(store, "ENDED_KEPT", 5)
     async with rig.running():
         for _ in range(3):
             placed = await rig.manager.place(quotes(5))

@@ -114,7 +114,7 @@ async def test_one_of_the_stream_alone_is_a_rumour_that_counts_for_half_a_minute
             "t-9", "ex-77", ticker(), Side.BID, Price(4_000), Count(100), Dollars(9_000), is_taker=True,
             event_ns=rig.clock.now_ns(),
         )  # fmt: skip
-        assert rig.manager._books.book_fill(stranger, "stream") is False
+        assert rig.manager._bookkeeping.book_fill(stranger, "stream") is False
         await rig.pass_time(3)
         assert set(rig.state.refused_fills) == {"t-9"}
         assert rig.state.reconciliation.agreed
@@ -198,7 +198,7 @@ async def test_whatever_is_told_of_a_fill_nothing_is_booked_twice_or_counted_les
     clock = ManualClock(START)
     rig = Rig(tmp_path_factory.mktemp("told"), clock, FakeVenue(clock))
     rig.state.venue.fees["KXINXU"] = FREE
-    books = rig.manager._books
+    books = rig.manager._bookkeeping
     (order,) = await rig.manager.place([quote(contracts=2)])
     assert order.order_id is not None
     fills = [rig.venue.trade(order.client_order_id, 100, stream=False) for _ in range(parts)]

@@ -116,7 +116,7 @@ async def test_what_was_bought_and_sold_again_is_realised_after_the_fixing(rig):
 async def test_a_determined_result_is_not_booked_before_it_is_paid(rig):
     async with rig.running():
         await trade(rig)
-        rig.manager._settler._books.payments.determined(ticker(), "yes")
+        rig.manager._settler._bookkeeping.payments.determined(ticker(), "yes")
         await spin()
         assert rig.state.ledger.positions[ticker()].settled == ""
 

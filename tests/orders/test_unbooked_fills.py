@@ -14,7 +14,7 @@ from kalshi_daemon.guardrails.exposure import Exposure, ExposureMemo
 from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.orders.ledger import BookedFill, Ledger
 from kalshi_daemon.orders.lifecycle import Acked, ReportedExecuted, ReportedResting, Sent
-from kalshi_daemon.orders.order_store import Desk
+from kalshi_daemon.orders.order_store import OrderStore
 from kalshi_daemon.state import DaemonState
 from tests.orders.test_order_journal import EVENT, NOW, order
 
@@ -26,16 +26,16 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("unbooked")
 
 
-def book(desk, ledger, one, trade, count):
+def book(store, ledger, one, trade, count):
     fill = Fill(
         f"t-{trade}", "ex-1", one.market_ticker, one.side, one.price, Count(count), Dollars(0), is_taker=False,
         event_ns=NOW, client_order_id=one.client_order_id,
     )  # fmt: skip
     booked = BookedFill(fill, EVENT, "KXINXU")
-    desk.journal.add_fill(booked, NOW)
-    desk.fill_booked(desk.find(one.client_order_id, None), fill)
+    store.journal.add_fill(booked, NOW)
+    store.fill_booked(store.find(one.client_order_id, None), fill)
     ledger.add_fill(booked)
-    desk.state.ledger = ledger.state(NOW)
+    store.state.ledger = ledger.state(NOW)
 
 
 @settings(max_examples=60, deadline=None)
@@ -49,22 +49,22 @@ def test_no_worst_case_is_smaller_than_the_loss_that_is_coming(folder, side, pri
     """`said`: how many of the parts the exchange has told in the order itself before the first fill arrives."""
     journal = Journal.open(folder / f"{next(_NUMBERS)}.sqlite3", NOW, synchronous="normal")
     state, ledger, memo = DaemonState(), Ledger(), ExposureMemo()
-    desk = Desk(state, journal, ManualClock(NOW), lambda _facts: None, lambda: None)
+    store = OrderStore(state, journal, ManualClock(NOW), lambda _facts: None, lambda: None)
     one = order(side=side, price=Price(price * 100), count=Count(sum(parts)), filled=Count(0))
     coming = one.price if side is Side.BID else 10_000 - one.price
     loss = sum(parts) * coming // 100
-    desk.intend([one])
-    desk.apply(one.client_order_id, Sent(NOW))
-    desk.apply(one.client_order_id, Acked(NOW, "ex-1", Count(0), one.count))
+    store.intend([one])
+    store.apply(one.client_order_id, Sent(NOW))
+    store.apply(one.client_order_id, Acked(NOW, "ex-1", Count(0), one.count))
     told = Count(sum(parts[:said]))
     if told == one.count:
-        desk.apply(one.client_order_id, ReportedExecuted(NOW, "ex-1", told))
+        store.apply(one.client_order_id, ReportedExecuted(NOW, "ex-1", told))
     elif told:
-        desk.apply(one.client_order_id, ReportedResting(NOW, "ex-1", told, one.expires_ns))
+        store.apply(one.client_order_id, ReportedResting(NOW, "ex-1", told, one.expires_ns))
     for number, part in enumerate(parts):
         assert Exposure.of(state).worst_loss >= loss
         assert memo.of(state) == Exposure.of(state)
-        book(desk, ledger, one, number, part)
+        book(store, ledger, one, number, part)
     assert state.orders[one.client_order_id].status is Status.FILLED
     assert state.unbooked == {}
     assert Exposure.of(state).worst_loss == loss

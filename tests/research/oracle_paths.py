@@ -1,8 +1,8 @@
-"""Days of minute bars whose law is known, and the oracle that knows it.
+"""Days of minute bars whose distribution is known, and the oracle that knows it.
 
 Minute log returns are Gaussian with variance s(m) v_d: s is a session curve, ln v_d an AR(1) over days (so the level
 has to be learnt, and moves). Given the day's v the move over any span is Gaussian with a known variance: that is the
-oracle's law, and no forecast can be better. The model is told nothing of v.
+oracle's distribution, and no forecast can be better. The model is told nothing of v.
 
 Dates are real ones, and the model knows what was released on them: `events` lets that come true. Without, it expects on
 some 16 afternoons a year a jump that never comes, which costs the close 1.5 % two hours before.

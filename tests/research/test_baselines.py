@@ -1,4 +1,4 @@
-"""The rivals: made of the past alone, and each what it says it is."""
+"""The fitted: made of the past alone, and each what it says it is."""
 
 from dataclasses import replace
 from datetime import date
@@ -21,38 +21,38 @@ def days(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def rivals(days):
-    return baselines.rivals_of(days)
+def fitted(days):
+    return baselines.baselines_of(days)
 
 
-def marks(rivals, start, end):
-    rows = np.arange(len(rivals.flat))
+def marks(fitted, start, end):
+    rows = np.arange(len(fitted.flat))
     return rows, np.full_like(rows, start), np.full_like(rows, end)
 
 
-def test_flat_is_the_mean_of_sixty_whole_days(days, rivals):
-    assert np.isnan(rivals.flat[:60]).all()
+def test_flat_is_the_mean_of_sixty_whole_days(days, fitted):
+    assert np.isnan(fitted.flat[:60]).all()
     row = 100
     before = [n for n in range(row) if days[n].slots == 78][-60:]
     daily = [float(np.sum(np.diff(np.log(days[n].prices())) ** 2)) for n in before]
-    assert rivals.flat[row] == pytest.approx(np.mean(daily) / 78)
+    assert fitted.flat[row] == pytest.approx(np.mean(daily) / 78)
 
 
-def test_flat_knows_the_true_volatility_of_a_gaussian_walk(rivals):
-    rows, start, end = marks(rivals, 6, 17)
-    sigma = rivals.flat_sigma(rows, start, end)
+def test_flat_knows_the_true_volatility_of_a_gaussian_walk(fitted):
+    rows, start, end = marks(fitted, 6, 17)
+    sigma = fitted.flat_sigma(rows, start, end)
     assert np.nanmean(sigma) == pytest.approx(0.01 * np.sqrt(11 / 78), rel=0.05)
 
 
-def test_half_days_do_not_count_as_days(days, rivals):
+def test_half_days_do_not_count_as_days(days, fitted):
     short = [row for row, day in enumerate(days) if day.session.half_day]
     assert [days[row].session.day for row in short] == ["2024-07-03"]
-    assert not rivals.grid.whole[short].any()
-    assert np.isnan(rivals.grid.price[short[0], days[short[0]].slots + 1 :]).all()
+    assert not fitted.grid.whole[short].any()
+    assert np.isnan(fitted.grid.price[short[0], days[short[0]].slots + 1 :]).all()
 
 
-def test_the_curve_is_flat_at_first_then_of_the_months_before(days, rivals):
-    curve = np.diff(rivals.masses, axis=1)
+def test_the_curve_is_flat_at_first_then_of_the_months_before(days, fitted):
+    curve = np.diff(fitted.masses, axis=1)
     january = [row for row, day in enumerate(days) if day.session.day < "2024-02"]
     assert np.all(curve[january] == 1.0)
     july = [row for row, day in enumerate(days) if day.session.day.startswith("2024-07")]
@@ -84,25 +84,25 @@ def test_missing_bars_carry_the_price(days):
     assert not grid.whole[0], "without its opening"
 
 
-def test_the_half_life_is_chosen_from_months_before(rivals):
-    rows, start, end = marks(rivals, 12, 23)
-    keep = np.isfinite(rivals.grid.price[rows, 23])
+def test_the_half_life_is_chosen_from_months_before(fitted):
+    rows, start, end = marks(fitted, 12, 23)
+    keep = np.isfinite(fitted.grid.price[rows, 23])
     rows, start, end = rows[keep], start[keep], end[keep]
-    sigma = rivals.tuned_sigma(rows, start, end)
-    middle = np.sqrt(rivals.levels[2][rows, start] * (rivals.masses[rows, end] - rivals.masses[rows, start]))
+    sigma = fitted.tuned_sigma(rows, start, end)
+    middle = np.sqrt(fitted.levels[2][rows, start] * (fitted.masses[rows, end] - fitted.masses[rows, start]))
     assert np.all(sigma[:100] == middle[:100]), "too little seen to choose"
-    longest = np.sqrt(rivals.levels[5][rows, start] * (rivals.masses[rows, end] - rivals.masses[rows, start]))
+    longest = np.sqrt(fitted.levels[5][rows, start] * (fitted.masses[rows, end] - fitted.masses[rows, start]))
     assert np.all(sigma[-20:] == longest[-20:]), "constant volatility is best known by the longest memory"
 
 
-def test_later_bars_change_no_earlier_rival(days):
+def test_later_bars_change_no_earlier_baseline(days):
     """The last month doubled in volatility leaves everything before it as it was, bit for bit."""
     cut = next(row for row, day in enumerate(days) if day.session.day >= "2024-08")
     changed = []
     for row, day in enumerate(days):
         loud = day.close * np.where(np.arange(len(day.close)) % 2, 1.01, 1.0)
         changed.append(replace(day, close=loud) if row >= cut else day)
-    one, other = baselines.rivals_of(days), baselines.rivals_of(changed)
+    one, other = baselines.baselines_of(days), baselines.baselines_of(changed)
     rows, start, end = marks(one, 12, 23)
     before = rows < cut
     assert np.array_equal(one.flat[: cut + 1], other.flat[: cut + 1], equal_nan=True)

@@ -148,13 +148,13 @@ def test_the_band_of_a_histogram_is_inside_its_frame_however_few_there_are(count
 def test_closes_do_not_stand_in_the_picture_of_the_hours():
     """A close of 0.4 +- 0.3 nat beside hours of 0.03; and a value without an error is no dot."""
     dots = [("hour", 55, 0.03, 0.01), ("hour", 2, 0.02, 0.0), ("close", 120, 0.4, 0.3)]
-    hours, close = by_horizon_pictures(dots, LOG_GAIN, "the rival", "note")
+    hours, close = by_horizon_pictures(dots, LOG_GAIN, "the baseline", "note")
     assert hours.svg.count("<circle") == 2, "one dot and the legend's"
     assert "full hours" in hours.svg
     assert close.svg.count("<circle") == 2
     assert ">0.04<" in hours.svg, "the axis is the hours' own"
     assert ">0.5<" in close.svg
-    assert by_horizon_pictures([("close", 120, 0.4, 0.0)], LOG_GAIN, "the rival", "note") == ()
+    assert by_horizon_pictures([("close", 120, 0.4, 0.0)], LOG_GAIN, "the baseline", "note") == ()
 
 
 def test_a_page_without_pictures_keeps_the_table(figures):

@@ -26,7 +26,7 @@ COUNT = 20_000
 
 
 def made_with(constants, seed: int = 3) -> Harvest:
-    """Forecast rows whose moves follow the constants' own law."""
+    """Forecast rows whose moves follow the constants' own distribution."""
     rng = np.random.default_rng(seed)
     horizon = rng.choice(HORIZONS, COUNT)
     blank = Harvest(
@@ -71,7 +71,7 @@ def test_a_strong_ridge_stays_with_the_reference():
     assert packed(found) == pytest.approx(packed(wrong), abs=1e-3)
 
 
-def test_the_shape_fit_finds_the_law_the_residuals_were_drawn_from():
+def test_the_shape_fit_finds_the_distribution_the_residuals_were_drawn_from():
     truth = ResidualFigures((0.25, 0.05, 0.0), (-0.1, 0.0, 0.0), (-0.2, 0.0, 0.0), (1.7, 0.0, 0.0))
     material = made_with(replace(SHIPPED, residual=truth))
     found = shape_fit(material, EVERY, variances(material, SHIPPED), SHIPPED.residual)

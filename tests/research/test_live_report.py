@@ -86,7 +86,7 @@ def test_rows_are_means_over_the_record(figures, kept):
     fives = [one for one in kept.forecasts if one.bucket == 1]
     row = rows["hour", 5]
     assert row.n == len(fives) == 35
-    assert row.crps_ratio == pytest.approx(sum(one.crps for one in fives) / sum(one.rival_crps for one in fives))
+    assert row.crps_ratio == pytest.approx(sum(one.crps for one in fives) / sum(one.baseline_crps for one in fives))
     assert row.log_gain == pytest.approx(np.mean([one.log_gain for one in fives]))
     assert row.rms_z == pytest.approx(sqrt(np.mean([one.square for one in fives])))
     assert row.cover90 == pytest.approx(100 * np.mean([abs(one.pit - 0.5) <= 0.45 for one in fives]))

@@ -1,4 +1,4 @@
-"""The forecast against the oracle that knows the law, and nothing of the future in any forecast.
+"""The forecast against the oracle that knows the distribution, and nothing of the future in any forecast.
 
 `make oracle` is the long run: 2,000 days, every horizon, figures logged.
 """
@@ -96,21 +96,21 @@ def test_changing_any_later_tick_changes_no_earlier_forecast_of_the_updater(cut,
     said = []
     for ticks in (second, changed):
         one = feed(model(*days), first)
-        laws = []
+        distributions = []
         for number, price in enumerate(ticks[:-1]):
             one.on_tick(price)
             if number % 13 == 0 or number == cut:
                 for target in (days[1].open_ns + (number // 60 + 1) * 60 * MINUTE, days[1].close_ns):
-                    law = one.forecast(price.event_ns, Nanos(min(target, days[1].close_ns)))
-                    laws.append((number, _bits(law), one.health(price.event_ns).readings))
-        said.append([kept for kept in laws if kept[0] <= cut])
+                    distribution = one.forecast(price.event_ns, Nanos(min(target, days[1].close_ns)))
+                    distributions.append((number, _bits(distribution), one.health(price.event_ns).readings))
+        said.append([kept for kept in distributions if kept[0] <= cut])
     assert said[0] == said[1]
     assert said[0] or cut == 0
 
 
 @given(day=st.integers(21, 25), minute=st.integers(35, 389), factor=st.floats(0.9, 1.1))
 @settings(max_examples=8, deadline=None)
-def test_changing_any_later_bar_changes_no_earlier_law_of_the_harness(day, minute, factor):
+def test_changing_any_later_bar_changes_no_earlier_distribution_of_the_harness(day, minute, factor):
     sample = _sample()
     usual = sample.days[day]
     late = np.arange(len(usual.start_s)) >= minute
@@ -126,8 +126,8 @@ def test_changing_any_later_bar_changes_no_earlier_law_of_the_harness(day, minut
         found = []
         for one in days[:1]:
             cut = one.session.open_ns + minute * MINUTE
-            laws = harness.forecasts(model_, one, harness.marks_of(one))
-            found += [_bits(law) for _, law in laws if law.asof_ns <= cut]
+            distributions = harness.forecasts(model_, one, harness.marks_of(one))
+            found += [_bits(distribution) for _, distribution in distributions if distribution.asof_ns <= cut]
         said.append(found)
     assert said[0] == said[1]
 
@@ -147,6 +147,12 @@ def _sample():
     return known_days(28, np.ones(390), seed=2, log_vol_sd=0.3).sample
 
 
-def _bits(law):
-    law = known(law)
-    return (law.level, law.sigma, law.residual.nodes.tobytes(), law.pit_map.knots.tobytes(), law.calibration_error)
+def _bits(distribution):
+    distribution = known(distribution)
+    return (
+        distribution.level,
+        distribution.sigma,
+        distribution.residual.nodes.tobytes(),
+        distribution.pit_map.knots.tobytes(),
+        distribution.calibration_error,
+    )

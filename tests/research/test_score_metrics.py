@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.special import ndtri
 
 from kalshi_daemon.calibration.density import RESIDUALS
-from kalshi_daemon.calibration.predictive import PredictiveLaw
+from kalshi_daemon.calibration.predictive import PredictiveDistribution
 from kalshi_daemon.calibration.recalibration import BINS, PitMap
 from kalshi_daemon.calibration.scores import crps_of_quantiles
 from kalshi_daemon.domain.index import Index
@@ -23,33 +23,35 @@ MAPS = {
 }
 
 
-def law(horizon: float = 55.0, sigma: float = 0.004, which: str = "plain") -> PredictiveLaw:
-    return PredictiveLaw(Index.SPX, Nanos(0), Nanos(1), 6_000.0, sigma, 0.01, RESIDUALS.at(horizon), MAPS[which])
+def distribution(horizon: float = 55.0, sigma: float = 0.004, which: str = "plain") -> PredictiveDistribution:
+    return PredictiveDistribution(
+        Index.SPX, Nanos(0), Nanos(1), 6_000.0, sigma, 0.01, RESIDUALS.at(horizon), MAPS[which]
+    )
 
 
 @pytest.mark.parametrize("z", [-8.0, -2.5, -0.3, 0.0, 0.05, 1.0, 3.0, 9.0])
 @pytest.mark.parametrize("which", ["plain", "bent"])
 @pytest.mark.parametrize("horizon", [2.0, 300.0])
-def test_crps_of_a_law_is_the_integral_of_its_squared_error(z, which, horizon):
-    one = law(which=which, horizon=horizon)
+def test_crps_of_a_distribution_is_the_integral_of_its_squared_error(z, which, horizon):
+    one = distribution(which=which, horizon=horizon)
     x = z * one.sigma
     fixing = 6_000.0 * np.exp(x)
 
     places = np.linspace(-60.0 * one.sigma, 60.0 * one.sigma, 1_200_001)
     error = one.cdf(6_000.0 * np.exp(places)) - (places >= x)
     whole = float(np.sum(np.square(error))) * (places[1] - places[0])
-    crps, _, pit = metrics.law_scores(one, fixing)
+    crps, _, pit = metrics.distribution_scores(one, fixing)
     assert crps == pytest.approx(whole, rel=5e-4)
     assert pit == one.cdf(np.array([fixing]))[0]
 
 
-def test_crps_of_a_law_agrees_with_the_library_s_quantile_score():
-    one = law(which="bent")
+def test_crps_of_a_distribution_agrees_with_the_library_s_quantile_score():
+    one = distribution(which="bent")
     levels = (np.arange(20_000) + 0.5) / 20_000
     forecast = np.log(one.quantiles(levels) / 6_000.0)
     for x in (-0.012, -0.001, 0.0005, 0.009):
         theirs = float(scoringrules.crps_quantile(x, forecast, levels))
-        ours, _, _ = metrics.law_scores(one, 6_000.0 * np.exp(x))
+        ours, _, _ = metrics.distribution_scores(one, 6_000.0 * np.exp(x))
         assert ours == pytest.approx(theirs, rel=1e-3)
 
 
@@ -68,18 +70,18 @@ def test_brier_agrees_with_the_library():
 
 
 def test_crps_is_the_integral_of_brier_over_all_thresholds():
-    one = law()
+    one = distribution()
     x = 0.0015
     thresholds = np.linspace(-0.2, 0.2, 400_001)
     p = one.cdf(6_000.0 * np.exp(thresholds))
     total = float(np.sum(metrics.brier(p, (x <= thresholds).astype(float)))) * (thresholds[1] - thresholds[0])
-    assert metrics.law_scores(one, 6_000.0 * np.exp(x))[0] == pytest.approx(total, rel=1e-3)
+    assert metrics.distribution_scores(one, 6_000.0 * np.exp(x))[0] == pytest.approx(total, rel=1e-3)
 
 
 @given(st.floats(-7.0, 7.0), st.floats(0.0005, 0.02), st.sampled_from(sorted(MAPS)))
 @settings(max_examples=60, deadline=None)
 def test_the_log_score_is_the_slope_of_the_cdf(z, sigma, which):
-    one = law(sigma=sigma, which=which)
+    one = distribution(sigma=sigma, which=which)
     x = z * sigma
     nodes = one.residual.nodes * sigma
     step = 1e-6 * sigma
@@ -87,7 +89,7 @@ def test_the_log_score_is_the_slope_of_the_cdf(z, sigma, which):
         return
     edges = 6_000.0 * np.exp(np.array([x - step, x + step]))
     low, high = one.cdf(edges)
-    _, score, _ = metrics.law_scores(one, 6_000.0 * np.exp(x))
+    _, score, _ = metrics.distribution_scores(one, 6_000.0 * np.exp(x))
     if high - low > 1e-13:
         assert score == pytest.approx(log((high - low) / (2.0 * step)), abs=0.02)
 
@@ -141,8 +143,8 @@ def test_the_error_of_a_ratio_by_simulation():
     assert np.mean(errors) == pytest.approx(np.std(found), rel=0.1)
 
 
-def test_a_law_far_off_scores_finite():
-    crps, score, pit = metrics.law_scores(law(), 6_000.0 * np.exp(-0.5))
+def test_a_distribution_far_off_scores_finite():
+    crps, score, pit = metrics.distribution_scores(distribution(), 6_000.0 * np.exp(-0.5))
     assert crps == pytest.approx(0.5, rel=0.02)
     assert -inf < score < -20.0
     assert 0.0 <= pit < 1e-6

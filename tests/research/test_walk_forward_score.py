@@ -49,7 +49,7 @@ def test_every_horizon_has_its_row(rows):
 
 
 def test_a_gaussian_walk_of_constant_volatility_is_forecast_as_well_as_it_can_be(rows):
-    """Both rivals know the truth here, so the model may lose a little to either and no more."""
+    """Both baselines know the truth here, so the model may lose a little to either and no more."""
     for row in rows:
         if row.target == harness.HOURLY:
             assert 0.98 < row.crps_ratio_flat < 1.04
@@ -58,7 +58,7 @@ def test_a_gaussian_walk_of_constant_volatility_is_forecast_as_well_as_it_can_be
             assert row.crps_ratio_ewma_se < 0.02
 
 
-def test_later_bars_change_no_earlier_law_bit_for_bit(sample):
+def test_later_bars_change_no_earlier_distribution_bit_for_bit(sample):
     """The day is fed twice; from noon on the second time is another world."""
     day = sample.days[20]
     noon = day.session.open_ns + 150 * MINUTE
@@ -70,21 +70,26 @@ def test_later_bars_change_no_earlier_law_bit_for_bit(sample):
             for name in ("open", "high", "low", "close")
         },
     )
-    laws = []
+    distributions = []
     for one in (day, other):
         model = harness.model_of(sample)
         for before in sample.days[:20]:
             harness.forecasts(model, before, ())
         found = harness.forecasts(model, one, harness.marks_of(one))
-        laws.append(
+        distributions.append(
             [
-                (law.level, law.sigma, law.residual.nodes.tolist(), law.pit_map.knots.tolist())
-                for mark, law in found
-                if law.asof_ns <= noon
+                (
+                    distribution.level,
+                    distribution.sigma,
+                    distribution.residual.nodes.tolist(),
+                    distribution.pit_map.knots.tolist(),
+                )
+                for mark, distribution in found
+                if distribution.asof_ns <= noon
             ]
         )
-    assert len(laws[0]) > 15
-    assert laws[0] == laws[1]
+    assert len(distributions[0]) > 15
+    assert distributions[0] == distributions[1]
 
 
 def test_marks_need_a_price_at_both_ends(sample):
@@ -123,8 +128,10 @@ def test_cold_levels_keep_what_was_learnt_slowly_and_nothing_else(sample):
     restore_slow_parts(anew, remember(learnt))
     assert anew.hour_layer.scale_weight.sum() > 0.0
     last = sample.days[-1]
-    laws = {mark.key: law for mark, law in harness.forecasts(anew, last, harness.marks_of(last))}
-    assert records["close", 120].sigma == [laws["close", 120].sigma]
+    distributions = {
+        mark.key: distribution for mark, distribution in harness.forecasts(anew, last, harness.marks_of(last))
+    }
+    assert records["close", 120].sigma == [distributions["close", 120].sigma]
     everything = harness.walk(sample, LAST, LAST, cold=harness.Cold.ALL)
     assert records["close", 120].pit != everything["close", 120].pit
     assert records["close", 120].sigma != harness.walk(sample, LAST, LAST)["close", 120].sigma
@@ -195,7 +202,7 @@ def test_bad_requests_are_one_line(folder, capsys, change, code, problem):
 
 
 @pytest.mark.data
-def test_the_shipped_model_beats_both_rivals_on_half_a_year_it_never_saw():
+def test_the_shipped_model_beats_both_baselines_on_half_a_year_it_never_saw():
     folder = data_dir()
     if folder is None:
         pytest.skip("no market data (KALSHI_DAEMON_DATA)")

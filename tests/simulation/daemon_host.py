@@ -17,7 +17,7 @@ from typing import Any
 from simloop import SimLoop
 
 from kalshi_daemon.app.assembly import Endpoints
-from kalshi_daemon.app.daemon import Life, RunOptions
+from kalshi_daemon.app.daemon import DaemonRun, RunOptions
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.ground.errors import DaemonError, ExitCode
 from kalshi_daemon.kalshi.transport import open_session
@@ -43,7 +43,7 @@ class LastBooks:
     detail: str
 
 
-IntentWatch = Callable[[Life, Order], None]
+IntentWatch = Callable[[DaemonRun, Order], None]
 
 
 class DaemonHost:
@@ -80,9 +80,9 @@ class DaemonHost:
         self._held = False
         self._task: asyncio.Task[None] | None = None
         self._on_disk: frozenset[str] = frozenset()
-        self.life: Life | None = None
+        self.life: DaemonRun | None = None
         """The life that is on; None while the machine is down."""
-        self._loaded_life: Life | None = None
+        self._loaded_life: DaemonRun | None = None
         self._settings: Settings | None = None
         self.lives = 0
         self.crashes = 0
@@ -117,7 +117,7 @@ class DaemonHost:
         order = self.life.state.orders.get(client_order_id)
         return order is not None and order.status.live
 
-    def hear(self, event: str, fields: Mapping[str, Any]) -> None:
+    def on_resolved(self, event: str, fields: Mapping[str, Any]) -> None:
         """A line of the log of the life that is on."""
         if event == "orders.loaded":
             self._loaded_life = self.life
@@ -126,8 +126,8 @@ class DaemonHost:
             self.verified_life = self.lives
         elif event == "shutdown.books_not_compared":
             self._not_compared_life = self.lives
-        elif event == "session.summary" and self.life is not None and self.life.house is not None:
-            ledger = self.life.house.orders._books.ledger
+        elif event == "session.summary" and self.life is not None and self.life.components is not None:
+            ledger = self.life.components.orders._bookkeeping.ledger
             open_positions = {p.market_ticker: int(p.count) for p in ledger.open_positions() if p.count}
             proved, detail = bool(fields["books_equal"]), str(fields["books_detail"])
             self.last_books = LastBooks(open_positions, int(ledger.exchange_cash()), proved, detail)
@@ -150,7 +150,7 @@ class DaemonHost:
         settings = self._settings = self._settings_in(folder)
         entropy = hashlib.sha256(f"{self._loop.seed} {self.lives}".encode()).digest()[:16]
         self.sink = SteppedSink(folder, self.volume, self._on_log)
-        self.life = Life(settings, _OPTIONS, self._clock, entropy=entropy, sink=self.sink)
+        self.life = DaemonRun(settings, _OPTIONS, self._clock, entropy=entropy, sink=self.sink)
         self.set_kill_switch(engaged=self.kill_switch)
         self._task = self._host.create_task(self._live(self.life), name="life")
 
@@ -197,7 +197,7 @@ class DaemonHost:
         else:
             path.unlink(missing_ok=True)
 
-    async def _live(self, life: Life) -> None:
+    async def _live(self, life: DaemonRun) -> None:
         asked = False
         try:
             async with open_session() as http, asyncio.TaskGroup() as group:
@@ -211,7 +211,7 @@ class DaemonHost:
         if not asked:
             self._loop.call_later(_RESTART_S, self.begin)
 
-    def _ended(self, life: Life, code: ExitCode, problem: Exception | None = None) -> None:
+    def _ended(self, life: DaemonRun, code: ExitCode, problem: Exception | None = None) -> None:
         if self.life is not life:
             return  # it was killed while it ended
         self._keep_disk()
@@ -223,7 +223,7 @@ class DaemonHost:
             said = problem or died
             self.problems.append(f"life {self.lives} ended {code.name} of {said!r}, asked by {life.stop.reason!r}")
 
-    def _explained(self, life: Life, code: ExitCode, problem: Exception | None, died: str) -> bool:
+    def _explained(self, life: DaemonRun, code: ExitCode, problem: Exception | None, died: str) -> bool:
         """Whether a fault explains this end. What is heard from outside ends no process, whatever its exit code."""
         if died in _JOURNAL_ENDS:
             return self._loop.time() < self.disk.troubled_until_s and code in {ExitCode.FAILURE, ExitCode.UNVERIFIED}
@@ -235,11 +235,11 @@ class DaemonHost:
         unwritten = life.stop.reason == "SIGTERM" and self._loop.time() < self.disk.troubled_until_s
         return code is not ExitCode.FAILURE or isinstance(problem, DaemonError) or silent or unwritten
 
-    async def _watch_intents(self, life: Life) -> None:
+    async def _watch_intents(self, life: DaemonRun) -> None:
         """Hear of every intent at the instant it is written down."""
-        while life.house is None:  # noqa: ASYNC110 - `trade` builds the house in its first step
+        while life.components is None:  # noqa: ASYNC110 - `trade` builds the components in its first step
             await asyncio.sleep(0)
-        journal = life.house.journal
+        journal = life.components.journal
         record = journal.record_intents
 
         def recorded(orders: Any) -> None:
@@ -272,7 +272,7 @@ class DaemonHost:
         self._on_disk = _live_ids(self._copy)
 
 
-def _died_of(life: Life, problem: Exception | None) -> str:
+def _died_of(life: DaemonRun, problem: Exception | None) -> str:
     """The name of the error that a life ended of; "" when it was asked to stop."""
     if problem is not None:
         return type(problem).__name__

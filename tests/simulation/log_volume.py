@@ -129,12 +129,12 @@ class SteppedOutlet(Outlet):
 
 
 class SteppedSink(LineSink):
-    """The sink of one life. `hear` is told what it says of itself."""
+    """The sink of one life. `on_resolved` is told what it says of itself."""
 
-    def __init__(self, folder: Path, volume: Volume, hear: Hear) -> None:
+    def __init__(self, folder: Path, volume: Volume, on_resolved: Hear) -> None:
         def render(event: str, _severity: Severity, fields: Mapping[str, Any]) -> bytes:
             self.told_dropped += sum(fields["dropped"].values()) if event == "log.lines_dropped" else 0
-            hear(event, fields)
+            on_resolved(event, fields)
             return _line({"event": event, **fields})
 
         super().__init__(stdout=False, path=None, bytes_max=1, render=render)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import structlog
 from simloop import SimLoop
 
-from kalshi_daemon.app.daemon import Life
+from kalshi_daemon.app.daemon import DaemonRun
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.operations.log_outlets import LEVEL_NAMES
@@ -311,7 +311,7 @@ class _Play:
         for checker in self._lookers:
             self._found(checker.name, *checker.look(self._stage))
 
-    def _on_intent(self, life: Life, order: Order) -> None:
+    def _on_intent(self, life: DaemonRun, order: Order) -> None:
         for checker in self._checkers:
             self._found(checker.name, *checker.intent(self._stage, life, order))
 
@@ -348,7 +348,7 @@ class _Play:
 
     def _hear(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> Any:
         name = str(event.get("event"))
-        self._stage.daemon.hear(name, event)
+        self._stage.daemon.on_resolved(name, event)
         self._onlooker.heard(self._stage, name, event)
         if self._say is not None:
             self._note(" ".join(f"{key}={value}" for key, value in _ordered(event)))

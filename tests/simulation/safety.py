@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from kalshi_daemon.app.daemon import Life
+from kalshi_daemon.app.daemon import DaemonRun
 from kalshi_daemon.domain.order import Status
 from kalshi_daemon.ground.units import SECOND
 from kalshi_daemon.simulator.exchange.sim_orders import SimOrder
@@ -70,7 +70,7 @@ class SafetyWatch(Onlooker):
         self._before: deque[tuple[float, tuple[str, str]]] = deque(maxlen=100)
         """What was said since the fault began and before anything was counted as felt: it may be why."""
         self._figures: Counter[str] = Counter()
-        self._life: Life | None = None
+        self._life: DaemonRun | None = None
         self.alone_longest_s = 0.0
         self._alone: dict[str, float] = {}
 
@@ -179,7 +179,7 @@ class SafetyWatch(Onlooker):
         return self.hit_s is not None and (self.ended_s is None or stage.now_s <= self.ended_s + AFTER_S)
 
 
-def _figures(life: Life) -> Counter[str]:
+def _figures(life: DaemonRun) -> Counter[str]:
     """What was dropped without a word, by name, since the start of this life."""
     streams, indices = life.state.venue.streams, life.state.index.values()
     return Counter(
@@ -210,13 +210,13 @@ def whats_wrong(stage: Stage, resting: list[SimOrder]) -> set[str]:
     return found
 
 
-def _positions(stage: Stage, life: Life) -> set[str]:
+def _positions(stage: Stage, life: DaemonRun) -> set[str]:
     theirs = {ticker: held.count for ticker, held in stage.exchange.account.holdings.items() if not held.settled}
     ours = {ticker: position.count for ticker, position in life.state.ledger.positions.items()}
     return {"a fill unknown"} if any(ours.get(ticker, 0) != count for ticker, count in theirs.items()) else set()
 
 
-def _books(stage: Stage, life: Life, resting: list[SimOrder]) -> set[str]:
+def _books(stage: Stage, life: DaemonRun, resting: list[SimOrder]) -> set[str]:
     for ticker in {order.market.spec.ticker for order in resting}:
         book = life.state.venue.books.get(ticker)
         if book is None or (book.best_bid, book.best_ask) != stage.exchange.exchange.best(ticker):

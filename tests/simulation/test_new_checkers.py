@@ -32,7 +32,7 @@ class _Path:
         return TRUE
 
 
-class _Law:
+class _Distribution:
     def sigma(self, _now: Nanos, _target: Nanos) -> float:
         return 0.003
 
@@ -52,7 +52,7 @@ def _life(value: float) -> Any:
     last = SimpleNamespace(value=value, event_ns=Nanos(0))
     settings = SimpleNamespace(guards=GuardSettings())
     state = SimpleNamespace(index={Index.SPX: SimpleNamespace(last=last)})
-    return SimpleNamespace(state=state, house=SimpleNamespace(settings=settings))
+    return SimpleNamespace(state=state, components=SimpleNamespace(settings=settings))
 
 
 def _order(fair: float = 0.5) -> Any:
@@ -61,8 +61,8 @@ def _order(fair: float = 0.5) -> Any:
 
 def _checker() -> TrueValues:
     checker = TrueValues()
-    laws: Any = {(Index.SPX, "2026-11-23"): _Law()}
-    checker._laws = laws
+    distributions: Any = {(Index.SPX, "2026-11-23"): _Distribution()}
+    checker._distributions = distributions
     return checker
 
 

@@ -246,9 +246,9 @@ def _cancels_refused(stage: Stage, _for_s: float) -> Effect:
 
 
 def _group_triggered(stage: Stage) -> bool:
-    desk, account = stage.exchange.exchange.groups, stage.exchange.account
-    groups = sorted(desk.of(account))
-    return bool(groups) and desk.trigger(account, stage.rng.choice(groups), stage.exchange.exchange.enter()) is None
+    store, account = stage.exchange.exchange.groups, stage.exchange.account
+    groups = sorted(store.of(account))
+    return bool(groups) and store.trigger(account, stage.rng.choice(groups), stage.exchange.exchange.enter()) is None
 
 
 def _stranger(stage: Stage) -> bool:

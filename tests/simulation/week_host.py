@@ -19,7 +19,7 @@ from kalshi_daemon.simulator.feed.feed_server import FeedServer
 from kalshi_daemon.simulator.feed.index_path import IndexPath, Paths, as_published
 from kalshi_daemon.simulator.feed.index_synthetic import synthesize_session
 from kalshi_daemon.simulator.traders.traders import Crowd, Ladder
-from kalshi_daemon.simulator.traders.true_distribution import TrueLaw
+from kalshi_daemon.simulator.traders.true_distribution import TrueDistribution
 from kalshi_daemon.simulator.world import World, WorldPlan
 from kalshi_daemon.windows.sessions import load_sessions
 from tests.simulation.exchange_host import ExchangeHost
@@ -53,10 +53,10 @@ class LongWorld(World):
         self.days: list[Paths] = []
         super().__init__(plan, time_of)
         self.feed = LongFeed(self.days, self.told, plan.feed_api_key)
-        laws = [{index: TrueLaw(path) for index, path in day.items()} for day in self.days]
+        distributions = [{index: TrueDistribution(path) for index, path in day.items()} for day in self.days]
 
         def sigma(index: Index, now: Nanos, target: Nanos) -> float:
-            return laws[self._day_of(index, now)][index].sigma(now, target)
+            return distributions[self._day_of(index, now)][index].sigma(now, target)
 
         ladders = [
             Ladder.of([contract_of(m) for m in e.markets], e.settles_ns, Nanos(e.settles_ns - _TRADES_BEFORE))

@@ -7,7 +7,7 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.simulator.traders.traders import nearest_money
-from kalshi_daemon.simulator.traders.true_distribution import TrueLaw
+from kalshi_daemon.simulator.traders.true_distribution import TrueDistribution
 from kalshi_daemon.simulator.world import API_ACCOUNT, World, WorldPlan
 
 PLAN = WorldPlan(seed=3, speed=100.0, session_date=date(2026, 11, 23), start=time(10, 30), until=time(11, 10))
@@ -57,18 +57,18 @@ def test_money_is_neither_made_nor_lost_among_traders_before_settlement():
     assert API_ACCOUNT in world.exchange.accounts
 
 
-def test_the_true_law_uses_up_the_path_s_own_variance():
+def test_the_true_distribution_uses_up_the_path_s_own_variance():
     world = World(PLAN)
     for index in Index:
         path = world.paths[index]
-        law = TrueLaw(path)
-        whole = law.sigma(path.open_ns, path.close_ns)
+        distribution = TrueDistribution(path)
+        whole = distribution.sigma(path.open_ns, path.close_ns)
         logs = np.log(path.values[: 390 * 60 + 1 : 60])
         assert whole == pytest.approx(float(np.sqrt(np.sum(np.diff(logs) ** 2))))
         noon = Nanos(path.open_ns + 150 * MINUTE)
-        parts = law.sigma(path.open_ns, noon) ** 2 + law.sigma(noon, path.close_ns) ** 2
+        parts = distribution.sigma(path.open_ns, noon) ** 2 + distribution.sigma(noon, path.close_ns) ** 2
         assert parts == pytest.approx(whole**2)
-        assert law.sigma(path.close_ns, path.close_ns) == 0.0
+        assert distribution.sigma(path.close_ns, path.close_ns) == 0.0
 
 
 def test_the_strikes_nearest_one_half_come_first_and_tails_never():

@@ -42,7 +42,7 @@ def test_an_order_that_only_closes_needs_no_collateral():
     put(exchange, "ann", "ask", 60, 10)
     assert ann.reserved == 0
     put(exchange, "ann", "ask", 70, 1)
-    assert ann.reserved == 0.3 * DOLLAR, "the position is already spoken for"
+    assert ann.reserved == 0.3 * DOLLAR, "the position is already log_fields for"
     put(exchange, "bob", "bid", 30, 4)
     assert bob.reserved == 0
 

@@ -22,7 +22,7 @@ from tests.guardrails import guard_rig
 
 @dataclass
 class BellForecast:
-    """A normal law around `level` with a fixed sd in points."""
+    """A normal distribution around `level` with a fixed sd in points."""
 
     index: Index
     asof_ns: Nanos
@@ -162,9 +162,9 @@ class Rig:
     def others_agree(self, half_cents=8):
         """Every book of the window around the model's fair value, in whole cents, too wide to be believed alone."""
         now = self.clock.now_ns()
-        law = self.model.forecast(now, guard_rig.TARGET)
+        distribution = self.model.forecast(now, guard_rig.TARGET)
         for ticker in self.state.venue.events[guard_rig.WINDOW.event_ticker]:
-            fair = law.probability(self.state.venue.markets[ticker].contract)
+            fair = distribution.probability(self.state.venue.markets[ticker].contract)
             cents = min(max(round(fair * 100), half_cents + 1), 99 - half_cents)
             bid, ask = Price((cents - half_cents) * 100), Price((cents + half_cents) * 100)
             self.state.venue.books[ticker].replace({bid: lots(50)}, {ask: lots(50)}, now, now)

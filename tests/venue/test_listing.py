@@ -22,11 +22,11 @@ def listing():
 
 
 def listed(objects=None, *, now=TEN_ET, event=EVENT, **event_fields):
-    venue, house = listing()
-    house.note_event(event.partition("-")[0], event_object(event, **event_fields))
-    record = house.events[event]
-    changed = house.fold(record, ladder_objects(EVENT, 6700, 6720) if objects is None else objects, now)
-    return venue, house, record, changed
+    venue, components = listing()
+    components.note_event(event.partition("-")[0], event_object(event, **event_fields))
+    record = components.events[event]
+    changed = components.fold(record, ladder_objects(EVENT, 6700, 6720) if objects is None else objects, now)
+    return venue, components, record, changed
 
 
 def message(event_type, ticker=FIRST, **fields):
@@ -45,22 +45,22 @@ def test_an_event_appears_with_its_markets_from_the_lowest_strike_up():
 
 
 def test_reading_the_same_again_changes_nothing():
-    venue, house, record, _ = listed()
+    venue, components, record, _ = listed()
     before = dict(venue.markets)
-    assert not house.fold(record, ladder_objects(EVENT, 6700, 6720), Nanos(TEN_ET + POLL))
+    assert not components.fold(record, ladder_objects(EVENT, 6700, 6720), Nanos(TEN_ET + POLL))
     assert all(venue.markets[ticker] is market for ticker, market in before.items())
 
 
 def test_a_market_that_cannot_be_read_is_left_out_named_and_stopped():
-    venue, house, record, _ = listed()
+    venue, components, record, _ = listed()
     objects = ladder_objects(EVENT, 6700, 6720)
     objects[0]["strike_type"] = "functional"
-    assert house.fold(record, objects, Nanos(TEN_ET + 1))
+    assert components.fold(record, objects, Nanos(TEN_ET + 1))
     assert FIRST not in venue.events[EVENT]
     assert venue.markets[FIRST].status is MarketStatus.INACTIVE, "its contract still serves a position in it"
     assert "1 of 5 markets refused" in venue.listing_problem[EVENT]
     assert "functional" in venue.listing_problem[EVENT]
-    assert house.fold(record, ladder_objects(EVENT, 6700, 6720), Nanos(TEN_ET + 2))
+    assert components.fold(record, ladder_objects(EVENT, 6700, 6720), Nanos(TEN_ET + 2))
     assert venue.listing_problem == {}
     assert venue.markets[FIRST].status is MarketStatus.ACTIVE
 
@@ -86,70 +86,70 @@ def test_an_event_without_markets_says_so():
 def test_a_range_event_that_does_not_tile_the_line_is_never_traded(flag):
     event = "KXINX-26NOV23H1600"
     objects = range_objects(event, 6800, 6900)
-    venue, house, record, _ = listed(objects, event=event, **flag)
+    venue, components, record, _ = listed(objects, event=event, **flag)
     assert venue.listing_problem == {}
     assert {one.status for one in venue.markets.values()} == {MarketStatus.ACTIVE}
-    house.fold(record, objects[:2] + objects[3:], Nanos(TEN_ET + 1))
+    components.fold(record, objects[:2] + objects[3:], Nanos(TEN_ET + 1))
     assert "nothing pays between" in venue.listing_problem[event]
     assert {one.status for one in venue.markets.values()} == {MarketStatus.INACTIVE}
 
 
 def test_tomorrows_events_are_remembered_but_not_shown_and_not_read_again():
-    venue, house = listing()
+    venue, components = listing()
     tomorrow = "KXINXU-26NOV24H1000"
-    house.note_event("KXINXU", event_object(tomorrow, strike_date="2026-11-24T15:00:00Z"))
-    assert house.due("KXINXU", TEN_ET) == []
-    house.note_event("KXINXU", event_object("KXINXU-26NOV24H1100"))
-    [record] = house.due("KXINXU", TEN_ET)
+    components.note_event("KXINXU", event_object(tomorrow, strike_date="2026-11-24T15:00:00Z"))
+    assert components.due("KXINXU", TEN_ET) == []
+    components.note_event("KXINXU", event_object("KXINXU-26NOV24H1100"))
+    [record] = components.due("KXINXU", TEN_ET)
     objects = ladder_objects("KXINXU-26NOV24H1100", 6700, 6720, close_time="2026-11-24T16:00:00Z")
-    assert not house.fold(record, objects, TEN_ET)
+    assert not components.fold(record, objects, TEN_ET)
     assert venue.events == {}
-    assert house.due("KXINXU", Nanos(TEN_ET + HOUR)) == []
-    assert len(house.due("KXINXU", Nanos(TEN_ET + DAY))) == 2
+    assert components.due("KXINXU", Nanos(TEN_ET + HOUR)) == []
+    assert len(components.due("KXINXU", Nanos(TEN_ET + DAY))) == 2
 
 
 def test_near_events_are_read_on_every_poll_and_far_ones_seldom():
-    _, house, record, _ = listed()
-    assert house.due("KXINXU", Nanos(TEN_ET + POLL - 1)) == []
-    assert house.due("KXINXU", Nanos(TEN_ET + POLL)) == [record]
+    _, components, record, _ = listed()
+    assert components.due("KXINXU", Nanos(TEN_ET + POLL - 1)) == []
+    assert components.due("KXINXU", Nanos(TEN_ET + POLL)) == [record]
     early = Nanos(TARGET - 75 * MINUTE)
-    _, house, record, _ = listed(now=Nanos(early - POLL))
-    assert house.due("KXINXU", early) == []
-    assert house.due("KXINXU", Nanos(early + POLL * (SLOW - 1))) == [record]
+    _, components, record, _ = listed(now=Nanos(early - POLL))
+    assert components.due("KXINXU", early) == []
+    assert components.due("KXINXU", Nanos(early + POLL * (SLOW - 1))) == [record]
 
 
 def test_an_event_is_read_when_its_markets_open_and_close():
     """The venue sends nothing at open_time and close_time."""
     objects = ladder_objects(EVENT, 6700, 6720, open_time="2026-11-23T15:00:30Z", status="initialized")
-    _, house, record, _ = listed(objects)
-    assert house.edge_passed(Nanos(TEN_ET + 29 * SECOND)) == set()
-    assert house.edge_passed(Nanos(TEN_ET + 30 * SECOND)) == {"KXINXU"}
-    assert house.due("KXINXU", Nanos(TEN_ET + 30 * SECOND)) == [record]
-    house.fold(record, objects, Nanos(TEN_ET + 31 * SECOND))
-    assert house.edge_passed(Nanos(TARGET - 1)) == set()
-    assert house.edge_passed(TARGET) == {"KXINXU"}
+    _, components, record, _ = listed(objects)
+    assert components.edge_passed(Nanos(TEN_ET + 29 * SECOND)) == set()
+    assert components.edge_passed(Nanos(TEN_ET + 30 * SECOND)) == {"KXINXU"}
+    assert components.due("KXINXU", Nanos(TEN_ET + 30 * SECOND)) == [record]
+    components.fold(record, objects, Nanos(TEN_ET + 31 * SECOND))
+    assert components.edge_passed(Nanos(TARGET - 1)) == set()
+    assert components.edge_passed(TARGET) == {"KXINXU"}
 
 
 def test_a_settled_event_is_not_read_again_and_is_forgotten_in_the_end():
-    venue, house, record, _ = listed()
+    venue, components, record, _ = listed()
     done = ladder_objects(EVENT, 6700, 6720, status="finalized", result="yes", expiration_value="6731.2200")
-    house.fold(record, done, Nanos(TARGET + 3 * MINUTE))
+    components.fold(record, done, Nanos(TARGET + 3 * MINUTE))
     assert venue.markets[FIRST].expiration_value == "6731.2200"
-    assert house.due("KXINXU", Nanos(TARGET + HOUR)) == []
-    assert house.prune(Nanos(TARGET + UNSETTLED_MAX)) == set()
-    assert FIRST in house.prune(Nanos(TARGET + UNSETTLED_MAX + 1))
-    assert (venue.events, venue.markets, house.events) == ({}, {}, {})
+    assert components.due("KXINXU", Nanos(TARGET + HOUR)) == []
+    assert components.prune(Nanos(TARGET + UNSETTLED_MAX)) == set()
+    assert FIRST in components.prune(Nanos(TARGET + UNSETTLED_MAX + 1))
+    assert (venue.events, venue.markets, components.events) == ({}, {}, {})
 
 
 def test_an_unsettled_event_of_yesterday_is_still_followed():
-    venue, house, record, _ = listed()
-    assert house.due("KXINXU", Nanos(TARGET + 20 * HOUR)) == [record]
+    venue, components, record, _ = listed()
+    assert components.due("KXINXU", Nanos(TARGET + 20 * HOUR)) == [record]
     assert EVENT in venue.events
 
 
 def test_lifecycle_of_other_series_is_ignored():
-    _, house, _, _ = listed()
-    assert house.on_lifecycle(message("created", "KXBTC-26NOV2311-T1")) == ""
+    _, components, _, _ = listed()
+    assert components.on_lifecycle(message("created", "KXBTC-26NOV2311-T1")) == ""
 
 
 @pytest.mark.parametrize(
@@ -166,51 +166,51 @@ def test_lifecycle_of_other_series_is_ignored():
     ],
 )
 def test_lifecycle_messages_fail_closed_until_the_market_was_read_again(event_type, fields, status, reread):
-    venue, house, record, _ = listed()
-    assert house.on_lifecycle(message(event_type, **fields)) == reread
+    venue, components, record, _ = listed()
+    assert components.on_lifecycle(message(event_type, **fields)) == reread
     market = venue.markets[FIRST]
     assert market.status is status
     assert market.result == fields.get("result", "")
     assert record.dirty is bool(reread)
-    assert (record in house.due("KXINXU", Nanos(TEN_ET + 1))) is bool(reread)
+    assert (record in components.due("KXINXU", Nanos(TEN_ET + 1))) is bool(reread)
 
 
 def test_a_moved_close_is_believed_at_once():
-    venue, house, _, _ = listed()
-    house.on_lifecycle(message("close_date_updated", close_ns=Nanos(TARGET - MINUTE)))
+    venue, components, _, _ = listed()
+    components.on_lifecycle(message("close_date_updated", close_ns=Nanos(TARGET - MINUTE)))
     market = venue.markets[FIRST]
     assert market.close_ns == market.contract.settles_ns == TARGET - MINUTE
 
 
 def test_a_created_market_makes_its_event_be_read():
-    _, house, record, _ = listed()
-    assert house.on_lifecycle(message("created", f"{EVENT}-T6724.9999")) == "KXINXU"
+    _, components, record, _ = listed()
+    assert components.on_lifecycle(message("created", f"{EVENT}-T6724.9999")) == "KXINXU"
     assert record.dirty
-    assert house.on_lifecycle(message("created", "KXINXU-26NOV23H1500-T6724.9999")) == "KXINXU"
+    assert components.on_lifecycle(message("created", "KXINXU-26NOV23H1500-T6724.9999")) == "KXINXU"
 
 
 def test_events_that_cannot_be_ours_are_refused():
-    _, house = listing()
+    _, components = listing()
     for event_ticker in (None, "KXNASDAQ100U-26NOV23H1100", 5):
         with pytest.raises(MalformedField):
-            house.note_event("KXINXU", {"event_ticker": event_ticker})
+            components.note_event("KXINXU", {"event_ticker": event_ticker})
 
 
 def test_the_number_of_events_is_bounded():
-    _, house = listing()
+    _, components = listing()
     for number in range(EVENTS_PER_SERIES_MAX):
-        house.note_event("KXINXU", event_object(f"KXINXU-{number}"))
+        components.note_event("KXINXU", event_object(f"KXINXU-{number}"))
     with pytest.raises(MalformedField):
-        house.note_event("KXINXU", event_object("KXINXU-one-more"))
-    house.note_event("KXINXU", event_object("KXINXU-0"))
+        components.note_event("KXINXU", event_object("KXINXU-one-more"))
+    components.note_event("KXINXU", event_object("KXINXU-0"))
 
 
 def test_an_events_fee_override_is_noted_and_cleared():
-    venue, house = listing()
+    venue, components = listing()
     venue.fees["KXINXU"] = FeeSchedule(FeeType.QUADRATIC, 1_000_000, TEN_ET)
-    house.note_event("KXINXU", event_object(EVENT, fee_type_override="quadratic_with_maker_fees"))
+    components.note_event("KXINXU", event_object(EVENT, fee_type_override="quadratic_with_maker_fees"))
     assert EVENT in venue.event_fee_override
-    house.note_event("KXINXU", event_object(EVENT, fee_type_override="quadratic", fee_multiplier_override=1))
+    components.note_event("KXINXU", event_object(EVENT, fee_type_override="quadratic", fee_multiplier_override=1))
     assert venue.event_fee_override == {}
 
 

@@ -28,43 +28,43 @@ def statuses(venue):
 
 @pytest.mark.parametrize("changes", [{}, {"floor_strike": 6701}, {"status": "closed"}, {"strike_type": "functional"}])
 def test_a_market_listed_twice_is_named_and_shut_whatever_it_says(changes):
-    venue, house, record, _ = listed()
+    venue, components, record, _ = listed()
     twice = market_object(FIRST, **({"floor_strike": 6700} | changes))
     for objects in ([*ladder_objects(EVENT, 6700, 6720), twice], [twice, *ladder_objects(EVENT, 6700, 6720)]):
-        house.fold(record, objects, LATER)
+        components.fold(record, objects, LATER)
         assert venue.markets[FIRST].status is MarketStatus.INACTIVE
         assert FIRST not in venue.events[EVENT]
         assert f"{FIRST}: listed 2 times" in venue.listing_problem[EVENT]
         assert [s for t, s in statuses(venue).items() if t != FIRST] == [MarketStatus.ACTIVE] * 4
-    house.fold(record, ladder_objects(EVENT, 6700, 6720), Nanos(LATER + 1))
+    components.fold(record, ladder_objects(EVENT, 6700, 6720), Nanos(LATER + 1))
     assert venue.markets[FIRST].status is MarketStatus.ACTIVE
     assert venue.listing_problem == {}
 
 
 def test_a_wrong_close_time_of_one_market_shuts_it_and_moves_nothing():
-    venue, house, record, _ = listed()
+    venue, components, record, _ = listed()
     objects = ladder_objects(EVENT, 6700, 6720)
     objects[0]["close_time"] = OTHER_DAY
-    assert house.fold(record, objects, LATER)
+    assert components.fold(record, objects, LATER)
     assert record.close_ns == TARGET
     assert venue.markets[FIRST].status is MarketStatus.INACTIVE
     assert f"{FIRST}: closes at 2026-12-23" in venue.listing_problem[EVENT]
-    assert house.due("KXINXU", Nanos(TARGET + 1)) == [record], "still followed to its own fixing"
-    assert house.prune(Nanos(TARGET + MINUTE)) == set()
+    assert components.due("KXINXU", Nanos(TARGET + 1)) == [record], "still followed to its own fixing"
+    assert components.prune(Nanos(TARGET + MINUTE)) == set()
 
 
 def test_markets_that_agree_on_another_close_move_their_event():
-    _, house, record, _ = listed()
-    house.fold(record, ladder_objects(EVENT, 6700, 6720, close_time="2026-11-23T17:00:00Z"), LATER)
+    _, components, record, _ = listed()
+    components.fold(record, ladder_objects(EVENT, 6700, 6720, close_time="2026-11-23T17:00:00Z"), LATER)
     assert record.close_ns == TARGET + 60 * MINUTE
 
 
 def test_without_a_majority_of_close_times_no_market_is_used():
-    venue, house, record, _ = listed(ladder_objects(EVENT, 6700, 6715))
+    venue, components, record, _ = listed(ladder_objects(EVENT, 6700, 6715))
     objects = ladder_objects(EVENT, 6700, 6715)
     for one in objects[:2]:
         one["close_time"] = OTHER_DAY
-    house.fold(record, objects, LATER)
+    components.fold(record, objects, LATER)
     assert record.close_ns == TARGET
     assert set(statuses(venue).values()) == {MarketStatus.INACTIVE}
     assert "4 of 4 markets refused" in venue.listing_problem[EVENT]
@@ -72,36 +72,36 @@ def test_without_a_majority_of_close_times_no_market_is_used():
 
 @pytest.mark.parametrize("date", ["never", 1_795_449_600, "1970-01-01T00:00:00Z", "2026-11-23T16:00:00", True, []])
 def test_an_event_with_a_bad_strike_date_is_shut_at_once_until_it_can_be_read(date):
-    venue, house, record, _ = listed()
+    venue, components, record, _ = listed()
     with pytest.raises(MalformedField, match="strike_date"):
-        house.note_event("KXINXU", event_object(EVENT, strike_date=date, fee_type_override="flat"))
+        components.note_event("KXINXU", event_object(EVENT, strike_date=date, fee_type_override="flat"))
     assert set(statuses(venue).values()) == {MarketStatus.INACTIVE}
     assert "strike_date" in venue.listing_problem[EVENT]
     assert "flat" in venue.event_fee_override[EVENT], "what else the event says is heard"
-    house.fold(record, ladder_objects(EVENT, 6700, 6720), LATER)
+    components.fold(record, ladder_objects(EVENT, 6700, 6720), LATER)
     assert set(statuses(venue).values()) == {MarketStatus.INACTIVE}, "its markets do not open it"
-    house.note_event("KXINXU", event_object(EVENT, strike_date="2026-11-23T16:00:00Z"))
-    assert house.due("KXINXU", LATER) == [record]
-    house.fold(record, ladder_objects(EVENT, 6700, 6720), Nanos(LATER + 1))
+    components.note_event("KXINXU", event_object(EVENT, strike_date="2026-11-23T16:00:00Z"))
+    assert components.due("KXINXU", LATER) == [record]
+    components.fold(record, ladder_objects(EVENT, 6700, 6720), Nanos(LATER + 1))
     assert set(statuses(venue).values()) == {MarketStatus.ACTIVE}
     assert venue.listing_problem == {}
 
 
 def test_an_event_first_seen_with_a_bad_strike_date_never_opens():
-    venue, house = listing()
+    venue, components = listing()
     with pytest.raises(MalformedField):
-        house.note_event("KXINXU", event_object(EVENT, strike_date="soon"))
-    house.fold(house.events[EVENT], ladder_objects(EVENT, 6700, 6720), TEN_ET)
+        components.note_event("KXINXU", event_object(EVENT, strike_date="soon"))
+    components.fold(components.events[EVENT], ladder_objects(EVENT, 6700, 6720), TEN_ET)
     assert set(statuses(venue).values()) == {MarketStatus.INACTIVE}
     assert venue.listing_problem[EVENT]
 
 
 @pytest.mark.parametrize("ticker", ["KXINXU-" + "9" * ID_CHARS_MAX, "KXINXU-26 NOV", "KXINXU-\u0662", "KXINXU-\n", 7])
 def test_an_event_ticker_has_the_form_of_an_id(ticker):
-    _, house = listing()
+    _, components = listing()
     with pytest.raises(MalformedField):
-        house.note_event("KXINXU", event_object(EVENT) | {"event_ticker": ticker})
-    assert house.events == {}
+        components.note_event("KXINXU", event_object(EVENT) | {"event_ticker": ticker})
+    assert components.events == {}
 
 
 @pytest.mark.parametrize("fee_type", ["x" * 5_000, "\u202e\n", ["a"] * 1_000, {"a": 1}, True, 10**18])
@@ -144,11 +144,11 @@ def readable(text: str) -> bool:
     poison=st.sampled_from([text for text in POISONS if readable(text)]),
 )
 def test_one_wrong_field_costs_at_most_its_market(at, field, poison):
-    venue, house, record, _ = listed()
+    venue, components, record, _ = listed()
     objects = ladder_objects(EVENT, 6700, 6720)
     name = objects[at]["ticker"]
     objects[at][field] = fields.loads(poison, "poison")
-    house.fold(record, objects, LATER)
+    components.fold(record, objects, LATER)
     assert record.close_ns == TARGET
     others = {ticker: status for ticker, status in statuses(venue).items() if ticker != name}
     assert [others[t] for t in sorted(others) if t in {o["ticker"] for o in ladder_objects(EVENT, 6700, 6720)}] == [
@@ -162,16 +162,16 @@ def test_one_wrong_field_costs_at_most_its_market(at, field, poison):
 @settings(deadline=None, max_examples=400)
 @given(turn=st.integers(0, 2**32))
 def test_an_event_is_noted_or_refused_in_documented_words(turn):
-    venue, house = listing()
+    venue, components = listing()
     data = mutated(random.Random(turn), event_object(EVENT, strike_date="2026-11-23T16:00:00Z", fee_type_override=None))
     said = ""
     try:
-        house.note_event("KXINXU", fields.as_object(fields.loads(data, "event"), "event"))
+        components.note_event("KXINXU", fields.as_object(fields.loads(data, "event"), "event"))
     except MalformedData as problem:
         said = str(problem)
     assert len(said) < 1_000
-    if (record := house.events.get(EVENT)) is not None:
-        house.fold(record, ladder_objects(EVENT, 6700, 6720), TEN_ET)
+    if (record := components.events.get(EVENT)) is not None:
+        components.fold(record, ladder_objects(EVENT, 6700, 6720), TEN_ET)
         opened = MarketStatus.ACTIVE in statuses(venue).values()
         assert not (opened and "strike_date" in said)
     assert json.dumps(venue.listing_problem)

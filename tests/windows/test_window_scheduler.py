@@ -30,7 +30,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-class Desk:
+class OrderStore:
     """A scheduler over a manual clock, with everything listed unless a test removes it."""
 
     def __init__(self, sessions, start: Nanos, series=(KXINXU,), *, listed=True, clock=None) -> None:
@@ -59,7 +59,7 @@ class Desk:
         await settle()
 
     @asynccontextmanager
-    async def running(self) -> AsyncIterator["Desk"]:
+    async def running(self) -> AsyncIterator["OrderStore"]:
         async with asyncio.TaskGroup() as tasks:
             task = tasks.create_task(self.scheduler.run())
             await settle()
@@ -69,7 +69,7 @@ class Desk:
 
 async def test_a_window_walks_through_its_phases_at_its_edges(sessions):
     ticker = "KXINXU-26NOV25H1100"
-    async with Desk(sessions, at(9)).running() as desk:
+    async with OrderStore(sessions, at(9)).running() as desk:
         assert desk.phase(ticker) is Phase.UPCOMING
         for moment, phase in (
             (at(9, 59, 59), Phase.UPCOMING),
@@ -94,7 +94,7 @@ async def test_a_window_walks_through_its_phases_at_its_edges(sessions):
 
 
 async def test_settled_before_the_fixing_or_of_another_day_changes_nothing(sessions):
-    async with Desk(sessions, at(10, 30)).running() as desk:
+    async with OrderStore(sessions, at(10, 30)).running() as desk:
         desk.scheduler.settled("KXINXU-26NOV24H1600")
         desk.scheduler.settled("KXINXU-26NOV25H1100")
         assert desk.phase("KXINXU-26NOV25H1100") is Phase.OPEN
@@ -103,7 +103,7 @@ async def test_settled_before_the_fixing_or_of_another_day_changes_nothing(sessi
 
 
 async def test_session_open_follows_the_calendar(sessions):
-    async with Desk(sessions, at(9)).running() as desk:
+    async with OrderStore(sessions, at(9)).running() as desk:
         seen = []
         for moment in (at(9, 29, 59), at(9, 30), at(15, 59, 59), at(16)):
             await desk.move(moment)
@@ -112,7 +112,7 @@ async def test_session_open_follows_the_calendar(sessions):
 
 
 async def test_after_the_close_windows_linger_then_the_next_session_takes_over(sessions):
-    async with Desk(sessions, at(15, 59)).running() as desk:
+    async with OrderStore(sessions, at(15, 59)).running() as desk:
         await desk.move(at(16))
         assert desk.phase("KXINXU-26NOV25H1600") is Phase.SETTLING
         await desk.move(Nanos(at(16) + LINGER))
@@ -123,7 +123,7 @@ async def test_after_the_close_windows_linger_then_the_next_session_takes_over(s
 
 
 async def test_starting_inside_a_window_finds_it_open(sessions):
-    async with Desk(sessions, at(13, 20)).running() as desk:
+    async with OrderStore(sessions, at(13, 20)).running() as desk:
         assert desk.phase("KXINXU-26NOV25H1400") is Phase.OPEN
         assert desk.phase("KXINXU-26NOV25H1300") is Phase.SETTLING
 
@@ -131,13 +131,13 @@ async def test_starting_inside_a_window_finds_it_open(sessions):
 async def test_defect_02_a_holiday_and_a_night_have_no_open_window(sessions):
     thanksgiving = date(2026, 11, 26)
     for moment in (at(12, day=thanksgiving), at(4, 28), at(18, 58), at(3, day=date(2026, 11, 29))):
-        async with Desk(sessions, moment).running() as desk:
+        async with OrderStore(sessions, moment).running() as desk:
             assert not desk.state.session_open
             assert not [s for s in desk.state.windows.values() if s.phase in (Phase.OPEN, Phase.HOLD, Phase.CUTOFF)]
 
 
 async def test_an_unlisted_event_waits_until_its_opening_edge_and_is_then_shut(sessions):
-    desk = Desk(sessions, at(9), listed=False)
+    desk = OrderStore(sessions, at(9), listed=False)
     desk.state.venue.listing_read_ns["KXINXU"] = at(9)
     with capture_logs() as logs:
         async with desk.running():
@@ -154,13 +154,13 @@ async def test_an_unlisted_event_waits_until_its_opening_edge_and_is_then_shut(s
 
 
 async def test_a_listing_that_was_never_read_keeps_windows_shut(sessions):
-    async with Desk(sessions, at(10, 5), listed=False).running() as desk:
+    async with OrderStore(sessions, at(10, 5), listed=False).running() as desk:
         status = desk.state.windows["KXINXU-26NOV25H1100"]
         assert (status.phase, status.reason) == (Phase.SHUT, "listing of KXINXU not read yet")
 
 
 async def test_a_late_listing_opens_the_window_as_soon_as_it_is_read(sessions):
-    desk = Desk(sessions, at(10, 5), listed=False)
+    desk = OrderStore(sessions, at(10, 5), listed=False)
     async with desk.running():
         window = desk.state.windows["KXINXU-26NOV25H1100"].window
         put_listed(desk.state.venue, window)
@@ -171,7 +171,7 @@ async def test_a_late_listing_opens_the_window_as_soon_as_it_is_read(sessions):
 
 
 async def test_a_close_time_moved_by_the_exchange_shuts_an_open_window_at_once(sessions):
-    desk = Desk(sessions, at(10, 5))
+    desk = OrderStore(sessions, at(10, 5))
     async with desk.running():
         ticker = "KXINXU-26NOV25H1100"
         window = desk.state.windows[ticker].window
@@ -184,7 +184,7 @@ async def test_a_close_time_moved_by_the_exchange_shuts_an_open_window_at_once(s
 
 
 async def test_a_wrong_listing_shuts_even_before_the_opening_edge(sessions):
-    desk = Desk(sessions, at(9))
+    desk = OrderStore(sessions, at(9))
     window = build_windows(sessions.session_on(DAY), desk.settings, [KXINXU])[3]
     put_listed(desk.state.venue, window, Nanos(window.target_ns + HOUR))
     async with desk.running():
@@ -192,7 +192,7 @@ async def test_a_wrong_listing_shuts_even_before_the_opening_edge(sessions):
 
 
 async def test_an_event_leaving_the_listing_after_its_fixing_is_no_disagreement(sessions):
-    desk = Desk(sessions, at(10, 59))
+    desk = OrderStore(sessions, at(10, 59))
     async with desk.running():
         del desk.state.venue.events["KXINXU-26NOV25H1100"]
         await desk.move(at(11))
@@ -203,7 +203,7 @@ async def test_an_event_leaving_the_listing_after_its_fixing_is_no_disagreement(
 
 async def test_a_close_the_exchange_lists_at_1600_on_a_half_day_stays_shut(sessions):
     friday = date(2026, 11, 27)
-    desk = Desk(sessions, at(12, 30, day=friday), (KXINX,), listed=False)
+    desk = OrderStore(sessions, at(12, 30, day=friday), (KXINX,), listed=False)
     (window,) = build_windows(sessions.session_on(friday), desk.settings, [KXINX])
     put_listed(desk.state.venue, window, at(16, day=friday), event_ticker="KXINX-26NOV27H1600")
     async with desk.running():
@@ -213,7 +213,7 @@ async def test_a_close_the_exchange_lists_at_1600_on_a_half_day_stays_shut(sessi
 async def test_beyond_the_calendar_nothing_opens_and_it_says_so():
     short = load_sessions(date(2026, 11, 24), DAY)
     with capture_logs() as logs:
-        async with Desk(short, at(15, 59)).running() as desk:
+        async with OrderStore(short, at(15, 59)).running() as desk:
             assert [one["event"] for one in logs].count("windows.calendar_ends_soon") == 1
             await desk.move(Nanos(at(16) + LINGER))
             assert desk.state.windows == {}
@@ -224,7 +224,7 @@ async def test_beyond_the_calendar_nothing_opens_and_it_says_so():
 
 
 async def test_the_scheduler_sleeps_until_the_next_edge_only(sessions):
-    async with Desk(sessions, at(9, 35)).running() as desk:
+    async with OrderStore(sessions, at(9, 35)).running() as desk:
         assert desk.scheduler.look() == at(9, 55)
         await desk.move(at(9, 58))
         assert desk.scheduler.look() == at(10)
@@ -236,7 +236,7 @@ async def test_the_scheduler_sleeps_until_the_next_edge_only(sessions):
 
 async def test_a_whole_day_in_elastic_time_gives_every_phase_in_order(sessions):
     clock = ElasticClock(at(9, 25), speed=1e9)
-    desk = Desk(sessions, at(9, 25), clock=clock)
+    desk = OrderStore(sessions, at(9, 25), clock=clock)
     async with desk.running():
         now = at(9, 25)
         while now < at(16, 1):

@@ -115,9 +115,9 @@ def _resting_json(order: SimOrder) -> Json:
 
 
 def apply_faults(
-    exchange: Exchange, faults: Faults, hub: StreamHub, wish: Json, feed: FeedServer | None = None
+    exchange: Exchange, faults: Faults, hub: StreamHub, request_body: Json, feed: FeedServer | None = None
 ) -> Json:
-    """Set what is named in `wish` and leave the rest. Raises KeyError, TypeError or ValueError for nonsense.
+    """Set what is named in `request_body` and leave the rest. Raises KeyError, TypeError or ValueError for nonsense.
 
     refuse_cancels: bool; refuse_streams: HTTP status or 0; error_shape: nested|flat; string_429: bool;
     inject: {operation, when, manner, status, code, times, hang_s, lacks, poison} or a list of them; clear: true;
@@ -128,33 +128,35 @@ def apply_faults(
     times, channel}, see `poison`.
     """
     done: Json = {}
-    if wish.get("clear"):
+    if request_body.get("clear"):
         faults.injections.clear()
         faults.refuse_cancels, faults.refuse_streams = False, 0
         _bend_stream(faults, {"muted": [], "withheld": [], "lag_s": 0, "duplicates": 0, "swaps": 0})
         faults.stream.poisons.clear()
-    _bend_stream(faults, wish.get("stream", {}))
-    faults.refuse_cancels = bool(wish.get("refuse_cancels", faults.refuse_cancels))
-    faults.refuse_streams = int(wish.get("refuse_streams", faults.refuse_streams))
-    faults.error_shape = ErrorShape(wish.get("error_shape", faults.error_shape))
-    faults.string_429 = bool(wish.get("string_429", faults.string_429))
-    injections = wish.get("inject", [])
+    _bend_stream(faults, request_body.get("stream", {}))
+    faults.refuse_cancels = bool(request_body.get("refuse_cancels", faults.refuse_cancels))
+    faults.refuse_streams = int(request_body.get("refuse_streams", faults.refuse_streams))
+    faults.error_shape = ErrorShape(request_body.get("error_shape", faults.error_shape))
+    faults.string_429 = bool(request_body.get("string_429", faults.string_429))
+    injections = request_body.get("inject", [])
     for wanted in injections if isinstance(injections, list) else [injections]:
         faults.injections.append(_injection(wanted))
-    if wish.get("drop_streams"):
+    if request_body.get("drop_streams"):
         done["dropped"] = hub.drop_connections()
-    if "skip_seq" in wish:
-        done["skipped"] = hub.skip_seq(wish["skip_seq"]["channel"], int(wish["skip_seq"].get("count", 1)))
-    if "series_fees" in wish:
-        _change_fees(exchange, wish["series_fees"])
-    exchange.venue.deactivate(wish.get("deactivate", ()))
-    exchange.venue.activate(wish.get("activate", ()))
-    if "races" in wish:
-        _race(exchange, wish["races"])
-    if "hold_settlement" in wish:
-        held = wish["hold_settlement"]
+    if "skip_seq" in request_body:
+        done["skipped"] = hub.skip_seq(
+            request_body["skip_seq"]["channel"], int(request_body["skip_seq"].get("count", 1))
+        )
+    if "series_fees" in request_body:
+        _change_fees(exchange, request_body["series_fees"])
+    exchange.venue.deactivate(request_body.get("deactivate", ()))
+    exchange.venue.activate(request_body.get("activate", ()))
+    if "races" in request_body:
+        _race(exchange, request_body["races"])
+    if "hold_settlement" in request_body:
+        held = request_body["hold_settlement"]
         exchange.lifecycle.settlement_holds[held["event_ticker"]] = Nanos(int(held["for_s"] * SECOND))
-    return _OK | done | pull_levers(exchange, hub, feed, wish)
+    return _OK | done | pull_levers(exchange, hub, feed, request_body)
 
 
 def _injection(wanted: Json) -> Injection:
@@ -182,7 +184,7 @@ def _bend_stream(faults: Faults, wanted: Json) -> None:
 
 
 def _race(exchange: Exchange, wanted: Json) -> None:
-    """The racer enters the market at the first wish for it: until then the exchange has no such account."""
+    """The racer enters the market at the first request_body for it: until then the exchange has no such account."""
     racer = exchange.races if isinstance(exchange.races, Racer) else Racer(exchange)
     racer.crossings = int(wanted.get("crossings", racer.crossings))
     racer.takes = int(wanted.get("takes", racer.takes))
@@ -230,8 +232,8 @@ class Admin:
 
     async def _pause(self, request: web.Request) -> web.Response:
         body = await request.read()
-        wish = orjson.loads(body) if body else {}
-        self._exchange.venue.pause(exchange=bool(wish.get("exchange", False)))
+        request_body = orjson.loads(body) if body else {}
+        self._exchange.venue.pause(exchange=bool(request_body.get("exchange", False)))
         return _json(_OK)
 
     async def _resume(self, _request: web.Request) -> web.Response:
@@ -240,8 +242,8 @@ class Admin:
 
     async def _set_faults(self, request: web.Request) -> web.Response:
         try:
-            wish = orjson.loads(await request.read())
-            return _json(apply_faults(self._exchange, self._faults, self._hub, wish, self._feed))
+            request_body = orjson.loads(await request.read())
+            return _json(apply_faults(self._exchange, self._faults, self._hub, request_body, self._feed))
         except (KeyError, TypeError, ValueError, AttributeError) as problem:
             return _json({"error": repr(problem)}, 400)
 

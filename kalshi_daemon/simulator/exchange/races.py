@@ -41,8 +41,8 @@ class Racer:
             return
         self.crossings -= 1
         other = Side.ASK if spec.side is Side.BID else Side.BID
-        rival = OrderSpec(spec.ticker, other, spec.price, _MIN, post_only=True)
-        self.won += self._exchange.submit(RACER, rival, now_ns).refusal is None
+        baseline = OrderSpec(spec.ticker, other, spec.price, _MIN, post_only=True)
+        self.won += self._exchange.submit(RACER, baseline, now_ns).refusal is None
 
     def before_cancel(self, account_name: str, order_id: str, now_ns: Nanos) -> None:
         """Trade with the order, and with whoever stands before it in the queue."""
@@ -54,11 +54,11 @@ class Racer:
         wanted = Count(order.remaining // 2 if half else order.remaining)
         other = Side.ASK if order.side is Side.BID else Side.BID
         count = Count(order.market.book.ahead_of(order) + wanted)
-        rival = OrderSpec(
+        baseline = OrderSpec(
             order.market.spec.ticker, other, order.price, count, time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL
         )
         before = order.filled
-        self._exchange.submit(RACER, rival, now_ns)
+        self._exchange.submit(RACER, baseline, now_ns)
         self.won += order.filled > before
 
     def _is_member(self, account_name: str) -> bool:

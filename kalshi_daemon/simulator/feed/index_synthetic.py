@@ -44,7 +44,7 @@ NDX_BETA: Final = 1.35
 GAP_MEDIAN: Final = 36e-4
 GAP_NU: Final = 3.0
 _T3_QUARTILE: Final = 0.7649
-"""The 75 % point of the t law with 3 degrees of freedom: the median of its absolute value."""
+"""The 75 % point of the t distribution with 3 degrees of freedom: the median of its absolute value."""
 OPEN_SHARE: Final = (0.1, 0.5)
 """Part of the gap that the 09:30:00 print already holds."""
 OPEN_SETTLES_S: Final = 60

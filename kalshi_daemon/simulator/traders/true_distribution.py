@@ -15,7 +15,7 @@ from kalshi_daemon.simulator.feed.index_synthetic import minute_shares
 _MINUTE_S = 60
 
 
-class TrueLaw:
+class TrueDistribution:
     """Standard deviation of the log return between two instants of one path."""
 
     def __init__(self, path: IndexPath) -> None:

@@ -6,7 +6,7 @@ The exchange knows which market's frames it withholds; the daemon has only its o
 from collections.abc import Iterable
 from typing import ClassVar
 
-from kalshi_daemon.app.daemon import Life
+from kalshi_daemon.app.daemon import DaemonRun
 from kalshi_daemon.domain.order import Order
 from tests.simulation.checkers.checker import Checker
 from tests.simulation.stage import Stage
@@ -30,7 +30,7 @@ class NotBlind(Checker):
         self._lag_s = max(self._lag_s, stream.lag_s) if self._since else stream.lag_s
         return ()
 
-    def intent(self, stage: Stage, life: Life, order: Order) -> Iterable[str]:
+    def intent(self, stage: Stage, life: DaemonRun, order: Order) -> Iterable[str]:
         del life
         since = max(stage.healed_s, self._since.get(order.market_ticker, stage.now_s))
         if stage.now_s - since > _BOUND_S + _SLACK_S + self._lag_s:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import ClassVar
 
-from kalshi_daemon.app.daemon import Life
+from kalshi_daemon.app.daemon import DaemonRun
 from kalshi_daemon.domain.order import Order
 from tests.simulation.stage import Stage
 
@@ -18,7 +18,7 @@ class Checker:
         del stage
         return ()
 
-    def intent(self, stage: Stage, life: Life, order: Order) -> Iterable[str]:
+    def intent(self, stage: Stage, life: DaemonRun, order: Order) -> Iterable[str]:
         """The instant an order of ours is written down, before it is sent."""
         del stage, life, order
         return ()

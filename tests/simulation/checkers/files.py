@@ -5,7 +5,7 @@ nobody waits for a log.
 from collections.abc import Iterable
 from typing import ClassVar
 
-from kalshi_daemon.app.daemon import Life
+from kalshi_daemon.app.daemon import DaemonRun
 from kalshi_daemon.domain.order import Order
 from tests.simulation.checkers.checker import Checker
 from tests.simulation.log_volume import BYTES_MAX, LINES_MAX, SteppedOutlet, SteppedSink
@@ -38,7 +38,7 @@ class FilesFail(Checker):
         if over and stage.daemon.life is not None and sink.told_dropped != dropped:
             yield f"{dropped} log lines were dropped, {sink.told_dropped} were said to be"
 
-    def intent(self, stage: Stage, life: Life, order: Order) -> Iterable[str]:
+    def intent(self, stage: Stage, life: DaemonRun, order: Order) -> Iterable[str]:
         del life
         disk = stage.daemon.disk
         if disk.refusal is not None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from kalshi_daemon.app.assembly import profiles_of
-from kalshi_daemon.app.daemon import Life
+from kalshi_daemon.app.daemon import DaemonRun
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.window import Phase
 from kalshi_daemon.ground.units import MILLISECOND
@@ -18,21 +18,21 @@ from tests.simulation.stage import Stage
 class GuardsOpen(Checker):
     name: ClassVar[str] = "guards"
 
-    def intent(self, stage: Stage, life: Life, order: Order) -> Iterable[str]:
-        house = life.house
-        assert house is not None, "somebody made the intent"
+    def intent(self, stage: Stage, life: DaemonRun, order: Order) -> Iterable[str]:
+        components = life.components
+        assert components is not None, "somebody made the intent"
         state, now = life.state, stage.daemon_clock.now_ns()
         status = state.windows.get(order.event_ticker)
         if status is None:
             yield f"{order.client_order_id} is of a window nobody knows"
             return
-        profile = next(profile for profile in profiles_of(house.settings) if profile.name == order.profile)
-        for verdict in house.chain.judge_window(state, profile, status.window, now):
+        profile = next(profile for profile in profiles_of(components.settings) if profile.name == order.profile)
+        for verdict in components.chain.judge_window(state, profile, status.window, now):
             # The intent itself is part of the state by now; what may be lost is judged by `losses`.
             if not verdict.allows and verdict.guard not in {"daily_loss", "weekly_loss", "balance"}:
                 yield f"{order.client_order_id} was made while {verdict.guard} was closed ({verdict.note})"
         tick = state.index[status.window.series.index].last
-        limit = house.settings.guards.feed_age_soft_ms * MILLISECOND
+        limit = components.settings.guards.feed_age_soft_ms * MILLISECOND
         closed = {
             "latch": state.latch.closed,
             "kill switch": state.kill_switch,

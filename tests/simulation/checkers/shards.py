@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import ClassVar
 
-from kalshi_daemon.app.daemon import Life
+from kalshi_daemon.app.daemon import DaemonRun
 from kalshi_daemon.domain.order import Order
 from tests.simulation.checkers.checker import Checker
 from tests.simulation.stage import Stage
@@ -33,7 +33,7 @@ class ShardTrades(Checker):
         self._told_s = {ticker: self._told_s.get(ticker, stage.now_s) for ticker in known}
         return ()
 
-    def intent(self, stage: Stage, life: Life, order: Order) -> Iterable[str]:
+    def intent(self, stage: Stage, life: DaemonRun, order: Order) -> Iterable[str]:
         del life
         known_for_s = stage.now_s - max(stage.healed_s, self._told_s.get(order.market_ticker, stage.now_s))
         if known_for_s > _SLACK_S:

@@ -8,13 +8,13 @@ import math
 from collections.abc import Iterable
 from typing import ClassVar
 
-from kalshi_daemon.app.daemon import Life
+from kalshi_daemon.app.daemon import DaemonRun
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.ground.units import MILLISECOND, POINT, SECOND
 from kalshi_daemon.simulator.exchange.instruments import SimMarket
 from kalshi_daemon.simulator.feed.misprints import Misprint
-from kalshi_daemon.simulator.traders.true_distribution import TrueLaw
+from kalshi_daemon.simulator.traders.true_distribution import TrueDistribution
 from tests.simulation.checkers.checker import Checker
 from tests.simulation.stage import Stage
 
@@ -30,7 +30,7 @@ class TrueValues(Checker):
     name: ClassVar[str] = "values"
 
     def __init__(self) -> None:
-        self._laws: dict[tuple[Index, str], TrueLaw] = {}
+        self._distributions: dict[tuple[Index, str], TrueDistribution] = {}
         self._still_since: dict[Index, float] = {}
 
     def look(self, stage: Stage) -> Iterable[str]:
@@ -42,7 +42,7 @@ class TrueValues(Checker):
         self._still_since = {index: self._still_since.get(index, stage.now_s) for index in frozen}
         return ()
 
-    def intent(self, stage: Stage, life: Life, order: Order) -> Iterable[str]:
+    def intent(self, stage: Stage, life: DaemonRun, order: Order) -> Iterable[str]:
         market = stage.exchange.exchange.catalogue.markets[order.market_ticker]
         index, now = market.spec.index, stage.exchange.clock.now_ns()
         tick = life.state.index[index].last
@@ -51,17 +51,19 @@ class TrueValues(Checker):
             return
         path = stage.exchange.path(index)
         frozen_for_s = stage.now_s - self._still_since.get(index, stage.now_s)
-        assert life.house is not None, "somebody made the intent"
-        bound_s = life.house.settings.guards.feed_age_pull_ms * MILLISECOND / SECOND + STILL_SLACK_S
+        assert life.components is not None, "somebody made the intent"
+        bound_s = life.components.settings.guards.feed_age_pull_ms * MILLISECOND / SECOND + STILL_SLACK_S
         if frozen_for_s > bound_s:
             yield f"{order.client_order_id} was made on {index.value} frozen for {frozen_for_s:.1f} s"
         true = path.value_at(tick.event_ns)
         if index not in self._still_since and abs(tick.value / true - 1.0) > VALUE_OFF_MAX:
             yield f"{order.client_order_id} was made on {index.value} at {tick.value:g}, and it was {true:g}"
-        law = index, path.session.day
-        if law not in self._laws:
-            self._laws[law] = TrueLaw(path)
-        worth = worth_of(market, path.value_at(now), self._laws[law].sigma(now, market.spec.settles_ns))
+        distribution = index, path.session.day
+        if distribution not in self._distributions:
+            self._distributions[distribution] = TrueDistribution(path)
+        worth = worth_of(
+            market, path.value_at(now), self._distributions[distribution].sigma(now, market.spec.settles_ns)
+        )
         if abs(order.fair - worth) > FAIR_OFF_MAX:
             yield f"{order.client_order_id} was made for a worth of {order.fair:.2f}, and it is {worth:.2f}"
 
