@@ -14,7 +14,7 @@ from kalshi_daemon.domain.index import Bar, Index, Tick
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.order_table import OrderTable
 from kalshi_daemon.domain.window import WindowStatus
-from kalshi_daemon.ground.units import Count, Dollars, Nanos, Price
+from kalshi_daemon.ground.units import Count, Dollars, Nanos
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,8 +334,6 @@ class DaemonState:
     """By `orders.manager`."""
     order_groups: OrderGroupState = field(default_factory=OrderGroupState)
     """By `orders.manager`."""
-    last_mid: dict[tuple[str, str], Price] = field(default_factory=dict)
-    """By `trader`: (profile, market_ticker) -> mid at the previous look."""
     counters: SessionCounters = field(default_factory=SessionCounters)
 
     def live_orders(self) -> tuple[Order, ...]:

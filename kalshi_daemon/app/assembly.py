@@ -37,6 +37,7 @@ from kalshi_daemon.settings.model import PROFILE_NAMES, ProfileSettings, Setting
 from kalshi_daemon.state import ClockSkew, DaemonState
 from kalshi_daemon.trading.inputs import outside_levels
 from kalshi_daemon.trading.loop import Trader, TraderParts
+from kalshi_daemon.trading.policy.named import build_policy
 from kalshi_daemon.venue.monitor import VenueMonitor, enabled_series
 from kalshi_daemon.windows.macro import MacroWatch, load_macro_calendar
 from kalshi_daemon.windows.releases import MacroCalendar
@@ -283,8 +284,8 @@ class _Builder:
                 orders=orders,
                 artifacts=artifacts,
                 clock=self._clock,
-                pricing=self._settings.pricing,
-                guards=self._settings.guards,
+                policy=build_policy(self._settings),
+                rescan_ns_min=from_s(self._settings.pricing.rescan_s_min),
                 profiles=profiles_of(self._settings),
                 plan_ids=_counter(self._plan.run_id),
                 on_progress=self._plan.on_progress,

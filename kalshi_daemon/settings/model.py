@@ -233,6 +233,13 @@ class PricingSettings(Section):
     """Least time between two scans of one window and profile that did not come from the timer."""
 
 
+class TradingSettings(Section):
+    """Which quoting policy trades."""
+
+    policy: str = "edge"
+    """A name of `trading.policy.named.POLICIES`."""
+
+
 class GuardSettings(Section):
     """Limits of the guard chain; docs/guards.md gives the reason of each."""
 
@@ -360,6 +367,7 @@ class Settings(Section):
     calibration: CalibrationSettings = CalibrationSettings()
     windows: WindowSettings = WindowSettings()
     profiles: ProfilesSettings = ProfilesSettings()
+    trading: TradingSettings = TradingSettings()
     pricing: PricingSettings = PricingSettings()
     guards: GuardSettings = GuardSettings()
     macro: MacroSettings = MacroSettings()

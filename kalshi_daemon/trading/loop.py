@@ -10,7 +10,7 @@ and at each phase edge, `_scan_all` makes new quotes. Both only read the state; 
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Never
+from typing import Any, Final, Never
 
 import structlog
 
@@ -23,15 +23,16 @@ from kalshi_daemon.domain.quote import Profile, Quote, QuotePlan
 from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.domain.window import Phase, Window, WindowStatus
 from kalshi_daemon.ground.clock import Clock
-from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos, from_s
+from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos, Price
 from kalshi_daemon.guardrails.chain import Chain, Judgement
 from kalshi_daemon.guardrails.timing import WindowOpen
-from kalshi_daemon.ladder.selection import mids
 from kalshi_daemon.orders.manager import OrderManager
-from kalshi_daemon.settings.model import GuardSettings, PricingSettings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.trading.inputs import edge_lost, plan_of
+from kalshi_daemon.trading.inputs import picture_of
+from kalshi_daemon.trading.markouts import MarkoutWatch
+from kalshi_daemon.trading.policy.policy import Policy, Pulls, ScanRequest
 from kalshi_daemon.trading.rescans import Rescans, usable_books
+from kalshi_daemon.venue.books import own_excluded
 
 log = structlog.get_logger()
 
@@ -51,8 +52,9 @@ class TraderParts:
     orders: OrderManager
     artifacts: ArtifactWriter
     clock: Clock
-    pricing: PricingSettings
-    guards: GuardSettings
+    policy: Policy[Any]
+    rescan_ns_min: Nanos
+    """Least time between scans of a window that an event triggered."""
     profiles: tuple[Profile, ...]
     plan_ids: Callable[[], str]
     on_progress: Callable[[], None]
@@ -66,7 +68,7 @@ class TraderParts:
 
 
 class Trader:
-    """Owns `state.last_mid`, `state.market_records` and the scan counters."""
+    """Owns `state.market_records`, the scan counters, and what the policy remembers."""
 
     def __init__(self, parts: TraderParts) -> None:
         self._parts = parts
@@ -81,8 +83,20 @@ class Trader:
         self._closing: set[str] = set()
         self._closed: set[str] = set()
         self._refusals: dict[tuple[str, str], tuple[str, ...]] = {}
-        self._rescans = Rescans(from_s(parts.pricing.rescan_s_min))
+        self._rescans = Rescans(parts.rescan_ns_min)
+        self._memory: Any = parts.policy.initial()
+        self._markouts = MarkoutWatch()
         self._kill_asked = False
+        self._orders_changed = True
+
+    @property
+    def memory(self) -> Any:  # noqa: ANN401 - of the policy's own kind
+        """What the policy remembers now."""
+        return self._memory
+
+    def remember(self, memory: Any) -> None:  # noqa: ANN401 - of the policy's own kind
+        """Go on from what a policy remembered at another time."""
+        self._memory = memory
 
     # -- what wakes it
 
@@ -107,8 +121,7 @@ class Trader:
                 del table[key]
         self._rescans.forget(windows)
         self._closed &= windows.keys()
-        for pair in [pair for pair in self._state.last_mid if pair[1] not in markets]:
-            del self._state.last_mid[pair]
+        self._memory = self._parts.policy.forget(self._memory, markets)
 
     def on_kill_switch(self, *, engaged: bool) -> None:
         """The file appeared: everything is cancelled and verified. It went: scans go on at their next turn."""
@@ -117,6 +130,7 @@ class Trader:
 
     def on_orders_changed(self) -> None:
         """An order, fill or settlement of ours changed: look at what rests and at what is over."""
+        self._orders_changed = True
         self._watch_turn.set()
 
     def closed_guard(self, quote: Quote) -> str:
@@ -164,9 +178,25 @@ class Trader:
             if self._kill_asked:
                 self._kill_asked = False
                 group.create_task(self._kill(), name="trader.kill")
+            self._look_at_fills()
             self._look_at_resting(group)
             self._look_at_settling()
             self._parts.on_progress()
+
+    def _look_at_fills(self) -> None:
+        """Where the market went after our fills; whole orders are read only when one of them has changed."""
+        now = self._clock.now_ns()
+        if self._orders_changed:
+            self._orders_changed = False
+            self._markouts.on_orders(self._state.orders.values(), self._mid_of, now)
+        self._markouts.look(self._mid_of, now)
+
+    def _mid_of(self, market_ticker: str) -> Price | None:
+        """The others' middle now; None where the book is not believed or not two-sided."""
+        book = self._state.venue.books.get(market_ticker)
+        if book is None or not book.synced or book.doubt:
+            return None
+        return own_excluded(book, self._state.live_orders()).mid
 
     def _look_at_resting(self, group: asyncio.TaskGroup) -> None:
         now = self._clock.now_ns()
@@ -214,7 +244,11 @@ class Trader:
         if self._say_refusals(("resting", window.event_ticker), tuple(pulling.values()), window, ""):
             self._parts.artifacts.monitors(window, worst)
         resting = [order for order in staying if order.status is Status.RESTING]
-        lost = edge_lost(self._state, self._parts.pricing, window, resting, now)
+        lost: Pulls = ()
+        if resting:
+            tickers = {order.market_ticker for order in resting}
+            picture = picture_of(self._state, window, now, markouts=self._markouts.recent(), tickers=tickers)
+            lost, self._memory = self._parts.policy.review(picture, resting, self._memory)
         for order, reason in lost:
             self._triggers[order.profile, window.event_ticker] = "edge_lost"
             log.info("quote.edge_lost", client_order_id=order.client_order_id, market=order.market_ticker, why=reason)
@@ -269,7 +303,7 @@ class Trader:
 
     def _due_scans(self, now: Nanos) -> list[tuple[Profile, Window, str]]:
         found = []
-        least = from_s(self._parts.pricing.rescan_s_min)
+        least = self._parts.rescan_ns_min
         for status in self._state.windows.values():
             if status.phase is not Phase.OPEN:
                 continue
@@ -302,11 +336,12 @@ class Trader:
         self._scanned[key] = now
         self._triggers.pop(key, None)
         parts = self._parts
-        plan = plan_of(self._state, parts.pricing, parts.guards, profile, window, now, parts.plan_ids(), trigger)
+        picture = picture_of(self._state, window, now, markouts=self._markouts.recent())
+        request = ScanRequest(parts.plan_ids(), profile, trigger)
+        plan, self._memory = parts.policy.plan(picture, request, self._memory)
         judgement = self._parts.chain.judge_plan(self._state, plan, now)
         usable = usable_books(self._state, window.event_ticker)
         self._rescans.scanned(key, trigger, now, guards_closed=bool(judgement.closed), books_usable=usable)
-        self._state.last_mid.update(mids(plan))
         self._parts.market_records[window.series.index].note(plan)
         counters = self._state.counters
         counters.scans += 1

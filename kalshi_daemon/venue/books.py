@@ -214,6 +214,17 @@ class BookView:
         return Price((self.best_bid + self.best_ask) // 2)
 
     @property
+    def microprice(self) -> Price | None:
+        """The others' middle weighted towards the thinner side, rounded down to 1/10 000 dollar; None unless two-sided.
+
+        (bid x ask size + ask x bid size) / (both sizes): Stoikov (2018), "The micro-price", its first estimate.
+        """
+        if self.best_bid is None or self.best_ask is None:
+            return None
+        sizes = self.bid_size + self.ask_size
+        return Price((self.best_bid * self.ask_size + self.best_ask * self.bid_size) // sizes) if sizes else self.mid
+
+    @property
     def width(self) -> Price | None:
         """Distance between the others' best prices; None unless two-sided."""
         if self.best_bid is None or self.best_ask is None:

@@ -422,11 +422,11 @@ def test_judging_changes_nothing_and_gives_the_same_answer_twice():
     state = healthy()
     hold(state, TICKERS[2], 2, -8_000)
     rest(state, order_of(TICKERS[1]))
-    before = deepcopy((state.orders, state.ledger, state.last_mid, state.counters, state.windows, state.skew))
+    before = deepcopy((state.orders, state.ledger, state.counters, state.windows, state.skew))
     plan = plan_of(quote_of(), quote_of(TICKERS[3]))
     chain = chain_of()
     assert chain.judge_plan(state, plan, NOW) == chain.judge_plan(state, plan, NOW)
-    assert before == (state.orders, state.ledger, state.last_mid, state.counters, state.windows, state.skew)
+    assert before == (state.orders, state.ledger, state.counters, state.windows, state.skew)
 
 
 def test_a_window_far_in_the_past_is_refused_by_phase_and_calendar():

@@ -14,7 +14,7 @@ from kalshi_daemon.ladder import ideal, selection
 from kalshi_daemon.ladder.outcomes import OUTCOMES, PULLS
 from kalshi_daemon.ladder.selection import propose
 from kalshi_daemon.settings.model import PricingSettings
-from kalshi_daemon.trading import inputs as trader_inputs
+from kalshi_daemon.trading.policy import edge
 from tests.ladder.scan_samples import NOW, TARGET, above, market, scan, view
 from tests.ladder.test_selection_invariants import scans
 
@@ -103,7 +103,7 @@ def _words(module) -> set[str]:
 
 
 def test_the_tables_hold_what_the_code_says_and_nothing_else():
-    said = _words(selection) | _words(ideal) | _words(trader_inputs)
+    said = _words(selection) | _words(ideal) | _words(edge)
     strangers = said - OUTCOMES.keys() - PULLS.keys()
     assert strangers <= {"candidate", "nan", "none"}, "a new outcome needs its meaning in ladder/outcomes.py"
     assert OUTCOMES.keys() | PULLS.keys() <= said, "a word that nothing says any more"

@@ -155,9 +155,9 @@ MUTANTS = (
     Mutant(
         "halted_market_keeps_quotes",
         "a quote in a market that may not be quoted is pulled",
-        "trading/inputs.py",
+        "trading/policy/edge.py",
         "        if market.status is not MarketStatus.ACTIVE:",
-        "        if market is None:",
+        "        if market.ticker != ticker:",
         ("trader/test_trader_inputs.py",),
     ),
 )

@@ -38,8 +38,8 @@ async def test_what_is_remembered_of_other_sessions_windows_goes_when_the_next_w
     async with rig.running():
         rig.phase(Phase.OPEN)
         await rig.pass_time(1)
-        assert rig.state.last_mid
-        rig.state.last_mid["wide", "GONE-T1"] = Price(5_000)
+        assert rig.trader.memory.last_mids
+        rig.trader.remember(EdgeMemory({**rig.trader.memory.last_mids, ("wide", "GONE-T1"): Price(5_000)}))
         for table in (rig.trader._due, rig.trader._scanned, rig.trader._triggers, rig.trader._refusals):
             table["wide", "GONE"] = table.get(("wide", rig.event), 0)
         rig.trader._closed.add("GONE")
@@ -50,7 +50,7 @@ async def test_what_is_remembered_of_other_sessions_windows_goes_when_the_next_w
             assert ("wide", "GONE") not in table
         assert rig.trader._scanned.keys() == known.keys() - {("wide", "GONE")}, "what is on is not forgotten"
         assert "GONE" not in rig.trader._closed
-        assert all(market in rig.state.venue.markets for _profile, market in rig.state.last_mid)
+        assert all(market in rig.state.venue.markets for _profile, market in rig.trader.memory.last_mids)
 
 
 async def test_a_quote_that_lost_its_edge_is_pulled_at_once_and_the_window_rescanned(rig):

@@ -6,11 +6,13 @@ from kalshi_daemon.domain.contract import MarketStatus
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.index_feed.witnesses import NOTHING_KNOWN
 from kalshi_daemon.settings.model import Settings
-from kalshi_daemon.trading.inputs import edge_lost, markets_of, outside_levels, plan_of
+from kalshi_daemon.trading.inputs import markets_of, outside_levels, picture_of
+from kalshi_daemon.trading.policy.edge import EdgePolicy
+from kalshi_daemon.trading.policy.policy import ScanRequest
 from tests.guardrails import guard_rig
 from tests.trader.trader_rig import Rig
 
-PRICING, GUARDS = Settings().pricing, Settings().guards
+POLICY = EdgePolicy(Settings().pricing, Settings().guards)
 
 
 @pytest.fixture
@@ -19,7 +21,15 @@ def rig():
 
 
 def lost(rig, *orders):
-    return [reason for _order, reason in edge_lost(rig.state, PRICING, rig.window, list(orders), rig.clock.now_ns())]
+    tickers = {order.market_ticker for order in orders}
+    picture = picture_of(rig.state, rig.window, rig.clock.now_ns(), tickers=tickers)
+    pulls, _memory = POLICY.review(picture, orders, POLICY.initial())
+    return [reason for _order, reason in pulls]
+
+
+def planned(rig):
+    picture = picture_of(rig.state, rig.window, rig.clock.now_ns())
+    return POLICY.plan(picture, ScanRequest("p", guard_rig.WIDE, "timer"), POLICY.initial())[0]
 
 
 def test_a_quote_whose_market_is_no_longer_listed_cannot_stay(rig):
@@ -56,22 +66,19 @@ def test_nothing_can_stay_that_cannot_be_priced(rig):
 
 
 def test_a_plan_without_a_forecast_or_fees_is_empty_and_says_which_window(rig):
-    def plan():
-        return plan_of(rig.state, PRICING, GUARDS, guard_rig.WIDE, rig.window, rig.clock.now_ns(), "p", "timer")
-
-    assert plan().looks
+    assert planned(rig).looks
     rig.state.venue.fees.clear()
-    empty = plan()
+    empty = planned(rig)
     assert (empty.quotes, empty.looks, empty.window, empty.trigger) == ((), (), rig.window, "timer")
     rig.state.index[Index.SPX].last = None
-    assert plan().quotes == ()
+    assert planned(rig).quotes == ()
 
 
 def test_only_markets_with_a_followed_book_are_looked_at(rig):
     before = markets_of(rig.state, rig.window)
     gone = before[0].ticker
     del rig.state.venue.books[gone]
-    plan = plan_of(rig.state, PRICING, GUARDS, guard_rig.WIDE, rig.window, rig.clock.now_ns(), "p", "timer")
+    plan = planned(rig)
     assert {look.market_ticker for look in plan.looks} == {m.ticker for m in before} - {gone}
 
 
@@ -79,10 +86,10 @@ def test_the_venue_says_where_an_index_is_by_its_next_fixing(rig):
     now = rig.clock.now_ns()
     for n, ticker in enumerate(guard_rig.TICKERS):
         rig.state.venue.books[ticker] = guard_rig.book_of(ticker, 8_700 - 800 * n, 8_900 - 800 * n)
-    said = outside_levels(rig.state, PRICING, Index.SPX, now)
+    said = outside_levels(rig.state, Settings().pricing, Index.SPX, now)
     assert said.ladder_middle == 6_822.5
     assert said.books == pytest.approx(6_823.0, abs=3.0)
     rig.state.venue.books.clear()
-    assert outside_levels(rig.state, PRICING, Index.SPX, now).books is None
+    assert outside_levels(rig.state, Settings().pricing, Index.SPX, now).books is None
     rig.state.windows.clear()
-    assert outside_levels(rig.state, PRICING, Index.SPX, now) == NOTHING_KNOWN
+    assert outside_levels(rig.state, Settings().pricing, Index.SPX, now) == NOTHING_KNOWN

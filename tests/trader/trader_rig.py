@@ -4,6 +4,7 @@ import asyncio
 import math
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
@@ -13,10 +14,11 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.window import WindowStatus
 from kalshi_daemon.ground.clock import ManualClock
-from kalshi_daemon.ground.units import POINT, SECOND, Nanos, Price, lots
+from kalshi_daemon.ground.units import POINT, SECOND, Nanos, Price, from_s, lots
 from kalshi_daemon.orders.cancelling import StopResult
 from kalshi_daemon.settings.model import Settings
 from kalshi_daemon.trading.loop import Trader, TraderParts
+from kalshi_daemon.trading.policy.named import build_policy
 from tests.guardrails import guard_rig
 
 
@@ -129,6 +131,8 @@ class Notes:
 @dataclass
 class Rig:
     clock: ManualClock = field(default_factory=lambda: ManualClock(guard_rig.NOW))
+    policy: Any = None
+    """Another than the default."""
 
     def __post_init__(self):
         self.state = guard_rig.healthy()
@@ -150,8 +154,8 @@ class Rig:
                 orders=self.notes,  # type: ignore[arg-type]  # takes notes in its place
                 artifacts=self.notes,  # type: ignore[arg-type]  # takes notes in its place
                 clock=self.clock,
-                pricing=settings.pricing,
-                guards=settings.guards,
+                policy=self.policy or build_policy(settings),
+                rescan_ns_min=from_s(settings.pricing.rescan_s_min),
                 profiles=(replace(guard_rig.WIDE, scan_every=Nanos(180 * SECOND)),),
                 plan_ids=iter(f"p{n}" for n in range(10_000)).__next__,
                 on_progress=self._on_progress,
