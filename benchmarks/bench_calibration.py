@@ -3,10 +3,12 @@
 tick    one `on_tick` of a second's prices, against one time-decayed EWMA update: a slotted object whose method takes a
         stamp and a value. Everything a tick can start is in the figure: the end of each minute (eight variances, range
         ratio, jump limit), our own forecasts taken and scored at their marks, the first price of the day.
-priced  100 strikes of one ladder, `probabilities` of a distribution at hand: what `scipy.special.stdtr` on 100 numbers, and
+priced  100 strikes of one ladder, `probabilities` of a distribution at hand: what `scipy.special.stdtr` on 100 numbers,
+and
         `scipy.stats.t.sf` with location and scale, do for a plain Student t. The ladder is the same at every tick, as
         in a life; a ladder seen for the first time is shown apart.
-fresh   the same with the distribution itself made anew: `forecast` (running minute, eight variances, features, distribution and map of
+fresh   the same with the distribution itself made anew: `forecast` (running minute, eight variances, features,
+distribution and map of
         the horizon) and `probabilities`. Nothing but the ladder's edges is remembered from one run to the next.
 """
 

@@ -1,9 +1,10 @@
 """How often the record's monitors fail by mistake, how soon they notice a wrong sigma: the table of docs/monitors.md.
 
 Simulated truth. A session has seven fixings; each is approached by the same marks as in the daemon, so that forecasts
-of one fixing overlap as they do there. The distribution of the move over h minutes is a Student t of 7 degrees of freedom whose
-mixing variable is shared by all marks of the fixing; the published distribution is exactly that one (its PIT is uniform), times
-a factor on sigma in the runs about delays. The plain baseline is a Gaussian whose sigma is off by 20 % (one sd).
+of one fixing overlap as they do there. The distribution of the move over h minutes is a Student t of 7 degrees of
+freedom whose mixing variable is shared by all marks of the fixing; the published distribution is exactly that one (its
+PIT is uniform), times a factor on sigma in the runs about delays. The plain baseline is a Gaussian whose sigma is off
+by 20 % (one sd).
 
     python benchmarks/monitor_rates.py --years 40 --runs 20 --seed 1
 """
@@ -119,7 +120,7 @@ class Components:
 
 
 def false_alarms(years, seed):
-    """Alarms begun (crossings out of the limits) and sessions with one, per monitor, while the distribution is right."""
+    """Alarms begun (crossings out of the limits) and sessions with one, per monitor, under a right distribution."""
     began, days, closed, sessions, extremes = Counter(), Counter(), 0, 0, defaultdict(list)
     for year in range(years):
         rng = np.random.default_rng([seed, year])

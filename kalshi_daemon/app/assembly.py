@@ -90,7 +90,7 @@ class Components:
 
 
 def profiles_of(settings: Settings) -> tuple[Profile, ...]:
-    """The enabled profiles, in the runbook's order."""
+    """The enabled profiles, in the order of docs/reference/runbook.md 2."""
     found: list[tuple[str, ProfileSettings]] = [
         ("wide", settings.profiles.wide),
         ("size", settings.profiles.size),

@@ -1,4 +1,4 @@
-"""Where artifacts lie below `state/<mode>/`, by the runbook's names (its section 5). Dates and times are New York's."""
+"""Where artifacts lie below `state/<mode>/`, named as in docs/reference/runbook.md 5. Dates and times: New York."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The summary of a session: one file per run, and a copy of the last one under the runbook's name."""
+"""The summary of a session: one file per run, and a copy of the last one as docs/reference/runbook.md 5 names it."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The frozen figures of the model as one typed value (model.md sections 4.1-4.5); `constants_file` reads them.
+"""The frozen figures of the model as one typed value (docs/reference/model.md 4.1-4.5); `constants_file` reads them.
 
 Coefficients are in log-variance per unit of their feature. What is fitted lies in the file; what is structure (which
 half-lives, which features) lies here, because code depends on it.
@@ -49,7 +49,7 @@ def quadratic(coefficients: Quadratic, log_horizon: float) -> float:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VarianceCoefficients:
-    """What turns features into a variance (model.md 4.3)."""
+    """What turns features into a variance (docs/reference/model.md 4.3)."""
 
     intercept: Quadratic
     level: tuple[float, ...]

@@ -136,7 +136,10 @@ class ResidualDistribution:
         return found
 
     def relative_square(self, z: float) -> float:
-        """z^2 against what this distribution expects of it, capped at three sigma; its mean under the distribution is 1."""
+        """z^2 against what this distribution expects of it, capped at three sigma.
+
+        Its mean under the distribution is 1.
+        """
         return min(z * z / self.second_moment, SQUARE_MAX) / self.capped_share
 
     def quantiles(self, probabilities: Floats) -> Floats:
@@ -174,7 +177,10 @@ def _student_log_density(nu: float, t: Floats) -> Floats:
 
 
 def distribution_of(shape: Shape) -> ResidualDistribution:
-    """The tabulated distribution of a shape. Raises ValueError when it does not have 0.5 % on both sides of its location."""
+    """The tabulated distribution of a shape.
+
+    Raises ValueError when it does not have 0.5 % on both sides of its location.
+    """
     nodes = shape.quantiles(NODES)
     low, high = shape.quantiles(np.array([_CENTRE, 1.0 - _CENTRE]))
     if not low < shape.location < high:

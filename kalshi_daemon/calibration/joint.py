@@ -1,8 +1,10 @@
-"""SPX and NDX as one bet: an adaptive correlation and a Student-t copula over the two distributions (model.md 4.7).
+"""SPX and NDX as one bet: an adaptive correlation and a Student-t copula over the two distributions.
+
+Source: docs/reference/model.md 4.7.
 
 The correlation is that of the minute returns both indices were watched for, each divided by the root of its own session
-curve, with a half-life of three sessions. The distributions of the two fixings stay exactly as they are; the copula only says
-how they move together. Nothing here is random: scenarios come from nodes the caller hands in.
+curve, with a half-life of three sessions. The distributions of the two fixings stay exactly as they are; the copula
+only says how they move together. Nothing here is random: scenarios come from nodes the caller hands in.
 """
 
 from collections.abc import Mapping
@@ -187,7 +189,8 @@ def copula_cdf(u: float, v: float, rho: float) -> float:
         return min(u, v)
     places, weights = _LEGENDRE
     bound = float(stdtrit(FREEDOM, v))
-    # The conditional distribution steps from 1 to 0 around first = bound / rho: pieces on both sides, where it is smooth.
+    # The conditional distribution steps from 1 to 0 around first = bound / rho: pieces on both sides, where it is
+    # smooth.
     step = bound / rho if abs(rho) > _FLAT else 0.0
     around = step + _REACH * _spread(rho, step) * np.array([-1.0, -0.2, 0.0, 0.2, 1.0])
     cuts = np.unique([0.0, 1e-4 * u, 1e-2 * u, *np.minimum(stdtr(FREEDOM, around), u), u])

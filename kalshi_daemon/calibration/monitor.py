@@ -1,11 +1,11 @@
 """Two reasons not to believe the model for now: the record of its own forecasts, and a jump just seen.
 
-The record is watched by e-detectors of the CUSUM kind, M <- max(M, 1) LR, one per baseline of the published distribution: the same
-distribution 0.6 and 1.6 times as wide, and the half-hour volatility with a Gaussian (Shin, Ramdas and Rinaldo 2024). Each stays
-below its Shiryaev-Roberts twin R <- (R + 1) LR, whose mean minus n is a martingale while the published distributions are right,
-so the mean number of fixings between false alarms is at least the threshold (measured: far more, docs/monitors.md),
-and unlike R, which counts up by itself, M stays where it is when baseline and distribution say the same.
-One forecast per fixing feeds them, from windows that do not overlap.
+The record is watched by e-detectors of the CUSUM kind, M <- max(M, 1) LR, one per baseline of the published
+distribution: the same distribution 0.6 and 1.6 times as wide, and the half-hour volatility with a Gaussian (Shin,
+Ramdas and Rinaldo 2024). Each stays below its Shiryaev-Roberts twin R <- (R + 1) LR, whose mean minus n is a martingale
+while the published distributions are right, so the mean number of fixings between false alarms is at least the
+threshold (measured: far more, docs/monitors.md), and unlike R, which counts up by itself, M stays where it is when
+baseline and distribution say the same. One forecast per fixing feeds them, from windows that do not overlap.
 """
 
 from dataclasses import dataclass
@@ -31,9 +31,9 @@ _STEP: Final = 0.1
 """Half width, in residual sd, over which a density is read off the cdf."""
 
 JUMP_SIZE: Final = 6.0
-"""Minute moves beyond this many standard deviations (about 3 in 10 000, model.md section 5) are jumps."""
+"""Minute moves beyond this many standard deviations (about 3 in 10 000, docs/reference/model.md 5) are jumps."""
 JUMP_PAUSE: Final = Nanos(20 * SECOND)
-"""How long a jump silences the model (model.md section 8)."""
+"""How long a jump silences the model (docs/reference/model.md 8)."""
 
 
 @dataclass(slots=True)
@@ -89,7 +89,7 @@ class JumpMonitor:
 def likelihood_ratios(
     log_move: float, sigma: float, residual: ResidualDistribution, pit_map: PitMap, gaussian_sigma: float
 ) -> tuple[float, ...]:
-    """Density of each baseline over that of the published distribution W(R(x / sigma)) at the move that came, 0..RATIO_MAX."""
+    """Density of each baseline over the published W(R(x / sigma)) at the move that came, 0..RATIO_MAX."""
     published = _density(log_move, sigma, residual, pit_map)
     z = log_move / gaussian_sigma
     gaussian = exp(-0.5 * min(z * z, _SQUARE_MAX)) / (gaussian_sigma * sqrt(2.0 * pi))

@@ -1,4 +1,4 @@
-"""The price path of one session, minute by minute, from ticks or bars (model.md section 4.1).
+"""The price path of one session, minute by minute, from ticks or bars (docs/reference/model.md 4.1).
 
 Minute m covers (open + m, open + m + 1]: a tick on a boundary closes the minute that ends there. Bars count at their
 END; what a vendor calls the 12:00 bar is known at 12:01. Memory is fixed: one price and one squared return per minute.

@@ -1,4 +1,7 @@
-"""The distribution of the index at a fixing: level, sigma, residual distribution and online map put together (model.md 4.5 and 6)."""
+"""The distribution of the index at a fixing.
+
+Level, sigma, residual distribution and online map put together (docs/reference/model.md 4.5, 6).
+"""
 
 from dataclasses import dataclass, field
 from math import log, sqrt
@@ -64,8 +67,8 @@ class PredictiveDistribution:
         """P(YES pays) of each, in one pass over all ends. Raises ValueError for a contract of the other index.
 
         Settlement values have two decimals, so a contract pays on the grid points from `lowest` to `highest`; their
-        outer edges lie half a step (0.005 point) further out (model.md section 6). Equal to the cdf at the two edges
-        up to the 1e-12 that the table leaves out on either side.
+        outer edges lie half a step (0.005 point) further out (docs/reference/model.md 6). Equal to the cdf at the two
+        edges up to the 1e-12 that the table leaves out on either side.
         """
         ladder = LADDERS.edges(contracts)
         if ladder.index is not None and ladder.index is not self.index:

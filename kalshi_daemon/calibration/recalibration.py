@@ -1,4 +1,6 @@
-"""The slow online layer: how far past forecasts were too narrow, and in which part of the distribution (model.md section 4.5).
+"""The slow online layer: how far past forecasts were too narrow, and in which part of the distribution.
+
+Source: docs/reference/model.md 4.5.
 
 Per index and horizon bucket: a factor c^2 on the variance and a map W of the probabilities,
 F'(x) = W(F(x / (c sigma))). One forecast per fixing and bucket, taken at the bucket's centre, teaches it. Between two
@@ -17,24 +19,30 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 BUCKET_CENTRES_MIN: Final = (2.0, 5.0, 10.0, 15.0, 30.0, 45.0, 55.0, 120.0, 240.0, 360.0)
-"""Finer than model.md's seven: a bucket costs one forecast per fixing and no data of its neighbours, and the map of a
-12-minute forecast left 15-minute ones visibly off (PIT distance 0.018, now below 0.008)."""
+"""Finer than the seven of docs/reference/model.md 4.5: a bucket costs one forecast per fixing and no data of its
+neighbours, and the map of a 12-minute forecast left 15-minute ones visibly off (PIT distance 0.018, now below
+0.008)."""
 BUCKETS: Final = len(BUCKET_CENTRES_MIN)
 CASH_SCALE_PRIOR: Final = (1.10, *(1.15,) * (BUCKETS - 1))
-"""c^2 of a cold start on a cash index, whose minute returns understate longer ones (model.md section 4)."""
+"""c^2 of a cold start on a cash index, whose minute returns understate longer ones (docs/reference/model.md 4)."""
 SCALE_PRIOR_WEIGHT: Final = 50.0
 SCALE_HALF_LIFE_SESSIONS: Final = 120.0
 BINS: Final = 20
 MAP_TERMS: Final = 4
-"""Degree of the polynomial the histogram is smoothed with: level, spread, skew and peak of the distribution can be corrected,
-the noise of single bins cannot get in (worth 0.001..0.004 nat, docs/decisions/0005)."""
+"""Degree of the polynomial the histogram is smoothed with.
+
+Level, spread, skew and peak of the distribution can be corrected, the noise of single bins cannot get in (worth
+0.001..0.004 nat, docs/decisions/0005).
+"""
 MAP_MASS_MIN: Final = 0.25
 """No bin of the map falls below this share of an even one: the map stays invertible whatever was seen."""
 MAP_PRIOR_WEIGHT: Final = 150.0
 """Even observations the map is shrunk with."""
 ERROR_PRIOR_WEIGHT: Final = 400.0
-"""What an unlearnt map is trusted like: the frozen distributions were off by 0.01..0.03 on spans they were not fitted on, and
-sqrt(0.25 / 400) is 0.025."""
+"""What an unlearnt map is trusted like.
+
+The frozen distributions were off by 0.01..0.03 on spans they were not fitted on, and sqrt(0.25 / 400) is 0.025.
+"""
 MAP_HALF_LIFE_SESSIONS: Final = 120.0
 GRID: Final[Floats] = np.linspace(0.0, 1.0, BINS + 1)
 GRID.flags.writeable = False
@@ -83,7 +91,10 @@ class Correction:
     """Observations behind the map, with what the frozen distribution is worth."""
 
     def standard_error(self, u: float = 0.5) -> float:
-        """s_cal: sqrt(u (1 - u) / n_eff) with n_eff = concentration + 1, the spread of a Dirichlet distribution of the bins."""
+        """s_cal.
+
+        Sqrt(u (1 - u) / n_eff) with n_eff = concentration + 1, the spread of a Dirichlet distribution of the bins.
+        """
         return sqrt(u * (1.0 - u) / (self.concentration + 1.0))
 
 
@@ -117,7 +128,8 @@ class Recalibration:
     def learn(self, bucket: int, relative_square: float, pit: float) -> None:
         """Add one resolved forecast.
 
-        relative_square: `ResidualDistribution.relative_square` of z with the model's own sigma, before c. Capping alone would
+        relative_square: `ResidualDistribution.relative_square` of z with the model's own sigma, before c. Capping alone
+        would
             pull c^2 some 4 % below 1 under a right but heavy-tailed distribution; it is divided out there.
         pit: F(z / c) with the c of the moment of the forecast, before the map, within 0..1.
         """

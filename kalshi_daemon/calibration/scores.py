@@ -38,7 +38,7 @@ def crps_of_quantiles(quantiles: Floats, probabilities: Floats, x: float) -> flo
 
 
 def published_crps(x: float, sigma: float, residual: ResidualDistribution, pit_map: PitMap) -> float:
-    """CRPS of the distribution W(R(x / sigma)), read at the residual's own nodes: the tails beyond 0.5 % count as empty.
+    """CRPS of W(R(x / sigma)), read at the residual's own nodes: the tails beyond 0.5 % count as empty.
 
     Between two nodes R is linear and W has its knots at nodes, so that the middle is exact; what the tails would add
     is below 1e-3 of the score unless x itself lies in one, where the score comes out up to 0.5 % large.

@@ -1,4 +1,4 @@
-"""How variance is spread over a session: diurnal curve, half days, scheduled events (model.md sections 4.1 and 4.4).
+"""How variance is spread over a session: diurnal curve, half days, scheduled events (docs/reference/model.md 4.1, 4.4).
 
 Time inside a session is a float of minutes after the open. The unit of mass is one average minute of a regular session:
 the whole regular session weighs 390. Half days keep that unit, so the variance states mean the same on every day.
@@ -140,7 +140,7 @@ def stepped(steps: Steps, minutes: int) -> Floats:
 
 
 def adapted(base: Floats, day_squares: Floats) -> Floats:
-    """The regular curve after one more full day: what model.md 4.1 does to s, done to the day's ratio to s.
+    """The regular curve after one more full day: docs/reference/model.md 4.1, done to the day's ratio to s.
 
     day_squares: squared minute returns of the day, shape (390,), events already divided out.
     With q = min(x, 30) / s and q5 its mean over five minutes, s <- s (1 + eta (q5 - 1) + own (q - q5)), mean kept at 1;

@@ -204,7 +204,7 @@ class RollingCalibration:
         self._view = None
 
     def _first_price(self, today: Today, at_ns: Nanos, price: float) -> None:
-        """The first minute after the bell shows yesterday's closes of names not open yet (model.md section 6)."""
+        """For a minute after the bell names not open yet show yesterday's close (docs/reference/model.md 6)."""
         session = today.session
         valid_ns = Nanos(session.open_ns + (MINUTE if self.settings.first_minute_excluded else 0))
         if at_ns < valid_ns:

@@ -1,4 +1,4 @@
-"""Seven exponentially weighted variances and the log-linear forecast built on them (model.md sections 4.1-4.3).
+"""Seven exponentially weighted variances and the log-linear forecast built on them (docs/reference/model.md 4.1-4.3).
 
 Everything is deseasonalised: a unit of variance here is the variance of one average session minute. States change only
 when a span of time is over; the running minute is added to a copy when a forecast is asked for, so it is never counted
@@ -84,8 +84,8 @@ class VarianceState:
     def fold(self, seen: Observation) -> None:
         """Add a finished span. num <- lam^w num + g x, den <- lam^w den + g, with g = (1 - lam^w) / (1 - lam).
 
-        For a whole minute g is 1 (model.md 4.2); for parts of it two spans with the same x add up to exactly the update
-        of their union.
+        For a whole minute g is 1 (docs/reference/model.md 4.2); for parts of it two spans with the same x add up to
+        exactly the update of their union.
         """
         num, den = self._after(seen)
         self.num, self.den = np.array(num), np.array(den)
@@ -122,7 +122,7 @@ class VarianceState:
 
 @dataclass(slots=True)
 class RangeRatio:
-    """rho of model.md 4.1: how squared returns compare with range variance on this index, learnt online.
+    """rho of docs/reference/model.md 4.1: how squared returns compare with range variance on this index, learnt online.
 
     Cash indices need it: their minute bars show a ratio far from the 1 of a future. Both sums are deseasonalised and
     forget with a half-life of five days; the prior 1.0 weighs 200 minutes and is forgotten at the same rate.
@@ -231,14 +231,17 @@ class VarianceForecast:
     intercept: Quadratic
 
     def variance(self, horizon_min: float, mass: float) -> float:
-        """sigma^2 of ln(P_T / P_t) for `horizon_min` minutes that weigh `mass` (model.md 4.3); 0 when mass is 0."""
+        """sigma^2 of ln(P_T / P_t) for `horizon_min` minutes that weigh `mass`; 0 when mass is 0.
+
+        Source: docs/reference/model.md 4.3.
+        """
         lh = log(max(horizon_min, HORIZON_MIN_MIN) / HORIZON_UNIT_MIN)
         exponent = quadratic(self.intercept, lh) + self.effect + self.effect_by_horizon * lh
         return self.anchor * mass * exp(min(EXPONENT_CLIP, max(-EXPONENT_CLIP, exponent)))
 
 
 def features(levels: Iterable[float], today: Conditions) -> Floats:
-    """The twelve features of model.md 4.3 in the order of the coefficients. levels: shape (8,), all > 0."""
+    """The twelve features of docs/reference/model.md 4.3 in their coefficients' order. levels: shape (8,), all > 0."""
     return np.array(_features([log(level) for level in levels], today))
 
 
@@ -263,7 +266,7 @@ def _features(logs: Sequence[float], today: Conditions) -> tuple[float, ...]:
 
 
 def anchor_of(levels: Iterable[float]) -> float:
-    """exp(0.5 L90 + 0.3 L390 + 0.2 L1950) of model.md 4.3, variance of an average minute."""
+    """exp(0.5 L90 + 0.3 L390 + 0.2 L1950) of docs/reference/model.md 4.3, variance of an average minute."""
     return _anchor([log(level) for level in levels])
 
 

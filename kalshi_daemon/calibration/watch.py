@@ -24,7 +24,8 @@ HALF_LIFE_SESSIONS: Final = 20.0
 NEAR, HOUR, LONG = "near", "hour", "long"
 GROUPS: Final = (NEAR, HOUR, LONG)
 _PLAIN_STATES: Final = (2, 4)
-"""Of the variance states: half an hour up to an hour ahead, a session beyond (what tuning chooses, model.md 3)."""
+"""Of the variance states: half an hour up to an hour ahead, a session beyond (what tuning chooses,
+docs/reference/model.md 3)."""
 _NEAR_MIN_MAX: Final = 10.0
 _HOUR_MIN_MAX: Final = 60.0
 GROUP_OF: Final = tuple(
@@ -37,7 +38,7 @@ PROBABILITY_BINS: Final = 10
 BIN_COUNT_MIN: Final = 120.0
 """Forecasts a probability bin must have before its gap counts."""
 STRIKE_STEP: Final = {Index.SPX: 5.0, Index.NDX: 10.0}
-"""Points between two hourly strikes (facts on the venue, section 2)."""
+"""Points between two hourly strikes (docs/reference/venue.md 7)."""
 _STRIKE_REACH: Final = 2.5
 _STRIKES_MAX: Final = 20
 _SETTLED_HALF_STEP: Final = 0.005
@@ -71,7 +72,10 @@ class Scored:
     """Log score minus the Gaussian's; nats."""
     pit: float
     square: float
-    """Squared residual against what its distribution expects, capped at three sigma; mean 1 while the distribution is right."""
+    """Squared residual against what its distribution expects, capped at three sigma.
+
+    Mean 1 while the distribution is right.
+    """
     strikes: tuple[tuple[float, bool], ...] = ()
     """(probability of settling at or above, whether it did) of the strikes around the level."""
 

@@ -28,7 +28,7 @@ from kalshi_daemon.orders.ids import is_ours
 from kalshi_daemon.orders.reconcile import Scope
 
 LOOKS_APART: Final = Nanos(300 * MILLISECOND)
-"""Between two looks: the list lags the engine (kalshi.md 2.1), and nobody waits for milliseconds here."""
+"""Between two looks: the list lags the engine (docs/reference/venue.md 2.1), and nobody waits for milliseconds here."""
 FIRST_LOOK_MAX: Final = Nanos(2 * SECOND)
 """How long the cancel-all may wait for the list that tells what it is going to cancel."""
 
@@ -146,7 +146,8 @@ class Clearing:
         except ClockSkewed as problem:
             self._detail = str(problem)
         except VenueRejected as problem:
-            # Not every member may use it (kalshi.md 2.3): then the batches do it alone. A wrong key shows at the list.
+            # Not every member may use it (docs/reference/venue.md 2.3): then the batches do it alone. A wrong key shows
+            # at the list.
             self._mass_cancel_due = False
             self._detail = str(problem)
         except EXCHANGE_ERRORS as problem:

@@ -198,8 +198,8 @@ def _look(row: Json, at: Nanos, level: float, sigma: float) -> tuple[str, Pays, 
 def delta(pays: Pays, level: float, sigma: float) -> float | None:
     """Change of P(YES) per index point, of a normal distribution with the forecast's own level and scale.
 
-    level: points. sigma: of ln(P_T / P_t), so the distribution's standard deviation is level x sigma points. None when it is not
-    known what pays, or the distribution has no width.
+    level: points. sigma: of ln(P_T / P_t), so the distribution's standard deviation is level x sigma points. None when
+    it is not known what pays, or the distribution has no width.
     """
     width = level * sigma
     if (pays.lowest is None and pays.highest is None) or not width > 0.0 or not math.isfinite(width):

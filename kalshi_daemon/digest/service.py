@@ -140,7 +140,7 @@ class ServiceLog:
             case "shutdown.cancel_all.UNVERIFIED":
                 self.stops_unverified += 1
             case "venue.streams":
-                lag = line.get("lag_ms_max")
+                lag = line.get("lag_ms_max", line.get("lag_most_ms"))  # its name before 0.1.0
                 if line.get("up") and isinstance(lag, int):
                     self.stream_lag_ms.append(lag)
             case _:

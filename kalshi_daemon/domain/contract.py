@@ -8,7 +8,7 @@ from kalshi_daemon.ground.units import PRICE_ONE, Level, Nanos, Price
 
 
 class StrikeType(StrEnum):
-    """The strike types an index market can have (kalshi.md section 7); any other is refused."""
+    """The strike types an index market can have (docs/reference/venue.md 7); any other is refused."""
 
     GREATER = "greater"
     GREATER_OR_EQUAL = "greater_or_equal"
@@ -98,7 +98,7 @@ class PriceGrid:
 
 
 class MarketStatus(StrEnum):
-    """The response enum of a market (kalshi.md section 2.2)."""
+    """The response enum of a market (docs/reference/venue.md 2.2)."""
 
     INITIALIZED = "initialized"
     INACTIVE = "inactive"

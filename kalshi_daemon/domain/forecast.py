@@ -35,7 +35,7 @@ class Forecast(Protocol):
 
     @property
     def calibration_error(self) -> float:
-        """Standard error of a probability near one half that comes from calibration (s_cal of model.md 7.2)."""
+        """Standard error that calibration gives a probability near one half (s_cal of docs/reference/model.md 7.2)."""
         ...
 
     def cdf(self, levels: Floats) -> Floats:

@@ -44,7 +44,7 @@ def eastern_zone(ns: Nanos) -> str:
 
 
 def event_stamp(ns: Nanos) -> str:
-    """The date and hour inside an event ticker, ET: "26NOV23H1600" (kalshi.md section 7)."""
+    """The date and hour inside an event ticker, ET: "26NOV23H1600" (docs/reference/venue.md 7)."""
     at = eastern(ns)
     # Month names are spelled here because strftime would follow the machine's locale.
     return f"{at:%y}{_MONTHS[at.month - 1]}{at:%d}H{at:%H%M}"

@@ -38,7 +38,7 @@ TIME_MAX_NS: Final = 4_102_444_800 * 1_000_000_000
 """2100-01-01. An epoch in a larger unit read as a smaller one lies above."""
 JSON_DEPTH_MAX: Final = 32
 ID_CHARS_MAX: Final = 200
-"""Tickers, order ids, trade ids: the longest seen has 48 characters (kalshi.md section 7)."""
+"""Tickers, order ids, trade ids: the longest seen has 48 characters (docs/reference/venue.md 7)."""
 
 _DECIMAL: Final = re.compile(r"(-?)([0-9]{1,15})(?:\.([0-9]{1,9}))?", re.ASCII)
 _ID: Final = re.compile(rf"[!-~]{{1,{ID_CHARS_MAX}}}", re.ASCII)

@@ -28,7 +28,7 @@ CONTRACT: Final = Count(100)
 DOLLAR: Final = Dollars(10_000)
 POINT: Final = Level(10_000)
 SETTLEMENT_STEP: Final = Level(100)
-"""Settlement values are published with two decimals (kalshi.md section 7)."""
+"""Settlement values are published with two decimals (docs/reference/venue.md 7)."""
 COUNT_MAX: Final = Count(1_000_000_000 * 100)
 """A billion contracts: beyond anything a market of the venue has traded."""
 DOLLARS_MAX: Final = Dollars(1_000_000_000 * 10_000)

@@ -15,9 +15,10 @@ from kalshi_daemon.state import DaemonState
 class ExchangeTrading:
     """Refuse unless the exchange said lately that it is up and trading.
 
-    Known to be paused: pull (kalshi.md section 8: cancels still work in a trading pause). Status unknown or old: hold,
-    the leases of resting orders run out by themselves. A market's own `exchange_index` says which shard counts (null is
-    shard 0). A shard whose status or cash is not known (collateral is per shard) is not traded on, and said so.
+    Known to be paused: pull (docs/reference/venue.md 8: cancels still work in a trading pause). Status unknown or old:
+    hold, the leases of resting orders run out by themselves. A market's own `exchange_index` says which shard counts
+    (null is shard 0). A shard whose status or cash is not known (collateral is per shard) is not traded on, and said
+    so.
     """
 
     age_max: Nanos
@@ -51,7 +52,8 @@ class ExchangeTrading:
 class FeesKnown:
     """Refuse while we cannot say what a fill costs: no schedule, an old one, an alarm, or an override of the event.
 
-    The old index half rate ended without the daemon being told by anything but this reading (kalshi.md section 7).
+    The old index half rate ended without the daemon being told by anything but this reading
+    (docs/reference/venue.md 7.1).
     """
 
     age_max: Nanos
@@ -95,7 +97,7 @@ class MarketOpen:
 
 @dataclass(frozen=True, slots=True)
 class OnGrid:
-    """Refuse a price that is not on the market's own grid (the predecessor sent half cents: defect 10)."""
+    """Refuse a price off the market's own grid (the predecessor sent half cents: docs/reference/runbook.md 9.10)."""
 
     name: ClassVar[str] = "price_grid"
     pulls: ClassVar[bool] = False

@@ -1,7 +1,7 @@
 """Everything that can still lose money, gathered once per judgement: all positions, all live orders, accepted quotes.
 
 All profiles and all series together. The predecessor kept its budgets per process and reset them at every scan, so two
-profiles spent the same money twice (predecessor.md section 9, defect 13).
+profiles spent the same money twice (docs/reference/runbook.md 9.13).
 """
 
 from collections.abc import Iterable, Mapping
@@ -61,8 +61,8 @@ class Exposure:
     def collateral(self) -> Dollars:
         """What the venue reserves for the orders if all of them rest: price x count of the side bought, plus fees.
 
-        kalshi.md section 7: fully funded, a bid reserves P x C and an ask (1-P) x C. Netting against positions would
-        only lower it and is not assumed.
+        docs/reference/venue.md 7.3: fully funded, a bid reserves P x C and an ask (1-P) x C. Netting against positions
+        would only lower it and is not assumed.
         """
         total = 0
         for order in self.resting:

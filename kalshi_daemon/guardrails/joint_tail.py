@@ -1,4 +1,4 @@
-"""How much both indices together may lose in the worst twentieth of what can happen (model.md 4.7 and 7.4).
+"""How much both indices together may lose in the worst twentieth of what can happen (docs/reference/model.md 4.7, 7.4).
 
 The exact worst case of `daily_loss` stays as it is and takes both indices at their worst. This is a second, tighter
 limit that a lucky spread over many strikes cannot meet: SPX and NDX move together, so both ladders are one bet.

@@ -1,4 +1,4 @@
-"""The vendor's aggregates over REST without IO: request targets out, pages of bytes in (polygon.md 2.1).
+"""The vendor's aggregates over REST without IO: request targets out, pages of bytes in (docs/reference/feed.md 2.1).
 
     GET /v2/aggs/ticker/I:SPX/range/1/minute/{from}/{to}?sort=asc&limit=50000
     {"ticker", "status": "OK" | "DELAYED", "results": [{"o", "h", "l", "c", "t"}], "next_url"}

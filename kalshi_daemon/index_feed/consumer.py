@@ -1,6 +1,6 @@
 """The index feed session: connect, authenticate, subscribe, then turn frames into state. One task, forever.
 
-Failures are of three kinds (polygon.md 1.3, 1.7):
+Failures are of three kinds (docs/reference/feed.md 1.3, 1.7):
 
 * terminal: `auth_failed` ends `run()` with FeedAuthFailed; a refused key is never retried;
 * long: `max_connections` means another session uses our key; back off for `eviction_backoff_s`, loudly, because two

@@ -1,4 +1,4 @@
-"""The Massive (Polygon) indices protocol without IO: bytes in, events out (polygon.md 1.2-1.5).
+"""The Massive (Polygon) indices protocol without IO: bytes in, events out (docs/reference/feed.md 1.2-1.5).
 
 Every server frame is a JSON array of objects; a bare object is tolerated. Three things are read, anything else is
 ignored and counted:
@@ -35,7 +35,7 @@ _FLOAT_NOISE: Final = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class FeedStatus:
-    """A status of the vendor; the known ones are listed in polygon.md 1.3. The message is prose: log it verbatim."""
+    """A status of the vendor; those known: docs/reference/feed.md 1.3. The message is prose: log it verbatim."""
 
     status: str
     message: str
@@ -128,7 +128,8 @@ class MonotonicGuard:
     """Drops what is late, repeated or from the future, per kind, channel and index.
 
     * ticks: the stamp must be later than the last one accepted;
-    * bars: the start must not be earlier than the last one accepted; the same start replaces (polygon.md section 4);
+    * bars: the start must not be earlier than the last one accepted; the same start replaces
+      (docs/reference/feed.md 4);
     * both: not more than AHEAD_NS_MAX after the time of receipt.
 
     It lives as long as the task, not as long as a session: a reconnect cannot bring old values back.
@@ -227,5 +228,5 @@ def _level(item: dict[str, Any], key: str, where: str) -> float:
 def _stamp(item: dict[str, Any], key: str, where: str) -> Nanos:
     value = _required(item, key, where)
     if isinstance(value, float) and value.is_integer():
-        value = int(value)  # integers have arrived as 12.0 (polygon.md 1.5)
+        value = int(value)  # integers have arrived as 12.0 (docs/reference/feed.md 1.5)
     return Nanos(epoch_ms(value, f"{where}.{key}"))

@@ -1,4 +1,6 @@
-"""The vendor's snapshot of index values over REST without IO: a request target out, values in (polygon.md 2.2).
+"""The vendor's snapshot of index values over REST without IO: a request target out, values in.
+
+Source: docs/reference/feed.md 2.2.
 
     GET /v3/snapshot/indices?ticker.any_of=I:SPX,I:NDX
     {"status": "OK", "results": [{"ticker", "value", "last_updated", "timeframe": "REAL-TIME" | "DELAYED", ...},

@@ -1,4 +1,4 @@
-"""Request signing: key files, the three headers, and the check of them (kalshi.md section 1).
+"""Request signing: key files, the three headers, and the check of them (docs/reference/venue.md 1).
 
 Signed text = milliseconds + METHOD + path, the path with /trade-api/v2 and without the query; host and body are not
 signed. RSA keys sign with PSS (SHA-256, MGF1 SHA-256, salt of 32 bytes), Ed25519 keys plainly. Nothing here shows a

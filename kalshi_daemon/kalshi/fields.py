@@ -3,7 +3,7 @@
 Every reader takes the object, the key and the place (for the error) and raises MissingField when the key is absent or
 null, MalformedField when the value is of another kind or beyond its bounds (`ground.readers`: one grammar for all that
 comes from outside). JSON numbers are never accepted where the venue sends strings: a number there means that we
-talk to something else than we believe (kalshi.md section 9).
+talk to something else than we believe (docs/reference/venue.md 9).
 """
 
 from collections.abc import Callable, Mapping
@@ -112,7 +112,7 @@ def size(obj: Mapping[str, Any], key: str, where: str) -> Count:
 
 
 def cents(obj: Mapping[str, Any], key: str, where: str) -> int:
-    """An integer of cents, in 1/10 000 dollar. The few fields that stayed in cents: kalshi.md section 6."""
+    """An integer of cents, in 1/10 000 dollar. The few fields that stayed in cents: docs/reference/venue.md 6."""
     low, high = -DOLLARS_MAX // _CENT, DOLLARS_MAX // _CENT
     return readers.integer(need(obj, key, where), f"{where}.{key}", low=low, high=high) * _CENT
 
@@ -120,7 +120,7 @@ def cents(obj: Mapping[str, Any], key: str, where: str) -> int:
 def book_side(obj: Mapping[str, Any], where: str) -> Side:
     """The direction, from `book_side` only.
 
-    The legacy `side` and `action` mean different things on orders and on fills (kalshi.md 2.3, LEGACY TRAP).
+    The legacy `side` and `action` mean different things on orders and on fills (docs/reference/venue.md 2.3).
     """
     value = text(obj, "book_side", where)
     side = _SIDES.get(value)

@@ -1,8 +1,8 @@
 """The venue's listing JSON as domain values. Strikes come from `strike_type`, `floor_strike` and `cap_strike` only.
 
-Sources: kalshi.md sections 2.2 (objects), 6 (price grids), 7 (strikes, fees). Settlement values have two decimals, so
-every strike is moved to the settlement grid (0.01 point): `greater` 7844.9999 and `greater_or_equal` 7845 both start at
-7845.00. Everything here raises MissingField, MalformedField or UnknownValue, and nothing is guessed.
+Sources: docs/reference/venue.md 2.2, 6, 7, 7.1 (objects, price grids, strikes, fees). Settlement values have two
+decimals, so every strike is moved to the settlement grid (0.01 point): `greater` 7844.9999 and `greater_or_equal` 7845
+both start at 7845.00. Everything here raises MissingField, MalformedField or UnknownValue, and nothing is guessed.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +43,7 @@ def parse_market(obj: Json, index_by_series: Mapping[str, Index]) -> Market:
     """Read a Market object. Raises MissingField, MalformedField, or UnknownValue (series, status, strike type, result).
 
     The series is what stands before the event ticker's first dash; it must be one of ours. The contract settles at
-    `close_time`, the instant of the fixing (kalshi.md section 7).
+    `close_time`, the instant of the fixing (docs/reference/venue.md 7).
     """
     ticker = _text(obj, "ticker")
     event_ticker = _text(obj, "event_ticker", ticker)
@@ -71,7 +71,7 @@ def parse_market(obj: Json, index_by_series: Mapping[str, Index]) -> Market:
 
 
 def parse_grid(ranges: object) -> PriceGrid:
-    """Read `price_ranges`; the label `price_level_structure` is never looked at (kalshi.md section 6)."""
+    """Read `price_ranges`; the label `price_level_structure` is never looked at (docs/reference/venue.md 6)."""
     if not isinstance(ranges, list) or not 1 <= len(ranges) <= PRICE_BANDS_MAX:
         raise MalformedField("price_ranges", ranges, f"a list of 1 to {PRICE_BANDS_MAX} price bands")
     bands = []
@@ -135,8 +135,8 @@ def strike_key(market: Market) -> tuple[int, int, str]:
 def partition_problem(markets: Sequence[Market]) -> str:
     """Why these markets do not tile the line, or "" when every settlement value pays exactly one of them.
 
-    For mutually exclusive range events (collateral MECNET, kalshi.md section 7): one tail open below, bins that meet
-    on the 0.01-point grid, one tail open above.
+    For mutually exclusive range events (collateral MECNET, docs/reference/venue.md 7): one tail open below, bins that
+    meet on the 0.01-point grid, one tail open above.
     """
     ladder = sorted(markets, key=strike_key)
     if not ladder:

@@ -1,4 +1,4 @@
-"""Token buckets that stay inside the venue's (kalshi.md section 4). Pure: time comes in, decisions come out.
+"""Token buckets that stay inside the venue's (docs/reference/venue.md 4). Pure: time comes in, decisions come out.
 
 Two buckets, read and write, refilled continuously. A share of the write bucket is kept back: creates and amends are
 admitted only while the reserve stays untouched, cancels may use all of it, so there is always room to pull quotes.

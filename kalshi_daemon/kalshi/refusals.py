@@ -1,4 +1,4 @@
-"""What the venue says when it says no: error bodies of every known shape -> the error tree (kalshi.md section 3).
+"""What the venue says when it says no: error bodies of every known shape -> the error tree (docs/reference/venue.md 3).
 
 Four shapes reach a client: nested `{"error": {"code", "message", "details"}}` (every captured 4xx), flat
 `{"code", "message", "details"}` (the documented one), `{"error": "too many requests"}` (429), and no JSON at all, which

@@ -1,4 +1,4 @@
-"""REST bodies: our orders as V2 requests, the venue's answers as values. No IO (kalshi.md 2.3-2.5, section 9).
+"""REST bodies: our orders as V2 requests, the venue's answers as values. No IO (docs/reference/venue.md 2.3-2.5, 9).
 
 Prices and counts travel as decimal strings; JSON numbers there are refused by the venue and by us. Directions are read
 from `book_side` alone. Prices are always on the YES scale: V2 has one YES-denominated book, nothing is complemented.
@@ -31,7 +31,7 @@ ORDER_STATUSES: Final = ("resting", "canceled", "executed")
 MARKET_RESULTS: Final = ("yes", "no", "scalar", "void")
 _CLIENT_ORDER_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}", re.ASCII)
 _HOME_SHARD: Final = 0
-"""Index series live on exchange shard 0 (kalshi.md section 7); collateral is per shard (2.5)."""
+"""Index series live on exchange shard 0; collateral is per shard (docs/reference/venue.md 2.5, 7)."""
 
 
 # --- requests ---------------------------------------------------------------------------------------------------------
@@ -79,7 +79,10 @@ def cancel_batch_body(orders: Sequence[OrderRef], subaccount: int) -> Json:
 
 
 def amend_body(order: NewOrder, total_count: Count, price: Price, expires_ns: Nanos) -> Json:
-    """An AmendOrderV2Request: `count` is the total fillable, filled plus wanted remainder (kalshi.md 2.3)."""
+    """An AmendOrderV2Request: `count` is the total fillable, filled plus wanted remainder.
+
+    Source: docs/reference/venue.md 2.3.
+    """
     if expires_ns < SECOND:
         raise MalformedField("expires_ns", expires_ns, "a time on the wire's one-second grid")
     return {
@@ -116,7 +119,7 @@ def create_ack(obj: Json, client_order_id: str) -> CreateAck:
 
 
 def cancel_ack(obj: Json, order_id: str) -> CancelAck:
-    """A cancel answer. Raises MalformedData, also when it describes another order (kalshi.md section 8, 2026-05-21)."""
+    """A cancel answer. Raises MalformedData, also when it describes another order (docs/reference/venue.md 8)."""
     echo_of_order(obj, order_id, "cancel")
     return CancelAck(
         order_id=order_id,
@@ -221,7 +224,7 @@ def position(obj: Json) -> VenuePosition:
 
 
 def settlement(obj: Json) -> Settlement:
-    """A settlement; `revenue` is one of the few amounts that stayed in integer cents (kalshi.md section 6)."""
+    """A settlement; `revenue` is one of the few amounts that stayed in integer cents (docs/reference/venue.md 6)."""
     result = fields.text(obj, "market_result", "settlement")
     if result not in MARKET_RESULTS:
         raise UnknownValue("settlement.market_result", result, MARKET_RESULTS)
@@ -306,7 +309,9 @@ def _ticker(value: Any) -> str:  # noqa: ANN401 - whatever a caller managed to p
 
 
 def order_book(obj: Json) -> tuple[dict[Price, Count], dict[Price, Count]]:
-    """Bids and asks of a REST book on the YES scale: `yes_dollars` and `no_dollars`, bids both (kalshi.md 2.2).
+    """Bids and asks of a REST book on the YES scale: `yes_dollars` and `no_dollars`, bids both.
+
+    Source: docs/reference/venue.md 2.2.
 
     NO levels are in NO prices here whatever the websocket was asked for. Raises MalformedData.
     """

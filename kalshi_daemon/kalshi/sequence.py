@@ -1,4 +1,4 @@
-"""Sequence numbers of the websocket, per subscription id (kalshi.md section 5, Sequencing). No IO.
+"""Sequence numbers of the websocket, per subscription id (docs/reference/venue.md 5.2). No IO.
 
 `seq` grows by one per frame of a sid, control frames included. The first number after a (re)subscribe may be anything.
 A gap voids every book of the sid, because one subscription covers many markets with one stream of numbers. A number

@@ -1,4 +1,4 @@
-"""The websocket task: connects, keeps the session alive, tells the sink what happened (kalshi.md section 5).
+"""The websocket task: connects, keeps the session alive, tells the sink what happened (docs/reference/venue.md 5).
 
 All decisions about frames and commands are in `stream_session`; here are the socket, the times and the back-off. The
 sink is called synchronously, in the order of arrival, and must not block.

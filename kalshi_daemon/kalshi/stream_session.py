@@ -1,4 +1,4 @@
-"""One websocket connection without IO: frames in, events and commands out (kalshi.md section 5).
+"""One websocket connection without IO: frames in, events and commands out (docs/reference/venue.md 5).
 
 The shell (`stream`) feeds `receive` with frames and sends what `commands` returns. Private channels are subscribed
 first; books follow what is wanted through one `orderbook_delta` subscription, changed by one command at a time. Times

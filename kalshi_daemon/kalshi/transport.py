@@ -1,6 +1,6 @@
 """One HTTP exchange with Kalshi: signing, tokens, deadlines, and what each failure proves.
 
-The question that decides every error is whether bytes of the request may have left (kalshi.md section 3):
+The question that decides every error is whether bytes of the request may have left (docs/reference/venue.md 3):
 
 * refused, unresolved, TLS or pool time-out before the request was written -> VenueUnreachable: nothing happened;
 * a write without a trustworthy answer (deadline, dropped connection, 5xx, an answer that cannot be read) ->
@@ -104,7 +104,9 @@ class _NoAnswer(Exception):  # noqa: N818 - as above
 
 
 def open_session() -> aiohttp.ClientSession:
-    """A client session tuned for small JSON calls (performance.md 3b): no cookies, no inflating, no proxy from outside.
+    """A client session tuned for small JSON calls: no cookies, no inflating, no proxy from outside.
+
+    Source: docs/reference/performance.md 3b.
 
     Must be called inside a running loop; the caller closes it.
     """

@@ -1,4 +1,4 @@
-"""Websocket frames: commands out, events in. No IO (kalshi.md section 5).
+"""Websocket frames: commands out, events in. No IO (docs/reference/venue.md 5).
 
 Every decoded frame is a VenueEvent or one of the control frames below. Levels of the NO side are complemented here and
 only here, unless the subscription asked for the YES scale; a side whose key is absent is an empty side. Unknown frame
@@ -106,7 +106,7 @@ def subscribe_command(command_id: int, channels: Sequence[str]) -> bytes:
 
 
 def subscribe_books_command(command_id: int, market_tickers: Sequence[str], *, use_yes_price: bool) -> bytes:
-    """`use_yes_price` is always written out: the venue's default will flip (kalshi.md section 5)."""
+    """`use_yes_price` is always written out: the venue's default will flip (docs/reference/venue.md 5)."""
     params = {
         "channels": [ORDERBOOK_CHANNEL],
         "market_tickers": list(market_tickers),
@@ -265,7 +265,7 @@ def _delta_time(msg: Json) -> Nanos | None:
 
 
 def _fill(msg: Json, recv_ns: Nanos) -> FillEvent:
-    """`post_position_fp` is the venue's net position after this fill: authoritative (kalshi.md section 5)."""
+    """`post_position_fp` is the venue's net position after this fill: authoritative (docs/reference/venue.md 5)."""
     fill = Fill(
         trade_id=fields.identifier(msg, "trade_id", "fill"),
         order_id=fields.identifier(msg, "order_id", "fill"),
@@ -365,7 +365,7 @@ def _error(obj: Json) -> StreamError:
     msg = _msg(obj)
     named: list[Any] = [msg.get("market_ticker"), *fields.as_array(msg.get("market_tickers") or [], "error")]
     return StreamError(
-        # 0 and absent both mean "no command" (kalshi.md section 5).
+        # 0 and absent both mean "no command" (docs/reference/venue.md 5).
         command_id=fields.optional_integer(obj, "id", "error") or None,
         sid=fields.optional_integer(obj, "sid", "error"),
         code=fields.integer(msg, "code", "error"),

@@ -1,4 +1,4 @@
-"""Fair value of a contract and the edge a quote must have (model.md sections 7.2 and 7.3).
+"""Fair value of a contract and the edge a quote must have (docs/reference/model.md 7.2, 7.3).
 
 Probabilities and dollars are floats here, and only here: prices become integers in `ladder.ideal`.
 """
@@ -25,7 +25,9 @@ def clamp(probability: float) -> float:
 
 
 def blend(model: float, mid: float | None, weight: float) -> float:
-    """Model probability and book mid mixed in log odds (model.md 7.3): logit p = (1-w) logit model + w logit mid.
+    """Model probability and book mid mixed in log odds: logit p = (1-w) logit model + w logit mid.
+
+    Source: docs/reference/model.md 7.3.
 
     weight: of the mid, 0..1. mid None leaves the model alone.
     """
@@ -55,7 +57,7 @@ def required_edge(
     calibration_error: float,
     pricing: PricingSettings,
 ) -> float:
-    """Least distance from fair in dollars per contract, without the fee (model.md 7.2).
+    """Least distance from fair in dollars per contract, without the fee (docs/reference/model.md 7.2).
 
     w = sqrt((k1 phi(d) sqrt((D+1)/tau))^2 + (k2 v eta)^2 + (k3 s)^2) + w0
 

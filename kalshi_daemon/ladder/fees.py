@@ -1,4 +1,4 @@
-"""Fees of a fill as the venue rounds them (kalshi.md section 7 "Fees", "Rounding").
+"""Fees of a fill as the venue rounds them (docs/reference/venue.md 7.1, 7.2).
 
 fee = multiplier x rate x C x P x (1-P), rate 0.07 taker and 0.0175 maker (maker only with maker fees), rounded up to
 $0.0001 per fill. Then the balance change (signed revenue minus fee) is floored to the account's precision; the

@@ -54,8 +54,8 @@ class SidePrice:
     def score(self) -> int:
         """What candidates are ranked by: the expected value, less what must be swept before the quote is reached.
 
-        A stand-in for the fill rate of model.md 7.4. By expected value alone the quotes furthest from fair, which
-        never fill, would take the bins.
+        A stand-in for the fill rate of docs/reference/model.md 7.4. By expected value alone the quotes furthest from
+        fair, which never fill, would take the bins.
         """
         return self.ev - self.behind
 
@@ -65,7 +65,7 @@ def best_price(side: Side, grid: PriceGrid, view: BookView, needs: Needs, own: S
 
     Rules: strictly inside the full book's other side and our own other side; improves the others' best price of its own
     side by at most the impact cap; fair - price - fee (mirrored for an ask) at least max(min_ev, required edge); and
-    the model alone must see a profit too (model.md 7.3).
+    the model alone must see a profit too (docs/reference/model.md 7.3).
     An ask is priced as the bid of the complement, so that both sides are one arithmetic.
     """
     if view.best_bid is None or view.best_ask is None:
@@ -107,7 +107,7 @@ def tick_at(grid: PriceGrid, price: Price) -> int:
 
 
 def certain_loss(first: tuple[Contract, Side, Price], second: tuple[Contract, Side, Price]) -> bool:
-    """Whether two fills together can never win, whatever the settlement (model.md 7.4, coherence).
+    """Whether two fills together can never win, whatever the settlement (docs/reference/model.md 7.4, coherence).
 
     Covered: buying A and selling B at or below its price where A implies B (the same market included); buying two that
     exclude each other for a dollar or more; selling two of which one must pay for a dollar or less. Three legs and more

@@ -2,8 +2,8 @@
 
 Only books that are two-sided without us, in sync and tight count (`fair.believable_mid`). Strikes that are open on one
 side give points of the distribution: normal quantiles against log strikes lie on a line. Bins of one width give its
-density: log probabilities against log levels lie on a parabola. Both take the distribution for a normal one, which is good to a
-few per cent within the span that is used, and far finer than what this is held against.
+density: log probabilities against log levels lie on a parabola. Both take the distribution for a normal one, which is
+good to a few per cent within the span that is used, and far finer than what this is held against.
 """
 
 from collections.abc import Iterable, Sequence
@@ -41,7 +41,10 @@ class ImpliedDistribution:
 
 
 def implied_distribution(quoted: Iterable[tuple[Contract, float]]) -> ImpliedDistribution | None:
-    """The distribution that contracts and the mids of their books (probabilities of YES) imply; None when they do not say."""
+    """The distribution that contracts and the mids of their books (probabilities of YES) imply.
+
+    None when they do not say.
+    """
     inside = [(c, p) for c, p in quoted if PROBABILITY_MIN <= p <= 1.0 - PROBABILITY_MIN]
     return _of_strikes(inside) or _of_bins(inside)
 
@@ -59,7 +62,8 @@ def books_distribution(state: DaemonState, event_ticker: str, pricing: PricingSe
 
 
 class ImpliedDistributions:
-    """`books_distribution` of the events asked for last, worked out again only when something it depends on has changed.
+    """`books_distribution` of the events asked for last, worked out again only when something it depends on has
+    changed.
 
     Guards ask on every look, several times a second, and most looks find the same books.
     """
@@ -85,7 +89,10 @@ class ImpliedDistributions:
 
 
 def _depends_on(state: DaemonState, event_ticker: str, pricing: PricingSettings) -> tuple[object, ...]:
-    """Everything `books_distribution` reads: our orders, the listing, and of each book its levels, by their count of changes."""
+    """Everything `books_distribution` reads.
+
+    Our orders, the listing, and of each book its levels, by their count of changes.
+    """
     key: list[object] = [state.live_orders(), pricing]
     books = state.venue.books
     for market in _markets(state, event_ticker):

@@ -1,4 +1,7 @@
-"""The mean loss over the worst twentieth of joint outcomes of both indices at one instant (model.md 7.4). Pure."""
+"""The mean loss over the worst twentieth of joint outcomes of both indices at one instant. Pure.
+
+Source: docs/reference/model.md 7.4.
+"""
 
 from collections.abc import Mapping, Sequence
 from math import ceil
@@ -23,7 +26,10 @@ _FAR: Final = 1e9
 
 
 def tail_loss(group: Sequence[Profile], distributions: Forecasts, rho: float) -> Dollars:
-    """Mean loss over the worst twentieth of outcomes of one instant, >= 0; without a distribution a profile's worst case."""
+    """Mean loss over the worst twentieth of outcomes of one instant, >= 0.
+
+    Without a distribution a profile's worst case.
+    """
     spx, ndx = distributions.get(Index.SPX), distributions.get(Index.NDX)
     # One distribution alone: as if the other were its twin, of which nothing is held.
     one, other = spx or ndx, ndx or spx

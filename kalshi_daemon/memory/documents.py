@@ -1,8 +1,9 @@
 """What a model has learnt as a plain document, and a model that goes on from one, bit for bit. Pure.
 
 Everything that shapes a later forecast is in it, today's path and the forecasts that wait for their fixing included.
-Left out is what follows from the rest (the session's curve, the agenda, residual distributions) and what only saves work. So
-that nothing learnt for one distribution is used with another, a document names the constants it was learnt with.
+Left out is what follows from the rest (the session's curve, the agenda, residual distributions) and what only saves
+work. So that nothing learnt for one distribution is used with another, a document names the constants it was learnt
+with.
 
 On disk a document is two lines: a header with its version and the digest of the second line, which is the document.
 """
@@ -30,9 +31,11 @@ from kalshi_daemon.calibration.watch import ForecastWatch
 from kalshi_daemon.ground.errors import MalformedField
 from kalshi_daemon.ground.readers import parse_json
 from kalshi_daemon.ground.units import Nanos
-from kalshi_daemon.memory.plain import MisfitError, from_plain, mapping, number, to_plain, whole
+from kalshi_daemon.memory.plain import MisfitError, from_plain, mapping, number, to_plain, whole, with_baseline
 
-VERSION: Final = 1
+VERSION: Final = 2
+RIVAL_VERSION: Final = 1
+"""Called the baseline's score `rival_crps`; read, never written."""
 """Of the document. Another one is not read: a cold start costs little, a misread state could cost a lot."""
 FORMAT: Final = "kalshi-daemon calibration"
 BYTES_MAX: Final = 4_000_000
@@ -143,12 +146,15 @@ def decoded(content: bytes) -> Document:
         raise ValueError(str(problem)) from None
     if header.get("format") != FORMAT:
         raise ValueError(f"not a file of ours: format {str(header.get('format'))[:40]!r}")
-    if header.get("version") != VERSION:
+    if header.get("version") not in {VERSION, RIVAL_VERSION}:
         raise ValueError(f"version {str(header.get('version'))[:20]} instead of {VERSION}")
     if header.get("sha256") != hashlib.sha256(body).hexdigest():
         raise ValueError("its content is not what was written: the digest differs")
     try:
-        document: Document = dict(mapping(parse_json(body, "the document"), "the document"))
+        found = parse_json(body, "the document")
+        if header["version"] == RIVAL_VERSION:
+            found = with_baseline(found)
+        document: Document = dict(mapping(found, "the document"))
     except MalformedField as problem:
         raise ValueError(str(problem)) from None
     return document

@@ -25,6 +25,13 @@ class MisfitError(ValueError):
     """What was read is not a part of the model."""
 
 
+def with_baseline(value: Any) -> Any:  # noqa: ANN401 - any plain value
+    """A plain value of an earlier version, in which the baseline's score was called `rival_crps`."""
+    if isinstance(value, dict):
+        return {"baseline_crps" if key == "rival_crps" else key: with_baseline(one) for key, one in value.items()}
+    return [with_baseline(one) for one in value] if isinstance(value, list) else value
+
+
 def to_plain(part: "DataclassInstance", leave_out: Collection[str] = ()) -> dict[str, Any]:
     """Field -> number, bool or (nested) list of numbers and None."""
     return {field.name: _plain(getattr(part, field.name)) for field in _kept(part, leave_out)}

@@ -28,9 +28,11 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.errors import MalformedField
 from kalshi_daemon.ground.readers import parse_json
 from kalshi_daemon.ground.units import Nanos, from_s
-from kalshi_daemon.memory.plain import mapping, number, whole
+from kalshi_daemon.memory.plain import mapping, number, whole, with_baseline
 
-VERSION: Final = 2
+VERSION: Final = 3
+_RIVAL: Final = 2
+"""Called the baseline's score `rival_crps`, as the version before did."""
 _WITHOUT_QUANTILES: Final = 1
 BANDS: Final = (0.005, 0.05, 0.25, 0.5, 0.75, 0.95, 0.995)
 """Probabilities of a row's quantiles: the median, and the edges of the central 50, 90 and 99 %. Part of the version."""
@@ -200,8 +202,10 @@ def from_line(line: bytes) -> Row:
         found = mapping(parse_json(line, "a row"), "a row")
     except MalformedField as problem:
         raise ValueError(str(problem)) from None
-    if found.get("v") not in {VERSION, _WITHOUT_QUANTILES}:
+    if found.get("v") not in {VERSION, _RIVAL, _WITHOUT_QUANTILES}:
         raise ValueError(f"version {str(found.get('v'))[:20]} instead of {VERSION}")
+    if found["v"] != VERSION:
+        found = with_baseline(found)
     try:
         return _READERS[str(found["kind"])](found)
     except (KeyError, TypeError, IndexError) as problem:

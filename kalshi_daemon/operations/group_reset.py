@@ -1,4 +1,4 @@
-"""A person's request to end a profile's halt: one small file per profile, taken up by the daemon that runs or starts next.
+"""A person's request to end a profile's halt: a small file per profile, for the daemon that runs or starts next.
 
 The file names the halt it is about, by the instant it began. A request that outlived its halt (written twice, left over
 from a crash) therefore never ends a later one that nobody has looked at.
@@ -51,7 +51,10 @@ def read_request(path: Path) -> Nanos | None:
 
 
 class GroupResetWatch:
-    """Hands requests to `reset(profile, halted_ns)`, which says whether the request is dealt with; then the file goes."""
+    """Hands requests to `reset(profile, halted_ns)`, which says whether the request is dealt with.
+
+    Then the file goes.
+    """
 
     def __init__(self, mode_dir: Path, profiles: Sequence[str], reset: Callable[[str, Nanos], Awaitable[bool]]) -> None:
         self._paths = {profile: request_path(mode_dir, profile) for profile in profiles}

@@ -1,4 +1,4 @@
-"""What an answer to a write means: one table for every operation and outcome (kalshi.md sections 2.3, 3, 8).
+"""What an answer to a write means: one table for every operation and outcome (docs/reference/venue.md 2.3, 3, 8).
 
 The rules behind it: only an authenticated 404 means "not there", network trouble never does; a time-out is never a
 refusal; anything not listed is treated as unknown, because sending is the only thing that cannot be taken back.

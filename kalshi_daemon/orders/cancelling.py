@@ -38,7 +38,7 @@ EAGER_PASSES: Final = 3
 SWEEP_MIN: Final = Nanos(2 * SECOND)
 """A deadline nearer than this is moved out to it: less cannot even ask."""
 BLACKOUT: Final = MINUTE
-"""After a cancel-all the venue may cancel new orders for a minute (kalshi.md 2.3)."""
+"""After a cancel-all the venue may cancel new orders for a minute (docs/reference/venue.md 2.3)."""
 _RETRY_FIRST_MS: Final = 250
 _RETRY_MS_MAX: Final = 4_000
 
@@ -170,7 +170,7 @@ class Canceller:
         log.info("orders.cancel_refused", client_order_id=name, market=order.market_ticker, cause=str(result))
 
     def _take_ack(self, order: Order, ack: CancelAck) -> None:
-        """`reduced_by` is what was really removed (kalshi.md section 8); nothing, or nonsense, means ask."""
+        """`reduced_by` is what was really removed (docs/reference/venue.md 8); nothing, or nonsense, means ask."""
         now, name = self._store.clock.now_ns(), order.client_order_id
         if ack.order_id != order.order_id or not 0 < ack.reduced_by <= order.count:
             self._store.apply(name, CancelRefused(now, f"answer about {ack.order_id}, reduced by {ack.reduced_by}"))

@@ -7,7 +7,7 @@ ACCEPTED_AFTER while everything else agrees is taken for one and said.
 
 While all our markets are on shard 0 its cash is compared. Once one is on another shard it is the account's whole cash,
 of one answer: which shard a fill was paid from need not be known then, and cash that the exchange moves between shards
-by itself (kalshi.md sections 2.5, 10) is no difference.
+by itself (docs/reference/venue.md 2.5, 10) is no difference.
 """
 
 from collections.abc import Iterable
@@ -28,9 +28,9 @@ log = structlog.get_logger()
 
 ACCEPTED_AFTER: Final = Nanos(10 * MINUTE)
 TOLERANCE: Final = Dollars(DOLLAR // 100)
-"""Differences below a cent are rounding of the exchange's (kalshi.md section 7)."""
+"""Differences below a cent are rounding of the exchange's (docs/reference/venue.md 7.2)."""
 READS_LAG: Final = Nanos(5 * SECOND)
-"""Cash is not compared this soon after an order of ours ended: reads lag writes (kalshi.md 2.1)."""
+"""Cash is not compared this soon after an order of ours ended: reads lag writes (docs/reference/venue.md 2.1)."""
 PAID_LAG: Final = Nanos(2 * MINUTE)
 """A payment booked from the stream may come to the cash this much later."""
 _PAYS: Final = DOLLAR // CONTRACT

@@ -1,9 +1,9 @@
 """Markets that have paid and are not final: which, and why. No IO.
 
-A dispute begins when the exchange lists a market that has paid us as `disputed` or `amended` (kalshi.md section 2.2),
-or when the stream determines it again with another result. It ends when the listing no longer says so, and when the
-list of settlements says what the stream said, the stream takes it back, or a day of the list has not confirmed it. A
-market that is not listed any more stays as it was listed last, for a day at the most.
+A dispute begins when the exchange lists a market that has paid us as `disputed` or `amended`
+(docs/reference/venue.md 2.2), or when the stream determines it again with another result. It ends when the listing no
+longer says so, and when the list of settlements says what the stream said, the stream takes it back, or a day of the
+list has not confirmed it. A market that is not listed any more stays as it was listed last, for a day at the most.
 """
 
 from collections.abc import Iterable, Iterator, Mapping

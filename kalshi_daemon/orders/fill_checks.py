@@ -1,8 +1,8 @@
 """Whether a fill that the exchange tells of can be. Pure: every road takes the same check, stream and lists alike.
 
 A maker's fill is at its order's price; a taker's may be better. Fees are bound by the series' own schedule and the
-venue's rounding (kalshi.md section 7 "Fees": the trade fee is rounded up to $0.0001, then the balance change down to
-the account's precision, a cent at the coarsest). What cannot be is not what happened, whatever did.
+venue's rounding (docs/reference/venue.md 7 "Fees": the trade fee is rounded up to $0.0001, then the balance change down
+to the account's precision, a cent at the coarsest). What cannot be is not what happened, whatever did.
 """
 
 from typing import Final

@@ -1,4 +1,6 @@
-"""Order groups: the brake at the exchange. Every profile's quotes belong to a group of its own (kalshi.md 2.4).
+"""Order groups: the brake at the exchange. Every profile's quotes belong to a group of its own.
+
+Source: docs/reference/venue.md 2.4.
 
 When more contracts of a group trade within a rolling 15 s than its limit, the exchange cancels all of it and refuses
 new orders for it. We then halt the profile, across restarts, until a person asks for a reset: whoever trades with us

@@ -1,4 +1,4 @@
-"""Client order ids: made before sending, unique for ever, recognisable as ours (kalshi.md 2.3, section 8).
+"""Client order ids: made before sending, unique for ever, recognisable as ours (docs/reference/venue.md 2.3, 8).
 
 The venue burns an id even when its order was cancelled, so an id is never derived from what the order says: a run part
 drawn from chance once per process, and a running number.

@@ -26,7 +26,8 @@ from kalshi_daemon.orders.journal_errors import (
 from kalshi_daemon.orders.journal_schema import MIGRATIONS, SEALED_SINCE, TABLES, row_crc
 
 ROWS_MAX: Final = 200_000
-"""Most rows any read returns: the venue allows that many open orders (kalshi.md 2.3); beyond it is not our file."""
+"""Most rows any read returns: the venue allows that many open orders (docs/reference/venue.md 2.3); beyond it is not
+our file."""
 BUSY_MS_MAX: Final = 2_000
 """Longest wait for another process that holds the file."""
 _FREE_BYTES_MIN: Final = 1_000_000

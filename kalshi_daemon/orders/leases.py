@@ -1,8 +1,8 @@
 """Every order rests on a lease: its expiry is near, and a healthy daemon keeps moving it (docs: safety argument).
 
-Only the expiry is amended, price and total count stay: queue priority is kept (kalshi.md 2.3). A daemon that dies, or
-whose guards close, simply stops renewing. An amend without a trustworthy answer leaves the order with either expiry:
-for risk the later one counts, for renewing the earlier.
+Only the expiry is amended, price and total count stay: queue priority is kept (docs/reference/venue.md 2.3). A daemon
+that dies, or whose guards close, simply stops renewing. An amend without a trustworthy answer leaves the order with
+either expiry: for risk the later one counts, for renewing the earlier.
 """
 
 import asyncio

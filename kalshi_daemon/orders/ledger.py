@@ -3,13 +3,13 @@
 A position is YES-signed: a filled bid adds, a filled ask (sell YES = buy NO) subtracts. `cash` of a position is what
 its fills did to our money on the YES scale, fees included: a bid at P takes P x C, an ask brings P x C. For the part
 that is short the exchange in fact took (1 - P) x C and holds the pair's dollar; `exchange_cash` puts that dollar back,
-so that it equals the change of the exchange's own cash (kalshi.md section 7 "Collateral", "Rounding").
+so that it equals the change of the exchange's own cash (docs/reference/venue.md 7.2, 7.3).
 
 Profit is realised when the market settles, in the New York day and week of the settlement: cash plus what the position
 pays. There is no settlement fee on binary markets. Market results are kept apart from positions, so a fill that turns
 up after its market's settlement is booked as if it had come in time.
 
-A settlement is not final: a market may be disputed, determined again or amended (kalshi.md section 2.2). What was
+A settlement is not final: a market may be disputed, determined again or amended (docs/reference/venue.md 2.2). What was
 booked first stays on its day; a correction stands beside it, on the day it was booked, with the difference.
 """
 

@@ -281,7 +281,10 @@ def advance(order: Order, event: Event) -> Order:
 
 
 def not_found_is_final(event: NotFoundAuthenticated) -> bool:
-    """Whether enough time has passed for the exchange's reads to show an order that had arrived (kalshi.md 2.1)."""
+    """Whether enough time has passed for the exchange's reads to show an order that had arrived.
+
+    Source: docs/reference/venue.md 2.1.
+    """
     return event.at_ns - event.unknown_since_ns >= event.patience_ns
 
 

@@ -61,7 +61,7 @@ START_WITHIN: Final = Nanos(30 * SECOND)
 START_PAUSE: Final = SECOND
 _EXPIRED: Final = "ExpiryCancel"
 _CROSSED: Final = "PostOnlyCrossCancel"
-"""The other way in which a post-only order is refused: taken, then cancelled (kalshi.md section 3)."""
+"""The other way in which a post-only order is refused: taken, then cancelled (docs/reference/venue.md 3)."""
 _Wanted = FillEvent | UserOrder | MarketLifecycle | OrderGroupUpdate | StreamUp | StreamDown
 _WANTED: Final = (FillEvent, UserOrder, MarketLifecycle, OrderGroupUpdate, StreamUp, StreamDown)
 

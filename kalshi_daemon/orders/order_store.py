@@ -56,7 +56,7 @@ _ACTIONS: Final[dict[Status, str]] = {
 
 
 def event_of(market_ticker: str, state: DaemonState) -> str:
-    """The event of a market: as listed, else the ticker without its last part (kalshi.md section 7)."""
+    """The event of a market: as listed, else the ticker without its last part (docs/reference/venue.md 7)."""
     market = state.venue.markets.get(market_ticker)
     return market_ticker.rpartition("-")[0] if market is None else market.contract.event_ticker
 

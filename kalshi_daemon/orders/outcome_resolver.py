@@ -1,7 +1,7 @@
 """Asking the exchange what became of an order: UNKNOWN creates, orders gone without a word, orders past their expiry.
 
 Found means believed. Not found means something only as an authenticated answer, and for a create only after
-`PATIENCE`: portfolio reads lag the engine (kalshi.md 2.1).
+`PATIENCE`: portfolio reads lag the engine (docs/reference/venue.md 2.1).
 """
 
 from collections import defaultdict

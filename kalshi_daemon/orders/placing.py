@@ -57,7 +57,7 @@ class Placer:
         self.on_crossed: Callable[[str], None] = _nobody
         """Called with the market of an order that would have crossed: its book is not the one we see."""
         self.blackout_until = Nanos(0)
-        """After a cancel-all the venue may cancel new orders for a minute (kalshi.md 2.3)."""
+        """After a cancel-all the venue may cancel new orders for a minute (docs/reference/venue.md 2.3)."""
 
     def refusal(self, quote: Quote) -> str:
         """Why this quote must not be sent now; "" when it may. Asked right before the intent is written."""
@@ -156,7 +156,7 @@ class Placer:
         self._record(orders, results)
 
     def _wired(self, order: Order) -> NewOrder:
-        """Groups do not span shards, and ours are on shard 0 (kalshi.md 2.4)."""
+        """Groups do not span shards, and ours are on shard 0 (docs/reference/venue.md 2.4)."""
         state = self._store.state
         group = state.order_groups.ids.get(order.profile) if state.venue.shard_of(order.market_ticker) == 0 else None
         return replace(new_order(order), order_group_id=group)

@@ -2,8 +2,9 @@
 
 What the exchange lists and we do not know is adopted only when it carries an id of ours; a foreign order is cancelled
 (scope `account`) or reported (scope `own`). What we know and the exchange does not list is asked about, one by one:
-absence from a list proves nothing, and reads lag writes (kalshi.md 2.1). A number that differs on both sides becomes a
-disagreement with both numbers; nobody is right until the exchange has been asked twice (the caller holds that rule).
+absence from a list proves nothing, and reads lag writes (docs/reference/venue.md 2.1). A number that differs on both
+sides becomes a disagreement with both numbers; nobody is right until the exchange has been asked twice (the caller
+holds that rule).
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -187,7 +188,8 @@ def compare_settlement(settlement: Settlement, count: Count) -> list[Finding]:
         text = f"settlement of {ticker}: ours {format_count(count)}, exchange {format_count(Count(net))}"
         findings.append(Finding(Act.DISAGREE, f"settled:{ticker}", text))
     due = revenue(settlement.result, count)
-    # The exchange's figure is in whole cents (kalshi.md section 6), so a fraction of a contract may be cut or rounded.
+    # The exchange's figure is in whole cents (docs/reference/venue.md 6), so a fraction of a contract may be cut or
+    # rounded.
     if due is not None and net == count and abs(due - settlement.revenue) >= _CENT:
         text = (
             f"settlement of {ticker} ({settlement.result}): ours {format_dollars(due)},"

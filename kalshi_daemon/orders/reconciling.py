@@ -40,7 +40,7 @@ from kalshi_daemon.state import Position
 log = structlog.get_logger()
 
 SETTLE: Final = Nanos(2 * SECOND)
-"""What changed later than this before a look is not compared in it: reads lag writes (kalshi.md 2.1)."""
+"""What changed later than this before a look is not compared in it: reads lag writes (docs/reference/venue.md 2.1)."""
 FILL_OVERLAP: Final = Nanos(5 * MINUTE)
 """How far behind the cursor fills are read again: a fill may be listed this much later than it happened."""
 FILL_LAG: Final = Nanos(30 * SECOND)

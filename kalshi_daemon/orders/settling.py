@@ -20,7 +20,7 @@ from kalshi_daemon.orders.records import read_list, unreadable_findings
 log = structlog.get_logger()
 
 ASK_AFTER: Final = Nanos(45 * SECOND)
-"""After the fixing: the fastest settlement seen takes longer (median 127 s, kalshi.md section 7)."""
+"""After the fixing: the fastest settlement seen takes longer (median 127 s, docs/reference/venue.md 7)."""
 ASK_EVERY: Final = Nanos(15 * SECOND)
 SLOW_AFTER: Final = Nanos(15 * MINUTE)
 """A settlement held back longer than this (2.6 % of events) is asked for less often."""

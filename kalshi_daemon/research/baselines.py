@@ -1,4 +1,4 @@
-"""The two baselines of the model, fitted on past data only (model.md section 3).
+"""The two baselines of the model, fitted on past data only (docs/reference/model.md 3).
 
 a  flat: Gaussian, variance per minute = mean realised variance of the last 60 whole days / session length.
 b  tuned EWMA x session curve: Gaussian, EWMA of r^2 / s, times the curve's remaining mass. The curve is the mean shape

@@ -74,7 +74,7 @@ class Verdict:
 
 
 CRPS_TOLERANCE: Final = 5e-4
-"""Differences of the CRPS below 0.1 % are noise (model.md section 9); half of that may be lost."""
+"""Differences of the CRPS below 0.1 % are noise (docs/reference/model.md 9); half of that may be lost."""
 
 
 def fit(sample: Sample, reference: ModelConstants, name: str) -> Fit:

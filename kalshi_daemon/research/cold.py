@@ -15,7 +15,7 @@ from kalshi_daemon.research import metrics
 from kalshi_daemon.research.score import Cold, Record, keys, walks
 
 COLD_MIN: Final = Nanos(15 * MINUTE)
-"""Before 09:45 a model without memory knows next to nothing and does not quote (model.md section 0.3)."""
+"""Before 09:45 a model without memory knows next to nothing and does not quote (docs/reference/model.md 0.3)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """One session as a fan chart shows it: the path of the index, and the bands its fixings were given. Values in and out.
 
-On bars a fan opens from an instant to the fixing after it. The live record holds no distribution but those of the fixings, so
-there a fan closes: what the fixing was given at one instant after the other, the last one two minutes before it.
+On bars a fan opens from an instant to the fixing after it. The live record holds no distribution but those of the
+fixings, so there a fan closes: what the fixing was given at one instant after the other, the last one two minutes
+before it.
 """
 
 from collections import defaultdict

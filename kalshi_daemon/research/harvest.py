@@ -44,7 +44,7 @@ class Harvest:
     x: Floats
     """ln(fixing / level)."""
     log_anchor: Floats
-    """ln of the anchor of model.md 4.3, the curve's mass included."""
+    """ln of the anchor of docs/reference/model.md 4.3, the curve's mass included."""
     features: Floats
     probes: Floats
     """Forecast variance of an average minute over the hour after each probe, events left out; NaN where not asked."""
@@ -149,7 +149,7 @@ def _row(
 
 
 def variances(found: Harvest, constants: ModelConstants) -> Floats:
-    """sigma^2 of every row under these coefficients, before the online layer (model.md 4.3)."""
+    """sigma^2 of every row under these coefficients, before the online layer (docs/reference/model.md 4.3)."""
     coefficients = constants.variance
     unit = log_horizons(found)
     level, slope, bend = coefficients.intercept

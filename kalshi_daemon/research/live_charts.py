@@ -74,8 +74,8 @@ def _evidence(figures: LiveFigures) -> Picture:
             _path(chart, series, style, name)
     return Picture(
         chart.text(),
-        "Around 1 nothing speaks for a baseline. At the line the guard closes for the session; a right forecast crosses "
-        "it once a year at most.",
+        "Around 1 nothing speaks for a baseline. At the line the guard closes for the session; a right forecast "
+        "crosses it once a year at most.",
     )
 
 

@@ -1,8 +1,9 @@
 """Walk-forward scores of the rolling model against two baselines.
 
-The bars go through the very `RollingCalibration` the daemon runs. A forecast is asked for between two bars,
-when the model has seen nothing later than its instant, and what it said is kept as an immutable distribution; the fixing is read
-from the bars afterwards. A day's later bars cannot reach an earlier distribution: there is no other path from one to the other.
+The bars go through the very `RollingCalibration` the daemon runs. A forecast is asked for between two bars, when the
+model has seen nothing later than its instant, and what it said is kept as an immutable distribution; the fixing is read
+from the bars afterwards. A day's later bars cannot reach an earlier distribution: there is no other path from one to
+the other.
 """
 
 from collections import defaultdict
@@ -36,7 +37,7 @@ from kalshi_daemon.windows.sessions import SessionTable
 
 HOUR_HORIZONS: Final = (55, 45, 30, 15, 10, 5, 2)
 CLOSE_HORIZONS: Final = (360, 240, 120, 55, 45, 30, 15, 10, 5, 2)
-"""Minutes to the fixing (model.md section 3)."""
+"""Minutes to the fixing (docs/reference/model.md 3)."""
 HOURLY: Final = "hour"
 CLOSE: Final = "close"
 WARM_UP_SESSIONS: Final = 250
@@ -57,7 +58,8 @@ class Cold(StrEnum):
     """Everything but the constants: as after the loss of its memory."""
     LEVELS = "levels"
     """What it knew of the last days: the states hold today's prices alone. Session curve and online corrections, which
-    age in months, are as learnt before: a memory too old to go on from, and what model.md section 4 calls cold."""
+    age in months, are as learnt before: a memory too old to go on from, and what docs/reference/model.md 4 calls
+    cold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +259,8 @@ def walk(
 ) -> Mapping[Key, Record]:
     """Feed the days in order, warm-up included, and score every forecast of the days from `first` on.
 
-    model: the one to feed, to be looked at afterwards; a new one otherwise. seen: told every distribution that is scored.
+    model: the one to feed, to be looked at afterwards; a new one otherwise. seen: told every distribution that is
+    scored.
     """
     names = [day.session.day for day in sample.days]
     begin = next((row for row, name in enumerate(names) if name >= first.isoformat()), len(names))
@@ -308,7 +311,7 @@ def forecasts(
 
 
 def marks_of(day: Day, selection: Selection = REGULAR_DAYS) -> tuple[Mark, ...]:
-    """Every forecast of model.md section 3 whose instant and fixing both fall on bar boundaries with a price."""
+    """Every forecast of docs/reference/model.md 3 whose instant and fixing both fall on bar boundaries with a price."""
     known = np.isfinite(day.prices())
     found: list[Mark] = []
     for target_ns in fixings(day.session):

@@ -21,6 +21,7 @@ from kalshi_daemon.ground.errors import ConfigurationError, LiveNotAcknowledged
 from kalshi_daemon.ground.named_files import read_named
 from kalshi_daemon.settings.environment import ENV_PREFIX, number_of, place_of, value_of, variables
 from kalshi_daemon.settings.model import Mode, Settings
+from kalshi_daemon.settings.renamed import new_name
 from kalshi_daemon.settings.rules import check_rules, with_default_hosts
 from kalshi_daemon.settings.validation_words import wanted
 
@@ -284,6 +285,10 @@ def _origin_of(key: str, origins: Mapping[str, str]) -> str:
 
 def _refuse_unknown(key: str, where: str, name: str) -> None:
     """Raise unless `key` leads to a setting (or below a free table such as macro.feeds)."""
+    renamed = new_name(key)
+    if renamed:
+        shown = ENV_PREFIX + renamed.upper().replace(".", "__") if name.startswith(ENV_PREFIX) else renamed
+        raise ConfigurationError(where, f"{name} is called {shown} since 0.1.0", "rename it")
     if place_of(key) is not None:
         return
     near = get_close_matches(key, [known for known, _ in _leaves(Settings())], n=1, cutoff=0.75)

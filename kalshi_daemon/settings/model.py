@@ -170,13 +170,14 @@ class WindowSettings(Section):
 
     first_quotes: time = time(9, 35)
     new_quotes_until_s: float = Field(300.0, ge=2.0, le=3_600.0)
-    """No new quotes later than this before the fixing (the runbook's 55-minute cutoff)."""
+    """No new quotes later than this before the fixing (the 55-minute cutoff of docs/reference/runbook.md 2)."""
     gone_by_s: float = Field(120.0, ge=2.0, le=1_800.0)
     """Verified gone this long before the fixing; also the expiry of every order."""
     cancel_lead_s: float = Field(10.0, ge=1.0, le=600.0)
     """Cancelling starts this long before `gone_by`."""
     close_opens_before_s: float = Field(3_600.0, ge=60.0, le=43_200.0)
-    """A close window opens this long before its fixing (the runbook adds the closes to the 16:00 hour only)."""
+    """A close window opens this long before its fixing (docs/reference/runbook.md 2 adds the closes to the 16:00 hour
+    only)."""
     calendar_end_days: int = Field(400, ge=1, le=730)
     """How far ahead the calendar is read; nothing is traded beyond it."""
 
@@ -200,7 +201,7 @@ CLOSE_SERIES = ("KXINX", "KXNASDAQ100")
 
 
 class ProfilesSettings(Section):
-    """The three profiles of the runbook."""
+    """The three profiles of docs/reference/runbook.md 2."""
 
     wide: ProfileSettings = ProfileSettings(series=HOURLY_SERIES, lots=1, bins=4, impact_cap=0.05)
     size: ProfileSettings = ProfileSettings(series=HOURLY_SERIES, lots=2, bins=2, impact_cap=0.02)
@@ -211,7 +212,7 @@ PROFILE_NAMES: Final = tuple(ProfilesSettings.model_fields)
 
 
 class PricingSettings(Section):
-    """The edge a quote must have (model.md section 7.2) and how far the book is believed (7.3)."""
+    """The edge a quote must have, and how far the book is believed (docs/reference/model.md 7.2, 7.3)."""
 
     k_stale: float = Field(1.5, ge=0.0, le=100.0)
     k_vol: float = Field(1.0, ge=0.0, le=100.0)

@@ -15,7 +15,8 @@ from kalshi_daemon.settings.contradictions import Origins, broken, check_contrad
 from kalshi_daemon.settings.model import Mode, Settings
 
 DEFAULT_HOSTS: Final[Mapping[Mode, Mapping[str, str]]] = {
-    # kalshi.md section 1 (the recommended hosts), polygon.md section 1.1; `sim` is given its addresses when it starts.
+    # docs/reference/venue.md 1 (the recommended hosts), docs/reference/feed.md 1.1; `sim` is given its addresses when
+    # it starts.
     Mode.SIM: {},
     Mode.DEMO: {
         "kalshi.rest_url": "https://external-api.demo.kalshi.co/trade-api/v2",
@@ -128,7 +129,8 @@ def _check_addresses(settings: Settings, origins: Origins) -> None:
 def _check_venue_host(mode: Mode, key: str, host: str, origins: Origins) -> None:
     """Demo never speaks to the real exchange, and live signs requests for nobody else.
 
-    A signature covers neither host nor body (kalshi.md section 1): whoever receives one could use it at the exchange.
+    A signature covers neither host nor body (docs/reference/venue.md 1): whoever receives one could use it at the
+    exchange.
     """
     real, demo = _within(host, _LIVE_DOMAIN), _within(host, _DEMO_DOMAIN)
     if mode is Mode.DEMO and real:

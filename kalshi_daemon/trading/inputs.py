@@ -6,7 +6,7 @@ from kalshi_daemon.domain.contract import Market
 from kalshi_daemon.domain.forecast import Forecast
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.window import Window
-from kalshi_daemon.ground.units import Nanos
+from kalshi_daemon.ground.units import Nanos, Price
 from kalshi_daemon.index_feed.witnesses import NOTHING_KNOWN, OutsideLevels
 from kalshi_daemon.ladder.implied import books_distribution, ladder_middle
 from kalshi_daemon.settings.model import PricingSettings
@@ -62,6 +62,14 @@ def picture_of(
         markouts=markouts,
         tick_age_ns=tick_age(state, window, now),
     )
+
+
+def others_mid(state: DaemonState, market_ticker: str) -> Price | None:
+    """The others' middle now; None where the book is not believed or not two-sided."""
+    book = state.venue.books.get(market_ticker)
+    if book is None or not book.synced or book.doubt:
+        return None
+    return own_excluded(book, state.live_orders()).mid
 
 
 def tick_age(state: DaemonState, window: Window, now: Nanos) -> Nanos:

@@ -10,6 +10,7 @@ and at each phase edge, `_scan_all` makes new quotes. Both only read the state; 
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, Never
 
 import structlog
@@ -19,20 +20,20 @@ from kalshi_daemon.calibration.market_record import MarketRecord
 from kalshi_daemon.calibration.watch import log_fields
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order, Status
-from kalshi_daemon.domain.quote import Profile, Quote, QuotePlan
+from kalshi_daemon.domain.quote import Profile, Quote
 from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.domain.window import Phase, Window, WindowStatus
 from kalshi_daemon.ground.clock import Clock
-from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos, Price
-from kalshi_daemon.guardrails.chain import Chain, Judgement
+from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
+from kalshi_daemon.guardrails.chain import Chain
 from kalshi_daemon.guardrails.timing import WindowOpen
 from kalshi_daemon.orders.manager import OrderManager
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.trading.inputs import picture_of
+from kalshi_daemon.trading.inputs import others_mid, picture_of
 from kalshi_daemon.trading.markouts import MarkoutWatch
 from kalshi_daemon.trading.policy.policy import Policy, Pulls, ScanRequest
 from kalshi_daemon.trading.rescans import Rescans, usable_books
-from kalshi_daemon.venue.books import own_excluded
+from kalshi_daemon.trading.scan_log import RefusalLog, say_scan
 
 log = structlog.get_logger()
 
@@ -82,7 +83,7 @@ class Trader:
         self._scanned: dict[tuple[str, str], Nanos] = {}
         self._closing: set[str] = set()
         self._closed: set[str] = set()
-        self._refusals: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._refusals = RefusalLog()
         self._rescans = Rescans(parts.rescan_ns_min)
         self._memory: Any = parts.policy.initial()
         self._markouts = MarkoutWatch()
@@ -116,7 +117,8 @@ class Trader:
     def _forget_other_sessions(self) -> None:
         """Windows of sessions that are over leave no trace: a process may live for weeks."""
         windows, markets = self._state.windows, self._state.venue.markets
-        for table in (self._due, self._scanned, self._triggers, self._refusals):
+        self._refusals.forget(windows)
+        for table in (self._due, self._scanned, self._triggers):
             for key in [key for key in table if key[1] not in windows]:
                 del table[key]
         self._rescans.forget(windows)
@@ -185,18 +187,11 @@ class Trader:
 
     def _look_at_fills(self) -> None:
         """Where the market went after our fills; whole orders are read only when one of them has changed."""
-        now = self._clock.now_ns()
+        now, mid_of = self._clock.now_ns(), partial(others_mid, self._state)
         if self._orders_changed:
             self._orders_changed = False
-            self._markouts.on_orders(self._state.orders.values(), self._mid_of, now)
-        self._markouts.look(self._mid_of, now)
-
-    def _mid_of(self, market_ticker: str) -> Price | None:
-        """The others' middle now; None where the book is not believed or not two-sided."""
-        book = self._state.venue.books.get(market_ticker)
-        if book is None or not book.synced or book.doubt:
-            return None
-        return own_excluded(book, self._state.live_orders()).mid
+            self._markouts.on_orders(self._state.orders.values(), mid_of, now)
+        self._markouts.look(mid_of, now)
 
     def _look_at_resting(self, group: asyncio.TaskGroup) -> None:
         now = self._clock.now_ns()
@@ -241,7 +236,7 @@ class Trader:
                 staying += own
             worst = verdicts if closed or not worst else worst
             pulling |= {verdict.guard: verdict for verdict in closed}
-        if self._say_refusals(("resting", window.event_ticker), tuple(pulling.values()), window, ""):
+        if self._refusals.say(("resting", window.event_ticker), tuple(pulling.values()), window, ""):
             self._parts.artifacts.monitors(window, worst)
         resting = [order for order in staying if order.status is Status.RESTING]
         lost: Pulls = ()
@@ -346,7 +341,7 @@ class Trader:
         counters = self._state.counters
         counters.scans += 1
         counters.windows_scanned.add(window.event_ticker)
-        self._say_refusals(key, judgement.closed, window, profile.name)
+        self._refusals.say(key, judgement.closed, window, profile.name)
         for verdict in judgement.forced:
             log.warning("guard.forced", guard=verdict.guard, window=window.event_ticker, note=verdict.note)
         placed: tuple[Order, ...] = ()
@@ -354,10 +349,10 @@ class Trader:
             await self._parts.orders.cancel(tuple(name for name, _reason in plan.cancel), "replaced")
             # The answer may have taken seconds: what was allowed before need not be allowed now.
             judgement = self._parts.chain.judge_plan(self._state, plan, self._clock.now_ns())
-            self._say_refusals(key, judgement.closed, window, profile.name)
+            self._refusals.say(key, judgement.closed, window, profile.name)
         if judgement.accepted:
             placed = await self._parts.orders.place(judgement.accepted)
-        self._say_scan(plan, judgement, placed)
+        say_scan(plan, judgement, placed)
         self._parts.artifacts.manifest(plan, judgement, placed)
         self._say_record(window.series.index)
 
@@ -368,52 +363,6 @@ class Trader:
         view = self._state.calibration.get(index)
         own = () if view is None else view.health(self._clock.now_ns()).readings
         self._parts.artifacts.record(index, (*own, *self._state.market_records[index].readings()))
-
-    def _say_scan(self, plan: QuotePlan, judgement: Judgement, placed: tuple[Order, ...]) -> None:
-        log.info(
-            "scan.done",
-            plan_id=plan.plan_id,
-            profile=plan.profile.name,
-            window=plan.window.event_ticker,
-            trigger=plan.trigger,
-            index_level=round(plan.forecast_level, 2),
-            sigma_bp=round(plan.forecast_sigma * 1e4, 2),
-            looked=len(plan.looks),
-            proposed=len(plan.quotes),
-            accepted=len(judgement.accepted),
-            placed=len(placed),
-            kept=len(plan.keep),
-            cancelled=len(plan.cancel),
-            closed_guards=[verdict.guard for verdict in judgement.closed],
-        )
-
-    def _say_refusals(self, key: tuple[str, str], refused: tuple[Verdict, ...], window: Window, profile: str) -> bool:
-        """A closed guard is logged when it closes and when it opens again, with the numbers, not at every look.
-
-        Returns whether anything changed since the last look.
-        """
-        names = tuple(verdict.guard for verdict in refused)
-        before = self._refusals.get(key, ())
-        if names == before:
-            return False
-        self._refusals[key] = names
-        for verdict in refused:
-            if verdict.guard not in before:
-                log.warning(
-                    "guard.refused",
-                    guard=verdict.guard,
-                    window=window.event_ticker,
-                    profile=profile,
-                    measured=verdict.measured,
-                    limit=verdict.limit,
-                    unit=verdict.unit,
-                    closing=verdict.closing.value,
-                    note=verdict.note,
-                )
-        for guard in before:
-            if guard not in names:
-                log.info("guard.opened", guard=guard, window=window.event_ticker, profile=profile)
-        return True
 
     def _profiles_of(self, window: Window) -> list[Profile]:
         return [profile for profile in self._parts.profiles if window.series.ticker in profile.series]

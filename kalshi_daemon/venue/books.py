@@ -1,11 +1,11 @@
 """Books from stream events. Sync and pure in effect: the only thing written is the books handed in.
 
-Rules (kalshi.md section 5): one subscription (`sid`) carries many markets on one `seq` stream, so a gap voids all of
-its books; deltas are dropped until a book's next snapshot; a level below zero means we lost the thread of that market,
-and it is voided alone. So does a cross that outlives its instant: the venue reports one matching step level by level,
-so real books cross for a moment between two deltas of equal stamp (18 times in 116,000 recorded deltas), and only a
-cross that is still there at the next stamp is wrong. A book is never quoted on while it is crossed.
-Whoever calls `apply` or `overdue` must ask for snapshots of the tickers they return.
+Rules (docs/reference/venue.md 5): one subscription (`sid`) carries many markets on one `seq` stream, so a gap voids all
+of its books; deltas are dropped until a book's next snapshot; a level below zero means we lost the thread of that
+market, and it is voided alone. So does a cross that outlives its instant: the venue reports one matching step level by
+level, so real books cross for a moment between two deltas of equal stamp (18 times in 116,000 recorded deltas), and
+only a cross that is still there at the next stamp is wrong. A book is never quoted on while it is crossed. Whoever
+calls `apply` or `overdue` must ask for snapshots of the tickers they return.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -52,7 +52,7 @@ class EventRecord:
     """The fixing, from its markets, or from `strike_date` before they were read."""
     read_ns: Nanos | None = None
     edges_ns: tuple[Nanos, ...] = ()
-    """When its markets open and close: the venue sends no message then (kalshi.md section 5)."""
+    """When its markets open and close: the venue sends no message then (docs/reference/venue.md 5)."""
     dirty: bool = False
     """A message said that something changed since the last read began."""
     final: bool = False

@@ -1,10 +1,10 @@
 """A second opinion on the streamed books: the exchange's own book of one market at a time, over REST.
 
-REST books carry no stamp and no number (kalshi.md 2.2), so the two cannot be laid side by side at an instant. What can
-be compared are the levels that stood still: from SETTLE before the question to SETTLE after the answer every change of
-the streamed book is noted, and a level that did not change in all that time has one count only, which the answer must
-show. Reads that lag less than SETTLE and frames that are late by less cannot disagree. A book that was voided or
-replaced meanwhile is not compared. One disagreement is a suspicion, two in a row are evidence.
+REST books carry no stamp and no number (docs/reference/venue.md 2.2), so the two cannot be laid side by side at an
+instant. What can be compared are the levels that stood still: from SETTLE before the question to SETTLE after the
+answer every change of the streamed book is noted, and a level that did not change in all that time has one count only,
+which the answer must show. Reads that lag less than SETTLE and frames that are late by less cannot disagree. A book
+that was voided or replaced meanwhile is not compared. One disagreement is a suspicion, two in a row are evidence.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,8 @@
 """The sessions of the exchange calendar (XNYS) as a small plain table.
 
 `exchange_calendars` is read once, with an explicit end, and never touched again: its pandas objects are slow to ask and
-its default end is silent (polygon.md section 5). Beyond `end_ns` the table knows nothing, and nothing is traded there.
+its default end is silent (docs/reference/feed.md 5). Beyond `end_ns` the table knows nothing, and nothing is traded
+there.
 """
 
 import warnings

@@ -1,7 +1,8 @@
 """The windows of a session: one per series and fixing, with every edge. Pure.
 
 The target of a window is always the next fixing strictly after now, because a window opens no earlier than the fixing
-before it and ends at its own (the predecessor aimed at the hour that had already passed: predecessor.md section 9, 1).
+before it and ends at its own (the predecessor aimed at the hour that had already passed:
+docs/reference/runbook.md 9.1).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +17,7 @@ from kalshi_daemon.ground.units import Nanos, from_s
 from kalshi_daemon.settings.model import ProfilesSettings, WindowSettings
 
 FIRST_FIXING = time(10, 0)
-"""The first hourly fixing (kalshi.md section 7: H1000..H1600, H1000..H1300 on half days)."""
+"""The first hourly fixing (docs/reference/venue.md 7: H1000..H1600, H1000..H1300 on half days)."""
 
 
 def enabled_series(profiles: ProfilesSettings) -> tuple[Series, ...]:

@@ -11,7 +11,8 @@ TEN, ELEVEN, CLOSE = at(30), at(90), at(390)
 
 
 def test_defect_05_what_was_learnt_is_what_is_quoted():
-    # Recalibration wrote files nobody read, behind caches nobody emptied. Here every tick changes the very next distribution.
+    # Recalibration wrote files nobody read, behind caches nobody emptied. Here every tick changes the very next
+    # distribution.
     one = feed(model(), walk(60, step_s=10))
     calm = known(one.forecast(at(60), ELEVEN))
     rng = np.random.default_rng(8)

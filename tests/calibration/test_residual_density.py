@@ -111,7 +111,7 @@ def test_the_ends_of_the_line():
 
 
 def test_golden_one_hour_quantiles():
-    # model.md 4.5: median +.073, 5 % / 95 % = -1.64 / +1.44 at 55 minutes, read off 8,352 residuals.
+    # docs/reference/model.md 4.5: median +.073, 5 % / 95 % = -1.64 / +1.44 at 55 minutes, read off 8,352 residuals.
     found = family_of(FIRST_CONSTANTS.residual).at(55.0).quantiles(np.array([0.05, 0.5, 0.95]))
     assert found == pytest.approx([-1.64, 0.073, 1.44], abs=0.03)
 

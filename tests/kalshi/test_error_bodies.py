@@ -1,4 +1,4 @@
-"""Every shape of refusal becomes the right error (kalshi.md section 3)."""
+"""Every shape of refusal becomes the right error (docs/reference/venue.md 3)."""
 
 import orjson
 import pytest

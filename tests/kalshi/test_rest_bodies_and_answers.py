@@ -15,7 +15,7 @@ from kalshi_daemon.kalshi import fields, messages
 
 T0 = Nanos(1_795_446_000 * SECOND)  # 2026-11-23T15:00:00Z
 
-# Hand-made after the venue's schemas (kalshi.md section 9); every key a real answer has, legacy ones included.
+# Hand-made after the venue's schemas (docs/reference/venue.md 9); every key a real answer has, legacy ones included.
 ORDER = {
     "order_id": "o-1", "user_id": "u", "client_order_id": "kd-1-1", "ticker": "KXINXU-26NOV23H1100-T6849.9999",
     "side": "yes", "action": "sell", "outcome_side": "no", "book_side": "ask", "type": "limit", "status": "resting",

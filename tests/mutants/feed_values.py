@@ -3,10 +3,10 @@
 from tests.mutants.mutant import Mutant
 
 _JUDGE = ("index_feed/test_plausibility.py",)
-_UNLEARNT = ("calibration/test_healing.py",)
+_UNLEARNT = ("memory/test_gap_replay.py",)
 _BAND = ("calibration/test_sigma_band.py",)
 
-_HIDDEN = ("calibration/test_gap_fill.py",)
+_HIDDEN = ("memory/test_gap_fill.py",)
 _SNAPSHOT = ("index_feed/test_snapshot.py",)
 
 _IMPLIED = ("ladder/test_implied.py",)

@@ -22,7 +22,7 @@ MUTANTS = (
         "app/stopping.py",
         "            self._latch.closed = True\n",
         "",
-        ("ground/test_stopping.py",),
+        ("app/test_stopping.py",),
     ),
     Mutant(
         "kill_switch_not_checked",
@@ -158,6 +158,6 @@ MUTANTS = (
         "trading/policy/edge.py",
         "        if market.status is not MarketStatus.ACTIVE:",
         "        if market.ticker != ticker:",
-        ("trader/test_trader_inputs.py",),
+        ("trading/test_trader_inputs.py",),
     ),
 )

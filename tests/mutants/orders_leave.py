@@ -6,7 +6,7 @@ _STOPPING = ("orders/test_clearing_and_stopping.py",)
 _CANCELLING = ("orders/test_cancelling_orders.py",)
 _LEASES = ("orders/test_order_leases.py",)
 _PLACING = ("orders/test_placing_orders.py",)
-_TRADER = ("trader/test_trader.py",)
+_TRADER = ("trading/test_trader.py",)
 
 MUTANTS = (
     Mutant(
@@ -208,6 +208,6 @@ MUTANTS = (
         "domain/order_table.py",
         "            self._live[client_order_id] = order\n            self._tuple = None\n",
         "            self._live[client_order_id] = order\n",
-        ("ground/test_order_table.py",),
+        ("domain/test_order_table.py",),
     ),
 )

@@ -3,7 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 _SKEW = ("kalshi/test_clock_skew_refusals.py",)
-_RESCANS = ("trader/test_rescans.py",)
+_RESCANS = ("trading/test_rescans.py",)
 
 MUTANTS = (
     Mutant(
@@ -36,7 +36,7 @@ MUTANTS = (
         "app/session_start.py",
         "        await clock.sleep(pause)\n",
         "        return\n",
-        ("operations/test_session_start.py",),
+        ("app/test_session_start.py",),
     ),
     Mutant(
         "skewed_start_without_a_pause",
@@ -44,7 +44,7 @@ MUTANTS = (
         "app/session_start.py",
         "        pause = min(PAUSE_MAX, Nanos(2 * pause))",
         "        pause = PAUSE_MIN",
-        ("operations/test_session_start.py",),
+        ("app/test_session_start.py",),
     ),
     Mutant(
         "guards_that_open_wait_for_the_timer",

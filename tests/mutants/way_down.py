@@ -3,7 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 _OUTLETS = ("operations/test_log_outlets.py",)
-_STOPPING = ("ground/test_stopping.py",)
+_STOPPING = ("app/test_stopping.py",)
 _SCREEN = ("operations/test_progress.py", "operations/test_screen.py")
 
 MUTANTS = (
@@ -39,7 +39,7 @@ MUTANTS = (
         "app/session_end.py",
         "            self._say(name, problem)\n            return None\n\n    async def wait_for",
         "            raise\n\n    async def wait_for",
-        ("ground/test_session_end.py",),
+        ("app/test_session_end.py",),
     ),
     Mutant(
         "failing_wait_ends_the_stop",
@@ -47,7 +47,7 @@ MUTANTS = (
         "app/session_end.py",
         "            self._say(name, problem)\n            return None\n\n    def _say",
         "            raise\n\n    def _say",
-        ("ground/test_session_end.py",),
+        ("app/test_session_end.py",),
     ),
     Mutant(
         "log_drops_the_worst_first",

@@ -1,7 +1,8 @@
 """An exchange in memory that does what it is told to do wrong. Implements what the order path asks of the venue.
 
-Money is booked as kalshi.md section 7 says: a fill opens or nets, a pair gives its dollar back at once, resting orders
-hold balance back. `script` makes the next request of an operation fail in a named way, before or after it was applied.
+Money is booked as docs/reference/venue.md 7.3 says: a fill opens or nets, a pair gives its dollar back at once, resting
+orders hold balance back. `script` makes the next request of an operation fail in a named way, before or after it was
+applied.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The REST side over a real socket: codes and envelopes of kalshi.md section 3, pages, limits, faults."""
+"""The REST side over a real socket: codes and envelopes of docs/reference/venue.md 3, pages, limits, faults."""
 
 import asyncio
 

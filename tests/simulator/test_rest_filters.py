@@ -1,4 +1,4 @@
-"""Filters, limits and answers as the OpenAPI of 2026-08-22 words them: what was ignored before is looked at."""
+"""Filters, limits and answers as docs/reference/venue.md 2.2 words them: what was ignored before is looked at."""
 
 import pytest
 

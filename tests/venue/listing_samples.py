@@ -1,4 +1,4 @@
-"""Listing objects as the venue sends them, made by hand from the shapes of kalshi.md section 9."""
+"""Listing objects as the venue sends them, made by hand from the shapes of docs/reference/venue.md 9."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
 """Members' money: cash, collateral held for resting orders, positions, fills, settlements.
 
 Amounts are micro-dollars. Everything is fully funded: a bid reserves price x count, an ask (1 - price) x count, except
-for what would only close the position (kalshi.md section 7). A YES and a NO of one market net at once: the pair pays
-its dollar when the second leg trades.
+for what would only close the position (docs/reference/venue.md 7.3). A YES and a NO of one market net at once: the pair
+pays its dollar when the second leg trades.
 """
 
 from collections import Counter

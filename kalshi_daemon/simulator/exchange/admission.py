@@ -80,7 +80,7 @@ def affordable(
 def refuse_amend(
     order: SimOrder, *, ticker: str, side: Side, client_order_id: str | None, updated_client_order_id: str | None
 ) -> Refusal | None:
-    """An amend must describe the order it means (changelog 2026-01-26)."""
+    """An amend must describe the order it means (docs/reference/venue.md 3)."""
     if order.market.spec.ticker != ticker:
         return TICKER_MISMATCH
     if order.side is not side:

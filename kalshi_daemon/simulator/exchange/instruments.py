@@ -143,7 +143,7 @@ class SimMarket:
     """Filled by the wire encoder once: the fields that never move."""
 
     def status(self, now_ns: Nanos) -> MarketStatus:
-        """By the clock: there is no event at open or close (kalshi.md section 5)."""
+        """By the clock: there is no event at open or close (docs/reference/venue.md 5)."""
         if self.settled_ns is not None:
             return MarketStatus.AMENDED if self.amended else MarketStatus.FINALIZED
         if self.determined_ns is not None:
@@ -159,4 +159,4 @@ class SimMarket:
 
 
 SWEEP_DELAY: Final = Nanos(SECOND // 4)
-"""Resting orders are swept "shortly after close" (kalshi.md section 8)."""
+"""Resting orders are swept "shortly after close" (docs/reference/venue.md 8)."""

@@ -23,7 +23,7 @@ IndexValue = Callable[[Index, Nanos], float]
 """The index level last printed at or before an instant (contract terms: a single print, no averaging)."""
 
 DETERMINATION_DELAY: Final = Nanos(65 * SECOND)
-"""From close to determination; with the 60 s timer this is the measured median of 127 s (kalshi.md section 7)."""
+"""From close to determination; with the 60 s timer this is the measured median of 127 s (docs/reference/venue.md 7)."""
 CUTOFF_BEFORE: Final = Nanos(2 * MINUTE)
 
 

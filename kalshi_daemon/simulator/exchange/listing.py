@@ -1,4 +1,4 @@
-"""The ladders of one session as the exchange lists them in 2026 (kalshi.md section 7).
+"""The ladders of one session as the exchange lists them in 2026 (docs/reference/venue.md 7).
 
 Hourly ladders KXINXU (400 legs, 5 points apart) and KXNASDAQ100U (400, 10 apart) for every hour from 10:00, around
 the multiple of 25 (100) points nearest the index level given; the hour of the close is coarser: 60 legs, 25 (100)

@@ -1,4 +1,4 @@
-"""Order groups: a brake on contracts matched within a rolling fifteen seconds (kalshi.md section 2.4)."""
+"""Order groups: a brake on contracts matched within a rolling fifteen seconds (docs/reference/venue.md 2.4)."""
 
 from collections import deque
 from dataclasses import dataclass, field

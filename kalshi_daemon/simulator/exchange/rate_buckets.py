@@ -1,4 +1,4 @@
-"""Token buckets of a member, in the exchange's own time (kalshi.md section 4)."""
+"""Token buckets of a member, in the exchange's own time (docs/reference/venue.md 4)."""
 
 from dataclasses import dataclass
 from typing import Final

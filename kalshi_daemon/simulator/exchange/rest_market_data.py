@@ -1,4 +1,4 @@
-"""Public reads: exchange, series, events, markets, books, trades, candles (kalshi.md sections 2.1, 2.2)."""
+"""Public reads: exchange, series, events, markets, books, trades, candles (docs/reference/venue.md 2.1, 2.2)."""
 
 import re
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ def _shard_json(call: Call, number: int) -> Json:
 
 
 def _schedule(call: Call) -> Answer:
-    """Around the clock but Thursday's maintenance from 03:00 to 05:00 ET (kalshi.md section 8)."""
+    """Around the clock but Thursday's maintenance from 03:00 to 05:00 ET (docs/reference/venue.md 8)."""
     whole = [{"open_time": "00:00", "close_time": "00:00"}]
     thursday = [{"open_time": "00:00", "close_time": "03:00"}, {"open_time": "05:00", "close_time": "00:00"}]
     days = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -71,7 +71,7 @@ def _user_data_timestamp(call: Call) -> Answer:
 
 
 def _endpoint_costs(_call: Call) -> Answer:
-    """Paths as the venue writes them, `:order_id` for what is filled in (kalshi.md section 10)."""
+    """Paths as the venue writes them, `:order_id` for what is filled in (docs/reference/venue.md 10)."""
     rows = [
         {"method": method, "path": PREFIX + _FILLED_IN.sub(r":\1", path), "cost": cost}
         for (method, path), cost in COSTS.items()
@@ -196,7 +196,7 @@ _TIME_FILTERS: Final = {
     "settled": ("", "settled"),
     "updated": ("",),
 }
-"""Which status goes with which pair of timestamp filters (OpenAPI 2026-08-22, GET /markets)."""
+"""Which status goes with which pair of timestamp filters (docs/reference/venue.md 2.2)."""
 _GOES_WITH_UPDATED: Final = frozenset({"min_updated_ts", "mve_filter", "series_ticker", "limit", "cursor"})
 
 

@@ -1,4 +1,7 @@
-"""Order endpoints: V2 writes, order reads, order groups; legacy writes answer 410 (kalshi.md sections 2.3, 2.4)."""
+"""Order endpoints: V2 writes, order reads, order groups; legacy writes answer 410.
+
+Source: docs/reference/venue.md 2.3, 2.4.
+"""
 
 from typing import Any, Final
 

@@ -1,4 +1,4 @@
-"""Portfolio reads (kalshi.md section 2.5). They never lag here: `user_data_timestamp` is now."""
+"""Portfolio reads (docs/reference/venue.md 2.5). They never lag here: `user_data_timestamp` is now."""
 
 from typing import Final
 

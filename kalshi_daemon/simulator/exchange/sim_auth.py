@@ -1,4 +1,6 @@
-"""The venue's check of a signed request (kalshi.md section 1), written apart from the client's signing on purpose.
+"""The venue's check of a signed request, written apart from the client's signing on purpose.
+
+Source: docs/reference/venue.md 1.
 
 Signed text = timestamp in ms + METHOD + path with /trade-api prefix and without the query. RSA-PSS (SHA-256, MGF1
 SHA-256, salt of 32 bytes) or plain Ed25519, by the key registered under KALSHI-ACCESS-KEY.

@@ -1,4 +1,4 @@
-"""What a fill costs, with the venue's rounding (kalshi.md section 7; docs page "Fee Rounding").
+"""What a fill costs, with the venue's rounding (docs/reference/venue.md 7.1, 7.2).
 
 Amounts here are in micro-dollars (1e-6), the finest a price of 1/10 000 dollar times 1/100 contract can be.
 

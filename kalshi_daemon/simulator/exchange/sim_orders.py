@@ -36,7 +36,7 @@ class OrderState(StrEnum):
 
 
 class Reason(StrEnum):
-    """`last_update_reason` of a user_order frame (kalshi.md section 5). CREATED and USER are the empty string."""
+    """`last_update_reason` of a user_order frame (docs/reference/venue.md 5). CREATED and USER are the empty string."""
 
     NONE = ""
     DECREASE = "Decrease"
@@ -115,7 +115,10 @@ class SimOrder:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The venue says no: HTTP status of a single request, code and texts of the envelope (kalshi.md section 3)."""
+    """The venue says no: HTTP status of a single request, code and texts of the envelope.
+
+    Source: docs/reference/venue.md 3.
+    """
 
     status: int
     code: str

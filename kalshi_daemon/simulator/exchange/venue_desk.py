@@ -99,7 +99,7 @@ class VenueDesk:
             self._matcher.listener.market_changed(market, LifecycleEvent.DEACTIVATED, now)
 
     def activate(self, tickers: Iterable[str]) -> None:
-        """Reactivation cancels all resting orders (kalshi.md section 8)."""
+        """Reactivation cancels all resting orders (docs/reference/venue.md 8)."""
         now = self._enter()
         for ticker in tickers:
             market = self._catalogue.markets[ticker]

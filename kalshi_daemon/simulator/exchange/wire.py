@@ -1,4 +1,4 @@
-"""REST objects as the exchange writes them (kalshi.md section 9). Knows nothing of the client's codec."""
+"""REST objects as the exchange writes them (docs/reference/venue.md 9). Knows nothing of the client's codec."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -243,7 +243,10 @@ def created_json(receipt: Receipt) -> Json:
 
 
 def amended_json(receipt: Receipt, resting_before: Count | None) -> Json:
-    """AmendOrderV2Response: what *this* amend filled and left; null where it changed nothing (OpenAPI 2026-08-22)."""
+    """AmendOrderV2Response: what *this* amend filled and left; null where it changed nothing.
+
+    Source: docs/reference/venue.md 2.3.
+    """
     body = created_json(receipt)
     if receipt.fill_count == 0 and receipt.remaining == resting_before:
         body["fill_count"] = body["remaining_count"] = None

@@ -1,4 +1,6 @@
-"""Websocket frames as the exchange writes them (kalshi.md section 5): message bodies here, sid and seq put on later.
+"""Websocket frames as the exchange writes them: message bodies here, sid and seq put on later.
+
+Source: docs/reference/venue.md 5.
 
 The body of a frame is encoded once and shared by every subscriber.
 """

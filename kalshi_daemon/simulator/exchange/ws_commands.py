@@ -1,4 +1,7 @@
-"""Commands of a websocket client: subscribe, update_subscription, unsubscribe, list_subscriptions (section 5)."""
+"""Commands of a websocket client: subscribe, update_subscription, unsubscribe, list_subscriptions.
+
+Source: docs/reference/venue.md 5.1.
+"""
 
 from collections.abc import Callable
 from typing import Any, Final

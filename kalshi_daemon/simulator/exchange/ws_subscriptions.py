@@ -1,7 +1,7 @@
 """Subscriptions of the websocket: who hears what, numbered how. No sockets: frames go to an outbox.
 
 `seq` counts per `sid` from 1: data frames of sequenced channels and control frames (`ok`, `unsubscribed`,
-subscription-scoped `error`), while `subscribed` has none (kalshi.md section 5).
+subscription-scoped `error`), while `subscribed` has none (docs/reference/venue.md 5).
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,6 @@
-"""The vendor's REST aggregates, on the feed's port: bars of the sessions as far as they have gone (polygon.md 2).
+"""The vendor's REST aggregates, on the feed's port: bars of the sessions as far as they have gone.
+
+Source: docs/reference/feed.md 2.
 
 What it does as the vendor does: takes the key as a bearer or in the query; bars of any number of seconds, minutes,
 hours or days, from and to a date (in New York, the last one included) or an instant in milliseconds, in either order;

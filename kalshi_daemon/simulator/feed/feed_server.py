@@ -1,4 +1,6 @@
-"""The vendor's index feed, on loopback: a websocket server that speaks the Massive protocol (polygon.md 1.2-1.8).
+"""The vendor's index feed, on loopback: a websocket server that speaks the Massive protocol.
+
+Source: docs/reference/feed.md 1.2-1.8.
 
 What it does as the vendor does: greets first; takes the key in a message; answers `auth_failed` and then drops TCP
 without a close frame; acknowledges every topic of a subscribe in one array; drops unknown channels without a word;
@@ -151,7 +153,7 @@ class FeedServer:
         self._faults.swaps = 2 * pairs
 
     def abort(self) -> None:
-        """Drop every TCP connection now, without a close frame: the common drop (polygon.md 1.3)."""
+        """Drop every TCP connection now, without a close frame: the common drop (docs/reference/feed.md 1.3)."""
         for client in self._clients:
             client.connection.transport.abort()
 

@@ -1,4 +1,4 @@
-"""The vendor's REST snapshot of index values, on the feed's port (polygon.md 2.2).
+"""The vendor's REST snapshot of index values, on the feed's port (docs/reference/feed.md 2.2).
 
     GET /v3/snapshot/indices?ticker.any_of=I:SPX,I:NDX      one item each, in the order asked for
 

@@ -1,8 +1,8 @@
 """One index over one session, second by second: the single truth that feed, fixings and traders all read.
 
-The settlement rule is a single print: the last value at or before the fixing (kalshi.md section 7), hence `value_at`.
-The 16:00 fixing is the print at the close's instant, not the official close: prints go on for AFTER_HOURS_S and differ
-slightly from it (polygon.md 1.8, section 4).
+The settlement rule is a single print: the last value at or before the fixing (docs/reference/venue.md 7), hence
+`value_at`. The 16:00 fixing is the print at the close's instant, not the official close: prints go on for AFTER_HOURS_S
+and differ slightly from it (docs/reference/feed.md 1.8, 4).
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ Values = NDArray[np.float64]
 AFTER_HOURS_S: Final = 300
 """Seconds of prints after the close."""
 OFFICIAL_CLOSE_BP: Final = 1.0
-"""Mean absolute distance of the official close from the last print, in basis points (model.md section 6)."""
+"""Mean absolute distance of the official close from the last print, in basis points (docs/reference/model.md 6)."""
 _OFFICIAL_CLOSE_SECONDS: Final = (1, 40)
 """The first late print comes within this many seconds after the close."""
 
@@ -83,7 +83,7 @@ def session_seconds(session: Session) -> int:
 
 
 def as_published(index: Index, values: Values) -> Values:
-    """SPX is published with two decimals, NDX with full precision (polygon.md 1.5)."""
+    """SPX is published with two decimals, NDX with full precision (docs/reference/feed.md 1.5)."""
     return np.round(values, 2) if index is Index.SPX else values
 
 

@@ -1,4 +1,4 @@
-"""A made-up session of both indices with the stylised facts of model.md section 5.
+"""A made-up session of both indices with the stylised facts of docs/reference/model.md 5.
 
 Built by minutes, then bridged to seconds:
 

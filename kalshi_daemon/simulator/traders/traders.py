@@ -2,8 +2,9 @@
 
 Makers quote around a fair value computed from an index value that is seconds old, with their own error in volatility;
 noise takers have an opinion that is wrong by a Laplace error; informed takers know the true volatility and the present
-index value, and hit whatever is mispriced by more than the taker fee (model.md 7.5). All of them act through the same
-matching engine as the API account, in process, in simulated time, so a session is reproduced by its seed.
+index value, and hit whatever is mispriced by more than the taker fee (docs/reference/model.md 7.5). All of them act
+through the same matching engine as the API account, in process, in simulated time, so a session is reproduced by its
+seed.
 """
 
 import math

@@ -1,7 +1,7 @@
 """What the simulated market knows: the real volatility of the path being played.
 
-Informed traders price with it; makers price with an error on it. It is an oracle on purpose (model.md 7.5): the path's
-realised variance, spread over the session by the session curve.
+Informed traders price with it; makers price with an error on it. It is an oracle on purpose
+(docs/reference/model.md 7.5): the path's realised variance, spread over the session by the session curve.
 """
 
 import math

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from kalshi_daemon.calibration.constants_file import SHIPPED
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.ground.units import Nanos
-from kalshi_daemon.memory.documents import VERSION, decoded, encoded, fingerprint, remember, restore
+from kalshi_daemon.memory.documents import FORMAT, VERSION, decoded, encoded, fingerprint, remember, restore
 from kalshi_daemon.settings.model import CalibrationSettings
 from tests.calibration.support import at, bar, day_of, feed, memory, model, session, tick, walk
 
@@ -110,6 +110,22 @@ def test_a_memory_of_an_older_version_with_its_count_of_misprints_is_read():
     again = fresh()
     restore(again, {**remember(one), "misprints": 2})
     assert memory(again) == memory(one)
+
+
+def test_a_memory_of_the_version_before_is_read_word_for_word():
+    """It called the baseline's score `rival_crps`, wherever that stands."""
+    seen = fresh()
+    for event in prices(3)[:-300]:
+        take(seen, event)
+    kept = remember(seen)
+    body = json.dumps(kept).replace('"baseline_crps"', '"rival_crps"').encode()
+    assert b'"rival_crps"' in body
+    header = {"format": FORMAT, "version": 1, "sha256": hashlib.sha256(body).hexdigest()}
+    found = decoded(json.dumps(header).encode() + b"\n" + body + b"\n")
+    assert json.dumps(found) == json.dumps(kept)
+    again = fresh()
+    restore(again, found)
+    assert said(again, at(100, 2)) == said(seen, at(100, 2))
 
 
 def test_a_morning_before_its_first_valid_price_is_remembered():
@@ -238,7 +254,7 @@ def test_a_file_cut_short_is_refused(kept, length):
 def test_another_version_or_format_is_named(kept):
     content = encoded(kept)
     with pytest.raises(ValueError, match=f"version 99 instead of {VERSION}"):
-        decoded(content.replace(b'"version":1', b'"version":99', 1))
+        decoded(content.replace(b'"version":2', b'"version":99', 1))
     with pytest.raises(ValueError, match="not a file of ours"):
         decoded(content.replace(b"kalshi-daemon", b"other-program", 1))
     with pytest.raises(ValueError, match="too many"):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from kalshi_daemon.domain.window import Phase
 from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.trading.rescans import BOOKS_SYNCED, GUARDS_OPENED, Rescans
-from tests.trader.trader_rig import Rig
+from tests.trading.trader_rig import Rig
 
 KEY = ("wide", "E")
 APART = Nanos(5 * SECOND)

@@ -10,7 +10,7 @@ from kalshi_daemon.trading.inputs import markets_of, outside_levels, picture_of
 from kalshi_daemon.trading.policy.edge import EdgePolicy
 from kalshi_daemon.trading.policy.policy import ScanRequest
 from tests.guardrails import guard_rig
-from tests.trader.trader_rig import Rig
+from tests.trading.trader_rig import Rig
 
 POLICY = EdgePolicy(Settings().pricing, Settings().guards)
 

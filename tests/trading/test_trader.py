@@ -10,9 +10,10 @@ from kalshi_daemon.ground.units import SECOND, Count, Nanos, Price
 from kalshi_daemon.orders.cancelling import StopResult
 from kalshi_daemon.state import Position
 from kalshi_daemon.trading.inputs import tick_age
+from kalshi_daemon.trading.policy.edge import EdgeMemory
 from kalshi_daemon.trading.rescans import GUARDS_OPENED
 from tests.guardrails import guard_rig
-from tests.trader.trader_rig import Rig
+from tests.trading.trader_rig import Rig
 
 
 @pytest.fixture

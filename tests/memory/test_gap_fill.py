@@ -18,7 +18,7 @@ from kalshi_daemon.memory.gap_fill import ROUND_PAUSE, ROUNDS, SETTLE, GapFiller
 from kalshi_daemon.memory.gap_replay import EVENTS_MAX, GapReplay
 from kalshi_daemon.settings.model import CalibrationSettings
 from tests.calibration.support import at, distribution_at, feed, model, session, tick
-from tests.calibration.test_healing import SECONDS, between, minutes
+from tests.memory.test_gap_replay import SECONDS, between, minutes
 
 DAYS = tuple(session(day) for day in range(3))
 BARS = minutes(SECONDS, 0, 390)

@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 
 from kalshi_daemon.domain.window import Phase
 from kalshi_daemon.state import GroupHalt
-from tests.trader.trader_rig import Rig
+from tests.trading.trader_rig import Rig
 
 
 async def test_only_the_halted_profile_is_pulled_and_it_quotes_again_after_the_reset():

@@ -25,8 +25,8 @@ from kalshi_daemon.memory.store import CalibrationStore
 from kalshi_daemon.settings.model import CalibrationSettings
 from kalshi_daemon.windows.sessions import SessionTable
 from tests.calibration.support import at, feed, known, model, session, walk
-from tests.calibration.test_healing import SECONDS as MONDAY
-from tests.calibration.test_healing import between, minutes
+from tests.memory.test_gap_replay import SECONDS as MONDAY
+from tests.memory.test_gap_replay import between, minutes
 
 DAYS = tuple(session(day) for day in range(5))
 TABLE = SessionTable(DAYS, start_ns=at(-570), end_ns=at(2_000, 4))
@@ -148,7 +148,7 @@ def test_a_row_comes_back_as_it_was():
 @pytest.mark.parametrize(
     "change",
     [
-        {"v": 3},
+        {"v": 4},
         {"quantiles": []},
         {"quantiles": [6_800.0] * 6},
         {"quantiles": [6_800.0] * 6 + [6_799.0]},
@@ -178,9 +178,18 @@ def test_a_line_that_is_none_of_ours_is_refused(change):
 def test_a_line_of_the_first_version_is_read_without_its_quantiles():
     document = json.loads(to_line(row())) | {"v": 1}
     del document["quantiles"]
+    document["rival_crps"] = document.pop("baseline_crps")
     assert from_line(json.dumps(document).encode()) == row(quantiles=())
     with pytest.raises(ValueError, match="quantiles"):
         from_line(json.dumps(document | {"v": 2}).encode())
+
+
+def test_a_line_of_the_version_before_names_the_baseline_otherwise():
+    document = json.loads(to_line(row())) | {"v": 2}
+    document["rival_crps"] = document.pop("baseline_crps")
+    assert from_line(json.dumps(document).encode()) == row()
+    with pytest.raises(ValueError, match="baseline_crps"):
+        from_line(json.dumps(document | {"v": 3}).encode())
 
 
 def test_the_quantiles_are_those_of_the_distribution_that_was_published(rig):
