@@ -18,6 +18,7 @@ from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.units import Nanos, from_ms, from_s, price_from_float
 from kalshi_daemon.guardrails.chain import Chain, build_chain
 from kalshi_daemon.index_feed.consumer import IndexFeed
+from kalshi_daemon.index_feed.history import history_of
 from kalshi_daemon.index_feed.recorder import Recorder
 from kalshi_daemon.index_feed.snapshot_witness import SnapshotWitness
 from kalshi_daemon.index_feed.witnesses import OutsideLevels
@@ -158,7 +159,9 @@ class _Builder:
         settings, clock, state = self._settings, self._clock, self._state
         sessions = load_sessions_ahead(clock.now_ns(), settings.windows.calendar_end_days)
         macro_calendar = load_macro_calendar(settings.macro)
-        learning = build_learning(settings, clock, self._session, sessions, macro_calendar)
+        learning = build_learning(
+            settings, clock, history_of(settings.index_feed, clock, self._session), sessions, macro_calendar
+        )
         state.calibration.update(learning.models)
         state.correlation = learning.memory.correlation
         artifacts = ArtifactWriter(settings.mode_dir, clock, run_id=self._plan.run_id, mode=settings.mode.value)

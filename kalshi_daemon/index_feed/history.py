@@ -21,6 +21,7 @@ from kalshi_daemon.ground.errors import ConfigurationError, HistoryUnavailable
 from kalshi_daemon.ground.units import MILLISECOND, MINUTE, SECOND, Nanos, from_s
 from kalshi_daemon.index_feed.aggregates import Page, decode_page, target_of
 from kalshi_daemon.index_feed.snapshot import SnapshotValue, decode_snapshot, snapshot_target
+from kalshi_daemon.settings.model import IndexFeedSettings
 
 ATTEMPTS: Final = 4
 BACKOFF: Final = Nanos(SECOND)
@@ -170,3 +171,17 @@ def _retry_after(text: str | None) -> Nanos:
     if not isfinite(seconds):
         return RETRY_AFTER_USUAL
     return Nanos(max(0, min(RETRY_AFTER_MAX, from_s(seconds))))
+
+
+def history_of(settings: IndexFeedSettings, clock: Clock, session: aiohttp.ClientSession) -> HistoryClient | None:
+    """The history that the settings name; None when nobody is to be asked. Raises ConfigurationError."""
+    if not (settings.gap_fill and settings.rest_url):
+        return None
+    return HistoryClient(
+        settings.rest_url,
+        settings.api_key,
+        clock,
+        session,
+        timeout_s=settings.rest_timeout_s,
+        calls_per_min=settings.rest_calls_per_min,
+    )

@@ -119,10 +119,7 @@ class KalshiRest:
     # --- public reads -------------------------------------------------------------------------------------------------
 
     async def exchange_status(self) -> ExchangeStatus:
-        """A 5xx may carry the same body: then it can only say that the exchange is not active.
-
-        Source: docs/reference/venue.md 2.1.
-        """
+        """A 5xx may carry the same body: the exchange is not active then (docs/reference/venue.md 2.1)."""
         request = Request(Endpoint.STATUS, "/exchange/status", signed=False)
         answer = await self._transport.read(request, accept_5xx=True)
         failed = answer.status >= 500  # noqa: PLR2004 - HTTP
@@ -285,10 +282,7 @@ class KalshiRest:
         return fields.each(items, messages.settlement, "settlements")
 
     async def balance(self, exchange_index: int | None = _HOME_SHARD) -> Balance:
-        """Collateral is per exchange shard; index series are on shard 0. None: of all.
-
-        Source: docs/reference/venue.md 2.5, 7.
-        """
+        """Cash of a shard; index series are on shard 0; None: of all (docs/reference/venue.md 2.5, 7)."""
         query = self._own({} if exchange_index is None else {"exchange_index": exchange_index})
         answer = await self._transport.read(Request(Endpoint.BALANCE, "/portfolio/balance", query))
         return messages.balance(read_object(answer, "balance"), self._clock.now_ns())

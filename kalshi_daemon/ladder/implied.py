@@ -62,8 +62,7 @@ def books_distribution(state: DaemonState, event_ticker: str, pricing: PricingSe
 
 
 class ImpliedDistributions:
-    """`books_distribution` of the events asked for last, worked out again only when something it depends on has
-    changed.
+    """`books_distribution` of the events asked for last, worked out again when something it depends on has changed.
 
     Guards ask on every look, several times a second, and most looks find the same books.
     """

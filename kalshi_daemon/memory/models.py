@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import aiohttp
 import structlog
 
 from kalshi_daemon.calibration.constants import ModelConstants
@@ -93,9 +92,13 @@ class Learning:
 
 
 def build_learning(
-    settings: Settings, clock: Clock, session: aiohttp.ClientSession, sessions: SessionTable, macro: MacroCalendar
+    settings: Settings, clock: Clock, history: HistoryClient | None, sessions: SessionTable, macro: MacroCalendar
 ) -> Learning:
-    """Make the models and bring back what they had learnt. Raises ConfigurationError for settings, never for memory."""
+    """Make the models and bring back what they had learnt.
+
+    history: whom to ask for minutes that were missed, None for nobody. Raises ConfigurationError for settings, never
+    for what was remembered.
+    """
     chosen, feed = settings.calibration, settings.index_feed
     models = models_of(settings, sessions, macro)
     memory = CalibrationStore(
@@ -113,16 +116,8 @@ def build_learning(
     memory.confirmed = lambda index: replays[index].confirmed
     pair = (models[Index.SPX], models[Index.NDX])
     doubts = CorrelationReplay(memory.correlation, pair)
-    if not (feed.gap_fill and feed.rest_url):
+    if history is None:
         return Learning(models, memory, replays, None, None, doubts)
-    history = HistoryClient(
-        feed.rest_url,
-        feed.api_key,
-        clock,
-        session,
-        timeout_s=feed.rest_timeout_s,
-        calls_per_min=feed.rest_calls_per_min,
-    )
     gaps = GapFiller(
         replays,
         history,

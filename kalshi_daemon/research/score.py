@@ -2,8 +2,7 @@
 
 The bars go through the very `RollingCalibration` the daemon runs. A forecast is asked for between two bars, when the
 model has seen nothing later than its instant, and what it said is kept as an immutable distribution; the fixing is read
-from the bars afterwards. A day's later bars cannot reach an earlier distribution: there is no other path from one to
-the other.
+from the bars afterwards: a day's later bars cannot reach an earlier distribution.
 """
 
 from collections import defaultdict

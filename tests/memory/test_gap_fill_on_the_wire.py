@@ -15,6 +15,7 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos
 from kalshi_daemon.index_feed.consumer import IndexFeed
+from kalshi_daemon.index_feed.history import history_of
 from kalshi_daemon.kalshi.transport import open_session
 from kalshi_daemon.memory.models import Learning, build_learning
 from kalshi_daemon.settings.model import IndexFeedSettings, Settings
@@ -90,7 +91,7 @@ async def rig(folder, *, start: float = -0.1, gap_fill: bool = True) -> AsyncIte
     chosen = Settings(state_dir=folder, index_feed=feed_settings)
     try:
         async with open_session() as http:
-            learning = build_learning(chosen, clock, http, TABLE, MacroCalendar())
+            learning = build_learning(chosen, clock, history_of(feed_settings, clock, http), TABLE, MacroCalendar())
             state.calibration.update(learning.models)
             feed = IndexFeed(
                 state,

@@ -178,8 +178,8 @@ MUTANTS = (
         "books_survive_a_gap",
         "after a gap no book of the subscription is believed",
         "venue/books.py",
-        "            self._void(self._bookkeeping[ticker])\n        return tuple(lost)",
-        "            self._bookkeeping[ticker].recv_ns = event.recv_ns\n        return tuple(lost)",
+        "            self._void(self._books[ticker])\n        return tuple(lost)",
+        "            self._books[ticker].recv_ns = event.recv_ns\n        return tuple(lost)",
         ("venue/test_books.py",),
     ),
     Mutant(

@@ -41,13 +41,13 @@ async def test_what_is_remembered_of_other_sessions_windows_goes_when_the_next_w
         await rig.pass_time(1)
         assert rig.trader.memory.last_mids
         rig.trader.remember(EdgeMemory({**rig.trader.memory.last_mids, ("wide", "GONE-T1"): Price(5_000)}))
-        for table in (rig.trader._due, rig.trader._scanned, rig.trader._triggers, rig.trader._refusals):
+        for table in (rig.trader._due, rig.trader._scanned, rig.trader._triggers):
             table["wide", "GONE"] = table.get(("wide", rig.event), 0)
         rig.trader._closed.add("GONE")
         known = dict(rig.trader._scanned)
         rig.phase(Phase.OPEN)
         await rig.pass_time(1)
-        for table in (rig.trader._due, rig.trader._scanned, rig.trader._triggers, rig.trader._refusals):
+        for table in (rig.trader._due, rig.trader._scanned, rig.trader._triggers):
             assert ("wide", "GONE") not in table
         assert rig.trader._scanned.keys() == known.keys() - {("wide", "GONE")}, "what is on is not forgotten"
         assert "GONE" not in rig.trader._closed
