@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +40,7 @@ class Event:
     """Whether more fields are passed on than the call names."""
 
 
+@cache
 def events(package: Path = ROOT / "kalshi_daemon") -> dict[str, Event]:
     """Every event of the package by name. The simulator's own lines are not the daemon's log and are left out."""
     found: dict[str, Event] = {}
@@ -136,7 +138,7 @@ def unnamed(package: Path = ROOT / "kalshi_daemon") -> list[str]:
 
 
 def _handed_on(tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Name and level of events that somebody else writes to the log: `Note("kalshi_stream.gap", ...)`."""
+    """Name and level of events that somebody else writes to the log: `Note("kalshi_stream.frames_missed", ...)`."""
     for node in ast.walk(tree):
         match node:
             case ast.Call(func=ast.Attribute(attr="_say_halt"), args=[ast.Constant(value=str(name)), *_]):
@@ -156,6 +158,11 @@ def meanings() -> dict[str, str]:
     return dict(tomllib.loads(MEANINGS.read_text())["events"])
 
 
+def subjects() -> dict[str, str]:
+    """First word of an event -> what it stands for."""
+    return dict(tomllib.loads(MEANINGS.read_text())["subjects"])
+
+
 def page() -> str:
     """The whole page. An event without a meaning is written with `?`, which the test refuses."""
     known = meanings()
@@ -164,11 +171,18 @@ def page() -> str:
         fields = ", ".join(f"`{one}`" for one in sorted(event.fields)) + (", ..." if event.open else "")
         rows.append(f"| `{name}` | {', '.join(sorted(event.levels))} | {fields or '-'} | {known.get(name, '?')} |")
     outcomes = ["| outcome | meaning |", "|---|---|", *(f"| `{word}` | {text} |" for word, text in OUTCOMES.items())]
+    words = ["| first word | subject |", "|---|---|", *(f"| `{word}` | {text} |" for word, text in subjects().items())]
     pulls = ["| reason | meaning |", "|---|---|", *(f"| `{word}` | {text} |" for word, text in PULLS.items())]
     return "\n".join(
         (
             _INTRO,
             *rows,
+            "",
+            "## Subjects",
+            "",
+            "An event is called `subject.past_tense`. Names of before 0.1.0 are listed in CHANGELOG.md.",
+            "",
+            *words,
             "",
             "## Outcomes of a look at a market",
             "",
@@ -178,7 +192,7 @@ def page() -> str:
             "",
             "## Why an order was pulled",
             "",
-            "`reason` of `orders.cancelled` and of a manifest's `cancel`, besides `guard:NAME` and `replaced`.",
+            "`reason` of `order.cancelled` and of a manifest's `cancel`, besides `guard:NAME` and `replaced`.",
             "",
             *pulls,
             "",

@@ -319,7 +319,7 @@ class DaemonRun:
         took_ms = (self._clock.mono_ns() - started) // MILLISECOND
         level = log.info if result.verified else log.error
         level(
-            "shutdown.cancel_all.verified" if result.verified else "shutdown.cancel_all.UNVERIFIED",
+            "stop.verified" if result.verified else "stop.unverified",
             remaining=result.remaining,
             detail=result.detail,
             took_ms=took_ms,
@@ -356,7 +356,7 @@ class DaemonRun:
                 await components.recorder.flush()
                 await components.artifacts.drain()
         except TimeoutError:
-            log.warning("shutdown.files_not_written", waited_s=FILES_WITHIN_S)
+            log.warning("stop.files_not_written", waited_s=FILES_WITHIN_S)
 
 
 def _endpoints(settings: Settings, environ: Mapping[str, str]) -> Endpoints:

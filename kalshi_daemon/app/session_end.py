@@ -42,7 +42,7 @@ class Steps:
             return None
 
     def _say(self, name: str, problem: Exception) -> None:
-        log.error("shutdown.step_failed", step=name, error=type(problem).__name__, exc_info=problem)
+        log.error("stop.step_failed", step=name, error=type(problem).__name__, exc_info=problem)
 
 
 def unsummarised(state: DaemonState, stopped: StopResult) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def unsummarised(state: DaemonState, stopped: StopResult) -> dict[str, Any]:
         "pnl_dollars": None,
         "exchange_pnl_dollars": None,
         "books_equal": False,
-        "books_detail": "the books could not be summed up; see shutdown.step_failed",
+        "books_detail": "the books could not be summed up; see stop.step_failed",
         "resting_at_end": stopped.remaining,
         "resting_after_cutoff_max": counters.resting_after_cutoff_max,
         "verified": stopped.verified,
@@ -75,7 +75,7 @@ async def summarise(components: Components, stopped: StopResult) -> dict[str, An
         async with asyncio.timeout(within_s):
             check = await components.orders.books_equal()
     except TimeoutError:
-        log.warning("shutdown.books_not_compared", waited_s=within_s)
+        log.warning("stop.accounts_not_compared", waited_s=within_s)
     numbers = components.orders.summary()  # after the comparison: it may have brought the last fills
     exchange_pnl = None if check is None else check.exchange_pnl
     counters = state.counters

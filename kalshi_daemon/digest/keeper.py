@@ -65,7 +65,7 @@ class DigestKeeper:
         except TimeoutError:
             log.warning("digest.not_written", problem=f"not done within {within_s:g} s; kalshi-daemon digest makes it")
         except NoSuchDay as nothing:
-            log.debug("digest.nothing_to_sum_up", why=str(nothing))
+            log.debug("digest.empty", why=str(nothing))
         except Exception as problem:  # noqa: BLE001 - a report: nothing it dies of may reach the trading or the stop
             log.warning("digest.not_written", problem=f"{type(problem).__name__}: {problem}")
         finally:

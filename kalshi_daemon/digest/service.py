@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from kalshi_daemon.digest.records import Interval, Json, Records, Tape, Unknown
+from kalshi_daemon.digest.renamed_events import event_name
 from kalshi_daemon.digest.scans import ScanDay
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.errors import MalformedData
@@ -26,9 +27,9 @@ NAMES_MAX: Final = 64
 RATE_LIMITED: Final = "rate limited"
 """What the error of a 429 (or of our own empty bucket) says."""
 EVENTS: Final = frozenset({
-    "daemon.ready", "stop.asked", "session.summary", "shutdown.cancel_all.UNVERIFIED", "feed.session_opened",
+    "daemon.ready", "stop.asked", "session.summary", "stop.unverified", "feed.session_opened",
     "feed.session_ended", "feed.evicted", "kalshi_stream.session_opened", "kalshi_stream.session_ended", "scan.done",
-    "window.cutoff_verified", "window.cutoff_UNVERIFIED", "venue.streams",
+    "window.cutoff_verified", "window.cutoff_unverified", "kalshi_stream.measured",
 })  # fmt: skip
 
 
@@ -100,7 +101,7 @@ class ServiceLog:
     def add(self, line: Json) -> None:
         """Fold one line in; one without the fields of ours is counted as unreadable."""
         try:
-            at, event, run_id = timestamp(line["ts"], "ts"), str(line["event"]), str(line["run_id"])
+            at, event, run_id = timestamp(line["ts"], "ts"), event_name(str(line["event"])), str(line["run_id"])
         except (KeyError, MalformedData):
             self.unreadable += 1
             return
@@ -135,11 +136,11 @@ class ServiceLog:
                     self.scan_ns.append(at - began)
             case "window.cutoff_verified":
                 self._note_cutoff(line)
-            case "window.cutoff_UNVERIFIED":
+            case "window.cutoff_unverified":
                 self.cutoffs_unverified.append(str(line.get("window", "")))
-            case "shutdown.cancel_all.UNVERIFIED":
+            case "stop.unverified":
                 self.stops_unverified += 1
-            case "venue.streams":
+            case "kalshi_stream.measured":
                 lag = line.get("lag_ms_max", line.get("lag_most_ms"))  # its name before 0.1.0
                 if line.get("up") and isinstance(lag, int):
                     self.stream_lag_ms.append(lag)

@@ -229,7 +229,7 @@ class IndexFeed:
                     self._take(await socket.recv(decode=False), session)
         except TimeoutError:
             missing = tuple(str(topic) for topic in self._topics if topic in session.pending)
-            log.warning("feed.acks_short", missing=missing, wanted=len(self._topics))
+            log.warning("feed.acks_missing", missing=missing, wanted=len(self._topics))
             self._state.feed.problem = f"not acknowledged: {', '.join(missing)}"
         unacknowledged = [index for index in Index if not self._carries_values(index, session)]
         if unacknowledged:
@@ -304,7 +304,7 @@ class IndexFeed:
                 raise FeedProtocolError(f"{status}: {event.message}")
             case "error":
                 self._state.feed.problem = event.message
-                log.warning("feed.vendor_error", message=event.message)
+                log.warning("feed.error_reported", message=event.message)
             case status:
                 log.warning("feed.status_unknown", status=status, message=event.message)
 

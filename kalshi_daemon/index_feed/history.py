@@ -128,7 +128,7 @@ class HistoryClient:
                 if last:
                     raise
                 wait, why = Nanos(BACKOFF << attempt), problem.cause
-            log.info("history.waits", asked=asked, why=why, wait_ms=wait // MILLISECOND)
+            log.info("history.rate_limited", asked=asked, why=why, wait_ms=wait // MILLISECOND)
             await self._clock.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 

@@ -114,7 +114,7 @@ class KalshiRest:
         except (AuthFailed, VenueUnreachable):
             raise
         except (VenueError, MalformedData) as problem:
-            log.warning("kalshi.limits_unread", problem=str(problem))
+            log.warning("kalshi.limits_not_read", problem=str(problem))
 
     # --- public reads -------------------------------------------------------------------------------------------------
 

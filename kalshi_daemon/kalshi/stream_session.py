@@ -188,7 +188,7 @@ class StreamSession:
             return
         given_up = sorted(name for name, asks in overdue.items() if asks >= SNAPSHOT_ASKS)
         if len(given_up) == len(self._active):
-            self._note("kalshi_stream.books_silent", markets=len(given_up))
+            self._note("kalshi_stream.subscription_unanswered", markets=len(given_up))
             self._begin_again()
             return
         self._refuse(given_up, net_ns)
@@ -288,7 +288,7 @@ class StreamSession:
             raise SessionLost("markets could not be removed")
 
     def _error(self, body: StreamError, frame: Frame, recv_ns: Nanos, net_ns: int) -> list[VenueEvent]:
-        self._note("kalshi_stream.error_frame", code=body.code, message=body.message[:200], sid=body.sid)
+        self._note("kalshi_stream.error_received", code=body.code, message=body.message[:200], sid=body.sid)
         if body.sid is not None and body.code in ws_codec.TERMINAL_ERRORS:
             if body.sid in self._private_sids:
                 raise SessionLost(f"error {body.code} ended {self._private_sids[body.sid]}")
@@ -326,7 +326,7 @@ class StreamSession:
 
     def _gap(self, gap: SequenceGap, recv_ns: Nanos, net_ns: int) -> list[VenueEvent]:
         self.stirred = True
-        self._note("kalshi_stream.gap", sid=gap.sid, expected=gap.expected, got=gap.got)
+        self._note("kalshi_stream.frames_missed", sid=gap.sid, expected=gap.expected, got=gap.got)
         if gap.sid == self._sid:
             # Asked for at once, whatever was asked before: an older answer may lie before the gap.
             self._to_ask |= self._active
@@ -335,7 +335,7 @@ class StreamSession:
         gaps = self._private_gaps[gap.sid] = self._private_gaps.get(gap.sid, 0) + 1
         if gaps >= PRIVATE_GAPS_MAX:
             self._tracker.stop(gap.sid)
-            self._note("kalshi_stream.numbers_not_followed", sid=gap.sid, channel=self._private_sids.get(gap.sid, ""))
+            self._note("kalshi_stream.sequence_ignored", sid=gap.sid, channel=self._private_sids.get(gap.sid, ""))
         return [gap, StreamUp(recv_ns)] if self.up else [gap]
 
     def _unread(self, problem: MalformedData, raw: bytes | str, recv_ns: Nanos, net_ns: int) -> list[VenueEvent]:

@@ -73,7 +73,7 @@ class ForecastRecord:
         """What waits, handed over to be written."""
         taken, self._waiting, self._count = self._waiting, {}, 0
         if self.dropped > self._dropped_said:
-            log.warning("calibration.record_dropped", dropped=self.dropped, lines_max=LINES_MAX)
+            log.warning("forecast_record.lines_dropped", dropped=self.dropped, lines_max=LINES_MAX)
             self._dropped_said = self.dropped
         return taken
 
@@ -131,11 +131,11 @@ def append(folder: Path, lines: Lines) -> dict[str, Sequence[bytes]]:
             folder.mkdir(parents=True, exist_ok=True)
             over = _append(folder / f"{day}.jsonl", rows)
         except OSError as problem:
-            log.error("calibration.record_not_written", day=day, problem=str(problem))  # noqa: TRY400 - the disk's words
+            log.error("forecast_record.not_written", day=day, problem=str(problem))  # noqa: TRY400 - the disk's words
             left[day] = rows
             continue
         if over:
-            log.warning("calibration.record_full", day=day, dropped=over, bytes_max=BYTES_MAX)
+            log.warning("forecast_record.full", day=day, dropped=over, bytes_max=BYTES_MAX)
     for old in sorted(folder.glob("*.jsonl"))[:-DAYS_MAX]:
         with suppress(OSError):
             old.unlink()

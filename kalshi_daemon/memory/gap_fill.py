@@ -170,7 +170,7 @@ class GapFiller:
             self.on_bar(bar)
         say = log.info if found.bars or warming_up else log.warning
         say(
-            "calibration.gap_filled" if found.bars else "calibration.no_bars_of_the_gap",
+            "calibration.gap_filled" if found.bars else "calibration.gap_without_bars",
             index=index.value,
             gap_from=iso_utc(span.from_ns),
             gap_to=iso_utc(span.to_ns),

@@ -79,7 +79,7 @@ class Learning:
                 self.gaps.on_unlearnt(index, to_ns)
         say = log.warning if done else log.error
         say(
-            "calibration.prices_unlearnt" if done else "calibration.prices_not_unlearnt",
+            "calibration.prices_removed" if done else "calibration.prices_not_removed",
             index=index.value,
             first=iso_utc(from_ns),
             last=iso_utc(to_ns),

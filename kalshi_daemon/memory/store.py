@@ -164,7 +164,9 @@ class CalibrationStore:
             found = self._recall(index, model)
             self.recollections[index] = found
             model.memory = found.said
-            log.info("calibration.memory", index=index.value, memory=found.said, sessions_missed=found.sessions_missed)
+            log.info(
+                "calibration.memory_loaded", index=index.value, memory=found.said, sessions_missed=found.sessions_missed
+            )
 
     def _recall(self, index: Index, model: RollingCalibration) -> Recollection:
         path = self.path(index)
@@ -215,7 +217,7 @@ class CalibrationStore:
         if self._clock.now_ns() - last_seen_ns > self._slow_max:
             raise ValueError(f"{why}, and more than {self._slow_max // DAY} days have passed")
         restore_slow_parts(model, learnt)
-        log.warning("calibration.COLD_START", index=index.value, why=why, kept="session curve, online corrections")
+        log.warning("calibration.started_cold", index=index.value, why=why, kept="session curve, online corrections")
         return Recollection(None, why, slow_ns=saved_ns, last_price_ns=last_seen_ns)
 
     def _refuse(self, index: Index, why: str) -> Recollection:
@@ -224,7 +226,7 @@ class CalibrationStore:
             kept = str(put_aside(path, "refused", self._clock.now_ns()))
         except OSError as error:
             kept = f"not put aside: {error.strerror}"
-        log.warning("calibration.COLD_START", index=index.value, why=why, file=str(path), kept=kept)
+        log.warning("calibration.started_cold", index=index.value, why=why, file=str(path), kept=kept)
         return Recollection(None, why)
 
     def monitor(self) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class AccountAudit:
             held = any(position.count for position in ledger.open_positions())
             try:
                 if strangers := await self._resting():
-                    log.warning("books.start_unknown", problem=f"the exchange lists {strangers} resting")
+                    log.warning("cash.start_unknown", problem=f"the exchange lists {strangers} resting")
                     return
                 await self._reconciler.read_balance()
                 cash, before = self._reconciler.cash, ledger.exchange_cash()
@@ -90,7 +90,7 @@ class AccountAudit:
                 if held or ledger.paid_since() is not None:
                     await self._settler.read(Nanos(self._bookkeeping.started_ns - KEPT))
             except EXCHANGE_ERRORS as problem:
-                log.warning("books.start_unknown", problem=str(problem))
+                log.warning("cash.start_unknown", problem=str(problem))
                 return
             if balance is not None and ledger.exchange_cash() == before:
                 self._cash, self._ledger_cash, self._open_cash = balance.cash, before, ledger.tied_up()

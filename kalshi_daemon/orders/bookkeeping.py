@@ -261,7 +261,10 @@ class Bookkeeping:
         self._store.journal.inherit(held)
         for position in held:
             log.warning(
-                "ledger.inherited", market=position.market_ticker, count=format_count(position.count), scope=self._scope
+                "position.inherited",
+                market=position.market_ticker,
+                count=format_count(position.count),
+                scope=self._scope,
             )
             self._take_over(position)
         self._publish(self._store.clock.now_ns())

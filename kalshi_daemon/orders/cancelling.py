@@ -167,7 +167,7 @@ class Canceller:
         self._store.apply(name, CancelRefused(now, str(result)))
         if rule(Operation.CANCEL, result).ask is FollowUp.BY_ORDER_ID:
             self._asker.want(name)
-        log.info("orders.cancel_refused", client_order_id=name, market=order.market_ticker, cause=str(result))
+        log.info("order.cancel_refused", client_order_id=name, market=order.market_ticker, cause=str(result))
 
     def _take_ack(self, order: Order, ack: CancelAck) -> None:
         """`reduced_by` is what was really removed (docs/reference/venue.md 8); nothing, or nonsense, means ask."""
@@ -180,7 +180,7 @@ class Canceller:
         if after.filled + ack.reduced_by < after.count:
             self._store.on_missed_fill()
         log.info(
-            "orders.cancelled",
+            "order.cancelled",
             client_order_id=name,
             market=order.market_ticker,
             reason=after.reason,
@@ -193,7 +193,7 @@ class Canceller:
         if not listed or not self._store.state.armed:
             return
         log.warning(
-            "orders.cancel_listed",
+            "order.listed_cancelled",
             count=len(listed),
             markets=len({remote.market_ticker for remote in listed}),
             first_order_id=listed[0].order_id,
@@ -242,7 +242,7 @@ class Canceller:
             return await self._clear(_Sweep(None, reason, deadline_ns, mass_cancel_due=mass))
         except Exception as problem:  # whatever it is: the steps after this one must run
             live = len(self._store.live())
-            log.exception("orders.cancel_all_failed", error=type(problem).__name__, live=live)
+            log.exception("cancel_all.failed", error=type(problem).__name__, live=live)
             return StopResult(verified=False, remaining=live, detail=f"{type(problem).__name__} while cancelling")
         finally:
             self._store.tolerant = False
@@ -278,11 +278,11 @@ class Canceller:
         sweep.zeros = 0
         sweep.detail = str(problem) or type(problem).__name__
         if trouble:
-            event = "stop.pass_failed" if sweep.event_ticker is None else "window.clearing_pass_failed"
+            event = "cancel_all.pass_failed" if sweep.event_ticker is None else "window.clearing_pass_failed"
             log.warning(event, event_ticker=sweep.event_ticker, problem=sweep.detail)
         else:
             sweep.books_broken = True
-            log.error("stop.books_broken", error=type(problem).__name__, problem=sweep.detail)
+            log.error("cancel_all.bookkeeping_failed", error=type(problem).__name__, problem=sweep.detail)
 
     async def _pass(self, sweep: _Sweep) -> None:
         """Cancel, list, cancel what is listed. Raises what reads raise; a cancel's trouble shows in the list."""
@@ -316,10 +316,10 @@ class Canceller:
         except Exception as problem:  # noqa: BLE001 - a bug here must not keep the list from being asked for
             # It is asked again in the next pass: unlike the batches it also reaches what we do not know of.
             sweep.detail = str(problem) or type(problem).__name__
-            log.warning("stop.cancel_all_failed", error=type(problem).__name__, problem=str(problem))
+            log.warning("cancel_all.request_failed", error=type(problem).__name__, problem=str(problem))
         else:
             sweep.mass_cancel_due = False
-            log.info("stop.cancel_all_sent", reason=sweep.reason)
+            log.info("cancel_all.accepted", reason=sweep.reason)
 
     async def _cancel_ours(self, sweep: _Sweep) -> None:
         if sweep.event_ticker is None and self._settings.scope == "account" and not sweep.mass_cancel_due:
@@ -341,7 +341,7 @@ class Canceller:
         try:
             listed = await self._api.orders(min_ts_ns=since)
         except EXCHANGE_ERRORS as problem:
-            log.warning("stop.ends_unknown", orders=len(ours), problem=str(problem))
+            log.warning("cancel_all.ends_unknown", orders=len(ours), problem=str(problem))
             return
         with self._store.one_commit():
             for remote in listed:
@@ -372,7 +372,7 @@ class Canceller:
             detail += f"; {len(live)} live in our books, the last of them expires at {latest}"
         remaining = max(sweep.remaining, 0 if sweep.zeros else len(live))
         # A window's cutoff is no stop: whoever reads the log at night must not take the one for the other.
-        event = "stop.UNVERIFIED" if sweep.event_ticker is None else "window.clearing_unverified"
+        event = "cancel_all.unverified" if sweep.event_ticker is None else "window.clearing_unverified"
         log.error(event, event_ticker=sweep.event_ticker, remaining=remaining, detail=detail)
         return StopResult(verified=False, remaining=remaining, detail=detail)
 

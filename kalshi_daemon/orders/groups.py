@@ -85,7 +85,7 @@ class Groups:
         try:
             await self._set_up()
         except ClockSkewed as skewed:  # says nothing about groups; `turn` asks again
-            log.warning("order_groups.not_set_up", problem=str(skewed))
+            log.warning("order_group.not_set_up", problem=str(skewed))
         except VenueRejected as refusal:
             problem = f"the exchange refuses order groups ({refusal})"
             fix = 'set orders.groups = "off" to quote without this brake'
@@ -93,7 +93,7 @@ class Groups:
         except StateCorrupt:
             raise
         except EXCHANGE_ERRORS as trouble:
-            log.warning("order_groups.not_set_up", problem=str(trouble))
+            log.warning("order_group.not_set_up", problem=str(trouble))
 
     async def turn(self) -> None:
         """Create what is missing, delete what is left over. Never raises for trouble with the exchange."""
@@ -110,7 +110,7 @@ class Groups:
         except StateCorrupt:
             raise
         except EXCHANGE_ERRORS as problem:
-            log.warning("order_groups.not_set_up", problem=str(problem), missing=missing)
+            log.warning("order_group.not_set_up", problem=str(problem), missing=missing)
 
     def _may(self) -> bool:
         state = self._store.state
@@ -152,7 +152,7 @@ class Groups:
             raise MalformedField("order_groups", unreadable[0], "a list with a group that can be read")
         said = "; ".join(unreadable)[:_REASON_MAX]
         if said and said != self._unreadable:
-            log.warning("order_groups.unreadable", count=len(unreadable), problem=said)
+            log.warning("order_group.unreadable", count=len(unreadable), problem=said)
         self._unreadable = said
         return listed, unreadable
 
@@ -243,7 +243,7 @@ class Groups:
 
     def _tell_strangers(self, strangers: set[str]) -> None:
         for order_group_id in sorted(strangers - self._told):
-            log.warning("order_group.stranger", order_group_id=order_group_id)
+            log.warning("order_group.foreign_listed", order_group_id=order_group_id)
         self._told = strangers
 
     def _note_gone(self, order_group_id: str) -> None:
@@ -289,7 +289,7 @@ class Groups:
         self._resetting.discard(profile)  # triggered again while a reset was on the wire: that reset ends nothing
         with self._store.one_commit():
             self._store.journal.halt(profile, halt)
-        self._say_halt("order_group.HALTED", profile, halt)
+        self._say_halt("order_group.halted", profile, halt)
         self._store.audit({"action": "order_group_halt", "profile": profile, "reason": halt.reason})
         self._store.on_change()
 

@@ -77,7 +77,7 @@ class Leases:
                     group.create_task(work(), name="orders.renew")
         finally:
             self._store.renewed(changed)
-        log.debug("orders.renewed", due=len(due), renewed=len(changed))
+        log.debug("order.renewed", due=len(due), renewed=len(changed))
 
     def _is_due(self, order: Order, now: Nanos) -> bool:
         ends = self._ends(order)
@@ -129,7 +129,7 @@ class Leases:
         ruling = rule(Operation.AMEND, problem)
         # Not found: it has just ended, most likely filled; how is asked, and a lease that is not needed is no trouble.
         say = log.info if isinstance(problem, NotFound) else log.warning
-        say("orders.renewal_failed", client_order_id=name, market=order.market_ticker, problem=str(problem))
+        say("order.renewal_failed", client_order_id=name, market=order.market_ticker, problem=str(problem))
         if ruling.meaning is Meaning.UNKNOWN:
             self._sure_until.setdefault(name, order.expires_ns)
             self._take(name, expires, changed)

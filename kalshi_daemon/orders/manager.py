@@ -146,7 +146,7 @@ class OrderManager:
         self._bookkeeping.load()
         self._groups.load()
         self._loaded = True
-        log.info("orders.loaded", live=orders, open_positions=len(list(self._bookkeeping.ledger.open_positions())))
+        log.info("journal.loaded", live=orders, open_positions=len(list(self._bookkeeping.ledger.open_positions())))
 
     async def start(self) -> None:
         """Load the journal and make it and the exchange agree. To be awaited before anything is quoted.
@@ -166,10 +166,10 @@ class OrderManager:
                 raise
             except (VenueError, MalformedData) as trouble:
                 problem = trouble
-                log.warning("orders.start_failed", problem=str(trouble))
+                log.warning("order.start_failed", problem=str(trouble))
             except DeadlinePassed as trouble:
                 problem = problem or trouble
-                log.warning("orders.start_failed", problem=str(trouble) or "no answer in time")
+                log.warning("order.start_failed", problem=str(trouble) or "no answer in time")
             else:
                 problem = None
                 if self._state.reconciliation.checked_ns is not None:
@@ -299,7 +299,7 @@ class OrderManager:
 
     def _take_waiting(self) -> None:
         if self._dropped:
-            log.error("orders.events_dropped", dropped=self._dropped, most=EVENTS_MAX)
+            log.error("order.events_dropped", dropped=self._dropped, most=EVENTS_MAX)
             self._dropped = 0
             self._look_soon()
         while self._events:
@@ -329,7 +329,7 @@ class OrderManager:
         order = self._store.find(event.client_order_id, event.order_id)
         if order is None:
             if event.status == "resting" and (self._whole_account or is_ours(event.client_order_id)):
-                log.warning("orders.stranger", order_id=event.order_id, client_order_id=event.client_order_id)
+                log.warning("order.foreign_seen", order_id=event.order_id, client_order_id=event.client_order_id)
                 self._look_soon()
             return
         if (event.market_ticker, event.side) != (order.market_ticker, order.side):

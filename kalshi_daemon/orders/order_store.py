@@ -276,7 +276,7 @@ class OrderStore:
         if before.status in {Status.FILLED, Status.CANCELED, Status.EXPIRED, Status.REJECTED} and after.status.live:
             self._ended.pop(after.client_order_id, None)
             self._live[after.client_order_id] = None
-            log.warning("orders.revived", client_order_id=after.client_order_id, was=before.status.value)
+            log.warning("order.revived", client_order_id=after.client_order_id, was=before.status.value)
         if after.status is Status.CANCELED:
             self.state.counters.orders_cancelled += 1
         if after.status in _ACTIONS:

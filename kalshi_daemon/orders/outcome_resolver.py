@@ -101,7 +101,7 @@ class OutcomeResolver:
             try:
                 listed = await self._api.orders(market_ticker=market, min_ts_ns=since)
             except EXCHANGE_ERRORS as problem:
-                log.warning("orders.ask_failed", orders=len(lost), problem=str(problem))
+                log.warning("order.ask_failed", orders=len(lost), problem=str(problem))
                 if isinstance(problem, PartlyUnreadable):
                     self._learn_found(lost, problem.readable)
                 continue
@@ -131,7 +131,7 @@ class OutcomeResolver:
             return  # it has got its answer meanwhile
         after = self._store.apply(order.client_order_id, NotFoundAuthenticated(now, since, PATIENCE))
         if not after.status.live:
-            log.info("orders.not_found", client_order_id=order.client_order_id, market=order.market_ticker)
+            log.info("order.not_found", client_order_id=order.client_order_id, market=order.market_ticker)
 
     async def ask_one(self, order: Order) -> None:
         """Ask by the exchange's id. An authenticated 404 ends it only when its expiry has passed as well."""
@@ -146,7 +146,7 @@ class OutcomeResolver:
                 self._store.apply(name, Lapsed(now))
             return
         except EXCHANGE_ERRORS as problem:
-            log.warning("orders.ask_failed", orders=1, problem=str(problem))
+            log.warning("order.ask_failed", orders=1, problem=str(problem))
             return
         self._wanted.pop(name, None)
         self.believe(remote, order)
@@ -172,7 +172,7 @@ class OutcomeResolver:
             store.on_missed_fill()  # have the lists read: they must not show a second one
         if after.status is not before.status:
             log.info(
-                "orders.resolved",
+                "order.resolved",
                 client_order_id=order.client_order_id,
                 market=order.market_ticker,
                 was=before.status.value,

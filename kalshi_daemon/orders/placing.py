@@ -114,7 +114,7 @@ class Placer:
         for quote in quotes:
             refusal = self.refusal(quote)
             if refusal:
-                log.warning("orders.not_sent", market=quote.market_ticker, side=quote.side.value, reason=refusal)
+                log.warning("order.not_sent", market=quote.market_ticker, side=quote.side.value, reason=refusal)
                 continue
             orders.append(
                 Order(
@@ -208,18 +208,18 @@ class Placer:
             "count": order.count,
         }
         if isinstance(event, Acked) and order.order_id == event.order_id:
-            log.info("orders.acked", **facts, order_id=event.order_id, filled=event.filled)
+            log.info("order.acked", **facts, order_id=event.order_id, filled=event.filled)
         elif order.status is Status.UNKNOWN:
-            log.warning("orders.unknown", **facts, cause=order.reason)
+            log.warning("order.unknown", **facts, cause=order.reason)
         elif order.status is not Status.REJECTED:
             # No answer, or none to believe, but the stream has spoken meanwhile.
             cause = event.cause if isinstance(event, OutcomeUnknown) else str(result)
             if isinstance(event, Acked):
                 cause = f"answered as {event.order_id}"
-            log.warning("orders.answer_lost", **facts, status=order.status.value, cause=cause)
+            log.warning("order.answer_lost", **facts, status=order.status.value, cause=cause)
         else:
             known = isinstance(result, VenueError)
-            log.warning("orders.refused", **facts, reason=order.reason, detail=str(result), venue=known)
+            log.warning("order.refused", **facts, reason=order.reason, detail=str(result), venue=known)
 
 
 def _nobody(_market_ticker: str) -> None:

@@ -105,7 +105,7 @@ class Reconciler:
             await self.look()
         except EXCHANGE_ERRORS as problem:
             self._next = Nanos(min(self._next, self._store.clock.now_ns() + AFTER_TROUBLE))
-            log.warning("reconcile.failed", problem=str(problem))
+            log.warning("reconciliation.failed", problem=str(problem))
 
     async def look(self) -> bool:
         """One whole look; whether it found agreement. Raises what the API raises."""
@@ -154,7 +154,7 @@ class Reconciler:
                 case Finding(act=Act.ADOPT, remote=RemoteOrder() as remote):
                     self._adopt(remote, finding)
                 case Finding(act=Act.CANCEL_GHOST, order=Order() as order, remote=RemoteOrder() as remote):
-                    log.warning("reconcile.ghost", client_order_id=order.client_order_id, text=finding.text)
+                    log.warning("order.ghost_listed", client_order_id=order.client_order_id, text=finding.text)
                     await self._lay(order, remote)
                 case Finding(act=Act.CANCEL_FOREIGN, remote=RemoteOrder() as remote) if self._store.state.armed:
                     listed.append(remote)
@@ -171,7 +171,7 @@ class Reconciler:
         if owner is not None:
             self._store.doubt(owner, "listed", f"{remote.order_id} is order {remote.client_order_id} at the exchange")
         elif self._store.find(remote.client_order_id, None) is None:
-            log.warning("reconcile.adopted", client_order_id=remote.client_order_id, text=finding.text)
+            log.warning("order.adopted", client_order_id=remote.client_order_id, text=finding.text)
             self._store.adopt(self._stranger_of_ours(remote))
 
     async def _send_adopted_away(self) -> None:
@@ -191,7 +191,7 @@ class Reconciler:
         if len(self._reported) >= _REPORTED_MAX:
             self._reported.clear()
         self._reported.add(finding.key)
-        log.warning("reconcile.foreign", text=finding.text)
+        log.warning("order.foreign_listed", text=finding.text)
 
     def _stranger_of_ours(self, remote: RemoteOrder) -> Order:
         now, state = self._store.clock.now_ns(), self._store.state
@@ -329,7 +329,7 @@ class Reconciler:
                 state.shard_balances[shard] = await self._api.balance(shard)
             except EXCHANGE_ERRORS as problem:
                 state.shard_balances.pop(shard, None)
-                log.warning("balance.not_read", exchange_index=shard, problem=str(problem))
+                log.warning("cash.not_read", exchange_index=shard, problem=str(problem))
         self.cash.note_shards(windows=bool(far))
         self.cash.total = await self._cash_of_all() if self.cash.all_shards else None
 
@@ -337,7 +337,7 @@ class Reconciler:
         try:
             return await self._api.balance(None)
         except EXCHANGE_ERRORS as problem:
-            log.warning("balance.not_read", exchange_index=None, problem=str(problem))
+            log.warning("cash.not_read", exchange_index=None, problem=str(problem))
             return None
 
     def _compare_cash(self, mark: Mark, resting: Sequence[RemoteOrder], others: Sequence[Finding]) -> list[Finding]:
@@ -362,9 +362,9 @@ class Reconciler:
         problem = "; ".join(confirmed[:_SHOWN])
         if problem != shared.problem:
             if problem:
-                log.error("reconcile.disagreed", problem=problem, disputes=len(confirmed))
+                log.error("reconciliation.disagreed", problem=problem, disputes=len(confirmed))
             else:
-                log.info("reconcile.agreed", orders=len(self._store.live()), cash=_cash(self._store))
+                log.info("reconciliation.agreed", orders=len(self._store.live()), cash=_cash(self._store))
         shared.problem = problem
         shared.agreed = not problem
         shared.checked_ns = asked

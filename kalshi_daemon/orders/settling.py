@@ -78,7 +78,7 @@ class Settler:
         try:
             await self.read(Nanos(min([since - _LOOK_BACK, *(asked for asked, _ in self._unreadable.values())])))
         except EXCHANGE_ERRORS as problem:
-            log.warning("settlements.failed", waiting=len(waiting), problem=str(problem))
+            log.warning("settlement.read_failed", waiting=len(waiting), problem=str(problem))
 
     async def _watch(self) -> bool:
         """Read the settlements of all markets in memory again: what was paid may have been paid otherwise since.
@@ -92,7 +92,7 @@ class Settler:
         try:
             corrected = await self.read(Nanos(first - _LOOK_BACK))
         except EXCHANGE_ERRORS as problem:
-            log.warning("settlements.failed", waiting=0, problem=str(problem))
+            log.warning("settlement.read_failed", waiting=0, problem=str(problem))
         else:
             pause = ASK_EVERY if corrected or self._bookkeeping.payments.disputed else WATCH_EVERY
         self._next_watch = Nanos(now + pause)
@@ -115,7 +115,7 @@ class Settler:
             if settlement.market_ticker in self._bookkeeping.ledger.positions:
                 self.listed[settlement.market_ticker] = settlement
                 for finding in self._bookkeeping.payments.book_settlement(settlement):
-                    log.error("settlements.disagreed", text=finding.text)
+                    log.error("settlement.disagreed", text=finding.text)
         oldest = self._store.clock.now_ns() - KEPT
         self.listed = {ticker: s for ticker, s in self.listed.items() if s.settled_ns >= oldest}
         return self._bookkeeping.ledger.corrected != before

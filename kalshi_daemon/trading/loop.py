@@ -213,7 +213,7 @@ class Trader:
         now = self._clock.now_ns()
         for index, record in self._parts.market_records.items():
             if record.resolve(self._state.venue.markets, now):
-                log.info("record.market", index=index.value, **log_fields(record.readings()))
+                log.info("forecast_record.market_compared", index=index.value, **log_fields(record.readings()))
         settling = {t for t, status in self._state.windows.items() if status.phase is Phase.SETTLING}
         if not settling:
             return
@@ -246,7 +246,7 @@ class Trader:
             lost, self._memory = self._parts.policy.review(picture, resting, self._memory)
         for order, reason in lost:
             self._triggers[order.profile, window.event_ticker] = "edge_lost"
-            log.info("quote.edge_lost", client_order_id=order.client_order_id, market=order.market_ticker, why=reason)
+            log.info("order.edge_lost", client_order_id=order.client_order_id, market=order.market_ticker, why=reason)
         if lost:
             self._pull([order for order, _reason in lost], "edge_lost", group)
             self._scan_turn.set()
@@ -262,7 +262,7 @@ class Trader:
         result = await self._parts.orders.cancel_all("kill_switch", deadline)
         level = log.warning if result.verified else log.error
         level(
-            "kill_switch.verified" if result.verified else "kill_switch.UNVERIFIED",
+            "kill_switch.verified" if result.verified else "kill_switch.unverified",
             remaining=result.remaining,
             detail=result.detail,
         )
@@ -277,7 +277,7 @@ class Trader:
             counters.resting_after_cutoff_max = max(counters.resting_after_cutoff_max, result.remaining)
         level = log.info if result.verified else log.error
         level(
-            "window.cutoff_verified" if result.verified else "window.cutoff_UNVERIFIED",
+            "window.cutoff_verified" if result.verified else "window.cutoff_unverified",
             window=window.event_ticker,
             remaining=result.remaining,
             detail=result.detail,

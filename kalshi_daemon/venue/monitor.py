@@ -132,7 +132,7 @@ class VenueMonitor:
             case EventFeeUpdate():
                 if event.event_ticker.partition("-")[0] in self._series:
                     self._listing.note_fees(event.event_ticker, event.fee_type, event.fee_multiplier)
-                    _log.warning("venue.event_fees", event_ticker=event.event_ticker, fee_type=event.fee_type)
+                    _log.warning("fee.event_differed", event_ticker=event.event_ticker, fee_type=event.fee_type)
             case _:
                 pass
 
@@ -207,7 +207,7 @@ class VenueMonitor:
             return
         self._care.forget(removed)
         self._care.follow(added)
-        _log.info("venue.books_wanted", books=len(wanted), added=len(added), removed=len(removed))
+        _log.info("book.subscriptions_changed", books=len(wanted), added=len(added), removed=len(removed))
         self._stream.want_books(sorted(wanted))
 
     def on_post_only_reject(self, market_ticker: str) -> None:
@@ -220,7 +220,7 @@ class VenueMonitor:
 
     def _report(self, now: Nanos) -> None:
         figures = self._care.report()
-        _log.info("venue.streams", **figures)
+        _log.info("kalshi_stream.measured", **figures)
         self._on_report(stream_monitor(self._state, figures, now))
 
     async def _keep_up(self) -> None:
@@ -314,7 +314,7 @@ class VenueMonitor:
     def _alarm(self, series_ticker: str, text: str) -> None:
         self._state.venue.fee_alarm[series_ticker] = text
         self._state.venue.fees.pop(series_ticker, None)
-        _log.error("venue.fee_alarm", series=series_ticker, change=text)
+        _log.error("fee.schedule_changed", series=series_ticker, change=text)
 
     def _complain(self, place: str, problem: str) -> None:
         """Log a problem once, and its end once."""
@@ -322,7 +322,7 @@ class VenueMonitor:
             return
         if problem:
             self._problems[place] = problem
-            _log.warning("venue.problem", place=place, problem=problem)
+            _log.warning("venue.read_failed", place=place, problem=problem)
         else:
             del self._problems[place]
-            _log.info("venue.problem_over", place=place)
+            _log.info("venue.read_recovered", place=place)

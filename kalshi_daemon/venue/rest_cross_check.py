@@ -92,7 +92,7 @@ class RestCrossCheck:
             self._care.agreed(ticker)
             return
         self._state.venue.streams.witness_suspicions += 1
-        _log.warning("venue.witness_suspects", market=ticker, compared=first.compared, differences=first.text)
+        _log.warning("book.suspected", market=ticker, compared=first.compared, differences=first.text)
         await self._clock.sleep(SECOND_LOOK)
         second = await self._look(ticker)
         if second is None:

@@ -104,7 +104,7 @@ class BookCare:
                 self._asked_ns.update(dict.fromkeys(lost, event.recv_ns))
                 self._venue.streams.gaps += 1
                 _log.warning(
-                    "venue.sequence_gap", sid=event.sid, expected=event.expected, got=event.got, books=len(lost)
+                    "book.frames_missed", sid=event.sid, expected=event.expected, got=event.got, books=len(lost)
                 )
             case StreamDown():
                 self._probed_ns.clear()
@@ -123,7 +123,7 @@ class BookCare:
 
     def _snapshot_disagreed(self, market_ticker: str, text: str) -> None:
         self._venue.streams.snapshots_disagreed += 1
-        _log.error("venue.snapshot_disagreed", market=market_ticker, differences=text)
+        _log.error("book.snapshot_disagreed", market=market_ticker, differences=text)
 
     def on_post_only_reject(self, market_ticker: str) -> None:
         """The exchange would not rest an order of ours: its book is not the one we see. Look again before quoting."""
@@ -135,7 +135,7 @@ class BookCare:
         rejects = [at for at in self._rejects.get(market_ticker, []) if now - at <= REJECTS_WITHIN]
         self._rejects[market_ticker] = [*rejects, now]
         again = len(rejects) + 1 >= REJECTS_MAX
-        _log.warning("venue.post_only_reject", market=market_ticker, rejects=len(rejects) + 1, resubscribed=again)
+        _log.warning("order.post_only_rejected", market=market_ticker, rejects=len(rejects) + 1, resubscribed=again)
         if again:
             self._rejects.pop(market_ticker)
             self._resubscribe(market_ticker, now)
@@ -148,12 +148,12 @@ class BookCare:
     def agreed(self, market_ticker: str) -> None:
         """The exchange's own book agrees with the streamed one."""
         if self._doubts.take_back(market_ticker, Evidence.WITNESS):
-            _log.info("venue.witness_agrees", market=market_ticker)
+            _log.info("book.cross_check_agreed", market=market_ticker)
 
     def disagreed(self, market_ticker: str, text: str, compared: int) -> None:
         """It did not, twice: the market is closed until it does, and its subscription is made again."""
         self._venue.streams.witness_disagreements += 1
-        _log.error("venue.witness_disagreed", market=market_ticker, compared=compared, differences=text)
+        _log.error("book.cross_check_disagreed", market=market_ticker, compared=compared, differences=text)
         self._doubts.add(market_ticker, Evidence.WITNESS, text)
         self._resubscribe(market_ticker, self._clock.now_ns())
 
@@ -198,7 +198,7 @@ class BookCare:
         for ticker in tickers:
             self._probed_ns.pop(ticker, None)
             self.keeper.void(ticker)
-        _log.warning("venue.markets_silent", books=len(tickers), first=tickers[0], silent_ms=to_ms(Nanos(now - oldest)))
+        _log.warning("book.silent", books=len(tickers), first=tickers[0], silent_ms=to_ms(Nanos(now - oldest)))
 
     def _ask(self, tickers: Iterable[str], now_ns: Nanos) -> None:
         """Ask for snapshots, at most once per book and SNAPSHOT_PATIENCE, at most SNAPSHOTS_MAX at a time."""
@@ -214,7 +214,7 @@ class BookCare:
                 self._probed_ns[ticker] = now_ns  # something came since the last question: this is a new one
         lost = [ticker for ticker in chosen if ticker not in books or not books[ticker].synced]
         if lost:
-            _log.warning("venue.snapshots_requested", books=len(lost), first=lost[0])
+            _log.warning("book.snapshots_requested", books=len(lost), first=lost[0])
         self._stream.request_snapshots(chosen)
 
     def _count(self) -> None:

@@ -93,7 +93,7 @@ class MacroWatch:
             for name, at_ns in found.items():
                 if self._seen.get(name) != (at_ns is not None):
                     self._seen[name] = at_ns is not None
-                    log.info("macro.feed_seen", feed=name, present=at_ns is not None, written_ns=at_ns)
+                    log.info("macro_feed.changed", feed=name, present=at_ns is not None, written_ns=at_ns)
             await self._clock.sleep(LOOK_EVERY)
 
 

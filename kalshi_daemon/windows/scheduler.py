@@ -84,7 +84,9 @@ class WindowScheduler:
         was_open = self._state.session_open
         self._state.session_open = self._sessions.session_of(now) is not None
         if was_open != self._state.session_open:
-            self._log.info("windows.session", open=self._state.session_open, session=session.day if session else "")
+            self._log.info(
+                "calendar.session_changed", open=self._state.session_open, session=session.day if session else ""
+            )
         listed = listings(self._windows, self._state.venue.events, self._state.venue.markets)
         for window in self._windows:
             self._update(window, listed[window.event_ticker], now)
@@ -99,12 +101,12 @@ class WindowScheduler:
         self._state.windows = {}
         left_s = round(to_s(Nanos(self._sessions.end_ns - now)))
         if session is None:
-            self._log.error("windows.calendar_exhausted", left_s=left_s)
+            self._log.error("calendar.exhausted", left_s=left_s)
             return
         if now > self._sessions.end_ns - _CALENDAR_WARNING:
-            self._log.warning("windows.calendar_ends_soon", left_s=left_s)
+            self._log.warning("calendar.nearly_exhausted", left_s=left_s)
         self._log.info(
-            "windows.session_planned", session=session.day, half_day=session.half_day, windows=len(self._windows)
+            "calendar.session_planned", session=session.day, half_day=session.half_day, windows=len(self._windows)
         )
 
     def _update(self, window: Window, listing: Listing, now: Nanos) -> None:
@@ -120,9 +122,9 @@ class WindowScheduler:
             "to_fixing_s": round(to_s(Nanos(window.target_ns - now)), 3),
         }
         if status.phase is Phase.SHUT:
-            self._log.warning("windows.shut", reason=status.reason, **fields)
+            self._log.warning("window.not_quoted", reason=status.reason, **fields)
         else:
-            self._log.info("windows.phase", **fields)
+            self._log.info("window.phase_changed", **fields)
         self._on_phase(status)
 
     def _status(self, window: Window, listing: Listing, now: Nanos, before: WindowStatus | None) -> WindowStatus:

@@ -32,8 +32,8 @@ async def test_a_step_that_raises_is_said_and_the_next_one_is_taken():
         assert await steps.wait_for("files", fails_later()) is None
         assert steps.take("report", lambda: 7) == 7
     assert [(entry["event"], entry["step"], entry["error"]) for entry in logs] == [
-        ("shutdown.step_failed", "archive", "Speechless"),
-        ("shutdown.step_failed", "files", "OSError"),
+        ("stop.step_failed", "archive", "Speechless"),
+        ("stop.step_failed", "files", "OSError"),
     ]
 
 

@@ -305,7 +305,7 @@ def test_nobody_there_is_69(command, served, monkeypatch):
     code, _, err = command("--index", "SPX")
     assert code == ExitCode.UNREACHABLE
     *waits, last = err.splitlines()
-    assert [json.loads(line)["event"] for line in waits] == ["history.waits"] * 3
+    assert [json.loads(line)["event"] for line in waits] == ["history.rate_limited"] * 3
     assert "not reachable" in last
 
 

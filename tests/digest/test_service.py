@@ -57,20 +57,20 @@ def test_cutoffs_and_the_tightest_of_them():
     log = folded(
         log_line(at(10, 57), "window.cutoff_verified", window="W1", early_ms=8_800),
         log_line(at(11, 57), "window.cutoff_verified", window="W2", early_ms=-40),
-        log_line(at(12, 57), "window.cutoff_UNVERIFIED", "error", window="W3", remaining=1),
-        log_line(at(16), "shutdown.cancel_all.UNVERIFIED", "error"),
+        log_line(at(12, 57), "window.cutoff_unverified", "error", window="W3", remaining=1),
+        log_line(at(16), "stop.unverified", "error"),
     )
     assert (log.cutoffs_verified, log.early_ms, log.cutoffs_unverified) == (2, (-40, "W2"), ["W3"])
     assert log.stops_unverified == 1
-    assert log.levels == {"window.cutoff_UNVERIFIED": 1, "shutdown.cancel_all.UNVERIFIED": 1}
+    assert log.levels == {"window.cutoff_unverified": 1, "stop.unverified": 1}
 
 
 def test_rate_limits_are_found_by_the_errors_own_words_wherever_they_stand():
     log = folded(
         log_line(at(10), "kalshi.read_retried", cause="get_orders: rate limited (cost 10 tokens)"),
-        log_line(at(10), "orders.refused", "warning", reason="rate_limited", detail="create: rate limited (cost 10)"),
-        log_line(at(10), "orders.ask_failed", "warning", problem="get_orders: rate limited (cost 10 tokens)"),
-        log_line(at(10), "orders.ask_failed", "warning", problem="timed out"),
+        log_line(at(10), "order.refused", "warning", reason="rate_limited", detail="create: rate limited (cost 10)"),
+        log_line(at(10), "order.ask_failed", "warning", problem="get_orders: rate limited (cost 10 tokens)"),
+        log_line(at(10), "order.ask_failed", "warning", problem="timed out"),
     )
     assert log.rate_limited == 3
 
@@ -125,9 +125,9 @@ def test_unknown_outcomes_longest_first_and_unresolved_before_all():
 
 def test_the_lag_of_the_stream_counts_only_while_it_is_up():
     log = folded(
-        log_line(at(10), "venue.streams", up=True, lag_ms_max=600),
-        log_line(at(10, 1), "venue.streams", up=False, lag_ms_max=90_000),
-        log_line(at(10, 2), "venue.streams", up=True),
+        log_line(at(10), "kalshi_stream.measured", up=True, lag_ms_max=600),
+        log_line(at(10, 1), "kalshi_stream.measured", up=False, lag_ms_max=90_000),
+        log_line(at(10, 2), "kalshi_stream.measured", up=True),
         log_line(at(10, 57), "window.cutoff_verified", window="W"),
     )
     found = service(records_of(), ScanDay(), log)

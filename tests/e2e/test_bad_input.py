@@ -52,7 +52,7 @@ def test_an_exchange_out_of_reach_is_69_and_bounded(processes, sim):
     env = addresses(sim) | {"KALSHI_DAEMON_KALSHI__REST_URL": f"http://{NOBODY}/trade-api/v2"} | stopping_within(4)
     daemon = processes.shifted_daemon(sim, "--mode", "demo", env=env)
     code = daemon.wait(90)
-    assert daemon.events("orders.start_failed"), "it goes on asking: systemd gives up on what fails fast"
+    assert daemon.events("order.start_failed"), "it goes on asking: systemd gives up on what fails fast"
     assert not daemon.events("daemon.ready")
     assert daemon.err == []
     assert code == 69, daemon.tail()
@@ -124,14 +124,14 @@ def test_unknown_fee_and_strike_types_are_never_traded_and_the_rest_is(processes
 
     with liar(sim, edit) as middle:
         daemon = processes.daemon("--connect", middle.url, env=QUICK).wait_ready()
-        daemon.event("orders.acked")
-        daemon.until(lambda: len(daemon.events("orders.acked")) >= 2 or None, "the rest is quoted")
+        daemon.event("order.acked")
+        daemon.until(lambda: len(daemon.events("order.acked")) >= 2 or None, "the rest is quoted")
         assert daemon.stop() == 0
-    quoted = {line["market"] for line in daemon.events("orders.acked")}
+    quoted = {line["market"] for line in daemon.events("order.acked")}
     assert strange
     assert not quoted & set(strange)
     assert not [ticker for ticker in quoted if ticker.startswith("KXNASDAQ100U")]
-    assert sim.truth()["orders_total"] == len(daemon.events("orders.acked"))
+    assert sim.truth()["orders_total"] == len(daemon.events("order.acked"))
     loud = [line for line in daemon.lines() if line["level"] in {"warning", "error"}]
     assert any("by_the_moon" in str(line) for line in loud)
     assert any("greater_on_sundays" in str(line) for line in loud)
@@ -140,7 +140,7 @@ def test_unknown_fee_and_strike_types_are_never_traded_and_the_rest_is(processes
 def test_frames_that_say_nothing_are_survived(processes, sim):
     with liar(sim) as middle:
         daemon = processes.daemon("--connect", middle.url, env=QUICK).wait_ready()
-        daemon.event("orders.acked")
+        daemon.event("order.acked")
         nonsense = (
             "{", "[]", "null", "[[[[", '"text"', '{"type":"orderbook_delta"}',
             '{"type":"fill","sid":1,"seq":9,"msg":{}}',
@@ -193,7 +193,7 @@ def test_after_a_crash_the_book_is_known_before_ready_and_the_books_agree(proces
     ready_s = time.monotonic() - began
     lines = second.lines()
     at_ready = next(place for place, line in enumerate(lines) if line["event"] == "daemon.ready")
-    loaded = next(line for line in lines[:at_ready] if line["event"] == "orders.loaded")
+    loaded = next(line for line in lines[:at_ready] if line["event"] == "journal.loaded")
     assert loaded["live"] >= len(left), "it remembers what it had sent"
     assert lines[at_ready]["reconciled"] is True
     assert ready_s < 30
@@ -202,7 +202,7 @@ def test_after_a_crash_the_book_is_known_before_ready_and_the_books_agree(proces
     truth = sim.truth()
     assert truth["resting"] == []
     assert not [name for name in truth["requests"] if name.endswith(" 409")], "no client id was used twice"
-    sent = [line["client_order_id"] for each in (first, second) for line in each.events("orders.acked")]
+    sent = [line["client_order_id"] for each in (first, second) for line in each.events("order.acked")]
     assert len(sent) == len(set(sent))
     assert truth["orders_total"] >= len(sent)
     assert second.summary["verified"] is True

@@ -34,7 +34,7 @@ def test_the_report_of_a_session_says_what_its_log_and_its_monitors_said(process
         assert sum(hours) == report["live"] + report["again"] == near + hour > 0
         assert report["live"] > 0, "those of 15:00 that were made from 14:51 on"
         assert report["again"] > 0, "history gave the day up to then"
-        logged = daemon.events("record.market", index=index)[-1]
+        logged = daemon.events("forecast_record.market_compared", index=index)[-1]
         assert report["market"]["spans"]
         for gains in report["market"]["spans"]:
             for name in ("log_gain", "brier_gain"):

@@ -56,8 +56,8 @@ def test_demo_reconciles_then_is_ready_quotes_and_stops_clean(processes, sim):
         env = addresses(sim) | {"NOTIFY_SOCKET": str(systemd.path), "WATCHDOG_USEC": "30000000"}
         daemon = processes.shifted_daemon(sim, "--mode", "demo", state="both", env=env).wait_ready()
         order = [line["event"] for line in daemon.lines()]
-        assert order.index("reconcile.agreed") < order.index("daemon.ready")
-        daemon.event("orders.acked")
+        assert order.index("reconciliation.agreed") < order.index("daemon.ready")
+        daemon.event("order.acked")
         assert {line["mode"] for line in daemon.lines()} == {"demo"}
         assert daemon.stop() == 0
     assert systemd.messages[0].startswith("READY=1\n"), "nothing is said before READY"
@@ -83,7 +83,7 @@ def test_live_without_arming_plans_and_never_sends_even_with_strangers_on_the_ac
         lambda: next((scan for scan in daemon.events("scan.done") if scan["proposed"]), None), "a scan with quotes"
     )
     assert daemon.events("guard.refused", guard="armed")
-    assert daemon.events("reconcile.foreign"), "it says what it sees"
+    assert daemon.events("order.foreign_listed"), "it says what it sees"
     assert daemon.stop() == 0
     after = sim.truth()
     assert after["orders_total"] == before["orders_total"] == 1
@@ -97,7 +97,7 @@ def test_live_without_arming_plans_and_never_sends_even_with_strangers_on_the_ac
 def test_live_armed_and_acknowledged_trades_on_loopback_and_takes_the_book_down(processes, sim):
     env = addresses(sim) | ACKNOWLEDGED
     daemon = processes.shifted_daemon(sim, "--mode", "live", "--arm", env=env).wait_ready()
-    daemon.event("orders.acked")
+    daemon.event("order.acked")
     assert daemon.stop() == 0
     truth = sim.truth()
     assert truth["orders_total"] > 0

@@ -80,11 +80,11 @@ def test_an_hour_ends_on_the_built_in_exchange(processes):
     assert summary["stop_reason"] == "session_end"
     assert summary["fills"] > 0
     assert [line["event"] for line in daemon.lines()].count("session.summary") == 1
-    assert daemon.events("simulator.earlier_run_put_aside") == []
+    assert daemon.events("simulator.earlier_run_moved_aside") == []
     # The same day once more in the same place: the exchange is a new one that reuses every id of the first.
     again = processes.daemon(*span, env=SLICE, state="again")
     assert summary_of(again)["fills"] > 0
-    aside = Path(again.event("simulator.earlier_run_put_aside")["path"])
+    aside = Path(again.event("simulator.earlier_run_moved_aside")["path"])
     with closing(Journal.read(aside / "journal.sqlite3")) as journal:
         assert len(journal.fills_since(Nanos(0))) == summary["fills"], "it is the first run's"
 
@@ -156,7 +156,7 @@ def test_a_daemon_started_after_the_sessions_end_still_knows_its_books(processes
     assert held["fills"] > 0
     late = processes.daemon("--connect", sim.admin_url, env=SLICE, state="same")
     assert late.wait() == 0, late.tail()
-    assert late.event("orders.loaded")["open_positions"] >= 0
+    assert late.event("journal.loaded")["open_positions"] >= 0
     summary = late.summary
     assert summary["verified"] is True
     assert summary["books_equal"] is True, summary["books_detail"]
@@ -168,9 +168,9 @@ def test_a_half_day_ends_at_13(processes):
     sim, daemon = beside(processes, "--session-date", "2026-11-27", "--from", "12:51", "--until", "13:03")
     summary = summary_of(daemon)
     agree(sim, summary)
-    planned = daemon.event("windows.session_planned")
+    planned = daemon.event("calendar.session_planned")
     assert planned["half_day"] is True
-    windows = {line["window"] for line in daemon.events("windows.phase")}
+    windows = {line["window"] for line in daemon.events("window.phase_changed")}
     assert {window[-5:] for window in windows if "26NOV27" in window} == {"H1000", "H1100", "H1200", "H1300"}
 
 

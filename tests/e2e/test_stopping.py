@@ -17,7 +17,7 @@ RESTING = 200
 def quoting(processes: Processes, sim: Simulator, **env: str) -> Daemon:
     """A daemon of which at least two orders rest."""
     daemon = processes.daemon("--connect", sim.admin_url, env=QUICK | env).wait_ready()
-    daemon.event("orders.acked")
+    daemon.event("order.acked")
     sim.until_truth(lambda truth: len(truth["resting"]) >= 2, "something rests")
     return daemon
 
@@ -75,7 +75,7 @@ def test_sigterm_with_200_resting_orders_ends_verified_within_5_seconds(processe
     assert daemon.summary["verified"] is True
     assert daemon.summary["resting_at_end"] == 0
     assert daemon.summary["stop_reason"] == "SIGTERM"
-    assert daemon.events("shutdown.cancel_all.verified")
+    assert daemon.events("stop.verified")
 
 
 def test_a_create_on_the_wire_is_heard_out_before_its_task_is_ended(processes, sim):
@@ -84,9 +84,9 @@ def test_a_create_on_the_wire_is_heard_out_before_its_task_is_ended(processes, s
     sim.faults(inject={"operation": "batch_create", "manner": "late", "hang_s": 0.6})
     sim.until_truth(lambda truth: truth["requests"].get("batch_create held back"), "a create that is held back")
     assert daemon.stop(signal.SIGTERM) == 0
-    assert not daemon.events("orders.unknown")
+    assert not daemon.events("order.unknown")
     assert not daemon.events("stop.create_unanswered")
-    assert daemon.events("shutdown.cancel_all.verified")[0]["took_ms"] < 5_000
+    assert daemon.events("stop.verified")[0]["took_ms"] < 5_000
     assert sim.resting() == []
 
 
@@ -116,8 +116,8 @@ def test_an_exchange_that_refuses_every_cancel_is_unverified_and_bounded(process
     assert truth["resting"], "they are still there, as was said"
     assert daemon.summary["verified"] is False
     assert daemon.summary["resting_at_end"] >= len(truth["resting"])
-    assert daemon.events("shutdown.cancel_all.UNVERIFIED")[0]["level"] == "error"
-    assert not daemon.events("shutdown.cancel_all.verified")
+    assert daemon.events("stop.unverified")[0]["level"] == "error"
+    assert not daemon.events("stop.verified")
     assert all(order["expires_ns"] for order in truth["resting"]), "what is left ends by itself"
 
 
@@ -133,7 +133,7 @@ def test_a_dead_exchange_is_unverified_and_bounded(processes, sim):
     assert daemon.summary["verified"] is False
     assert daemon.summary["books_equal"] is False
     assert daemon.summary["exchange_pnl_dollars"] is None
-    assert daemon.events("shutdown.cancel_all.UNVERIFIED")
+    assert daemon.events("stop.unverified")
     assert daemon.err == []
 
 
@@ -152,10 +152,10 @@ def test_the_kill_switch_clears_the_book_and_keeps_the_process(processes):
     assert sim.truth()["orders_total"] == orders, "not one order while it is engaged"
     assert daemon.running
 
-    placed = len(daemon.events("orders.acked"))
+    placed = len(daemon.events("order.acked"))
     assert processes.command("unkill", "--state-dir", str(state)).returncode == 0
     daemon.event("kill_switch.released", reason="", level="info")
-    daemon.until(lambda: len(daemon.events("orders.acked")) > placed or None, "quotes again", 90)
+    daemon.until(lambda: len(daemon.events("order.acked")) > placed or None, "quotes again", 90)
     assert daemon.stop() == 0
     assert sim.resting() == []
     assert daemon.summary["verified"] is True

@@ -149,8 +149,8 @@ async def test_topics_the_plan_does_not_cover_are_reported_and_second_closes_sta
             assert (last.channel, last.event_ns) == (Channel.SECOND, OPEN_NS + 2 * SECOND)
             assert last.value == paths()[Index.SPX].value_at(Nanos(OPEN_NS + SECOND))
             assert feed.state.feed.problem == "not acknowledged: V.I:SPX, V.I:NDX"
-    assert {each["message"] for each in events(logs, "feed.vendor_error")} == {"not authorized"}
-    assert events(logs, "feed.acks_short")[0]["missing"] == ("V.I:SPX", "V.I:NDX")
+    assert {each["message"] for each in events(logs, "feed.error_reported")} == {"not authorized"}
+    assert events(logs, "feed.acks_missing")[0]["missing"] == ("V.I:SPX", "V.I:NDX")
 
 
 async def test_second_closes_are_not_values_while_values_flow():
@@ -173,7 +173,7 @@ async def test_an_index_without_any_value_topic_is_a_failed_session():
             feed.server.drop_topics([])
             await feed.retry()
             await feed.opened(1)
-    assert events(logs, "feed.acks_short")[0]["missing"] == ("V.I:NDX",)
+    assert events(logs, "feed.acks_missing")[0]["missing"] == ("V.I:NDX",)
 
 
 @pytest.mark.parametrize(("muted", "wanted"), [("greeting", "connected"), ("auth_answer", "auth_success")])

@@ -377,7 +377,7 @@ def test_a_terminal_error_of_a_private_channel_gives_the_connection_up():
 def test_a_terminal_error_of_a_subscription_that_is_long_gone_is_only_noted():
     venue = Venue("A").ready()
     assert venue.say({"type": "error", "sid": 999, "msg": {"code": 10, "msg": "?"}}) == []
-    assert [note.event for note in venue.session.notes] == ["kalshi_stream.error_frame"]
+    assert [note.event for note in venue.session.notes] == ["kalshi_stream.error_received"]
 
 
 def test_a_gap_on_a_private_channel_says_up_again_so_that_orders_are_compared():

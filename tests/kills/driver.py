@@ -213,7 +213,7 @@ class Window:
 
     def _hear(self, daemon: Daemon) -> None:
         """An id used twice, a stack trace, or a task that died is a finding wherever it happens."""
-        heard = ("order_already_exists", "daemon.task_died", "orders.revived", "reconcile.ghost", "reconcile.adopted")
+        heard = ("order_already_exists", "daemon.task_died", "order.revived", "order.ghost_listed", "order.adopted")
         self._tally.problems += [line for line in daemon.out if any(word in line for word in heard)]
         self._tally.problems += daemon.err
 

@@ -249,7 +249,7 @@ def test_days_and_bytes_are_bounded(tmp_path, monkeypatch, lines):
     monkeypatch.setattr(forecast_record, "BYTES_MAX", 3 * len(to_line(row())) + 10)
     assert append(tmp_path, lines_of(*(row(n) for n in range(5)))) == {}
     assert len(read_record(tmp_path, Index.SPX, first=date(2025, 11, 24)).forecasts) == 3
-    assert [(line["event"], line["dropped"]) for line in lines] == [("calibration.record_full", 2)]
+    assert [(line["event"], line["dropped"]) for line in lines] == [("forecast_record.full", 2)]
 
 
 def test_what_waits_is_bounded(tmp_path, monkeypatch, lines):
@@ -260,7 +260,7 @@ def test_what_waits_is_bounded(tmp_path, monkeypatch, lines):
     feed(one, walk(32, step_s=10))
     assert len(record.take()[MONDAY_DATE]) == 4
     assert record.dropped > 0
-    assert [line["event"] for line in lines] == ["calibration.record_dropped"]
+    assert [line["event"] for line in lines] == ["forecast_record.lines_dropped"]
 
 
 def test_a_disk_that_refuses_loses_nothing(rig, lines):
@@ -269,7 +269,7 @@ def test_a_disk_that_refuses_loses_nothing(rig, lines):
     blocked.parent.mkdir(parents=True)
     blocked.write_text("a file where the folder should be")
     rig.store.save()
-    assert [line["event"] for line in lines] == ["calibration.record_not_written"]
+    assert [line["event"] for line in lines] == ["forecast_record.not_written"]
     blocked.unlink()
     rig.store.save()
     assert [one.target_ns for one in rig.kept().fixings] == [at(30), at(90)]

@@ -56,7 +56,7 @@ def kept(folder, minutes: float = 120) -> Rig:
 
 
 def warnings(lines) -> list:
-    return [line for line in lines if line["event"] == "calibration.COLD_START"]
+    return [line for line in lines if line["event"] == "calibration.started_cold"]
 
 
 def test_a_first_start_is_cold_without_a_warning(tmp_path, lines):
@@ -94,7 +94,7 @@ def test_a_memory_written_long_after_its_last_price_says_when_that_was(tmp_path,
     first.store.save()
     again = Rig(tmp_path, at(201))
     again.store.recall()
-    (line,) = [line for line in lines if line["event"] == "calibration.memory"]
+    (line,) = [line for line in lines if line["event"] == "calibration.memory_loaded"]
     assert line["memory"] == "restored: last price 2025-11-24T16:30:00.000000Z, written 2025-11-24T17:50:00.000000Z"
     found = again.store.monitor()["metrics"]["SPX"]
     assert (found["last_price"], found["restored_from"]) == (

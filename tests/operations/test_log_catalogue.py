@@ -1,7 +1,10 @@
 """docs/log-events.md says what the source logs: every event, its level, its fields and its meaning."""
 
 import importlib.util
+import re
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,6 +26,49 @@ def test_every_event_has_a_meaning_and_every_meaning_an_event():
     assert sorted(events.keys() - meanings.keys()) == [], "say it in docs/log-events.toml, then make log-events"
     assert sorted(meanings.keys() - events.keys()) == [], "nothing logs these any more"
     assert len(events) > 100, "the source was read"
+
+
+STATES = frozenset({
+    "done", "empty", "exhausted", "found", "full", "left", "lost", "missing", "ran", "read", "ready",
+    "reconnecting", "reset", "seen", "sent", "set", "shut", "silent", "starting", "status", "summary",
+    "taken", "unanswered", "unknown", "unreadable", "withheld", "without", "written",
+})  # fmt: skip
+"""Words that say how something is or, without an -ed, what has happened."""
+
+
+def faults_of(name: str, subjects: frozenset[str]) -> list[str]:
+    """What is wrong with the form of an event's name: `subject.past_tense`, lower case, a known subject."""
+    if re.fullmatch(r"[a-z]+(_[a-z]+)*\.[a-z]+(_[a-z]+)*", name) is None:
+        return ["not two parts in lower case"]
+    subject, said = name.split(".")
+    words = said.split("_")
+    faults = [] if subject in subjects else ["not a subject of docs/log-events.toml"]
+    if not any(word in STATES or word.endswith("ed") for word in words):
+        faults.append("says neither what has happened nor how something is")
+    return faults
+
+
+def test_every_event_has_the_form_subject_dot_past_tense():
+    subjects = frozenset(catalogue.subjects())
+    found = {name: faults for name in catalogue.events() if (faults := faults_of(name, subjects))}
+    assert found == {}, "docs/log-events.toml says how an event is named"
+    assert subjects == {name.split(".")[0] for name in catalogue.events()}, "no subject without an event"
+    assert not [one for one in subjects if f"{one}s" in subjects], "one word a subject, not singular and plural"
+
+
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("stop.UNVERIFIED", "not two parts in lower case"),
+        ("stop.cancel_all.verified", "not two parts in lower case"),
+        ("stopped", "not two parts in lower case"),
+        ("orders.refused", "not a subject of docs/log-events.toml"),
+        ("order.stranger", "says neither what has happened nor how something is"),
+        ("order.waits", "says neither what has happened nor how something is"),
+    ],
+)
+def test_a_name_of_another_form_is_refused(name, fault):
+    assert faults_of(name, frozenset({"order", "stop"})) == [fault]
 
 
 def test_the_page_is_what_the_source_says():

@@ -233,6 +233,6 @@ async def test_a_pull_does_not_queue_behind_two_hundred_cancels_of_strangers(rig
     assert own <= 1, "at most one request of strangers' orders goes before a pull"
     assert max(len(one) for one in requests) <= 10
     assert sum(len(one) for one in requests) == 201
-    said = [line for line in lines if line["event"] == "orders.cancel_listed"]
+    said = [line for line in lines if line["event"] == "order.listed_cancelled"]
     assert [(line["count"], line["markets"]) for line in said] == [(200, 1)]
     assert rig.venue.resting() == []

@@ -84,7 +84,7 @@ async def test_without_a_journal_groups_of_our_limit_are_taken_over_and_others_l
         await start(fresh)
     assert set(ids(fresh).values()) == set(ids(bare).values())
     assert set(fresh.venue.groups) == {*ids(bare).values(), "by-hand"}
-    assert [e["order_group_id"] for e in logs if e["event"] == "order_group.stranger"] == ["by-hand"]
+    assert [e["order_group_id"] for e in logs if e["event"] == "order_group.foreign_listed"] == ["by-hand"]
     fresh.journal.close()
 
 
@@ -256,7 +256,7 @@ async def test_too_many_contracts_trigger_halt_the_profile_and_say_so_once(bare)
             bare.venue.trigger(ids(bare)["wide"])
             await spin()
             assert [o.profile for o in await bare.manager.place([quote(6950), quote(6955, profile="size")])] == ["size"]
-    assert sum(e["event"] == "order_group.HALTED" for e in logs) == 1
+    assert sum(e["event"] == "order_group.halted" for e in logs) == 1
     (said,) = bare.said("order_group_halt")
     assert said["profile"] == "wide"
 
@@ -453,7 +453,7 @@ async def test_a_group_that_cannot_be_read_costs_itself_and_is_said_once(bare, m
         await second.manager._groups._set_up()
     assert ids(second) == ids(bare), "the others are found again"
     assert len(second.sent("group_create")) == 2, "none is made anew"
-    [said] = [entry for entry in logs if entry["event"] == "order_groups.unreadable"]
+    [said] = [entry for entry in logs if entry["event"] == "order_group.unreadable"]
     assert said["count"] == 1
     second.journal.close()
 

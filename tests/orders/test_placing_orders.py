@@ -260,7 +260,7 @@ async def test_an_answer_with_the_id_of_another_order_of_ours_is_about_nobody(ri
         assert second.status is Status.UNKNOWN
         assert second.order_id is None
         assert rig.state.orders[first.client_order_id] == first
-        (said,) = [line for line in lines if line["event"] == "orders.unknown"]
+        (said,) = [line for line in lines if line["event"] == "order.unknown"]
         assert said["cause"] == f"answered as {first.order_id}, which is {first.client_order_id}"
         await rig.pass_time(30)
     asked = rig.state.orders[second.client_order_id]
@@ -290,7 +290,8 @@ async def test_an_answer_that_contradicts_the_stream_changes_nothing(rig):
         order = rig.only()
         assert order.status is Status.RESTING
         assert order.order_id == rig.venue.named(order.client_order_id).order_id
-        assert [line["event"] for line in lines if line["event"].startswith("orders.")] == ["orders.answer_lost"]
+        said = [line["event"] for line in lines if line["event"].startswith("order.")]
+        assert said == ["order.quarantined", "order.answer_lost"]
 
 
 async def test_the_stream_may_be_faster_than_the_answer(rig):
@@ -344,7 +345,7 @@ async def test_a_guard_that_closes_between_two_batches_holds_the_second(rig):
         placed = await drive(rig.clock, rig.manager.place(quotes(4)))
     assert len(placed) == 2
     assert len(rig.journal.live_orders()) == 2
-    assert [line["reason"] for line in logs if line["event"] == "orders.not_sent"] == ["guard_feed_age"] * 2
+    assert [line["reason"] for line in logs if line["event"] == "order.not_sent"] == ["guard_feed_age"] * 2
     rig.journal.close()
 
 
@@ -388,6 +389,6 @@ async def test_an_order_the_stream_has_shown_before_its_answer_was_lost_is_not_c
         with capture_logs() as logs:
             (order,) = await rig.manager.place([quote()])
     assert order.status is Status.RESTING
-    said = [line for line in logs if line["event"].startswith("orders.")]
-    assert [(line["event"], line["status"]) for line in said if "status" in line] == [("orders.answer_lost", "resting")]
-    assert not any(line["event"] == "orders.refused" for line in said)
+    said = [line for line in logs if line["event"].startswith("order.")]
+    assert [(line["event"], line["status"]) for line in said if "status" in line] == [("order.answer_lost", "resting")]
+    assert not any(line["event"] == "order.refused" for line in said)

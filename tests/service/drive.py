@@ -102,7 +102,7 @@ class Drive:
         self.mark()
         self.box.admin("POST", "/faults", {"inject": {"operation": "orders", "status": 503, "times": 1_000_000}})
         self.box.run("systemctl", "start", "--no-block", UNIT)
-        wait_until("a failed first look", lambda: self.event("orders.start_failed"), _START_S_MAX)
+        wait_until("a failed first look", lambda: self.event("order.start_failed"), _START_S_MAX)
 
     def logs(self) -> None:
         """Every line of the unit is one JSON object with the common fields."""
@@ -157,7 +157,7 @@ class Drive:
         self.equal("stop: exit code", self.box.show("ExecMainStatus"), "0")
         self.check("stop: in time", seconds <= _STOP_S_MAX, f"{seconds:.2f} s with {resting} resting")
         self.equal("stop: nothing rests, says the exchange", len(self.box.resting()), 0)
-        verified = self.event("shutdown.cancel_all.verified")
+        verified = self.event("stop.verified")
         self.check("stop: cancel-all verified", verified, f"{(verified or {}).get('took_ms')} ms")
         last = self.events()[-1]
         self.equal("stop: the last line is the summary", last["event"], "session.summary")
@@ -176,7 +176,7 @@ class Drive:
         self.equal("state belongs to one user", len({*before.values(), *self.state_files().values()}), 1)
         mode = self.box.run("stat", "-L", "-c", "%a", "/var/lib/kalshi-daemon").strip()
         self.equal("the state directory's mode", mode, "700")
-        loaded = self.event("orders.loaded")
+        loaded = self.event("journal.loaded")
         self.check("the journal was read before READY", loaded, f"started in {self.figures['start_s']} s")
 
     def restart(self) -> None:
@@ -185,7 +185,7 @@ class Drive:
         with stopwatch() as took:
             self.box.run("systemctl", "restart", UNIT)
         names = [line["event"] for line in self.events()]
-        order = [names.index(one) for one in ("shutdown.cancel_all.verified", "session.summary", "daemon.ready")]
+        order = [names.index(one) for one in ("stop.verified", "session.summary", "daemon.ready")]
         self.check("restart: verified, summed up, READY", order == sorted(order), f"{took():.1f} s, {resting} rested")
         self.equal("restart: not counted as a failure", self.box.show("NRestarts"), "0")
 
@@ -246,7 +246,7 @@ class Drive:
         self.equal("exchange hangs: ended by itself, not killed", self.box.show("Result"), "exit-code")
         self.equal("exchange hangs: exit code says UNVERIFIED", self.box.show("ExecMainStatus"), _UNVERIFIED)
         self.check("exchange hangs: the stop is bounded", seconds <= _LADDER_S_MAX, f"{seconds:.1f} s")
-        self.check("exchange hangs: the log says UNVERIFIED", self.event("shutdown.cancel_all.UNVERIFIED"))
+        self.check("exchange hangs: the log says UNVERIFIED", self.event("stop.unverified"))
         self.figures["stop_while_exchange_hangs_s"] = round(seconds, 1)
 
     def unreachable(self) -> None:

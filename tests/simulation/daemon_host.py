@@ -119,12 +119,12 @@ class DaemonHost:
 
     def on_resolved(self, event: str, fields: Mapping[str, Any]) -> None:
         """A line of the log of the life that is on."""
-        if event == "orders.loaded":
+        if event == "journal.loaded":
             self._loaded_life = self.life
             self.verified_life = 0
-        elif event == "shutdown.cancel_all.verified":
+        elif event == "stop.verified":
             self.verified_life = self.lives
-        elif event == "shutdown.books_not_compared":
+        elif event == "stop.accounts_not_compared":
             self._not_compared_life = self.lives
         elif event == "session.summary" and self.life is not None and self.life.components is not None:
             ledger = self.life.components.orders._bookkeeping.ledger

@@ -178,45 +178,45 @@ def _lasts_s(kind: str) -> float:
 # --- words
 
 _SAYS = {
-    "orders.unknown": "fate of {n} unknown: asked",
-    "orders.not_found": "asked: {n} never arrived",
-    "orders.ask_failed": "asked again",
-    "orders.answer_lost": "{n} shown by the stream before the answer failed",
-    "orders.refused": "{n} refused",
-    "orders.not_sent": "{n} not sent",
-    "orders.cancel_refused": "cancel refused: asked",
-    "orders.renewal_failed": "renewal failed: tried again",
-    "orders.cancel_listed": "cancelled an order that is not ours",
-    "orders.revived": "an order thought ended is live: cancelled",
+    "order.unknown": "fate of {n} unknown: asked",
+    "order.not_found": "asked: {n} never arrived",
+    "order.ask_failed": "asked again",
+    "order.answer_lost": "{n} shown by the stream before the answer failed",
+    "order.refused": "{n} refused",
+    "order.not_sent": "{n} not sent",
+    "order.cancel_refused": "cancel refused: asked",
+    "order.renewal_failed": "renewal failed: tried again",
+    "order.listed_cancelled": "cancelled an order that is not ours",
+    "order.revived": "an order thought ended is live: cancelled",
     "kalshi_stream.session_ended": "stream lost",
     "kalshi_stream.session_opened": "stream back",
     "feed.session_ended": "feed lost",
     "feed.session_opened": "feed back",
     "kalshi.read_retried": "reads tried again",
-    "kalshi.limits_unread": "limits unread: lowest tier",
-    "reconcile.failed": "books could not be compared",
-    "reconcile.disagreed": "halted: books disagree",
-    "reconcile.agreed": "books agree",
-    "settlements.failed": "settlements asked again",
-    "venue.fee_alarm": "halted the series: fees changed",
-    "venue.sequence_gap": "gap in the numbers seen: snapshots asked for",
-    "venue.witness_suspects": "REST witness suspected the book: looked again",
-    "venue.witness_agrees": "REST witness agrees: open again",
-    "quote.edge_lost": "{n} quotes pulled from stale or doubtful books",
-    "venue.problem": "a read failed",
-    "venue.problem_over": "reads work again",
-    "venue.snapshots_requested": "books voided: snapshots asked for",
-    "venue.snapshot_disagreed": "snapshot differed: replaced",
-    "venue.market_silent": "silent books given up",
-    "venue.post_only_reject": "doubted the book of a post-only reject",
-    "venue.witness_disagreed": "REST witness disagreed: resubscribed",
+    "kalshi.limits_not_read": "limits unread: lowest tier",
+    "reconciliation.failed": "books could not be compared",
+    "reconciliation.disagreed": "halted: books disagree",
+    "reconciliation.agreed": "books agree",
+    "settlement.read_failed": "settlements asked again",
+    "fee.schedule_changed": "halted the series: fees changed",
+    "book.frames_missed": "gap in the numbers seen: snapshots asked for",
+    "book.suspected": "REST witness suspected the book: looked again",
+    "book.cross_check_agreed": "REST witness agrees: open again",
+    "order.edge_lost": "{n} quotes pulled from stale or doubtful books",
+    "venue.read_failed": "a read failed",
+    "venue.read_recovered": "reads work again",
+    "book.snapshots_requested": "books voided: snapshots asked for",
+    "book.snapshot_disagreed": "snapshot differed: replaced",
+    "book.silent": "silent books given up",
+    "order.post_only_rejected": "doubted the book of a post-only reject",
+    "book.cross_check_disagreed": "REST witness disagreed: resubscribed",
     "kill_switch.engaged": "kill switch: cancelled everything",
     "kill_switch.released": "kill switch released",
     "daemon.starting": "started again",
     "stop.asked": "went down its ladder",
-    "shutdown.cancel_all.verified": "verified zero",
-    "stop.cancel_all_failed": "cancel-all failed: repeated",
-    "orders.stranger": "saw an order that is not ours",
+    "stop.verified": "verified zero",
+    "cancel_all.request_failed": "cancel-all failed: repeated",
+    "order.foreign_seen": "saw an order that is not ours",
     "order_group.reset_elsewhere": "group reset elsewhere",
     "feed.values_withheld": "values withheld",
     "feed.values_dropped": "withheld values dropped as misprints",
@@ -232,12 +232,13 @@ _SAYS = {
     "settlement.corrected": "correction booked beside the first entry",
     "settlement.dispute_ended": "doubt over",
     "calibration.gap_filled": "index minutes missed filled in from history",
-    "calibration.no_bars_of_the_gap": "index minutes missed not in the history yet",
+    "calibration.gap_without_bars": "index minutes missed not in the history yet",
     "calibration.gap_not_filled": "index minutes missed left as a gap",
 }
 _SKIPPED = (
-    *("stop.cancel_all_sent", "windows.", "window.", "shutdown.books", "kalshi_stream.", "session.summary"),
-    *("calibration.memory", "orders.loaded", "daemon.ready", "orders.renewed", "position.settled", "record.market"),
+    *("cancel_all.accepted", "calendar.", "window.", "stop.accounts_not_compared", "kalshi_stream."),
+    *("calibration.memory_loaded", "journal.loaded", "daemon.ready", "order.renewed", "position.settled"),
+    *("forecast_record.market_compared", "session.summary"),
 )
 """What a daemon says at any start, end or window; the rest is shown by its name when no word is given above."""
 
@@ -252,13 +253,13 @@ def told(said: Counter[tuple[str, str]]) -> list[str]:
     if held:
         lines.append("no new quotes: " + ", ".join(f"`{guard}`" for guard in held))
     for (event, subject), times in said.items():
-        if subject and event == "orders.cancel_refused":
+        if subject and event == "order.cancel_refused":
             lines.append("cancel came too late: asked how it ended")
-        elif subject and event == "quote.edge_lost":
+        elif subject and event == "order.edge_lost":
             lines.append(f"{times} quotes pulled from markets that are not active")
         elif event in _SAYS:
             lines.append(_SAYS[event].format(n=times))
-        elif event == "orders.resolved":
+        elif event == "order.resolved":
             lines.append(f"asked: {times} {subject}")
         elif event == "fill.booked" and subject == "list":
             lines.append(f"{times} fills found in the list")

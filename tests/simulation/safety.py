@@ -28,10 +28,10 @@ PULLED_WITHIN_S = 6.0
 """The slowest guard that pulls, the feed's age, takes five seconds."""
 USUAL_GAP_S = 25.0
 """In quiet hours, too, nothing rests for two scans when no edge is left."""
-_SAID_IN_PASSING = {"venue.streams", "windows.phase", "guard.opened", "orders.acked", "scan.done"}
+_SAID_IN_PASSING = {"kalshi_stream.measured", "window.phase_changed", "guard.opened", "order.acked", "scan.done"}
 _TOO_LATE = "too late"
 """A cancel of what had been filled or cancelled before it came: nothing odd."""
-_EDGE_LOST = "quote.edge_lost"
+_EDGE_LOST = "order.edge_lost"
 _TOLD = {"stale_book": "", "doubtful_book": "", "market_inactive": "inactive"}
 """Why a resting quote went, of what a fault can do to it, and what the line is about then."""
 
@@ -237,13 +237,13 @@ def _subject(event: str, fields: Mapping[str, Any]) -> str:
     match event:
         case "guard.refused":
             return f"{fields['closing']} {fields['guard']}"
-        case "orders.resolved":
+        case "order.resolved":
             return str(fields["now"])
         case "fill.booked":
             return str(fields["source"])
-        case "quote.edge_lost":
+        case "order.edge_lost":
             return _TOLD[fields["why"]]
-        case "orders.cancel_refused":
+        case "order.cancel_refused":
             return _TOO_LATE if "not_found" in str(fields["cause"]) else ""
         case _:
             return ""

@@ -131,7 +131,7 @@ async def test_an_unverified_cutoff_is_loud_counted_and_tried_again(rig):
             await rig.pass_time(3)
             assert len(rig.notes.events_cancelled) == 2
     assert rig.state.counters.resting_after_cutoff_max == 3
-    assert [e["log_level"] for e in logs if e["event"] == "window.cutoff_UNVERIFIED"] == ["error"]
+    assert [e["log_level"] for e in logs if e["event"] == "window.cutoff_unverified"] == ["error"]
 
 
 async def test_a_window_that_is_shut_with_quotes_is_cleared(rig):

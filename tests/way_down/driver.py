@@ -120,8 +120,8 @@ def _judge(trouble: Trouble, subject: Subject, code: int, took_s: float) -> list
         problems.append(f"the last line is {names[-1:]}")
     elif not (lines[-1]["verified"] and lines[-1]["resting_at_end"] == 0):
         problems.append(f"not verified: {lines[-1]}")
-    if "shutdown.cancel_all.verified" not in names:
-        problems.append("no shutdown.cancel_all.verified")
+    if "stop.verified" not in names:
+        problems.append("no stop.verified")
     died = [line for line in lines if line["event"] == "daemon.task_died"]
     problems += [f"a task died: {line.get('error')} {line.get('message')}" for line in died]
     return problems

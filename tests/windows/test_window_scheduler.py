@@ -148,7 +148,7 @@ async def test_an_unlisted_event_waits_until_its_opening_edge_and_is_then_shut(s
             assert status.phase is Phase.SHUT
             assert status.reason == f"{ticker} expected at 2026-11-25 11:00:00 ET, not listed"
             await desk.move(at(10, 56))
-            assert len([one for one in logs if one["event"] == "windows.shut" and one["window"] == ticker]) == 1
+            assert len([one for one in logs if one["event"] == "window.not_quoted" and one["window"] == ticker]) == 1
             await desk.move(at(11))
             assert desk.phase(ticker) is Phase.SHUT, "a window that never opened does not start settling"
 
@@ -214,13 +214,13 @@ async def test_beyond_the_calendar_nothing_opens_and_it_says_so():
     short = load_sessions(date(2026, 11, 24), DAY)
     with capture_logs() as logs:
         async with OrderStore(short, at(15, 59)).running() as desk:
-            assert [one["event"] for one in logs].count("windows.calendar_ends_soon") == 1
+            assert [one["event"] for one in logs].count("calendar.nearly_exhausted") == 1
             await desk.move(Nanos(at(16) + LINGER))
             assert desk.state.windows == {}
             await desk.move(at(12, day=date(2026, 11, 30)))
             assert desk.state.windows == {}
             assert not desk.state.session_open
-    assert [one["event"] for one in logs].count("windows.calendar_exhausted") == 1
+    assert [one["event"] for one in logs].count("calendar.exhausted") == 1
 
 
 async def test_the_scheduler_sleeps_until_the_next_edge_only(sessions):

@@ -88,7 +88,7 @@ class ClockFollower:
             if message.type is not aiohttp.WSMsgType.TEXT:
                 break
             if message.data == ENDED:
-                log.info("clock.ended")
+                log.info("simulator.session_ended")
                 return
             now_ns, horizon_ns, speed = _read(message.data)
             self._clock.steer(now_ns, horizon_ns)

@@ -43,5 +43,5 @@ def put_earlier_run_aside(mode_dir: Path, now_ns: Nanos) -> Path | None:
     except OSError as problem:
         where = str(problem.filename or target)
         raise ConfigurationError("state_dir", f"{where}: {problem.strerror}", "an earlier run lies there") from problem
-    log.info("simulator.earlier_run_put_aside", path=str(target), kept=KEPT)
+    log.info("simulator.earlier_run_moved_aside", path=str(target), kept=KEPT)
     return target
