@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from kalshi_daemon import __version__
+from kalshi_daemon.digest.renamed_events import RENAMED as RENAMED_EVENTS
 from kalshi_daemon.settings.renamed import RENAMED, new_name
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -14,8 +15,8 @@ FEED: Final = "macro.feeds.<name>."
 
 
 def rows(title: str) -> list[tuple[str, ...]]:
-    """The cells of the table under `title:`, without its heading."""
-    table = CHANGELOG.partition(f"\n{title}:\n\n")[2].partition("\n\n")[0]
+    """The cells of the table under `title:`, or `title (more):`, without its heading."""
+    table = re.split(rf"\n{re.escape(title)}(?: \([^)]*\))?:\n\n", CHANGELOG, maxsplit=1)[-1].partition("\n\n")[0]
     cells = [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in table.splitlines()]
     return cells[2:]
 
@@ -24,6 +25,13 @@ def test_every_renamed_key_is_listed_and_nothing_else():
     listed = {old.strip("`"): new.strip("`") for old, new in rows("Configuration")}
     assert listed == {**RENAMED, f"{FEED}age_most_hours": f"{FEED}age_hours_max"}
     assert new_name("macro.feeds.cpi.age_most_hours") == "macro.feeds.cpi.age_hours_max"
+
+
+def test_every_renamed_event_is_listed_and_nothing_else():
+    listed = {old.strip("`"): new.strip("`") for old, new in rows("Log events")}
+    assert listed == dict(RENAMED_EVENTS)
+    meanings = tomllib.loads((ROOT / "docs" / "log-events.toml").read_text())["events"]
+    assert sorted(new for new in listed.values() if new not in meanings) == []
 
 
 def test_every_event_with_a_renamed_field_is_an_event():
