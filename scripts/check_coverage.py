@@ -15,7 +15,7 @@ PURE = (
     "ladder/", "guardrails/", "memory/documents.py", "memory/gap_replay.py", "memory/record_rows.py",
     "orders/lifecycle.py", "orders/ambiguity.py", "orders/ids.py", "orders/ledger.py", "orders/reconcile.py",
     "artifacts/", "settings/", "index_feed/protocol.py",
-    "index_feed/skew.py", "kalshi/fields.py", "kalshi/listing_codec.py", "kalshi/messages.py", "kalshi/rest_codec.py",
+    "index_feed/skew.py", "kalshi/fields.py", "kalshi/listing_codec.py", "kalshi/rest_codec.py",
     "kalshi/ws_codec.py", "kalshi/sequence.py", "kalshi/auth.py", "kalshi/rate_limit.py", "kalshi/refusals.py",
     "kalshi/stream_session.py", "kalshi/server_time.py", "trading/inputs.py", "trading/markouts.py",
     "trading/policy/", "digest/",

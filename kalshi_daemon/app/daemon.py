@@ -135,7 +135,6 @@ class DaemonRun:
         self.sink = sink or _open_log(settings, options, clock, self._run_id)
         self._notifier = Notifier(options.environ, os.getpid())
         self.stop = StopSignal(self.state.latch, clock)
-        self._progress_ns: Nanos | None = None
         self._heartbeat = settings.mode_dir / HEARTBEAT_NAME
         self._beat_ns = Nanos(0)
         self.components: Components | None = None

@@ -245,7 +245,3 @@ def family_of(figures: ResidualFigures) -> DistributionFamily:
     return DistributionFamily(
         tuple(log(h) for h in HORIZONS_MIN), tuple(distribution_of(shape_at(h, figures)) for h in HORIZONS_MIN)
     )
-
-
-RESIDUALS: Final = family_of(SHIPPED.residual)
-"""One family for full hours and closes: what sets them apart is left to the online layers."""

@@ -31,8 +31,6 @@ OWN_ADAPTATION_PER_DAY: Final = 1.0 / 240.0
 DAY_SHAPE_MAX: Final = 30.0
 """A minute's squared return counts at most this often the day's mean: one jump must not bend the curve."""
 
-BASE_CURVE: Final[Floats] = SHIPPED.diurnal
-
 
 @dataclass(frozen=True, slots=True)
 class VarianceEvent:

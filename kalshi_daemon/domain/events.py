@@ -1,6 +1,6 @@
 """What Kalshi's streams tell us, decoded: frozen, slotted, with the venue's time and ours.
 
-The codec (`kalshi.messages`) makes these from bytes; the venue and orders rooms consume them. Prices are always on the
+The codec (`kalshi.ws_codec`) makes these from bytes; the venue and orders rooms consume them. Prices are always on the
 YES scale here: the codec complements NO levels unless the subscription asked for the YES scale.
 """
 

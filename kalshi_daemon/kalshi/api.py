@@ -83,10 +83,6 @@ class PortfolioApi(Protocol):
     async def endpoint_costs(self) -> Json: ...
 
 
-class VenueApi(MarketDataApi, OrderApi, PortfolioApi, Protocol):
-    """All of it."""
-
-
 class StreamControl(Protocol):
     """What the venue room may ask of the websocket."""
 

@@ -1,4 +1,4 @@
-"""Request signing: key files, the three headers, and the check of them (docs/reference/venue.md 1).
+"""Request signing: key files and the three headers (docs/reference/venue.md 1).
 
 Signed text = milliseconds + METHOD + path, the path with /trade-api/v2 and without the query; host and body are not
 signed. RSA keys sign with PSS (SHA-256, MGF1 SHA-256, salt of 32 bytes), Ed25519 keys plainly. Nothing here shows a
@@ -6,26 +6,22 @@ secret in `repr`, `str` or an error.
 """
 
 import base64
-import binascii
 import stat
-from collections.abc import Mapping
-from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
     PublicFormat,
     load_pem_private_key,
-    load_pem_public_key,
 )
 
 from kalshi_daemon.ground.errors import ConfigurationError
@@ -37,13 +33,11 @@ SIGNATURE_HEADER: Final = "KALSHI-ACCESS-SIGNATURE"
 
 _PEM_BYTES_MAX: Final = 65_536
 _RSA_BITS_MIN: Final = 2_048
-_STAMP_DIGITS_MAX: Final = 16
 _OWNER_ONLY: Final = stat.S_IRUSR | stat.S_IWUSR
 _HASH: Final = hashes.SHA256()
 _PSS: Final = padding.PSS(mgf=padding.MGF1(_HASH), salt_length=_HASH.digest_size)
 
 type PrivateKey = RSAPrivateKey | Ed25519PrivateKey
-type PublicKey = RSAPublicKey | Ed25519PublicKey
 
 
 class Signer:
@@ -72,56 +66,6 @@ class Signer:
         if isinstance(self._private_key, RSAPrivateKey):
             return self._private_key.sign(message, _PSS, _HASH)
         return self._private_key.sign(message)
-
-
-class AuthProblem(StrEnum):
-    """Why a request's headers were not accepted."""
-
-    MISSING_HEADER = "missing_header"
-    UNKNOWN_KEY = "unknown_key"
-    BAD_TIMESTAMP = "bad_timestamp"
-    CLOCK_SKEW = "clock_skew"
-    BAD_SIGNATURE = "bad_signature"
-
-
-class Verifier:
-    """The venue's side of `Signer`: checks headers against one public key."""
-
-    __slots__ = ("_public_key", "key_id", "tolerance_ms")
-
-    def __init__(self, public_pem: bytes, key_id: str, tolerance_ms: int) -> None:
-        key = load_pem_public_key(public_pem)
-        if not isinstance(key, (RSAPublicKey, Ed25519PublicKey)):
-            raise ConfigurationError("public key", "is neither RSA nor Ed25519")
-        self._public_key: PublicKey = key
-        self.key_id = key_id
-        self.tolerance_ms = tolerance_ms
-
-    def problem(self, headers: Mapping[str, str], method: str, path: str, now_ms: int) -> AuthProblem | None:
-        """None when the headers sign this method and path within the tolerance; header names in any case."""
-        lower = {name.lower(): value for name, value in headers.items()}
-        key_id, stamp, signature = (
-            lower.get(name.lower()) for name in (KEY_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER)
-        )
-        if key_id is None or stamp is None or signature is None:
-            return AuthProblem.MISSING_HEADER
-        if key_id != self.key_id:
-            return AuthProblem.UNKNOWN_KEY
-        if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= _STAMP_DIGITS_MAX):
-            return AuthProblem.BAD_TIMESTAMP
-        if abs(now_ms - int(stamp)) > self.tolerance_ms:
-            return AuthProblem.CLOCK_SKEW
-        try:
-            self._verify(base64.b64decode(signature, validate=True), signed_text(method, path, int(stamp)))
-        except (InvalidSignature, binascii.Error):
-            return AuthProblem.BAD_SIGNATURE
-        return None
-
-    def _verify(self, signature: bytes, message: bytes) -> None:
-        if isinstance(self._public_key, RSAPublicKey):
-            self._public_key.verify(signature, message, _PSS, _HASH)
-        else:
-            self._public_key.verify(signature, message)
 
 
 def signed_text(method: str, path: str, ts_ms: int) -> bytes:

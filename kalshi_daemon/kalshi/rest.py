@@ -1,4 +1,4 @@
-"""`KalshiRest`: the venue's REST API as `api.VenueApi` promises it.
+"""`KalshiRest`: the venue's REST API as the protocols of `api` promise it.
 
 Envelopes are opened: `series` returns the inner object of `{"series": ...}`, `orderbook` that of
 `{"orderbook_fp": ...}`, lists are every page joined. Writes are sent at most once; their answers must be about what was
@@ -27,7 +27,7 @@ from kalshi_daemon.ground.errors import (
     VenueUnreachable,
 )
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Count, Nanos, Price
-from kalshi_daemon.kalshi import fields, messages
+from kalshi_daemon.kalshi import fields, refusals, rest_codec
 from kalshi_daemon.kalshi.auth import Signer
 from kalshi_daemon.kalshi.fields import Json
 from kalshi_daemon.kalshi.rate_limit import Endpoint, Lane, RateLimiter
@@ -124,7 +124,7 @@ class KalshiRest:
         answer = await self._transport.read(request, accept_5xx=True)
         failed = answer.status >= 500  # noqa: PLR2004 - HTTP
         try:
-            status = messages.exchange_status(read_object(answer, "exchange_status"), self._clock.now_ns())
+            status = rest_codec.exchange_status(read_object(answer, "exchange_status"), self._clock.now_ns())
         except MalformedData as problem:
             if failed:
                 raise VenueUnavailable(request.name, answer.status, "no status in the answer") from problem
@@ -156,7 +156,7 @@ class KalshiRest:
     async def create_orders(self, orders: Sequence[NewOrder]) -> list[CreateAck | VenueError]:
         """Batched creates. A batch too large for the bucket is split; after a part failed, later parts are not sent."""
         self._need_write("create_batch")
-        messages.create_batch_body(
+        rest_codec.create_batch_body(
             orders, self._subaccount
         )  # a malformed order stops all of them before the first byte
         results: list[CreateAck | VenueError] = []
@@ -204,13 +204,13 @@ class KalshiRest:
             Endpoint.AMEND,
             f"/portfolio/events/orders/{_segment(order_id)}/amend",
             wire_query(subaccount=self._subaccount),
-            orjson.dumps(messages.amend_body(order, total_count, price, expires_ns)),
+            orjson.dumps(rest_codec.amend_body(order, total_count, price, expires_ns)),
         )
         answer = await self._transport.write(request, still_wanted=self._may_create)
 
         def check() -> None:
             obj = read_object(answer, "amend")
-            messages.echo_of_order(obj, order_id, "amend")
+            rest_codec.echo_of_order(obj, order_id, "amend")
             self._note_engine_time(answer, fields.ms(obj, "ts_ms", "amend"))
 
         trusted(request.name, check)
@@ -222,7 +222,7 @@ class KalshiRest:
 
     async def create_order_group(self, contracts_limit: Count) -> str:
         self._need_write("group_create")
-        body = orjson.dumps(messages.order_group_body(contracts_limit, self._subaccount))
+        body = orjson.dumps(rest_codec.order_group_body(contracts_limit, self._subaccount))
         request = Request(Endpoint.GROUP_CREATE, "/portfolio/order_groups/create", body=body)
         answer = await self._transport.write(request)
         return trusted(
@@ -255,37 +255,39 @@ class KalshiRest:
     ) -> list[RemoteOrder]:
         query = wire_query(status=status, ticker=market_ticker, min_ts=_seconds(min_ts_ns), limit=_PAGE)
         items = await self._pages(Request(Endpoint.ORDERS, "/portfolio/orders", self._own(query)), "orders")
-        return fields.each(items, messages.remote_order, "orders")
+        return fields.each(items, rest_codec.remote_order, "orders")
 
     async def order(self, order_id: str) -> RemoteOrder:
         obj = await self._inner(Request(Endpoint.ORDER, f"/portfolio/orders/{_segment(order_id)}"), "order")
-        messages.echo_of_order(obj, order_id, "order")
-        return messages.remote_order(obj)
+        rest_codec.echo_of_order(obj, order_id, "order")
+        return rest_codec.remote_order(obj)
 
     async def fills(self, *, min_ts_ns: Nanos | None = None, order_id: str | None = None) -> list[Fill]:
         query = wire_query(order_id=order_id, min_ts=_seconds(min_ts_ns), limit=_PAGE)
         items = await self._pages(Request(Endpoint.FILLS, "/portfolio/fills", self._own(query)), "fills")
-        return fields.each(items, messages.fill, "fills")
+        return fields.each(items, rest_codec.fill, "fills")
 
     async def positions(self) -> list[VenuePosition]:
         """Unsettled positions, flat ones with a history included."""
         query = self._own(wire_query(limit=_PAGE))
         request = Request(Endpoint.POSITIONS, "/portfolio/positions", query)
         return fields.each(
-            await self._pages(request, "market_positions", cursor_required=False), messages.position, "market_positions"
+            await self._pages(request, "market_positions", cursor_required=False),
+            rest_codec.position,
+            "market_positions",
         )
 
     async def settlements(self, *, min_ts_ns: Nanos | None = None) -> list[Settlement]:
         query = self._own(wire_query(min_ts=_seconds(min_ts_ns), limit=_PAGE))
         request = Request(Endpoint.SETTLEMENTS, "/portfolio/settlements", query)
         items = await self._pages(request, "settlements", cursor_required=False)
-        return fields.each(items, messages.settlement, "settlements")
+        return fields.each(items, rest_codec.settlement, "settlements")
 
     async def balance(self, exchange_index: int | None = _HOME_SHARD) -> Balance:
         """Cash of a shard; index series are on shard 0; None: of all (docs/reference/venue.md 2.5, 7)."""
         query = self._own({} if exchange_index is None else {"exchange_index": exchange_index})
         answer = await self._transport.read(Request(Endpoint.BALANCE, "/portfolio/balance", query))
-        return messages.balance(read_object(answer, "balance"), self._clock.now_ns())
+        return rest_codec.balance(read_object(answer, "balance"), self._clock.now_ns())
 
     async def account_limits(self) -> Json:
         return read_object(await self._transport.read(Request(Endpoint.LIMITS, "/account/limits")), "limits")
@@ -298,17 +300,17 @@ class KalshiRest:
 
     async def _create_part(self, part: Sequence[NewOrder]) -> list[CreateAck | VenueError]:
         ids = [order.client_order_id for order in part]
-        body = orjson.dumps(messages.create_batch_body(part, self._subaccount))
+        body = orjson.dumps(rest_codec.create_batch_body(part, self._subaccount))
         request = Request(Endpoint.CREATE_BATCH, "/portfolio/events/orders/batched", body=body)
         answer = await self._transport.write(request, items=len(part), still_wanted=self._may_create)
-        return self._batch_results(request, answer, ids, "client_order_id", messages.create_ack)
+        return self._batch_results(request, answer, ids, "client_order_id", rest_codec.create_ack)
 
     async def _cancel_part(self, part: Sequence[OrderRef]) -> list[CancelAck | VenueError]:
         ids = [order.order_id for order in part]
-        body = orjson.dumps(messages.cancel_batch_body(part, self._subaccount))
+        body = orjson.dumps(rest_codec.cancel_batch_body(part, self._subaccount))
         request = Request(Endpoint.CANCEL_BATCH, "/portfolio/events/orders/batched", body=body)
         answer = await self._transport.write(request, items=len(part))
-        return self._batch_results(request, answer, ids, "order_id", messages.cancel_ack)
+        return self._batch_results(request, answer, ids, "order_id", rest_codec.cancel_ack)
 
     def _cancel_room(self, wanted: int) -> int:
         """How many cancels go into the next batch: what fits now, if that is not too few to be worth a request."""
@@ -326,11 +328,11 @@ class KalshiRest:
         name = request.name
         items = trusted(name, lambda: _items(answer))
         results: list[Ack | VenueError] = []
-        for wanted, item in zip(ids, messages.pair_items(ids, items, key), strict=True):
+        for wanted, item in zip(ids, rest_codec.pair_items(ids, items, key), strict=True):
             if item is None:
                 results.append(OrderOutcomeUnknown(name, f"the answer does not speak of {wanted}"))
             elif item.get("error"):
-                results.append(messages.item_error(name, answer.status, item["error"]))
+                results.append(refusals.item_error(name, answer.status, item["error"]))
             else:
                 try:
                     ack = decode(item, wanted)

@@ -23,7 +23,6 @@ from kalshi_daemon.domain.events import (
 )
 from kalshi_daemon.domain.order import Fill
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.ground import readers
 from kalshi_daemon.ground.errors import MalformedData, MalformedField, UnknownValue
 from kalshi_daemon.ground.units import Count, Nanos, Price, complement
 from kalshi_daemon.kalshi import fields, rest_codec
@@ -90,11 +89,10 @@ type ControlFrame = Subscribed | Ok | Unsubscribed | StreamError | Ignored
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One decoded frame with the numbers of its envelope. `sending_ns` is the venue's stamp of the sending."""
+    """One decoded frame with the numbers of its envelope."""
 
     sid: int | None
     seq: int | None
-    sending_ns: Nanos | None
     body: VenueEvent | ControlFrame
 
 
@@ -160,7 +158,7 @@ def decode_frame(
         body = _event(kind, _msg(obj), recv_ns, is_ours)
     else:
         body = Ignored(kind)
-    return Frame(sid, seq, _sending_ns(obj), body)
+    return Frame(sid, seq, body)
 
 
 def _event(kind: str, msg: Json, recv_ns: Nanos, is_ours: Callable[[str], bool]) -> VenueEvent | Ignored:
@@ -175,18 +173,6 @@ def _event(kind: str, msg: Json, recv_ns: Nanos, is_ours: Callable[[str], bool])
 
 def _msg(obj: Json) -> Json:
     return fields.as_object(fields.need(obj, "msg", "frame"), "frame.msg")
-
-
-def _sending_ns(obj: Json) -> Nanos | None:
-    """`sending_ts_ms` (since 2026-10-01) sits in the envelope or in `msg`; its place was not seen, so both count."""
-    value = obj.get("sending_ts_ms")
-    if value is None:
-        inner = obj.get("msg")
-        value = inner.get("sending_ts_ms") if isinstance(inner, dict) else None
-    try:
-        return None if value is None else Nanos(readers.epoch_ms(value, "sending_ts_ms"))
-    except MalformedField:
-        return None  # the age of a frame that does not tell its time is not known; the frame itself may be sound
 
 
 def _sequenced(sid: int | None, seq: int | None, where: str) -> tuple[int, int]:

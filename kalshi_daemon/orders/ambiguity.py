@@ -59,11 +59,10 @@ class FollowUp(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ruling:
-    """What it means, what to ask, and whether the same request may be sent again."""
+    """What it means, and what to ask."""
 
     meaning: Meaning
     ask: FollowUp = FollowUp.NOTHING
-    again: bool = False
 
 
 _CREATE: Final[tuple[tuple[type[Exception], Ruling], ...]] = (
@@ -74,20 +73,20 @@ _CREATE: Final[tuple[tuple[type[Exception], Ruling], ...]] = (
     (Exception, Ruling(Meaning.UNKNOWN, FollowUp.BY_TICKER)),
 )
 _CANCEL: Final[tuple[tuple[type[Exception], Ruling], ...]] = (
-    (VenueUnreachable, Ruling(Meaning.NOT_APPLIED, again=True)),
-    (RateLimited, Ruling(Meaning.NOT_APPLIED, again=True)),
+    (VenueUnreachable, Ruling(Meaning.NOT_APPLIED)),
+    (RateLimited, Ruling(Meaning.NOT_APPLIED)),
     (NotFound, Ruling(Meaning.GONE, FollowUp.BY_ORDER_ID)),
-    (AlreadyExists, Ruling(Meaning.NOT_APPLIED, again=True)),
-    (VenueRejected, Ruling(Meaning.REFUSED, FollowUp.BY_ORDER_ID, again=True)),
-    (Exception, Ruling(Meaning.UNKNOWN, FollowUp.BY_ORDER_ID, again=True)),
+    (AlreadyExists, Ruling(Meaning.NOT_APPLIED)),
+    (VenueRejected, Ruling(Meaning.REFUSED, FollowUp.BY_ORDER_ID)),
+    (Exception, Ruling(Meaning.UNKNOWN, FollowUp.BY_ORDER_ID)),
 )
 _AMEND: Final[tuple[tuple[type[Exception], Ruling], ...]] = (
-    (VenueUnreachable, Ruling(Meaning.NOT_APPLIED, again=True)),
-    (RateLimited, Ruling(Meaning.NOT_APPLIED, again=True)),
+    (VenueUnreachable, Ruling(Meaning.NOT_APPLIED)),
+    (RateLimited, Ruling(Meaning.NOT_APPLIED)),
     (NotFound, Ruling(Meaning.GONE, FollowUp.BY_ORDER_ID)),
-    (AlreadyExists, Ruling(Meaning.NOT_APPLIED, again=True)),
+    (AlreadyExists, Ruling(Meaning.NOT_APPLIED)),
     (VenueRejected, Ruling(Meaning.REFUSED, FollowUp.BY_ORDER_ID)),
-    (Exception, Ruling(Meaning.UNKNOWN, again=True)),
+    (Exception, Ruling(Meaning.UNKNOWN)),
 )
 RULINGS: Final = {Operation.CREATE: _CREATE, Operation.CANCEL: _CANCEL, Operation.AMEND: _AMEND}
 """Per operation, most specific error first; the last row catches everything."""

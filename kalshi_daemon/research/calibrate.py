@@ -27,7 +27,6 @@ from kalshi_daemon.windows.releases import FOMC_MINUTES, FOMC_PRESS, FOMC_STATEM
 
 type Bools = NDArray[np.bool_]
 
-HOLD_OUT_SESSIONS: Final = 250
 DAYS_MIN: Final = 500
 """Fewer days than this are no ground for figures that are then frozen."""
 BURN_IN_DAYS: Final = 60

@@ -39,7 +39,6 @@ class Harvest:
     day: Counts
     """Position of the day in the sample."""
     horizon_min: Floats
-    to_close: Bools
     half_day: Bools
     x: Floats
     """ln(fixing / level)."""
@@ -62,10 +61,9 @@ def harvest(sample: Sample, constants: ModelConstants) -> Harvest:
     return Harvest(
         day=table[:, 0].astype(np.int64),
         horizon_min=table[:, 1],
-        to_close=table[:, 2] > 0,
-        half_day=table[:, 3] > 0,
-        x=table[:, 4],
-        log_anchor=table[:, 5],
+        half_day=table[:, 2] > 0,
+        x=table[:, 3],
+        log_anchor=table[:, 4],
         features=np.array(known),
         probes=levels,
     )
@@ -140,7 +138,6 @@ def _row(
     mass = today.curve.mass(float(start), float(target))
     figures = (
         float(target - start),
-        float(target == today.curve.minutes),
         float(day.session.half_day),
         log(fixing / today.path.last),
         log(anchor_of(levels) * mass),

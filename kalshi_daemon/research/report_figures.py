@@ -28,7 +28,6 @@ from kalshi_daemon.research.score import HOURLY, Key, Mark, Record, ScoreRow
 PIT_BINS: Final = 20
 PIT_HORIZONS: Final = (55, 30, 10, 2)
 FAN_STEP_MIN: Final = 2
-FAN_LENGTH_MIN: Final = 60
 FAN_FROM_MIN: Final = 5
 """The first fan starts when the first quotes may: 09:35."""
 _CURVE_BUCKET_MIN: Final = 5

@@ -73,7 +73,6 @@ class ScoreRow:
     crps_ratio_flat: float
     crps_ratio_ewma: float
     crps_ratio_ewma_se: float
-    log_gain_flat: float
     log_gain_ewma: float
     log_gain_ewma_se: float
     """Nats per forecast and its day-clustered standard error."""
@@ -354,7 +353,6 @@ def row_of(key: Key, record: Record, baselines: Baselines) -> ScoreRow:
         crps_ratio_flat=float(np.mean(crps) / np.mean(metrics.gaussian_crps(x, flat))),
         crps_ratio_ewma=ratio,
         crps_ratio_ewma_se=ratio_se,
-        log_gain_flat=float(np.mean(log_score - metrics.gaussian_log_score(x, flat))),
         log_gain_ewma=gained,
         log_gain_ewma_se=gained_se,
         dm_t_crps=metrics.diebold_mariano(crps - baseline, days),

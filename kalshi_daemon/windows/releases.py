@@ -161,14 +161,6 @@ class MacroCalendar:
         ]
         return min(near, key=lambda one: (abs(one.at_ns - now_ns), one), default=None)
 
-    def next_release(self, now_ns: Nanos) -> Release | None:
-        """The next release strictly after now, weekly claims included; None only when the lists end before it."""
-        later = self._releases[bisect_left(self._stamps, now_ns + 1) :][:1]
-        today = eastern_day(now_ns)
-        weekly = (jobless_claims(today + timedelta(days=n)) for n in range(14))
-        coming = next((one for one in weekly if one is not None and one.at_ns > now_ns), None)
-        return min((*later, *(() if coming is None else (coming,))), default=None)
-
     def exhausted(self, now_ns: Nanos, after_ns: Nanos) -> tuple[str, ...]:
         """The kinds whose list does not cover this day although they are felt (until `after_ns` later) in the session.
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kalshi_daemon.calibration.constants_file import read_constants
+from kalshi_daemon.calibration.constants_file import SHIPPED, read_constants
+from kalshi_daemon.calibration.density import family_of
 from kalshi_daemon.calibration.path import SessionPath
 from kalshi_daemon.calibration.predictive import PredictiveDistribution
 from kalshi_daemon.calibration.recalibration import BUCKETS
@@ -20,6 +21,8 @@ from kalshi_daemon.settings.model import CalibrationSettings
 
 FIRST_CONSTANTS = read_constants(Path(__file__).parents[2] / "docs" / "evidence" / "research-2014-2019.json")
 """Those the golden cases were worked out with; the shipped ones change with every fit."""
+RESIDUALS = family_of(SHIPPED.residual)
+BASE_CURVE = SHIPPED.diurnal
 MONDAY_OPEN = Nanos(1_763_994_600 * SECOND)
 """2025-11-24 09:30 New York."""
 PLAIN = CalibrationSettings(first_minute_excluded=False, settlement_basis_bp=0.0)

@@ -9,7 +9,6 @@ import scoringrules
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.calibration.density import RESIDUALS
 from kalshi_daemon.calibration.monitor import THRESHOLD, RecordMonitor
 from kalshi_daemon.calibration.recalibration import BUCKETS, Recalibration
 from kalshi_daemon.calibration.scores import gaussian_crps, gaussian_log_score, published_crps
@@ -27,7 +26,7 @@ from kalshi_daemon.calibration.watch import (
 )
 from kalshi_daemon.domain.forecast import Reading, Standing
 from kalshi_daemon.domain.index import Index
-from tests.calibration.support import feed, model, session, walk
+from tests.calibration.support import RESIDUALS, feed, model, session, walk
 
 LAW = RESIDUALS.at(45.0)
 IDENTITY = Recalibration.fresh((1.0,) * BUCKETS).at(45.0).pit_map

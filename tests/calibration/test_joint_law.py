@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import stdtr
 
-from kalshi_daemon.calibration.density import RESIDUALS
 from kalshi_daemon.calibration.joint import (
     FLOOR,
     FREEDOM,
@@ -14,17 +13,15 @@ from kalshi_daemon.calibration.joint import (
     STRESS,
     Correlation,
     ScenarioNodes,
-    copula_cdf,
-    copula_log_density,
     copula_points,
-    joint_cdf,
     joint_scenarios,
     lattice,
 )
 from kalshi_daemon.calibration.predictive import PredictiveDistribution
 from kalshi_daemon.calibration.recalibration import GRID, PitMap
 from kalshi_daemon.domain.index import Index
-from tests.calibration.support import MONDAY_OPEN, at, bar, calendar, feed, model, session, tick
+from tests.calibration.copula import copula_cdf, copula_log_density, joint_cdf
+from tests.calibration.support import MONDAY_OPEN, RESIDUALS, at, bar, calendar, feed, model, session, tick
 
 SPX = PredictiveDistribution(Index.SPX, MONDAY_OPEN, at(90), 6_800.0, 0.0025, 0.02, RESIDUALS.at(30.0), PitMap(GRID))
 NDX = replace(SPX, index=Index.NDX, level=25_000.0, sigma=0.003)

@@ -3,10 +3,10 @@ import math
 import numpy as np
 import pytest
 
-from kalshi_daemon.calibration.density import RESIDUALS
 from kalshi_daemon.calibration.monitor import JUMP_PAUSE, THRESHOLD, JumpMonitor, RecordMonitor, likelihood_ratios
 from kalshi_daemon.calibration.recalibration import BUCKETS, Recalibration
 from kalshi_daemon.ground.units import SECOND, Nanos
+from tests.calibration.support import RESIDUALS
 
 LAW = RESIDUALS.at(50.0)
 IDENTITY = Recalibration.fresh((1.0,) * BUCKETS).at(50.0).pit_map

@@ -6,14 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.calibration.density import RESIDUALS
 from kalshi_daemon.calibration.predictive import PredictiveDistribution, settled_sigma
 from kalshi_daemon.calibration.recalibration import BUCKETS, Recalibration
 from kalshi_daemon.domain.contract import Contract, StrikeType
 from kalshi_daemon.domain.forecast import Forecast
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.units import Level, Nanos
-from tests.calibration.support import at
+from tests.calibration.support import RESIDUALS, at
 
 
 def skewed_layer():

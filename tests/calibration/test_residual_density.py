@@ -10,13 +10,12 @@ from scipy.special import gamma, stdtr
 from kalshi_daemon.calibration.density import (
     HORIZONS_MIN,
     NODES,
-    RESIDUALS,
     Shape,
     distribution_of,
     family_of,
     shape_at,
 )
-from tests.calibration.support import FIRST_CONSTANTS
+from tests.calibration.support import FIRST_CONSTANTS, RESIDUALS
 
 distributions = st.builds(RESIDUALS.at, st.floats(0.01, 390.0))
 shapes = st.builds(Shape, st.floats(-0.5, 0.5), st.floats(0.3, 1.5), st.floats(0.3, 1.5), st.floats(2.5, 30.0))

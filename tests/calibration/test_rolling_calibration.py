@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kalshi_daemon.calibration.agenda import agenda_of, fixings
-from kalshi_daemon.calibration.density import RESIDUALS, family_of
+from kalshi_daemon.calibration.density import family_of
 from kalshi_daemon.calibration.recalibration import BUCKETS
 from kalshi_daemon.calibration.session_curve import VarianceEvent, decaying
 from kalshi_daemon.calibration.updater import RollingCalibration
@@ -17,6 +17,7 @@ from kalshi_daemon.state import CalibrationView
 from tests.calibration.support import (
     FIRST_CONSTANTS,
     PLAIN,
+    RESIDUALS,
     at,
     bar,
     calendar,

@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from kalshi_daemon.calibration.constants import EventEffect
 from kalshi_daemon.calibration.session_curve import (
-    BASE_CURVE,
     VarianceEvent,
     adapted,
     curve_of,
@@ -15,7 +14,7 @@ from kalshi_daemon.calibration.session_curve import (
     shaped,
 )
 from kalshi_daemon.ground.units import MINUTE, Nanos
-from tests.calibration.support import at, session
+from tests.calibration.support import BASE_CURVE, at, session
 
 CURVE = curve_of(BASE_CURVE, session())
 minutes = st.floats(0.0, 390.0)

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.calibration.density import RESIDUALS
 from kalshi_daemon.calibration.path import SessionPath
 from kalshi_daemon.calibration.predictive import LadderMemo, PredictiveDistribution, lower_edges, upper_edges
 from kalshi_daemon.calibration.recalibration import (
@@ -26,7 +25,7 @@ from kalshi_daemon.calibration.recalibration import (
 from kalshi_daemon.domain.contract import Contract, StrikeType
 from kalshi_daemon.domain.index import Channel, Index, Tick
 from kalshi_daemon.ground.units import POINT, Level, Nanos
-from tests.calibration.support import MONDAY_OPEN, at, day_of, distribution_at, memory, model, path_of
+from tests.calibration.support import MONDAY_OPEN, RESIDUALS, at, day_of, distribution_at, memory, model, path_of
 
 # Ticks. `settle` says which prices need no closer look; without it each one takes the long way.
 

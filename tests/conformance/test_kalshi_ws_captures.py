@@ -15,7 +15,7 @@ from kalshi_daemon.domain.book import Book
 from kalshi_daemon.domain.events import BookDelta, BookSnapshot
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import Nanos, Price, complement
-from kalshi_daemon.kalshi import messages
+from kalshi_daemon.kalshi import rest_codec, sequence, ws_codec
 from tests.support.data import data_dir
 
 pytestmark = pytest.mark.data
@@ -31,8 +31,8 @@ def captures() -> Path:
     return folder / "kalshi_ws_captures"
 
 
-def decode(frame: dict, recv_ns: int = 0) -> messages.Frame:
-    return messages.decode_frame(orjson.dumps(frame), Nanos(recv_ns), use_yes_price=False)
+def decode(frame: dict, recv_ns: int = 0) -> ws_codec.Frame:
+    return ws_codec.decode_frame(orjson.dumps(frame), Nanos(recv_ns), use_yes_price=False)
 
 
 def apply(book: Book, body: BookSnapshot | BookDelta) -> bool:
@@ -46,16 +46,16 @@ def apply(book: Book, body: BookSnapshot | BookDelta) -> bool:
 
 def test_every_raw_frame_decodes_and_the_numbers_have_no_gap(captures):
     frames = orjson.loads((captures / "ws_orderbook_stream.json").read_bytes())["frames"]
-    tracker = messages.SequenceTracker()
+    tracker = sequence.SequenceTracker()
     books: dict[str, Book] = {}
     kinds: dict[str, int] = {}
     for item in frames:
         frame = decode(item["frame"], item["received_ms"] * 1_000_000)
         kinds[item["frame"]["type"]] = kinds.get(item["frame"]["type"], 0) + 1
-        if isinstance(frame.body, messages.Subscribed):
+        if isinstance(frame.body, ws_codec.Subscribed):
             tracker.start(frame.body.sid)
         if frame.sid is not None and frame.seq is not None:
-            assert tracker.observe(frame.sid, frame.seq, Nanos(0)) is messages.Order.NEXT
+            assert tracker.observe(frame.sid, frame.seq, Nanos(0)) is sequence.Order.NEXT
         if isinstance(frame.body, (BookSnapshot, BookDelta)):
             ticker = frame.body.market_ticker
             assert apply(books.setdefault(ticker, Book(ticker)), frame.body)
@@ -93,7 +93,7 @@ def test_an_hour_of_deltas_builds_books_that_never_rest_crossed(captures):
     ]
     frames.sort(key=lambda frame: (frame["recv_ns"], frame["seq"]))
     books: dict[str, Book] = {}
-    tracker = messages.SequenceTracker()
+    tracker = sequence.SequenceTracker()
     connections = deltas = applied = crossings = 0
     crossed_at: int | None = None
     ticker = ""
@@ -104,7 +104,7 @@ def test_an_hour_of_deltas_builds_books_that_never_rest_crossed(captures):
             ticker = body.market_ticker
             connections += 1
             tracker.start(body.sid)
-        assert tracker.observe(body.sid, body.seq, body.recv_ns) is messages.Order.NEXT
+        assert tracker.observe(body.sid, body.seq, body.recv_ns) is sequence.Order.NEXT
         deltas += isinstance(body, BookDelta)
         if isinstance(body, BookSnapshot) and ticker not in books:
             books[ticker] = Book(ticker)
@@ -140,9 +140,9 @@ def test_the_acknowledgements_of_the_hour_decode(captures):
     for line in (captures / f"{HOUR}_ws_subscribed.ndjson").read_bytes().splitlines():
         if line.strip():
             frame = decode(orjson.loads(line)["payload_json"])
-            assert isinstance(frame.body, messages.Subscribed)
+            assert isinstance(frame.body, ws_codec.Subscribed)
     for raw in wrapped(captures / f"{HOUR}_ticker.ndjson"):
-        assert decode(raw).body == messages.Ignored("ticker")
+        assert decode(raw).body == ws_codec.Ignored("ticker")
 
 
 def test_the_venue_s_own_examples_of_answers_decode(captures):
@@ -150,11 +150,11 @@ def test_the_venue_s_own_examples_of_answers_decode(captures):
     if not path.is_file():
         pytest.skip("needs ../shared/spec/kalshi-rest-examples.json")
     examples = orjson.loads(path.read_bytes())
-    order = messages.remote_order(examples["order"])
+    order = rest_codec.remote_order(examples["order"])
     assert (order.side, order.price, order.remaining, order.expires_ns) == (Side.BID, 4_200, 1_000, None)
-    fill = messages.fill(examples["fill"])
+    fill = rest_codec.fill(examples["fill"])
     assert (fill.side, fill.price, fill.count, fill.fee) == (Side.BID, 4_200, 100, 0)
-    assert messages.position(examples["market_position"]).count == 100
-    assert messages.settlement(examples["settlement"]).revenue == 10_000
-    assert messages.balance(examples["balance"], Nanos(0)).cash == 1_000_000
-    assert messages.exchange_status(examples["exchange_status"], Nanos(0)).trading_active
+    assert rest_codec.position(examples["market_position"]).count == 100
+    assert rest_codec.settlement(examples["settlement"]).revenue == 10_000
+    assert rest_codec.balance(examples["balance"], Nanos(0)).cash == 1_000_000
+    assert rest_codec.exchange_status(examples["exchange_status"], Nanos(0)).trading_active

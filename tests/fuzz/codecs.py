@@ -11,7 +11,7 @@ from kalshi_daemon.ground.errors import HistoryRefused, HistoryUnavailable, Malf
 from kalshi_daemon.ground.units import MILLISECOND, Nanos
 from kalshi_daemon.index_feed import protocol
 from kalshi_daemon.index_feed.snapshot import decode_snapshot
-from kalshi_daemon.kalshi import fields, messages, rest_codec
+from kalshi_daemon.kalshi import fields, rest_codec, ws_codec
 from kalshi_daemon.kalshi import listing_codec as discovery
 from tests.fuzz import corpus, venue_oracle
 from tests.fuzz.mutation import mutated, noise
@@ -81,7 +81,7 @@ def _judge_snapshot(data: bytes, made: Any) -> None:
 
 
 def _read_frame(data: bytes) -> object:
-    return messages.decode_frame(data, _RECV, use_yes_price=False).body
+    return ws_codec.decode_frame(data, _RECV, use_yes_price=False).body
 
 
 def _judge_frame(data: bytes, made: object) -> None:

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.calibration.density import RESIDUALS
 from kalshi_daemon.calibration.predictive import PredictiveDistribution
 from kalshi_daemon.calibration.recalibration import GRID, PitMap
 from kalshi_daemon.domain.contract import Contract, StrikeType
@@ -19,6 +18,7 @@ from kalshi_daemon.ladder.joint_tail import tail_loss
 from kalshi_daemon.ladder.payoff import Holding, Resting, profiles, worst_case
 from kalshi_daemon.settings.model import GuardSettings, Settings
 from kalshi_daemon.state import DaemonState
+from tests.calibration.support import RESIDUALS
 from tests.guardrails.guard_rig import NOW, TARGET, TICKERS, ask_quote, chain_of, healthy, hold, window_of
 
 SPX = PredictiveDistribution(Index.SPX, NOW, TARGET, 6_820.0, 0.0025, 0.02, RESIDUALS.at(30.0), PitMap(GRID))

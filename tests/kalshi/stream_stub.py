@@ -16,10 +16,10 @@ from websockets.http11 import Request, Response
 from kalshi_daemon.domain.events import VenueEvent
 from kalshi_daemon.ground.clock import Clock, SystemClock
 from kalshi_daemon.ground.units import MILLISECOND
-from kalshi_daemon.kalshi.auth import Verifier
 from kalshi_daemon.kalshi.stream import KalshiStream
 from kalshi_daemon.settings.model import KalshiSettings
 from tests.kalshi.rest_stub import SIGNER
+from tests.kalshi.verifier import Verifier
 
 PATH = "/trade-api/ws/v2"
 BOOK_SID = 50

@@ -21,15 +21,14 @@ from hypothesis import strategies as st
 
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.kalshi.auth import (
-    AuthProblem,
     Signer,
-    Verifier,
     generate_ed25519_pem,
     generate_rsa_pem,
     load_signer,
     signed_text,
     signer_from_pem,
 )
+from tests.kalshi.verifier import AuthProblem, Verifier
 
 RSA_PEM = generate_rsa_pem()
 ED_PEM = generate_ed25519_pem()

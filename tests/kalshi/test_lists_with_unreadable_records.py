@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kalshi_daemon.ground import readers
 from kalshi_daemon.ground.errors import MalformedData, PartlyUnreadable
 from kalshi_daemon.ground.readers import INT64_MAX
-from kalshi_daemon.kalshi import fields, messages
+from kalshi_daemon.kalshi import fields, rest_codec
 from tests.kalshi.test_rest_bodies_and_answers import FILL, ORDER
 
 POSITION: dict[str, Any] = {
@@ -26,10 +26,10 @@ SETTLEMENT: dict[str, Any] = {
     "revenue": 200, "fee_cost": "0.0000", "settled_time": "2026-11-23T16:03:00Z",
 }  # fmt: skip
 KINDS: dict[str, tuple[dict[str, Any], Callable[[dict[str, Any]], Any]]] = {
-    "orders": (ORDER, messages.remote_order),
-    "fills": (FILL | {"ts_ms": 1_795_446_000_250}, messages.fill),
-    "positions": (POSITION, messages.position),
-    "settlements": (SETTLEMENT, messages.settlement),
+    "orders": (ORDER, rest_codec.remote_order),
+    "fills": (FILL | {"ts_ms": 1_795_446_000_250}, rest_codec.fill),
+    "positions": (POSITION, rest_codec.position),
+    "settlements": (SETTLEMENT, rest_codec.settlement),
 }
 LONG = 5_000_000_000
 """Nanoseconds: far above what one record takes on a busy machine, far below a loop held up by a number."""
@@ -101,7 +101,7 @@ def test_what_is_refused_is_named_by_its_field(kind, field, wrong):
 
 def test_a_record_is_named_by_its_id_and_its_market():
     with pytest.raises(PartlyUnreadable) as caught:
-        fields.each([FILL | {"count_fp": "NaN"}, 7], messages.fill, "fills")
+        fields.each([FILL | {"count_fp": "NaN"}, 7], rest_codec.fill, "fills")
     first, second = caught.value.unreadable
     assert (first.place, first.market_ticker) == ("fills trade_id t-1", "M")
     assert (second.place, second.market_ticker) == ("fills[1]", "")

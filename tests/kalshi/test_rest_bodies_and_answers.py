@@ -11,7 +11,7 @@ from kalshi_daemon.domain.order import Fill, NewOrder, OrderRef, Settlement, Ven
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.errors import MalformedData, MalformedField, MissingField, PartlyUnreadable, UnknownValue
 from kalshi_daemon.ground.units import SECOND, Count, Dollars, Nanos, Price, parse_count, parse_price
-from kalshi_daemon.kalshi import fields, messages
+from kalshi_daemon.kalshi import fields, rest_codec
 
 T0 = Nanos(1_795_446_000 * SECOND)  # 2026-11-23T15:00:00Z
 
@@ -34,7 +34,7 @@ NEW = NewOrder("kd-1-1", "M", Side.ASK, Price(4_200), Count(200), Nanos(T0 + 999
 
 
 def test_a_create_says_everything_a_maker_order_must_say():
-    assert messages.create_body(NEW, 3) == {
+    assert rest_codec.create_body(NEW, 3) == {
         "ticker": "M",
         "client_order_id": "kd-1-1",
         "side": "ask",
@@ -51,7 +51,7 @@ def test_a_create_says_everything_a_maker_order_must_say():
 
 
 def test_without_a_group_the_key_is_absent():
-    body = messages.create_body(NewOrder("c", "M", Side.BID, Price(1), Count(1), T0), 0)
+    body = rest_codec.create_body(NewOrder("c", "M", Side.BID, Price(1), Count(1), T0), 0)
     assert "order_group_id" not in body
     assert (body["price"], body["count"]) == ("0.0001", "0.01")
 
@@ -73,18 +73,18 @@ def test_without_a_group_the_key_is_absent():
 )
 def test_an_order_that_must_not_be_sent_has_no_body(order):
     with pytest.raises(MalformedData):
-        messages.create_body(order, 0)
+        rest_codec.create_body(order, 0)
 
 
 @settings(deadline=None, max_examples=100)
 @given(price=st.integers(1, 9_999), count=st.integers(1, 10**7), side=st.sampled_from(list(Side)))
 def test_prices_and_counts_round_trip_through_the_wire(price, count, side):
-    body = messages.create_body(NewOrder("c", "M", side, Price(price), Count(count), T0), 0)
+    body = rest_codec.create_body(NewOrder("c", "M", side, Price(price), Count(count), T0), 0)
     assert (parse_price(body["price"]), parse_count(body["count"]), Side(body["side"])) == (price, count, side)
 
 
 def test_cancels_name_market_and_subaccount():
-    body = messages.cancel_batch_body([OrderRef("o-1", "M"), OrderRef("o-2", "N")], 5)
+    body = rest_codec.cancel_batch_body([OrderRef("o-1", "M"), OrderRef("o-2", "N")], 5)
     assert body == {
         "orders": [
             {"order_id": "o-1", "market_ticker": "M", "subaccount": 5},
@@ -92,11 +92,11 @@ def test_cancels_name_market_and_subaccount():
         ]
     }
     with pytest.raises(MissingField):
-        messages.cancel_batch_body([OrderRef("o-1", "")], 0)
+        rest_codec.cancel_batch_body([OrderRef("o-1", "")], 0)
 
 
 def test_an_amend_carries_the_total_count_and_its_own_id():
-    assert messages.amend_body(NEW, Count(300), Price(4_100), Nanos(T0 + 61 * SECOND)) == {
+    assert rest_codec.amend_body(NEW, Count(300), Price(4_100), Nanos(T0 + 61 * SECOND)) == {
         "ticker": "M",
         "side": "ask",
         "price": "0.4100",
@@ -105,13 +105,13 @@ def test_an_amend_carries_the_total_count_and_its_own_id():
         "expiration_time": 1_795_446_061,
     }
     with pytest.raises(MalformedField):
-        messages.amend_body(NEW, Count(300), Price(4_100), Nanos(0))
+        rest_codec.amend_body(NEW, Count(300), Price(4_100), Nanos(0))
 
 
 def test_a_group_has_a_positive_limit():
-    assert messages.order_group_body(Count(1_500), 2) == {"contracts_limit_fp": "15.00", "subaccount": 2}
+    assert rest_codec.order_group_body(Count(1_500), 2) == {"contracts_limit_fp": "15.00", "subaccount": 2}
     with pytest.raises(MalformedField):
-        messages.order_group_body(Count(0), 2)
+        rest_codec.order_group_body(Count(0), 2)
 
 
 # --- answers to writes ------------------------------------------------------------------------------------------------
@@ -126,16 +126,16 @@ CREATED = {
 
 
 def test_a_create_answer_is_read_and_must_be_about_our_order():
-    assert messages.create_ack(CREATED, "c") == CreateAck("c", "o-1", Count(50), Count(150), Nanos(T0 + 17_000_000))
-    assert messages.create_ack({**CREATED, "client_order_id": None}, "c").order_id == "o-1"
+    assert rest_codec.create_ack(CREATED, "c") == CreateAck("c", "o-1", Count(50), Count(150), Nanos(T0 + 17_000_000))
+    assert rest_codec.create_ack({**CREATED, "client_order_id": None}, "c").order_id == "o-1"
     with pytest.raises(MalformedField):
-        messages.create_ack(CREATED, "other")
+        rest_codec.create_ack(CREATED, "other")
 
 
 @pytest.mark.parametrize("key", ["order_id", "fill_count", "remaining_count", "ts_ms"])
 def test_a_create_answer_without_a_required_key_is_malformed(key):
     with pytest.raises(MissingField, match=key):
-        messages.create_ack({k: v for k, v in CREATED.items() if k != key}, "c")
+        rest_codec.create_ack({k: v for k, v in CREATED.items() if k != key}, "c")
 
 
 @pytest.mark.parametrize(
@@ -151,43 +151,43 @@ def test_a_create_answer_without_a_required_key_is_malformed(key):
 )
 def test_a_create_answer_of_other_types_is_malformed(key, value):
     with pytest.raises(MalformedField, match=key):
-        messages.create_ack({**CREATED, key: value}, "c")
+        rest_codec.create_ack({**CREATED, key: value}, "c")
 
 
 def test_a_cancel_answer_must_be_about_the_order_asked_about():
     answer = {"order_id": "o-1", "client_order_id": "c", "reduced_by": "1.50", "ts_ms": 1_795_446_000_017}
-    assert messages.cancel_ack(answer, "o-1") == CancelAck("o-1", Count(150), Nanos(T0 + 17_000_000))
+    assert rest_codec.cancel_ack(answer, "o-1") == CancelAck("o-1", Count(150), Nanos(T0 + 17_000_000))
     with pytest.raises(MalformedField, match="o-2"):
-        messages.cancel_ack(answer, "o-2")
+        rest_codec.cancel_ack(answer, "o-2")
 
 
 def test_items_are_paired_by_the_id_they_carry():
     a, b = {"order_id": "a", "n": 1}, {"order_id": "b", "n": 2}
-    assert messages.pair_items(["a", "b"], [b, a], "order_id") == [a, b]
+    assert rest_codec.pair_items(["a", "b"], [b, a], "order_id") == [a, b]
 
 
 def test_items_without_an_id_count_by_position_only_when_the_length_is_right():
     ok, nameless = {"order_id": "a"}, {"error": {}, "order_id": ""}
-    assert messages.pair_items(["a", "b"], [ok, nameless], "order_id") == [ok, nameless]
-    assert messages.pair_items(["a", "b", "c"], [ok, nameless], "order_id") == [ok, None, None]
+    assert rest_codec.pair_items(["a", "b"], [ok, nameless], "order_id") == [ok, nameless]
+    assert rest_codec.pair_items(["a", "b", "c"], [ok, nameless], "order_id") == [ok, None, None]
 
 
 def test_an_item_that_speaks_of_another_order_or_twice_of_one_counts_for_nobody():
-    assert messages.pair_items(["a"], [{"order_id": "z"}], "order_id") == [None]
-    assert messages.pair_items(["a", "b"], [{"order_id": "a"}, {"order_id": "a"}], "order_id") == [None, None]
-    assert messages.pair_items(["a"], [{"order_id": 7}], "order_id") == [None]
+    assert rest_codec.pair_items(["a"], [{"order_id": "z"}], "order_id") == [None]
+    assert rest_codec.pair_items(["a", "b"], [{"order_id": "a"}, {"order_id": "a"}], "order_id") == [None, None]
+    assert rest_codec.pair_items(["a"], [{"order_id": 7}], "order_id") == [None]
 
 
 def test_creates_that_share_an_order_id_are_answered_for_nobody():
     ack = {"fill_count": "0.00", "remaining_count": "1.00", "ts_ms": 1_795_446_000_017}
     items = [ack | {"client_order_id": name, "order_id": order} for name, order in (("a", "o"), ("b", "o"), ("c", "p"))]
-    first, second, third = messages.pair_items(["a", "b", "c"], items, "client_order_id")
+    first, second, third = rest_codec.pair_items(["a", "b", "c"], items, "client_order_id")
     for item, name in ((first, "a"), (second, "b")):
         assert item is not None
         with pytest.raises(MissingField, match="order_id"):
-            messages.create_ack(item, name)
+            rest_codec.create_ack(item, name)
     assert third is not None
-    assert messages.create_ack(third, "c").order_id == "p"
+    assert rest_codec.create_ack(third, "c").order_id == "p"
 
 
 @settings(deadline=None, max_examples=60)
@@ -196,14 +196,14 @@ def test_any_order_of_items_pairs_up(ids, rng):
     items = [{"order_id": name} for name in ids]
     shuffled = items[:]
     rng.shuffle(shuffled)
-    assert messages.pair_items(ids, shuffled, "order_id") == items
+    assert rest_codec.pair_items(ids, shuffled, "order_id") == items
 
 
 # --- answers to reads -------------------------------------------------------------------------------------------------
 
 
 def test_an_order_is_read_with_its_direction_from_book_side_alone():
-    assert messages.remote_order(ORDER) == RemoteOrder(
+    assert rest_codec.remote_order(ORDER) == RemoteOrder(
         order_id="o-1",
         client_order_id="kd-1-1",
         market_ticker="KXINXU-26NOV23H1100-T6849.9999",
@@ -219,7 +219,9 @@ def test_an_order_is_read_with_its_direction_from_book_side_alone():
 
 
 def test_an_order_placed_by_hand_has_no_client_id_and_no_expiry():
-    order = messages.remote_order({**ORDER, "client_order_id": "", "expiration_time": None, "subaccount_number": None})
+    order = rest_codec.remote_order(
+        {**ORDER, "client_order_id": "", "expiration_time": None, "subaccount_number": None}
+    )
     assert (order.client_order_id, order.expires_ns, order.subaccount) == ("", None, None)
 
 
@@ -238,7 +240,7 @@ def test_an_order_placed_by_hand_has_no_client_id_and_no_expiry():
 )
 def test_an_order_without_a_required_key_is_malformed(key):
     with pytest.raises(MissingField, match=key):
-        messages.remote_order({k: v for k, v in ORDER.items() if k != key})
+        rest_codec.remote_order({k: v for k, v in ORDER.items() if k != key})
 
 
 @pytest.mark.parametrize(
@@ -248,74 +250,74 @@ def test_an_order_without_a_required_key_is_malformed(key):
 )  # fmt: skip
 def test_an_order_with_an_impossible_value_is_malformed(key, value):
     with pytest.raises(MalformedData):
-        messages.remote_order({**ORDER, key: value})
+        rest_codec.remote_order({**ORDER, key: value})
 
 
 def test_a_fill_is_read_and_its_fee_rounded_up():
-    assert messages.fill(FILL) == Fill(
+    assert rest_codec.fill(FILL) == Fill(
         trade_id="t-1", order_id="o-1", market_ticker="M", side=Side.ASK, price=Price(4_200), count=Count(200),
         fee=Dollars(1), is_taker=False, event_ns=Nanos(T0 + SECOND // 4),
     )  # fmt: skip
 
 
 def test_a_fill_takes_the_best_time_it_finds():
-    assert messages.fill({**FILL, "ts_ms": 1_795_446_000_005}).event_ns == T0 + 5_000_000
+    assert rest_codec.fill({**FILL, "ts_ms": 1_795_446_000_005}).event_ns == T0 + 5_000_000
     bare = {k: v for k, v in FILL.items() if k != "created_time"}
-    assert messages.fill({**bare, "ts": 1_795_446_005}).event_ns == T0 + 5 * SECOND
+    assert rest_codec.fill({**bare, "ts": 1_795_446_005}).event_ns == T0 + 5 * SECOND
     with pytest.raises(MissingField):
-        messages.fill(bare)
-    assert messages.fill({k: v for k, v in FILL.items() if k != "ticker"}).market_ticker == "M"
+        rest_codec.fill(bare)
+    assert rest_codec.fill({k: v for k, v in FILL.items() if k != "ticker"}).market_ticker == "M"
 
 
 def test_a_position_keeps_its_sign_and_rounds_against_us():
     obj = {"ticker": "M", "exchange_index": 0, "total_traded_dollars": "0.4200", "position_fp": "-1.00",
            "market_exposure_dollars": "0.4200", "realized_pnl_dollars": "-0.100050", "fees_paid_dollars": "0.000010",
            "last_updated_ts": "2026-11-23T15:00:00Z"}  # fmt: skip
-    assert messages.position(obj) == VenuePosition("M", Count(-100), Dollars(1), Dollars(-1_001))
-    assert messages.position({**obj, "realized_pnl_dollars": "0.100050"}).realized_pnl == 1_000
-    assert messages.position({**obj, "realized_pnl_dollars": "-0.1000"}).realized_pnl == -1_000
+    assert rest_codec.position(obj) == VenuePosition("M", Count(-100), Dollars(1), Dollars(-1_001))
+    assert rest_codec.position({**obj, "realized_pnl_dollars": "0.100050"}).realized_pnl == 1_000
+    assert rest_codec.position({**obj, "realized_pnl_dollars": "-0.1000"}).realized_pnl == -1_000
 
 
 def test_a_settlement_pays_in_cents():
     obj = {"ticker": "M", "exchange_index": 0, "event_ticker": "E", "market_result": "yes", "yes_count_fp": "1.00",
            "yes_total_cost_dollars": "0.4200", "no_count_fp": "0.00", "no_total_cost_dollars": "0.0000", "revenue": 100,
            "settled_time": "2026-11-23T15:00:00Z", "fee_cost": "0.0000", "value": 100}  # fmt: skip
-    assert messages.settlement(obj) == Settlement(
+    assert rest_codec.settlement(obj) == Settlement(
         "M", "E", "yes", Count(100), Count(0), Dollars(10_000), Dollars(0), T0
     )
     with pytest.raises(UnknownValue):
-        messages.settlement({**obj, "market_result": ""} | {"market_result": "maybe"})
+        rest_codec.settlement({**obj, "market_result": ""} | {"market_result": "maybe"})
     with pytest.raises(MalformedField):
-        messages.settlement({**obj, "revenue": "1.00"})
+        rest_codec.settlement({**obj, "revenue": "1.00"})
 
 
 def test_cash_is_the_exact_amount_not_the_truncated_cents():
     obj = {"balance": 10_012, "balance_dollars": "100.1299", "portfolio_value": 250, "updated_ts": 1}
-    assert messages.balance(obj, T0) == Balance(Dollars(1_001_299), Dollars(25_000), T0)
-    assert messages.balance({**obj, "balance_dollars": "100.129999"}, T0).cash == 1_001_299
+    assert rest_codec.balance(obj, T0) == Balance(Dollars(1_001_299), Dollars(25_000), T0)
+    assert rest_codec.balance({**obj, "balance_dollars": "100.129999"}, T0).cash == 1_001_299
     with pytest.raises(MissingField):
-        messages.balance({"balance": 10_012, "portfolio_value": 0}, T0)
+        rest_codec.balance({"balance": 10_012, "portfolio_value": 0}, T0)
 
 
 def test_the_exchange_is_up_only_when_our_shard_is_up_too():
     up = {"exchange_active": True, "trading_active": True}
     shards = [{"exchange_index": 2, "exchange_active": False, "trading_active": False},
               {"exchange_index": 0, "exchange_active": True, "trading_active": False}]  # fmt: skip
-    assert messages.exchange_status(up, T0) == ExchangeStatus(True, True, T0)
-    assert messages.exchange_status({**up, "exchange_index_statuses": shards[:1]}, T0).trading_active
-    assert not messages.exchange_status({**up, "exchange_index_statuses": shards}, T0).trading_active
+    assert rest_codec.exchange_status(up, T0) == ExchangeStatus(True, True, T0)
+    assert rest_codec.exchange_status({**up, "exchange_index_statuses": shards[:1]}, T0).trading_active
+    assert not rest_codec.exchange_status({**up, "exchange_index_statuses": shards}, T0).trading_active
     far = [{"exchange_index": 1, "exchange_active": True}, {"exchange_index": 3, **up}, shards[0]]
-    status = messages.exchange_status({**up, "exchange_index_statuses": far}, T0)
+    status = rest_codec.exchange_status({**up, "exchange_index_statuses": far}, T0)
     assert [status.of_shard(n) for n in range(5)] == [(True, True), (True, False), (False, False), (True, True), None]
-    down = messages.exchange_status(
+    down = rest_codec.exchange_status(
         {"exchange_active": True, "trading_active": False, "exchange_index_statuses": far}, T0
     )
     assert down.of_shard(3) == (True, False)
-    assert messages.exchange_status({**up, "exchange_index_statuses": None}, T0).exchange_active
+    assert rest_codec.exchange_status({**up, "exchange_index_statuses": None}, T0).exchange_active
     with pytest.raises(MissingField):
-        messages.exchange_status({"exchange_active": True}, T0)
+        rest_codec.exchange_status({"exchange_active": True}, T0)
     with pytest.raises(MalformedField):
-        messages.exchange_status({"exchange_active": 1, "trading_active": True}, T0)
+        rest_codec.exchange_status({"exchange_active": 1, "trading_active": True}, T0)
 
 
 @pytest.mark.parametrize("key", list(FILL))
@@ -333,9 +335,9 @@ def test_extra_keys_are_skipped_and_missing_optional_ones_do_not_matter(key):
     reduced = {k: v for k, v in FILL.items() if k != key} | {"news": {"of": ["tomorrow"]}}
     if key in needed:
         with pytest.raises(MissingField):
-            messages.fill(reduced)
+            rest_codec.fill(reduced)
     else:
-        assert messages.fill(reduced).trade_id == "t-1"
+        assert rest_codec.fill(reduced).trade_id == "t-1"
 
 
 # --- single fields ----------------------------------------------------------------------------------------------------
@@ -391,4 +393,4 @@ def test_the_readers_tell_missing_from_mistyped():
     with pytest.raises(MalformedField):
         fields.loads(b"{", "x")
     with pytest.raises(PartlyUnreadable, match=r"1 of 2 records cannot be read; orders\[1\]"):
-        fields.each([ORDER, {}], messages.remote_order, "orders")
+        fields.each([ORDER, {}], rest_codec.remote_order, "orders")

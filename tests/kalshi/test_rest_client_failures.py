@@ -28,13 +28,12 @@ from kalshi_daemon.ground.errors import (
     VenueUnreachable,
 )
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Count, Nanos, Price
-from kalshi_daemon.kalshi.api import VenueApi
-from kalshi_daemon.kalshi.auth import Verifier
 from kalshi_daemon.kalshi.rest import PAGES_MAX, KalshiRest
 from kalshi_daemon.kalshi.transport import open_session
 from kalshi_daemon.settings.model import KalshiSettings
 from tests.kalshi.rest_stub import ROOT, SIGNER, exchange, hang_up, reply, until
 from tests.kalshi.test_rest_bodies_and_answers import FILL, ORDER
+from tests.kalshi.verifier import Verifier
 
 QUICK = KalshiSettings(read_timeout_ms=300, write_timeout_ms=200)
 T0 = Nanos(1_795_446_000 * SECOND)
@@ -77,8 +76,7 @@ async def accept_batch(request: web.Request) -> web.Response:
 
 async def test_requests_are_signed_over_the_path_that_arrives():
     async with exchange(answering({"order": ORDER | {"order_id": "a/b?c"}})) as stub:
-        api: VenueApi = stub.client
-        await api.order("a/b?c")
+        await stub.client.order("a/b?c")
         (seen,) = stub.seen
         assert seen.path_qs == f"{ROOT}/portfolio/orders/a%2Fb%3Fc"
         now_ms = SystemClock().now_ns() // MILLISECOND

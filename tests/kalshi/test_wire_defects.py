@@ -11,7 +11,7 @@ from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.errors import AlreadyExists, NotFound, OrderOutcomeUnknown
 from kalshi_daemon.ground.units import SECOND, Count, Nanos, Price, complement
-from kalshi_daemon.kalshi import messages
+from kalshi_daemon.kalshi import rest_codec, ws_codec
 from tests.kalshi.rest_stub import exchange, reply
 from tests.kalshi.test_rest_bodies_and_answers import FILL, ORDER
 from tests.kalshi.test_rest_client_failures import created
@@ -22,7 +22,7 @@ T0 = Nanos(1_795_446_000 * SECOND)
 @settings(deadline=None, max_examples=60)
 @given(side=st.sampled_from(list(Side)), price=st.integers(1, 9_999), count=st.integers(1, 10**6))
 def test_defect_10_every_create_is_post_only_on_the_yes_book_with_its_direction(side, price, count):
-    body = messages.create_body(NewOrder("c", "M", side, Price(price), Count(count), T0), 0)
+    body = rest_codec.create_body(NewOrder("c", "M", side, Price(price), Count(count), T0), 0)
     assert body["post_only"] is True
     assert body["side"] == side.value
     assert body["price"] == f"0.{price:04d}"  # a YES price for both sides: V2 complements nothing
@@ -37,14 +37,14 @@ def test_defect_10_the_direction_of_orders_and_fills_is_book_side_whatever_legac
     legacy_side, legacy_action, book_side
 ):
     legacy = {"side": legacy_side, "action": legacy_action, "book_side": book_side}
-    assert messages.remote_order(ORDER | legacy).side is Side(book_side)
-    assert messages.fill(FILL | legacy).side is Side(book_side)
+    assert rest_codec.remote_order(ORDER | legacy).side is Side(book_side)
+    assert rest_codec.fill(FILL | legacy).side is Side(book_side)
 
 
 def test_defect_10_a_no_bid_is_complemented_exactly_once():
     msg = {"market_ticker": "M", "yes_dollars_fp": [["0.3000", "1.00"]], "no_dollars_fp": [["0.6500", "1.00"]]}
     raw = orjson.dumps({"type": "orderbook_snapshot", "sid": 1, "seq": 1, "msg": msg})
-    body = messages.decode_frame(raw, T0, use_yes_price=False).body
+    body = ws_codec.decode_frame(raw, T0, use_yes_price=False).body
     assert isinstance(body, BookSnapshot)
     assert body.asks == ((complement(Price(6_500)), Count(100)),)
     assert body.bids[0][0] < body.asks[0][0]

@@ -18,13 +18,13 @@ from kalshi_daemon.domain.order import Fill
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.errors import MalformedData, MissingField, UnknownValue
 from kalshi_daemon.ground.units import SECOND, Count, Dollars, Nanos, Price, format_price
-from kalshi_daemon.kalshi import messages
+from kalshi_daemon.kalshi import ws_codec
 
 AT = Nanos(123)
 
 
-def decode(frame: dict, *, yes_scale: bool = False) -> messages.Frame:
-    return messages.decode_frame(orjson.dumps(frame), AT, use_yes_price=yes_scale)
+def decode(frame: dict, *, yes_scale: bool = False) -> ws_codec.Frame:
+    return ws_codec.decode_frame(orjson.dumps(frame), AT, use_yes_price=yes_scale)
 
 
 def snapshot(**msg) -> dict:
@@ -40,19 +40,19 @@ def delta(**msg) -> dict:
 
 
 def test_commands_have_the_documented_shape():
-    assert orjson.loads(messages.subscribe_command(1, ["fill", "user_orders"])) == {
+    assert orjson.loads(ws_codec.subscribe_command(1, ["fill", "user_orders"])) == {
         "id": 1, "cmd": "subscribe", "params": {"channels": ["fill", "user_orders"]},
     }  # fmt: skip
-    assert orjson.loads(messages.update_command(3, 456, "get_snapshot", ["A"])) == {
+    assert orjson.loads(ws_codec.update_command(3, 456, "get_snapshot", ["A"])) == {
         "id": 3, "cmd": "update_subscription",
         "params": {"sids": [456], "action": "get_snapshot", "market_tickers": ["A"]},
     }  # fmt: skip
-    assert orjson.loads(messages.unsubscribe_command(4, 9)) == {"id": 4, "cmd": "unsubscribe", "params": {"sids": [9]}}
+    assert orjson.loads(ws_codec.unsubscribe_command(4, 9)) == {"id": 4, "cmd": "unsubscribe", "params": {"sids": [9]}}
 
 
 @pytest.mark.parametrize("yes_scale", [True, False])
 def test_the_scale_of_no_levels_is_always_written_out(yes_scale):
-    command = orjson.loads(messages.subscribe_books_command(2, ["A", "B"], use_yes_price=yes_scale))
+    command = orjson.loads(ws_codec.subscribe_books_command(2, ["A", "B"], use_yes_price=yes_scale))
     assert command["params"] == {
         "channels": ["orderbook_delta"], "market_tickers": ["A", "B"], "use_yes_price": yes_scale,
     }  # fmt: skip
@@ -106,7 +106,7 @@ def test_a_book_frame_that_says_something_else_is_malformed(frame):
 @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"null", b"heartbeat", b'"x"', b"\xff\xfe"])
 def test_what_is_no_json_object_is_malformed(raw):
     with pytest.raises(MalformedData):
-        messages.decode_frame(raw, AT, use_yes_price=False)
+        ws_codec.decode_frame(raw, AT, use_yes_price=False)
 
 
 LEVELS = st.dictionaries(st.integers(1, 9_999), st.integers(1, 10**6), max_size=20)
@@ -222,36 +222,21 @@ def test_order_group_updates_are_read():
 
 
 def test_control_frames_keep_sid_and_seq_for_counting():
-    assert decode({"id": 1, "type": "subscribed", "msg": {"channel": "fill", "sid": 4}}).body == messages.Subscribed(
+    assert decode({"id": 1, "type": "subscribed", "msg": {"channel": "fill", "sid": 4}}).body == ws_codec.Subscribed(
         1, "fill", 4
     )
     ok = decode({"id": 123, "sid": 456, "seq": 222, "type": "ok", "msg": {"market_tickers": ["A", "B"]}})
-    assert (ok.sid, ok.seq, ok.body) == (456, 222, messages.Ok(123, ("A", "B")))
+    assert (ok.sid, ok.seq, ok.body) == (456, 222, ws_codec.Ok(123, ("A", "B")))
     gone = decode({"id": 102, "sid": 2, "seq": 7, "type": "unsubscribed"})
-    assert (gone.sid, gone.seq, gone.body) == (2, 7, messages.Unsubscribed(102, 2))
+    assert (gone.sid, gone.seq, gone.body) == (2, 7, ws_codec.Unsubscribed(102, 2))
     error = decode({"id": 0, "sid": 2, "seq": 8, "type": "error", "msg": {"code": 25, "msg": "overflow"}})
-    assert (error.sid, error.seq, error.body) == (2, 8, messages.StreamError(None, 2, 25, "overflow"))
+    assert (error.sid, error.seq, error.body) == (2, 8, ws_codec.StreamError(None, 2, 25, "overflow"))
 
 
 def test_control_frames_with_less_or_more_in_them_are_read():
-    assert decode({"id": 3, "type": "ok"}).body == messages.Ok(3, None)
-    assert decode({"id": 3, "type": "ok", "msg": [{"channel": "fill", "sid": 3}]}).body == messages.Ok(3, None)
+    assert decode({"id": 3, "type": "ok"}).body == ws_codec.Ok(3, None)
+    assert decode({"id": 3, "type": "ok", "msg": [{"channel": "fill", "sid": 3}]}).body == ws_codec.Ok(3, None)
     error = {"type": "error", "msg": {"code": 16, "msg": "no", "market_ticker": "A", "market_tickers": ["B"]}}
-    assert decode(error).body == messages.StreamError(None, None, 16, "no", ("A", "B"))
-    assert decode({"type": "ticker", "sid": 1, "msg": {}}).body == messages.Ignored("ticker")
-    assert decode({"type": "next_years_news"}).body == messages.Ignored("next_years_news")
-
-
-@pytest.mark.parametrize(
-    ("frame", "stamp"),
-    [
-        ({**delta(), "sending_ts_ms": 1_795_446_000_005}, 1_795_446_000_005_000_000),
-        (delta(sending_ts_ms=1_795_446_000_006), 1_795_446_000_006_000_000),
-        (delta(), None),
-        ({**delta(), "sending_ts_ms": "5"}, None),
-        ({"id": 1, "type": "ok", "sending_ts_ms": 1_795_446_000_007}, 1_795_446_000_007_000_000),
-        ({**delta(), "sending_ts_ms": 7}, None),
-    ],
-)
-def test_the_sending_stamp_is_taken_from_either_place(frame, stamp):
-    assert decode(frame).sending_ns == stamp
+    assert decode(error).body == ws_codec.StreamError(None, None, 16, "no", ("A", "B"))
+    assert decode({"type": "ticker", "sid": 1, "msg": {}}).body == ws_codec.Ignored("ticker")
+    assert decode({"type": "next_years_news"}).body == ws_codec.Ignored("next_years_news")

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from kalshi_daemon.domain.contract import FeeSchedule, FeeType
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import Count, Dollars, Nanos, Price
-from kalshi_daemon.ladder.fees import Precision, charge_fill, maker_fee, taker_fee
+from kalshi_daemon.ladder.fees import maker_fee, taker_fee
+from tests.support.fill_charge import Precision, charge_fill
 
 QUADRATIC = FeeSchedule(FeeType.QUADRATIC, 1_000_000, Nanos(0))
 MAKER = FeeSchedule(FeeType.QUADRATIC_WITH_MAKER_FEES, 1_000_000, Nanos(0))

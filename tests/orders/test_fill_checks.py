@@ -10,9 +10,10 @@ from kalshi_daemon.domain.contract import FeeSchedule, FeeType
 from kalshi_daemon.domain.order import Fill
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import Count, Dollars, Nanos, Price
-from kalshi_daemon.ladder.fees import Precision, charge_fill, maker_fee, taker_fee
+from kalshi_daemon.ladder.fees import maker_fee, taker_fee
 from kalshi_daemon.orders.fill_checks import impossible_fill
 from tests.orders.test_order_journal import NOW, order
+from tests.support.fill_charge import Precision, charge_fill
 
 FREE = FeeSchedule(FeeType.QUADRATIC, 1_000_000, NOW)
 CHARGED = FeeSchedule(FeeType.QUADRATIC_WITH_MAKER_FEES, 1_000_000, NOW)

@@ -84,11 +84,6 @@ def test_only_an_authenticated_404_means_gone(operation, answer):
     assert (rule(operation, answer).meaning is Meaning.GONE) == isinstance(answer, NotFound)
 
 
-@of_everything
-def test_a_create_is_never_sent_again_blindly(answer):
-    assert not rule(Operation.CREATE, answer).again
-
-
 def test_every_error_of_the_venue_is_ruled_by_a_row_of_its_own_kind():
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.VenueError)]
     assert len(kinds) > 10

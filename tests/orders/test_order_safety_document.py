@@ -47,8 +47,22 @@ _ASKED = {
 }
 
 
+_AGAIN = {
+    (Operation.CANCEL, Meaning.NOT_APPLIED),
+    (Operation.CANCEL, Meaning.REFUSED),
+    (Operation.CANCEL, Meaning.UNKNOWN),
+    (Operation.AMEND, Meaning.NOT_APPLIED),
+    (Operation.AMEND, Meaning.UNKNOWN),
+}
+"""A create is never sent again blindly."""
+
+
 def _cell(operation: Operation, ruling: Ruling) -> str:
-    parts = [_STATE[operation, ruling.meaning], _ASKED[ruling.ask], "same request again" if ruling.again else ""]
+    parts = [
+        _STATE[operation, ruling.meaning],
+        _ASKED[ruling.ask],
+        "same request again" if (operation, ruling.meaning) in _AGAIN else "",
+    ]
     return "; ".join(part for part in parts if part)
 
 

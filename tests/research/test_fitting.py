@@ -32,7 +32,6 @@ def made_with(constants, seed: int = 3) -> Harvest:
     blank = Harvest(
         day=np.arange(COUNT) // 20,
         horizon_min=horizon,
-        to_close=np.zeros(COUNT, dtype=np.bool_),
         half_day=np.zeros(COUNT, dtype=np.bool_),
         x=np.zeros(COUNT),
         log_anchor=np.log(1e-7 * horizon) + rng.normal(0, 0.5, COUNT),

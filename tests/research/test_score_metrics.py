@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import ndtri
 
-from kalshi_daemon.calibration.density import RESIDUALS
 from kalshi_daemon.calibration.predictive import PredictiveDistribution
 from kalshi_daemon.calibration.recalibration import BINS, PitMap
 from kalshi_daemon.calibration.scores import crps_of_quantiles
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.research import metrics
+from tests.calibration.support import RESIDUALS
 
 MAPS = {
     "plain": PitMap(np.linspace(0.0, 1.0, BINS + 1)),

@@ -67,16 +67,6 @@ def test_every_week_has_exactly_one_claims_report(day):
     assert len([n for n in range(7) if jobless_claims(monday + timedelta(days=n))]) == 1
 
 
-def test_next_release_counts_claims_and_is_strictly_later():
-    assert CALENDAR.next_release(STATEMENT) == release("FOMC_PRESS", date(2026, 12, 9), time(14, 30))
-    eve = eastern_ns(date(2026, 11, 22), time(12))
-    assert CALENDAR.next_release(eve) == Release(
-        eastern_ns(date(2026, 11, 25), time(8, 30)), "JOBLESS_CLAIMS", "2026-11-25"
-    )
-    beyond = CALENDAR.next_release(eastern_ns(date(2031, 1, 1), time(12)))
-    assert beyond == jobless_claims(date(2031, 1, 2)), "computed ones never end"
-
-
 def test_beyond_the_table_the_answer_is_a_release_named_exhausted_never_none():
     new_year = eastern_ns(date(2028, 1, 3), time(12))
     near = CALENDAR.release_near(new_year, BEFORE, AFTER)

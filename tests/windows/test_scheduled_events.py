@@ -5,12 +5,13 @@ from datetime import date, time
 import pytest
 
 from kalshi_daemon.calibration.constants import EventEffect
-from kalshi_daemon.calibration.session_curve import BASE_CURVE, curve_of, decaying
+from kalshi_daemon.calibration.session_curve import curve_of, decaying
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.new_york import eastern_ns
 from kalshi_daemon.ground.units import MINUTE, Nanos
 from kalshi_daemon.windows.releases import MacroCalendar, release
 from kalshi_daemon.windows.scheduled import ReleaseEvents
+from tests.calibration.support import BASE_CURVE
 
 EFFECTS = {"FOMC_STATEMENT": EventEffect(((0.0, 30.0, 5.0),)), "CPI": EventEffect(((60.0, 90.0, 1.4),))}
 

@@ -152,17 +152,6 @@ async def join(admin_url: str, mode_dir: Path | None = None) -> SimAddress:
         raise VenueUnreachable("join simulator", f"{admin_url}: {problem!r}") from problem
 
 
-async def read_truth(admin_url: str) -> dict[str, Any]:
-    """The exchange's own books, from its admin API."""
-    try:
-        timeout = aiohttp.ClientTimeout(total=_JOIN_TIMEOUT_S)
-        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{admin_url}/truth") as answer:
-            found: dict[str, Any] = orjson.loads(await answer.read())
-            return found
-    except (aiohttp.ClientError, TimeoutError, orjson.JSONDecodeError) as problem:
-        raise VenueUnreachable("read the exchange's truth", f"{admin_url}: {problem!r}") from problem
-
-
 def remember(mode_dir: Path, address: SimAddress) -> Path:
     """Write where the simulator of a run is, so that other commands find it while the run lasts."""
     path = mode_dir / _ADDRESS_FILE
