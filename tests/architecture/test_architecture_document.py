@@ -29,8 +29,10 @@ def names_in(cell: str) -> list[str]:
 
 def task_names(path: Path) -> Iterator[str]:
     """The names of the tasks that a file creates; what a name made at run time adds is a `*`."""
-    tree = ast.parse(path.read_text())
-    for node in ast.walk(tree):
+    text = path.read_text()
+    if "create_task" not in text:
+        return
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.For):
             yield from _named_in_a_table(node)
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):

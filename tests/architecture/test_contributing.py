@@ -41,6 +41,13 @@ def steps() -> list[tuple[str, str, str]]:
     return [(path, name, rest) for _number, path, name, rest in STEP.findall(section("A stranger's walk"))]
 
 
+def test_the_layout_names_every_package_once():
+    (layout,) = re.findall(r"^```\n(kalshi_daemon/.*?)^tests/", section("Layout"), re.MULTILINE | re.DOTALL)
+    named = [word for line in layout.splitlines() for word in re.split(r" {2,}", line[16:])[0].split()]
+    packages = {path.parent.name for path in (ROOT / "kalshi_daemon").glob("*/__init__.py")}
+    assert sorted(named) == sorted(packages | {"state"})
+
+
 def test_every_file_and_folder_that_is_named_is_there():
     named = {one for one in quoted(DOCUMENT) if re.fullmatch(r"[\w.-]+(/[\w.-]+)+/?", one) and "NAME" not in one}
     assert len(named) >= 50
