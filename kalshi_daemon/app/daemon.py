@@ -15,7 +15,8 @@ from typing import Final
 import aiohttp
 import structlog
 
-from kalshi_daemon.app.assembly import Components, Endpoints, Plan, build_components
+from kalshi_daemon.app.assembly import Components, Endpoints, build_components
+from kalshi_daemon.app.core import Plan
 from kalshi_daemon.app.session_end import Steps, exit_code, first_failure, say_failure, summarise, unsummarised
 from kalshi_daemon.app.session_start import start_when_clock_agrees
 from kalshi_daemon.app.simulated.attach import SimAddress, embedded_simulator, join, remember, settings_of

@@ -6,7 +6,7 @@ A second opinion on the few that matter most is worked out here, without the cha
 from collections.abc import Iterable
 from typing import ClassVar
 
-from kalshi_daemon.app.assembly import profiles_of
+from kalshi_daemon.app.core import profiles_of
 from kalshi_daemon.app.daemon import DaemonRun
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.window import Phase

@@ -1,0 +1,174 @@
+"""The decision core: all that decides, built from ports by one function. It opens no socket and no file of its own.
+
+A driver makes the ports, hands what happens to `Core.router` and runs the tasks: `assembly` is the driver of the live
+and the simulated daemon; a replay or a backtest is another one.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from kalshi_daemon.app.event_router import EventRouter, Listeners
+from kalshi_daemon.artifacts.writer import ArtifactWriter
+from kalshi_daemon.domain.quote import Profile
+from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.units import from_s, price_from_float
+from kalshi_daemon.guardrails.chain import Chain, build_chain
+from kalshi_daemon.index_feed.history import HistoryClient
+from kalshi_daemon.index_feed.recorder import Recorder
+from kalshi_daemon.index_feed.snapshot_witness import SnapshotWitness
+from kalshi_daemon.kalshi.api import StreamControl, VenueApi
+from kalshi_daemon.memory.models import Learning, build_learning
+from kalshi_daemon.orders.ids import ClientOrderIds
+from kalshi_daemon.orders.journal import Journal
+from kalshi_daemon.orders.manager import OrderManager
+from kalshi_daemon.settings.model import ProfileSettings, Settings
+from kalshi_daemon.state import DaemonState
+from kalshi_daemon.trading.loop import Trader, TraderParts
+from kalshi_daemon.trading.policy.named import build_policy
+from kalshi_daemon.venue.monitor import VenueMonitor, enabled_series
+from kalshi_daemon.windows.macro import load_macro_calendar
+from kalshi_daemon.windows.releases import MacroCalendar
+from kalshi_daemon.windows.scheduler import WindowScheduler
+from kalshi_daemon.windows.sessions import SessionTable, load_sessions_ahead
+
+
+class StreamPort(StreamControl, Protocol):
+    """The exchange's stream as the core sees it; its events come through the router."""
+
+    @property
+    def repeated(self) -> int:
+        """Frames dropped because their number had passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the core is built on."""
+
+    clock: Clock
+    api: VenueApi
+    stream: StreamPort
+    history: HistoryClient | None
+    """None: nobody to ask for minutes that were missed."""
+    journal: Journal
+    artifacts: ArtifactWriter
+    recorder: Recorder | None
+    """None: index values are not kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run was asked for, beyond the settings."""
+
+    run_id: str
+    entropy: bytes
+    """For order ids: never the same twice."""
+    armed: bool
+    force_gate_pass: bool
+    on_progress: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """The parts that decide, joined. Nothing runs yet."""
+
+    sessions: SessionTable
+    macro_calendar: MacroCalendar
+    learning: Learning
+    snapshots: SnapshotWitness | None
+    scheduler: WindowScheduler
+    monitor: VenueMonitor
+    chain: Chain
+    orders: OrderManager
+    trader: Trader
+
+
+def build_core(settings: Settings, plan: Plan, ports: Ports, router: EventRouter, state: DaemonState) -> Core:
+    """Make the parts that decide and join them to the router. Raises ConfigurationError; starts nothing."""
+    clock = ports.clock
+    state.armed, state.force_gate_pass = plan.armed, plan.force_gate_pass
+    sessions = load_sessions_ahead(clock.now_ns(), settings.windows.calendar_end_days)
+    macro_calendar = load_macro_calendar(settings.macro)
+    learning = build_learning(settings, clock, ports.history, sessions, macro_calendar)
+    state.calibration.update(learning.models)
+    state.correlation = learning.memory.correlation
+    series = tuple(enabled_series(settings).values())
+    scheduler = WindowScheduler(state, clock, sessions, settings.windows, series, on_phase=router.on_phase)
+    monitor = VenueMonitor(
+        state,
+        ports.api,
+        ports.stream,
+        clock,
+        settings,
+        listing_changed=scheduler.listing_changed,
+        repeated=lambda: ports.stream.repeated,
+        on_report=ports.artifacts.monitor,
+    )
+    chain = build_chain(settings, session_of=sessions.session_of, release_near=macro_calendar.release_near)
+    orders = _orders(settings, plan, ports, router, state)
+    trader = Trader(
+        TraderParts(
+            state=state,
+            chain=chain,
+            orders=orders,
+            artifacts=ports.artifacts,
+            clock=clock,
+            policy=build_policy(settings),
+            rescan_ns_min=from_s(settings.pricing.rescan_s_min),
+            profiles=profiles_of(settings),
+            plan_ids=_counter(plan.run_id),
+            on_progress=plan.on_progress,
+            on_settled=scheduler.settled,
+            market_records=learning.memory.records,
+        )
+    )
+    snapshots = None
+    if ports.history is not None:
+        snapshots = SnapshotWitness(ports.history, clock, from_s(settings.index_feed.snapshot_every_s))
+    router.join(Listeners(learning, trader, monitor, orders, ports.recorder, snapshots))
+    return Core(sessions, macro_calendar, learning, snapshots, scheduler, monitor, chain, orders, trader)
+
+
+def _orders(settings: Settings, plan: Plan, ports: Ports, router: EventRouter, state: DaemonState) -> OrderManager:
+    return OrderManager(
+        state,
+        ports.api,
+        ports.journal,
+        ports.clock,
+        settings.orders,
+        ids=ClientOrderIds(plan.entropy),
+        on_change=router.on_orders_changed,
+        audit=ports.artifacts.audit,
+        profiles=tuple(profile.name for profile in profiles_of(settings)),
+        renew_allowed=router.renewal_allowed,
+        closed_guard=router.closed_guard,
+        on_crossed=router.on_crossed,
+    )
+
+
+def profiles_of(settings: Settings) -> tuple[Profile, ...]:
+    """The enabled profiles, in the order of docs/reference/runbook.md 2."""
+    found: list[tuple[str, ProfileSettings]] = [
+        ("wide", settings.profiles.wide),
+        ("size", settings.profiles.size),
+        ("close", settings.profiles.close),
+    ]
+    return tuple(
+        Profile(
+            name=name,
+            series=chosen.series,
+            lots=chosen.lots,
+            bins=chosen.bins,
+            impact_cap=price_from_float(chosen.impact_cap),
+            min_ev=price_from_float(chosen.min_ev),
+            scan_every=from_s(chosen.scan_every_s),
+        )
+        for name, chosen in found
+        if chosen.enabled
+    )
+
+
+def _counter(run_id: str) -> Callable[[], str]:
+    numbers = itertools.count(1)
+    return lambda: f"{run_id}-{next(numbers)}"
