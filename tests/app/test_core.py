@@ -26,9 +26,9 @@ class NoVenue:
         raise AssertionError(f"{name} was asked while the core was being built")
 
 
-@pytest.fixture
-def built(tmp_path):
-    clock = ManualClock(NOW)
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    clock, tmp_path = ManualClock(NOW), tmp_path_factory.mktemp("core")
     settings = Settings(state_dir=tmp_path)
     nobody: Any = NoVenue()
     journal = Journal.open(tmp_path / "orders.sqlite", clock.now_ns())
