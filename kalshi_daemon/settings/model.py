@@ -351,7 +351,7 @@ class RetentionSettings(Section):
     disk_free_hard_megabytes_min: int = Field(200, ge=1, le=1_000_000)
     """Below this nothing new is quoted: what is left is for the journal of what rests."""
     disk_free_soft_inodes_min: int = Field(20_000, ge=0, le=100_000_000)
-    disk_free_hard_inodes_min: int = Field(5_000, ge=0, le=100_000_000)
+    disk_free_hard_inodes_min: int = Field(5_000, ge=1, le=100_000_000)
     """More than a day leaves before it is packed."""
     disk_free_age_s_max: float = Field(300.0, ge=60.0, le=3_600.0)
     """Looked at every 30 s; an older answer is none."""
