@@ -84,7 +84,7 @@ def test_quoting_again_is_counted_from_the_fault_when_it_took_the_quotes_away():
     assert watch.quoting_after_s is None
 
 
-@pytest.mark.e2e
+@pytest.mark.simulated
 @pytest.mark.timeout(120)
 def test_a_dead_daemon_is_unsafe_until_it_is_back_or_the_lease_has_ended():
     found = row("kill")
@@ -94,7 +94,7 @@ def test_a_dead_daemon_is_unsafe_until_it_is_back_or_the_lease_has_ended():
     assert "started again" in found.did
 
 
-@pytest.mark.e2e
+@pytest.mark.simulated
 @pytest.mark.timeout(120)
 def test_a_market_that_alone_is_withheld_is_left_within_the_bound_of_a_silent_book():
     found = row("market_withheld")

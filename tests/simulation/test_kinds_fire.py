@@ -18,7 +18,7 @@ _FILES = tuple(DISK)
 _WORDS = (*LIES, *MISPRINTS, *FAR_AWAY)
 
 
-@pytest.mark.e2e
+@pytest.mark.simulated
 @pytest.mark.timeout(400)
 @pytest.mark.parametrize("kinds", [_FILES, _WORDS], ids=["files", "words"])
 def test_faults_one_after_the_other_are_felt_and_break_no_promise(kinds):
