@@ -81,7 +81,7 @@ log-events: setup ## write docs/log-events.md from the source and docs/log-event
 mutants: setup ## break every safety promise on purpose in a copy: a test must notice each (MUTANTS="latch_not_checked")
 	@$(BIN)/python -m tests.mutants.run $(MUTANTS)
 
-oracle: setup ## the forecast against an oracle that knows the law, 2,000 simulated days (minutes)
+oracle: setup ## the forecast against an oracle that knows the distribution, 2,000 simulated days (minutes)
 	@ORACLE_DAYS=2000 $(BIN)/python -m pytest -q tests/research/test_oracle.py --log-cli-level=INFO --timeout=1800
 
 fmt: setup ## format the code

@@ -18,7 +18,7 @@ from kalshi_daemon.guardrails.chain import Chain, build_chain
 from kalshi_daemon.index_feed.history import HistoryClient
 from kalshi_daemon.index_feed.recorder import Recorder
 from kalshi_daemon.index_feed.snapshot_witness import SnapshotWitness
-from kalshi_daemon.kalshi.api import StreamControl, VenueApi
+from kalshi_daemon.kalshi.api import MarketDataApi, OrderApi, PortfolioApi, StreamControl
 from kalshi_daemon.memory.models import Learning, build_learning
 from kalshi_daemon.orders.ids import ClientOrderIds
 from kalshi_daemon.orders.journal import Journal
@@ -34,6 +34,10 @@ from kalshi_daemon.windows.scheduler import WindowScheduler
 from kalshi_daemon.windows.sessions import SessionTable, load_sessions_ahead
 
 
+class ExchangePort(MarketDataApi, OrderApi, PortfolioApi, Protocol):
+    """Every request the core makes of the exchange."""
+
+
 class StreamPort(StreamControl, Protocol):
     """The exchange's stream as the core sees it; its events come through the router."""
 
@@ -47,7 +51,7 @@ class Ports:
     """What the core is built on."""
 
     clock: Clock
-    api: VenueApi
+    api: ExchangePort
     stream: StreamPort
     history: HistoryClient | None
     """None: nobody to ask for minutes that were missed."""
