@@ -7,7 +7,7 @@ from typing import Any, Final
 import structlog
 
 from kalshi_daemon.app.assembly import Components
-from kalshi_daemon.ground.errors import AuthFailed, ConfigurationError, DaemonError, ExitCode, FeedAuthFailed
+from kalshi_daemon.ground.errors import AuthFailed, ConfigurationError, DaemonError, ExitCode, FeedAuthFailed, leaves_of
 from kalshi_daemon.ground.units import Count, format_count, format_dollars
 from kalshi_daemon.orders.account_audit import BooksCheck
 from kalshi_daemon.orders.cancelling import StopResult
@@ -115,14 +115,7 @@ def exit_code(settings: Settings, stopped: StopResult, failure: Exception | None
 
 def first_failure(group: BaseExceptionGroup[Exception]) -> Exception:
     """The error to report: ours that name a cause before anything else, else the first."""
-    leaves: list[Exception] = []
-    pending: list[BaseException] = list(group.exceptions)
-    while pending:
-        one = pending.pop(0)
-        if isinstance(one, BaseExceptionGroup):
-            pending.extend(one.exceptions)
-        elif isinstance(one, Exception):
-            leaves.append(one)
+    leaves = [leaf for leaf in leaves_of(group) if isinstance(leaf, Exception)]
     known = [leaf for leaf in leaves if isinstance(leaf, ConfigurationError | FeedAuthFailed | AuthFailed)]
     return (known or leaves)[0]
 

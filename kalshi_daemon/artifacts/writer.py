@@ -42,6 +42,7 @@ from kalshi_daemon.domain.verdict import Verdict
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.ground.clock import Clock, iso_utc
 from kalshi_daemon.ground.errors import StateCorrupt
+from kalshi_daemon.ground.off_loop import settle_when_done
 from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.guardrails.chain import Judgement
 from kalshi_daemon.guardrails.permission import LatchOpen
@@ -203,14 +204,8 @@ class ArtifactWriter:
             work = asyncio.get_running_loop().run_in_executor(
                 None, lambda: self._archive.write(audits, jobs, dropped, now, whole=whole)
             )
-            try:
-                written = await asyncio.shield(work)
-            except asyncio.CancelledError:
-                await asyncio.wait({work})
-                self._settle(audits, work.result())
-                raise
-            self._settle(audits, written)
-            return written
+            await settle_when_done(work, lambda done: self._settle(audits, done.result()))
+            return work.result()
 
     def _settle(self, audits: Sequence[AuditJob], written: Written) -> None:
         """Take the written lines out of the queue; those the disk refused stay first, in order."""

@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +28,13 @@ from numpy.typing import NDArray
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.named_files import check_regular
+from kalshi_daemon.ground.new_york import NEW_YORK
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 type Values = NDArray[np.float64]
 
-NEW_YORK: Final = ZoneInfo("America/New_York")
 WORDS: Final = {
     "SPX": (Index.SPX, 1.0),
     "ES": (Index.SPX, 1.0),

@@ -13,7 +13,7 @@ from typing import Final, NoReturn
 
 from kalshi_daemon import __version__
 from kalshi_daemon.cli.common import Parser, Subparsers, UsageError
-from kalshi_daemon.ground.errors import ConfigurationError, DaemonError, ExitCode, StateCorrupt
+from kalshi_daemon.ground.errors import ConfigurationError, DaemonError, ExitCode, StateCorrupt, leaves_of
 
 PROGRAM: Final = "kalshi-daemon"
 INTERRUPTED: Final = 130
@@ -141,14 +141,7 @@ def _description() -> str:
 
 def _only_ours(group: BaseExceptionGroup[BaseException]) -> DaemonError | None:
     """The error to report for a task group that failed with errors of ours alone; None when anything else is in it."""
-    leaves: list[BaseException] = []
-    pending: list[BaseException] = [group]
-    while pending:
-        one = pending.pop()
-        if isinstance(one, BaseExceptionGroup):
-            pending.extend(reversed(one.exceptions))
-        else:
-            leaves.append(one)
+    leaves = leaves_of(group)
     ours = [leaf for leaf in leaves if isinstance(leaf, DaemonError)]
     return ours[0] if len(ours) == len(leaves) else None
 

@@ -364,3 +364,11 @@ def _short(value: object) -> str:
     except Exception as problem:  # noqa: BLE001 - integers of over 4,300 digits, and whatever a repr of others does
         text = f"<{type(value).__name__}: {type(problem).__name__}>"
     return text if len(text) <= _SHOWN_MAX else f"{text[: _SHOWN_MAX - 3]}..."
+
+
+def leaves_of(group: BaseExceptionGroup[BaseException]) -> tuple[BaseException, ...]:
+    """The errors of a task group that are no groups themselves, in the order they stand in it. Never empty."""
+    found: list[BaseException] = []
+    for one in group.exceptions:
+        found.extend(leaves_of(one) if isinstance(one, BaseExceptionGroup) else (one,))
+    return tuple(found)

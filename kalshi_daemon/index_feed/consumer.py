@@ -23,6 +23,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidURI, WebSocketException
 
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
+from kalshi_daemon.ground.backoff import doubled
 from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.errors import (
     ConfigurationError,
@@ -31,6 +32,7 @@ from kalshi_daemon.ground.errors import (
     FeedEvicted,
     FeedProtocolError,
     MalformedData,
+    leaves_of,
 )
 from kalshi_daemon.ground.units import SECOND, Nanos, from_s
 from kalshi_daemon.ground.unreadable import UnreadableRate, UnreadableRates
@@ -180,9 +182,9 @@ class IndexFeed:
         spread = 0.5 + 0.5 * self._rng.random()
         if evicted:
             return from_s(self._settings.eviction_backoff_s * (0.5 + spread))
-        doubled = self._settings.backoff_first_s * 2.0 ** min(self._failures, 30)
+        wait_s = doubled(self._settings.backoff_first_s, self._failures, self._settings.backoff_s_max)
         self._failures += 1
-        return from_s(min(doubled, self._settings.backoff_s_max) * spread)
+        return from_s(wait_s * spread)
 
     async def _hold(self, session: _Session) -> None:
         """One session from connect to its end; always raises why it ended."""
@@ -377,7 +379,7 @@ def _cause_of(ended: BaseException) -> str:
 
 def _leading(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """Why a session ended when its two halves both failed: what we can act on first; anything unforeseen wins."""
-    leaves = list(_leaves(group.exceptions))
+    leaves = leaves_of(group)
     for leaf in leaves:
         if not isinstance(leaf, (FeedError, *_NETWORK_ERRORS)):
             return leaf
@@ -387,10 +389,3 @@ def _leading(group: BaseExceptionGroup[BaseException]) -> BaseException:
             if isinstance(leaf, kind):
                 return leaf
     return leaves[0]
-
-
-def _leaves(exceptions: Sequence[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for each in exceptions:
-        found.extend(_leaves(each.exceptions) if isinstance(each, BaseExceptionGroup) else [each])
-    return found

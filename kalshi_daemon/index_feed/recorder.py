@@ -18,18 +18,19 @@ day they came.
 """
 
 import asyncio
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Never
-from zoneinfo import ZoneInfo
 
 import structlog
 
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
 from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.durable import sync_folder
+from kalshi_daemon.ground.new_york import NEW_YORK
+from kalshi_daemon.ground.off_loop import settle_when_done
 from kalshi_daemon.ground.parquet import write_whole
 from kalshi_daemon.ground.units import SECOND, Nanos, from_s
 
@@ -40,7 +41,6 @@ ROWS_MAX: Final = 100_000
 """Rows of one index that may wait: hours of V and A at one a second each."""
 NAMES_MAX: Final = 10_000
 """Files of one index within one second of New York time; beyond it the flush fails and is tried again later."""
-NEW_YORK: Final = ZoneInfo("America/New_York")
 FOLDER: Final = "polygon_index"
 _TICK, _BAR, _MISSED, _RETRACTED = "tick", "bar", "missed", "retracted"
 
@@ -166,20 +166,15 @@ class Recorder:
             write = asyncio.get_running_loop().run_in_executor(
                 None, write_files, self._root, self._clock.now_ns(), taken
             )
-            try:
-                written = await asyncio.shield(write)
-            except asyncio.CancelledError:
-                await asyncio.wait({write})
-                self._settle(taken, write.result() if write.exception() is None else {})
-                raise
-            except OSError as failed:
-                log.error("recorder.flush_failed", problem=str(failed))  # noqa: TRY400 - the disk's words say it all
-                written = {}
-            self._settle(taken, written)
-            return tuple(written.values())
+            await settle_when_done(write, lambda done: self._settle(taken, done))
+            return tuple(_written(write).values())
 
-    def _settle(self, taken: Mapping[Index, Columns], written: Mapping[Index, Path]) -> None:
+    def _settle(self, taken: Mapping[Index, Columns], write: asyncio.Future[dict[Index, Path]]) -> None:
         """Give back what was not written, in front of what came meanwhile, and say what was lost."""
+        failed = write.exception()
+        written = {} if failed is not None else write.result()
+        if isinstance(failed, OSError):
+            log.error("recorder.flush_failed", problem=str(failed))
         for index, columns in taken.items():
             if index not in written:
                 self._buffers[index], lost = columns.followed_by(self._buffers[index], self._rows_max)
@@ -198,6 +193,11 @@ class Recorder:
 def folder_of(root: Path, at_ns: Nanos) -> Path:
     """`<root>/YYYY/MM/DD/polygon_index` of the New York date."""
     return root / _new_york(at_ns).strftime("%Y/%m/%d") / FOLDER
+
+
+def _written(write: asyncio.Future[dict[Index, Path]]) -> dict[Index, Path]:
+    """What a flush has written: nothing when the disk refused. Raises what else went wrong."""
+    return {} if isinstance(write.exception(), OSError) else write.result()
 
 
 def write_files(root: Path, at_ns: Nanos, columns: Mapping[Index, Columns]) -> dict[Index, Path]:
@@ -232,7 +232,7 @@ def _table(index: Index, rows: Columns) -> "pa.Table":
 def _write_whole(folder: Path, stem: str, table: "pa.Table") -> Path:
     path = _free_name(folder, stem)
     write_whole(path, table, draft=folder / f".{path.name}.tmp")
-    _sync_folder(folder)
+    sync_folder(folder)
     return path
 
 
@@ -243,14 +243,6 @@ def _free_name(folder: Path, stem: str) -> Path:
         if not path.exists():
             return path
     raise FileExistsError(f"{folder / stem}: {NAMES_MAX} files of one second")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _new_york(at_ns: Nanos) -> datetime:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from kalshi_daemon.ground.backoff import doubled
 from kalshi_daemon.ground.errors import MalformedField
 from kalshi_daemon.ground.units import MILLISECOND, Nanos
 from kalshi_daemon.kalshi import fields
@@ -191,8 +192,8 @@ class RateLimiter:
         times = self._refusals.get(lane, 0)
         self._refusals[lane] = times + 1
         held = Lane.CREATE if lane is Lane.CANCEL else lane
-        backoff = min(BACKOFF_MAX, BACKOFF_FIRST << min(times, 8))
-        self._held_until[held] = max(self._held_until.get(held, 0), now + backoff)
+        wait = doubled(int(BACKOFF_FIRST), times, int(BACKOFF_MAX))
+        self._held_until[held] = max(self._held_until.get(held, 0), now + wait)
 
     def accepted(self, lane: Lane) -> None:
         """The venue let a request of this lane through: the next refusal starts from the first back-off again."""

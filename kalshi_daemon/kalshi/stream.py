@@ -21,6 +21,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, WebSocketException
 
 from kalshi_daemon.domain.events import BooksLost, StreamDown, VenueEvent
+from kalshi_daemon.ground.backoff import doubled
 from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.errors import AuthFailed, ClockSkewed, ConfigurationError
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos, from_s, to_ms
@@ -132,15 +133,14 @@ class KalshiStream:
 
         A 401 while our clock is proven to be off is the clock's: it is retried for as long as that lasts.
         """
-        backoff = BACKOFF_FIRST
-        refused = 0
+        ends = refused = 0
         while True:
             started, asked = self._clock.mono_ns(), self._clock.now_ns()
             try:
                 cause = await self._connection()
                 refused = 0
                 if self._clock.mono_ns() - started >= STEADY_AFTER:
-                    backoff = BACKOFF_FIRST
+                    ends = 0
             except InvalidStatus as problem:
                 cause = f"handshake answered {problem.response.status_code}"
                 skewed = self._clock_skewed(problem, asked)
@@ -154,10 +154,10 @@ class KalshiStream:
                     raise _auth_failed(problem) from problem
             except (OSError, TimeoutError, InvalidHandshake, WebSocketException) as problem:
                 cause = f"{type(problem).__name__}: {problem}"
-            pause = Nanos(int(backoff * self._rng.uniform(0.5, 1.0)))
+            pause = Nanos(int(doubled(int(BACKOFF_FIRST), ends, int(BACKOFF_MAX)) * self._rng.uniform(0.5, 1.0)))
             log.warning("kalshi_stream.reconnecting", cause=cause, pause_ms=to_ms(pause), refused=refused)
             await self._clock.sleep(pause)
-            backoff = min(BACKOFF_MAX, Nanos(backoff * 2))
+            ends += 1
 
     def _clock_skewed(self, problem: InvalidStatus, asked: Nanos) -> ClockSkewed | None:
         """A refused handshake as a matter of the clock, when its own `Date` or what REST measured proves it."""

@@ -25,6 +25,7 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.clock import Clock, iso_utc
 from kalshi_daemon.ground.durable import write_whole
 from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.off_loop import settle_when_done
 from kalshi_daemon.ground.units import DAY, SECOND, Nanos
 from kalshi_daemon.memory.documents import (
     BYTES_MAX,
@@ -258,14 +259,7 @@ class CalibrationStore:
             await self._clock.sleep_until(self._next_save(self._clock.now_ns()))
             work = partial(self._write, self._documents(), self.record.take())
             write = asyncio.get_running_loop().run_in_executor(None, work)
-            try:
-                await asyncio.shield(write)
-            except asyncio.CancelledError:
-                await asyncio.wait({write})  # two writers of one file would spoil its draft
-                if write.exception() is None:
-                    self.record.give_back(write.result())
-                raise
-            self.record.give_back(write.result())
+            await settle_when_done(write, lambda done: self.record.give_back(done.result()))
 
     def save(self) -> None:
         """Write everything now: at the stop."""

@@ -15,6 +15,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, BinaryIO, Final, Protocol
 
+from kalshi_daemon.ground.backoff import doubled
+
 LINES_MAX: Final = 20_000
 BYTES_MAX: Final = 16 * 1024 * 1024
 """Of one destination's queue: half an hour of a busy session's lines."""
@@ -184,7 +186,7 @@ class Outlet:
         with self._changed:
             if self._stopping:
                 return False  # at the end nobody waits for a disk to get room again
-            self._changed.wait(min(RETRY_MAX_S, RETRY_FIRST_S * 2.0 ** min(self._failures - 1, 10)))
+            self._changed.wait(doubled(RETRY_FIRST_S, self._failures - 1, RETRY_MAX_S))
         return True
 
     def _flowing(self) -> None:

@@ -4,7 +4,6 @@ import asyncio
 import sys
 from datetime import datetime
 from typing import IO, Final, Never, cast
-from zoneinfo import ZoneInfo
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -15,11 +14,11 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.window import Phase, WindowStatus
 from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.new_york import NEW_YORK
 from kalshi_daemon.ground.units import SECOND, format_count, format_dollars
 from kalshi_daemon.operations.screen import Screen, descriptor_writer
 from kalshi_daemon.state import DaemonState
 
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 _REDRAW_S: Final = 0.2
 _LAST_PICTURE_S: Final = 0.2
 """Patience at the end with a terminal that does not take the last picture."""
@@ -61,7 +60,7 @@ def picture(state: DaemonState, clock: Clock) -> Group:
 
 def _headline(state: DaemonState, clock: Clock) -> Text:
     now = clock.now_ns()
-    stamp = datetime.fromtimestamp(now / SECOND, tz=_NEW_YORK).strftime("%Y-%m-%d %H:%M:%S ET")
+    stamp = datetime.fromtimestamp(now / SECOND, tz=NEW_YORK).strftime("%Y-%m-%d %H:%M:%S ET")
     parts = [Text(stamp, style="bold")]
     for index in Index:
         last = state.index[index].last

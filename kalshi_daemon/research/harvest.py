@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kalshi_daemon.bars.sessions import Day, Sample
+from kalshi_daemon.calibration.agenda import fixings
 from kalshi_daemon.calibration.constants import HORIZON_UNIT_MIN, ModelConstants
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.calibration.variance import EXPONENT_CLIP, anchor_of, features, forecast_of
 from kalshi_daemon.ground.units import MINUTE, SECOND
-from kalshi_daemon.research.score import fixings, model_of
+from kalshi_daemon.research.score import model_of
 
 type Floats = NDArray[np.float64]
 type Counts = NDArray[np.int64]

@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 
 from kalshi_daemon.bars.sessions import Day, Sample
+from kalshi_daemon.calibration.agenda import fixings
 from kalshi_daemon.calibration.constants import ModelConstants
 from kalshi_daemon.calibration.constants_file import SHIPPED
 from kalshi_daemon.calibration.predictive import PredictiveDistribution
@@ -281,11 +282,11 @@ def _fan_day(sample: Sample, row: int, constants: ModelConstants) -> FanDay:
 def fans_along(model: RollingCalibration, day: Day) -> FanDay:
     """Feed the day; a fan from 09:35 and from every fixing on, up to the next fixing, made at its start."""
     step = day.bar_seconds * SECOND
-    fixings = [(target - day.session.open_ns) // step for target in harness.fixings(day.session)]
+    targets = [(target - day.session.open_ns) // step for target in fixings(day.session)]
     first = -(-FAN_FROM_MIN * MINUTE // step)
     every = max(1, FAN_STEP_MIN * MINUTE // step)
     marks = []
-    for start, end in zip([first, *fixings[:-1]], fixings, strict=True):
+    for start, end in zip([first, *targets[:-1]], targets, strict=True):
         slots = sorted({*range(start + every, end, every), end})
         marks += [
             Mark(("fan", start), start, slot, Nanos(day.session.open_ns + slot * step))

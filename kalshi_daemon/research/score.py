@@ -16,14 +16,14 @@ from typing import Final
 import numpy as np
 
 from kalshi_daemon.bars.sessions import Day, Sample
+from kalshi_daemon.calibration.agenda import fixings
 from kalshi_daemon.calibration.constants import ModelConstants
 from kalshi_daemon.calibration.constants_file import SHIPPED
 from kalshi_daemon.calibration.predictive import PredictiveDistribution
 from kalshi_daemon.calibration.recalibration import BUCKETS, CASH_SCALE_PRIOR
 from kalshi_daemon.calibration.updater import RollingCalibration
-from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.errors import ConfigurationError
-from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos
+from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.memory.documents import remember, restore_slow_parts
 from kalshi_daemon.research import metrics
 from kalshi_daemon.research.baselines import Baselines, baselines_of
@@ -324,12 +324,6 @@ def marks_of(day: Day, selection: Selection = REGULAR_DAYS) -> tuple[Mark, ...]:
             if start is not None and end is not None and known[start] and known[end]:
                 found.append(Mark(key, start, end, target_ns))
     return tuple(found)
-
-
-def fixings(session: Session) -> tuple[Nanos, ...]:
-    """10:00, 11:00 .. and the close."""
-    hours = range(session.open_ns + HOUR // 2, session.close_ns, HOUR)
-    return (*(Nanos(at) for at in hours), session.close_ns)
 
 
 def row_of(key: Key, record: Record, baselines: Baselines) -> ScoreRow:

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.clock import Clock, ElasticClock, SystemClock
 from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.new_york import NEW_YORK
 from kalshi_daemon.ground.units import DOLLAR, HOUR, MINUTE, SECOND, Count, Dollars, Nanos, Price
 from kalshi_daemon.simulator.exchange.exchange import DEFAULT_RULES, Exchange, Rules
 from kalshi_daemon.simulator.exchange.instruments import Listing, contract_of
@@ -30,7 +30,6 @@ from kalshi_daemon.simulator.traders.traders import Crowd, Ladder, TraderMix
 from kalshi_daemon.simulator.traders.true_distribution import TrueDistribution
 from kalshi_daemon.windows.sessions import load_sessions
 
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 API_ACCOUNT: Final = "api"
 START_CASH: Final = Dollars(10_000 * DOLLAR)
 _TRADES_BEFORE_OPEN: Final = Nanos(10 * MINUTE)
@@ -167,4 +166,4 @@ def _session_on(day: str) -> Session | None:
 
 
 def _new_york(day: date, at: time) -> Nanos:
-    return Nanos(int(datetime.combine(day, at, _NEW_YORK).timestamp()) * SECOND)
+    return Nanos(int(datetime.combine(day, at, NEW_YORK).timestamp()) * SECOND)

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from kalshi_daemon.domain.contract import Market, MarketStatus
 from kalshi_daemon.domain.events import MarketLifecycle
@@ -18,6 +17,7 @@ from kalshi_daemon.domain.index import Series
 from kalshi_daemon.ground import readers
 from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.ground.errors import MalformedData, MalformedField
+from kalshi_daemon.ground.new_york import NEW_YORK
 from kalshi_daemon.ground.units import DAY, MINUTE, SECOND, Nanos
 from kalshi_daemon.kalshi.listing_codec import describe_override, parse_market, partition_problem, strike_key
 from kalshi_daemon.state import VenueState
@@ -33,7 +33,6 @@ SLOW: Final = 10
 UNSETTLED_MAX: Final = Nanos(2 * DAY)
 """An event is dropped this long after its fixing, settled or not (a review may hold it for a day)."""
 
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 _READ_FIELDS: Final = (
     "event_ticker", "market_type", "strike_type", "floor_strike", "cap_strike", "open_time", "close_time", "status",
     "result", "price_ranges", "exchange_index", "expiration_value",
@@ -260,7 +259,7 @@ class Listing:
 
 def new_york_day(ns: Nanos) -> str:
     """The New York date of an instant, YYYY-MM-DD."""
-    return datetime.fromtimestamp(ns // SECOND, UTC).astimezone(_NEW_YORK).date().isoformat()
+    return datetime.fromtimestamp(ns // SECOND, UTC).astimezone(NEW_YORK).date().isoformat()
 
 
 def _edge_since(record: EventRecord, now_ns: Nanos) -> bool:

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from kalshi_daemon.domain.contract import StrikeType
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.ground.new_york import NEW_YORK
 from kalshi_daemon.ground.units import Level, Nanos
 from kalshi_daemon.simulator.exchange.instruments import contract_of, pays
 from kalshi_daemon.simulator.exchange.listing import (
     GEOMETRY,
-    NEW_YORK,
     SERIES,
     ladder_event,
     new_york,

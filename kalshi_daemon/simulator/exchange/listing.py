@@ -12,15 +12,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import cache
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from kalshi_daemon.domain.contract import StrikeType
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.ground.new_york import NEW_YORK
 from kalshi_daemon.ground.units import POINT, SECOND, Level, Nanos
 from kalshi_daemon.simulator.exchange.instruments import EventSpec, Listing, MarketSpec, SeriesSpec
 from kalshi_daemon.windows.sessions import load_sessions
 
-NEW_YORK: Final = ZoneInfo("America/New_York")
 _FIRST_HOUR: Final = 10
 _MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _LOOK_BACK_DAYS: Final = 14

@@ -10,9 +10,10 @@ from typing import Final
 
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.window import Session
+from kalshi_daemon.ground.new_york import NEW_YORK
 from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos
 from kalshi_daemon.simulator.exchange.instruments import Listing
-from kalshi_daemon.simulator.exchange.listing import NEW_YORK, SERIES, Geometry, events_of
+from kalshi_daemon.simulator.exchange.listing import SERIES, Geometry, events_of
 
 HOURS: Final = 6
 
