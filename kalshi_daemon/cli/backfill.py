@@ -59,12 +59,13 @@ class Tally:
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "backfill",
-        help="fetch minute bars of past sessions from the vendor into parquet files",
-        description="Asks the index vendor's REST side (index_feed.rest_url, index_feed.api_key) for minute bars, a "
-        "month at a time, and writes one file per session: DIR/index=I:SPX/year=Y/month=M/SPX-DATE.parquet. What is "
-        "there already is not asked for again, unless the session was not over. `score --data` and --index-replay read "
-        "the files. One JSON line per session; at a terminal a progress bar and a table. Exit code 4 when the vendor "
-        "has no bars of the span, 69 when it cannot be reached, 78 when it refuses key or plan.",
+        help="download historical minute bars from the vendor as parquet files",
+        description="Downloads minute bars from the index vendor's REST API (index_feed.rest_url, "
+        "index_feed.api_key), a month at a time, one file per session: "
+        "DIR/index=I:SPX/year=Y/month=M/SPX-DATE.parquet. Sessions already on disk are skipped unless they were "
+        "incomplete. `score --data` and --index-replay read the files. One JSON line per session; at a terminal a "
+        "progress bar and a table. Exit code 4 when the vendor has no bars in the range, 69 when it cannot be "
+        "reached, 78 when it rejects the key or plan.",
     )
     parser.add_argument(
         "--index", choices=(*(index.value for index in Index), BOTH), default=BOTH, help="default: both"
@@ -72,7 +73,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument("--from", dest="first", metavar="D", type=a_date, required=True, help="first date")
     parser.add_argument("--to", dest="last", metavar="D", type=a_date, required=True, help="last date")
     parser.add_argument("--out", metavar="DIR", type=a_path, help="default: <state_dir>/<mode>/data/bars")
-    parser.add_argument("--again", action="store_true", help="also fetch what is there already")
+    parser.add_argument("--again", action="store_true", help="download again what is on disk already")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -35,24 +35,26 @@ _EFFECTS: Final = (
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "calibrate",
-        help="fit the model's constants anew, judged on days it has not seen",
+        help="refit the model's constants and validate them out of sample",
         description="Fits session curve, effects of releases and half days, variance coefficients and residual shape "
-        "on minute bars up to --until. The same fit, ended --hold-out sessions earlier, is first scored on those "
-        "sessions against the constants in use: one that scores worse is refused (exit code 4) and nothing is written. "
+        "on minute bars up to --until. The same fit is first made without the last --hold-out sessions and scored on "
+        "them against the current constants; if it scores worse, nothing is written (exit code 4). "
         "Use the file with calibration.constants_file, or score it with `score --constants`.",
     )
-    parser.add_argument("--data", metavar="PATH", type=a_path, required=True, help="a file of minute bars, or a folder")
-    parser.add_argument("--index", type=Index, choices=tuple(Index), default=Index.NDX, help="the index they stand for")
+    parser.add_argument(
+        "--data", metavar="PATH", type=a_path, required=True, help="a file of minute bars, or a directory"
+    )
+    parser.add_argument("--index", type=Index, choices=tuple(Index), default=Index.NDX, help="index the bars belong to")
     parser.add_argument("--until", metavar="D", type=a_date, required=True, help="last date used")
     parser.add_argument("--out", metavar="FILE", type=a_path, help="write the constants here (default: only print)")
-    parser.add_argument("--name", help="what the constants are called (default: index and date)")
+    parser.add_argument("--name", help="name of the constants (default: index and date)")
     parser.add_argument("--against", metavar="FILE", type=a_path, help="constants to beat (default: the shipped ones)")
     parser.add_argument(
         "--hold-out",
         metavar="N",
         type=int,
         default=_HOLD_OUT,
-        help="sessions judged on (250); 0 fits unjudged: the file says so, `score` takes it and the daemon does not",
+        help="sessions held out for validation (250); 0 skips it: `score` accepts such a file, the daemon does not",
     )
 
 

@@ -39,27 +39,34 @@ class NoRecord(DaemonError):  # noqa: N818 - errors are nouns: the tree's rule
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "calibration-report",
-        help="write the forecast's quality as one page of figures and pictures, on bars or live",
-        description="On bars (--data): feeds them through the model the daemon runs, as `score` does, and writes one "
-        "HTML page that loads nothing from anywhere: score table, session curve, sigma against realised moves, PIT "
-        "histograms, reliability of strike probabilities, CRPS and log gain by horizon and by month, recalibration "
-        "maps, and the fan chart of one day. Live (--live): the same from what the daemon itself forecast and saw, a "
-        "page per index, with its monitors, their evidence and alarms, and the market's mids; it can be read while a "
-        "daemon runs. With --skip-plots figures alone. Exit code 4: there is no record yet.",
+        help="write a one-page report on forecast quality, with charts, from bars or live data",
+        description="From bars (--data): runs them through the daemon's model, as `score` does, and writes one "
+        "self-contained HTML page: score table, session curve, sigma against realised moves, PIT histograms, "
+        "reliability of strike probabilities, CRPS and log gain by horizon and by month, recalibration maps, and the "
+        "fan chart of one day. Live (--live): the same from the daemon's own forecasts and data, one page per index, "
+        "with monitors, their evidence and alarms, and the market's mid prices; safe while a daemon runs. With "
+        "--skip-plots numbers only. Exit code 4: nothing has been recorded yet.",
     )
     parser.add_argument("--index", type=Index, choices=tuple(Index), help="the index (needed with --data, else both)")
     parser.add_argument("--from", dest="first", metavar="D", type=a_date, help="first date (needed with --data)")
     parser.add_argument("--to", dest="last", metavar="D", type=a_date, help="last date (needed with --data)")
     parser.add_argument(
-        "--out", metavar="PATH", type=a_path, help="the page, needed with --data unless --skip-plots; live: its folder"
+        "--out",
+        metavar="PATH",
+        type=a_path,
+        help="output file (with --data, unless --skip-plots) or directory (with --live)",
     )
     parser.add_argument("--day", metavar="D", type=a_date, help="day of the fan chart (default: the last of the span)")
-    parser.add_argument("--skip-plots", action="store_true", help="figures only")
+    parser.add_argument("--skip-plots", action="store_true", help="numbers only, no charts")
     bars = parser.add_argument_group("on bars")
-    bars.add_argument("--data", metavar="PATH", type=a_path, help="a bar file, or a folder of them")
-    bars.add_argument("--constants", metavar="FILE", type=a_path, help="constants by `calibrate` (default: shipped)")
+    bars.add_argument("--data", metavar="PATH", type=a_path, help="a bar file, or a directory of them")
+    bars.add_argument(
+        "--constants", metavar="FILE", type=a_path, help="constants file from `calibrate` (default: shipped)"
+    )
     live = parser.add_argument_group("from the live record")
-    live.add_argument("--live", action="store_true", help="what the daemon of this mode and state directory recorded")
+    live.add_argument(
+        "--live", action="store_true", help="report on what the daemon of this mode and state directory recorded"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -65,14 +65,14 @@ class _Surroundings:
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "cancel-all",
-        help="cancel everything at the exchange and verify that nothing rests",
-        description="Cancels every resting order and asks the exchange twice that nothing is left; no daemon is "
-        "needed. Ends within orders.stop_deadline_s (20 s). Exit code 0 when verified, 3 when UNVERIFIED. In mode live "
-        "it asks first; scripts say --yes.",
+        help="cancel all orders at the exchange and verify that nothing is resting",
+        description="Cancels every resting order and checks twice with the exchange that none is left; works without a "
+        "daemon. Ends within orders.stop_deadline_s (20 s). Exit code 0 when verified, 3 when UNVERIFIED. In mode live "
+        "it asks for confirmation; scripts pass --yes.",
     )
     scope = parser.add_mutually_exclusive_group()
     scope.add_argument(
-        "--own", dest="scope", action="store_const", const="own", help="only orders this daemon ever made"
+        "--own", dest="scope", action="store_const", const="own", help="only orders placed by this daemon"
     )
     scope.add_argument(
         "--account",
@@ -82,8 +82,10 @@ def add_parser(subparsers: Subparsers) -> None:
         help="everything on the subaccount, whoever placed it (default: orders.scope). The exchange may also cancel "
         "what is placed within the next minute",
     )
-    parser.add_argument("--kill", action="store_true", help="engage the kill switch first (a running daemon re-quotes)")
-    parser.add_argument("--yes", action="store_true", help="do not ask in mode live")
+    parser.add_argument(
+        "--kill", action="store_true", help="engage the kill switch first, or a running daemon quotes again"
+    )
+    parser.add_argument("--yes", action="store_true", help="skip the confirmation in mode live")
     add_connect_option(parser)
 
 

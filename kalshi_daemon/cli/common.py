@@ -61,9 +61,9 @@ class Parser(argparse.ArgumentParser):
             default=argparse.SUPPRESS,
             help=f"settings file (default: ${CONFIG_VARIABLE}, else ./config.toml if present)",
         )
-        group.add_argument("--mode", choices=MODES, default=argparse.SUPPRESS, help="overrides the setting")
+        group.add_argument("--mode", choices=MODES, default=argparse.SUPPRESS, help="override the setting")
         group.add_argument(
-            "--state-dir", metavar="DIR", type=a_path, default=argparse.SUPPRESS, help="overrides the setting"
+            "--state-dir", metavar="DIR", type=a_path, default=argparse.SUPPRESS, help="override the setting"
         )
         group.add_argument(
             "--json",

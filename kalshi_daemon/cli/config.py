@@ -11,7 +11,7 @@ from kalshi_daemon.settings.loader import Credentials
 def add_parser(subparsers: Subparsers) -> None:
     subparsers.add_parser(
         "config",
-        help="print the effective settings, redacted, with where each came from",
+        help="print the effective settings and their sources, secrets redacted",
         description="Prints every setting in force and where it came from. Secrets are never shown.",
     )
 

@@ -22,19 +22,19 @@ TODAY = "today"
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "digest",
-        help="a trading day: money, fills with markouts, quoting, forecast, service",
-        description="Sums up a New York day from journal, manifests, recorded index values and log; it can be read "
-        "while a daemon runs. Edges are dollars per contract before fees, + is good. Exit code 4: no journal, or "
+        help="report on a trading day: P&L, fills with markouts, quoting, forecast, uptime",
+        description="Sums up a New York day from journal, manifests, recorded index values and log; safe while a "
+        "daemon runs. Edges are in dollars per contract before fees; positive is good. Exit code 4: no journal, or "
         "nothing of that day.",
     )
     parser.add_argument(
         "--date",
         type=_a_day,
         metavar="D",
-        help="YYYY-MM-DD or `today`, New York (default: the last day with anything in the journal)",
+        help="YYYY-MM-DD or `today`, New York (default: the last day in the journal)",
     )
-    parser.add_argument("--skip-slo", action="store_true", help="leave the service part out: the log is not read")
-    parser.add_argument("--out", type=a_path, metavar="FILE.md", help="also write it as Markdown (replaces the file)")
+    parser.add_argument("--skip-slo", action="store_true", help="skip the uptime section and do not read the log")
+    parser.add_argument("--out", type=a_path, metavar="FILE.md", help="also write it as Markdown, overwriting the file")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -14,12 +14,12 @@ from kalshi_daemon.settings.loader import Credentials
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "kill",
-        help="engage the kill switch: no new orders, everything resting is cancelled",
-        description="Writes the kill switch file of the mode. The daemon stops ordering, cancels everything and goes "
-        "on watching; `kalshi-daemon unkill` releases it. Mode and state directory are those of the settings in force "
-        "here: what is printed says whether a daemon of these runs. To cancel without a running daemon: cancel-all.",
+        help="engage the kill switch: cancel all resting orders, send no new ones",
+        description="Writes the kill switch file of the mode. The daemon stops quoting, cancels everything and keeps "
+        "running; `kalshi-daemon unkill` releases it. Mode and state directory come from the settings in effect here; "
+        "the output says whether a daemon is running there. To cancel without a running daemon use cancel-all.",
     )
-    parser.add_argument("--reason", default="by hand", help="written into the file and the log")
+    parser.add_argument("--reason", default="by hand", help="reason, written to the file and the log")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -38,19 +38,19 @@ class MemoryThere(DaemonError):  # noqa: N818 - errors are nouns: the tree's rul
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "learn",
-        help="make the forecast's memory from bars, as if the daemon had watched them",
-        description="Feeds bars of the indices themselves (`backfill` fetches them) through the models the daemon "
-        "runs, with its settings and constants, and writes what they learnt where the daemon reads it at its start: "
-        "session curve, online corrections, volatility states, record and correlation. For a first start, after a lost "
-        "memory, and after new constants, with which an old memory is not used. The daemon of this mode and state "
-        "directory must not be running. Exit code 4: there is a memory already (see --replace).",
+        help="warm up the model from historical bars",
+        description="Runs historical index bars (download them with `backfill`) through the same models, settings and "
+        "constants as the daemon, and saves the learned state where the daemon loads it at startup: session curve, "
+        "online corrections, volatility, forecast record and correlation. Use it before the first start, after losing "
+        "the saved state, and after changing the constants, which invalidates it. The daemon of this mode and state "
+        "directory must not be running. Exit code 4: there is saved state already (see --replace).",
     )
-    parser.add_argument("--data", metavar="PATH", type=a_path, required=True, help="a bar file, or a folder of them")
+    parser.add_argument("--data", metavar="PATH", type=a_path, required=True, help="a bar file, or a directory of them")
     parser.add_argument(
-        "--sessions", metavar="N", type=int, default=SESSIONS, help=f"how many of the last ones ({SESSIONS})"
+        "--sessions", metavar="N", type=int, default=SESSIONS, help=f"use only the last N sessions ({SESSIONS})"
     )
     parser.add_argument(
-        "--replace", action="store_true", help="also where there is a memory already, which is put aside"
+        "--replace", action="store_true", help="replace existing saved state; the old file is kept beside it"
     )
 
 

@@ -50,14 +50,14 @@ _TOTAL_COLUMNS: Final = (
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "ledger",
-        help="fills, settlements and positions with their profit, from the journal; CSV export",
-        description="Sums up the journal by New York day and series; it can be read while a daemon runs. Profit counts "
-        "on the day its market settled, of a correction on the day it was booked, fees on the day of the fill. Cash "
+        help="show fills, settlements, positions and P&L from the journal; export to CSV",
+        description="Sums up the journal by New York day and series; safe while a daemon runs. Profit counts "
+        "on the day its market settled, corrections on the day they were booked, fees on the day of the fill. Cash "
         "and profit are on the YES scale, fees included; open positions are shown as of now.",
     )
     parser.add_argument("--from", dest="first", type=a_date, metavar="D", help="first day, YYYY-MM-DD, New York")
-    parser.add_argument("--to", dest="last", type=a_date, metavar="D", help="last day, included")
-    parser.add_argument("--csv", type=a_path, metavar="FILE", help="also write every line as CSV (replaces the file)")
+    parser.add_argument("--to", dest="last", type=a_date, metavar="D", help="last day, inclusive")
+    parser.add_argument("--csv", type=a_path, metavar="FILE", help="also write every row to a CSV file, overwriting it")
 
 
 def run(args: argparse.Namespace) -> int:

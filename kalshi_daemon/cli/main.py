@@ -32,25 +32,25 @@ class Command:
 
 
 COMMANDS: Final = (
-    Command("run", "trade a session (mode sim by default: built-in exchange, no keys)"),
-    Command("simulate-exchange", "serve the simulated exchange and index feed on loopback"),
-    Command("config", "print the effective settings, redacted, with where each came from"),
-    Command("windows", "print the windows of any span of days, with all edges"),
-    Command("orders", "orders of a day, from the journal"),
-    Command("ledger", "fills, settlements and positions with their profit, from the journal; CSV export"),
-    Command("digest", "a trading day: money, fills with markouts, quoting, forecast, service"),
-    Command("resting", "ask the exchange what rests"),
-    Command("cancel-all", "cancel everything at the exchange and verify that nothing rests"),
-    Command("kill", "engage the kill switch: no new orders, everything resting is cancelled"),
+    Command("run", "trade a session (default mode sim: built-in exchange, no API keys)"),
+    Command("simulate-exchange", "serve a simulated exchange and index feed on localhost"),
+    Command("config", "print the effective settings and their sources, secrets redacted"),
+    Command("windows", "list the quoting windows between two dates, with their cutoffs"),
+    Command("orders", "list a day's orders from the journal"),
+    Command("ledger", "show fills, settlements, positions and P&L from the journal; export to CSV"),
+    Command("digest", "report on a trading day: P&L, fills with markouts, quoting, forecast, uptime"),
+    Command("resting", "list resting orders as the exchange reports them"),
+    Command("cancel-all", "cancel all orders at the exchange and verify that nothing is resting"),
+    Command("kill", "engage the kill switch: cancel all resting orders, send no new ones"),
     Command("unkill", "release the kill switch"),
-    Command("reset-group", "let a profile quote again whose order group was triggered"),
-    Command("why", "the last decision for a market, guard by guard"),
-    Command("pack", "pack finished days and let go what [retention] keeps no longer"),
-    Command("calibration-report", "write the forecast's quality as one page of figures and pictures, on bars or live"),
-    Command("backfill", "fetch minute bars of past sessions from the vendor into parquet files"),
-    Command("learn", "make the forecast's memory from bars, as if the daemon had watched them"),
-    Command("score", "score the model on bars, walk-forward, against two baselines"),
-    Command("calibrate", "fit the model's constants anew, judged on days it has not seen"),
+    Command("reset-group", "resume quoting for a profile whose order group was triggered"),
+    Command("why", "explain the last decision on a market, guard by guard"),
+    Command("pack", "compress finished days and delete those past [retention]"),
+    Command("calibration-report", "write a one-page report on forecast quality, with charts, from bars or live data"),
+    Command("backfill", "download historical minute bars from the vendor as parquet files"),
+    Command("learn", "warm up the model from historical bars"),
+    Command("score", "score the model walk-forward on historical bars against two baselines"),
+    Command("calibrate", "refit the model's constants and validate them out of sample"),
 )
 
 EXIT_CODES: Final = """\
@@ -59,7 +59,7 @@ exit codes:
     1  failed
     2  wrong command line
     3  UNVERIFIED: stopped, but the exchange did not confirm that nothing rests
-    4  understood and refused (guards closed, nothing found, a daemon runs beside `pack` or `learn`)
+    4  refused (guards closed, nothing found, or a daemon is running beside `pack` or `learn`)
    69  the exchange or the feed cannot be reached
    78  configuration, key or plan is wrong; restarting cannot help
   130  interrupted

@@ -67,15 +67,15 @@ class _Found:
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "orders",
-        help="orders of a day, from the journal",
+        help="list a day's orders from the journal",
         description="Lists the orders this daemon placed on a New York day, with status and fills, from the journal of "
-        "the mode; it can be read while a daemon runs. What the exchange says: `resting`.",
+        "this mode; safe while a daemon runs. For the exchange's view use `resting`.",
     )
     parser.add_argument(
         "--day", type=a_date, metavar="D", help="YYYY-MM-DD, New York (default: today; in mode sim the last simulated)"
     )
     parser.add_argument("--market", metavar="T", help="only this market, event or series ticker")
-    parser.add_argument("--live", action="store_true", help="only what may still trade, whatever day unless --day")
+    parser.add_argument("--live", action="store_true", help="only open orders, of any day unless --day is given")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -29,11 +29,11 @@ _COLUMNS = (
 def add_parser(subparsers: Subparsers) -> None:
     subparsers.add_parser(
         "pack",
-        help="pack finished days and let go what [retention] keeps no longer",
-        description="Packs the days before today (mode sim: every day), then removes what [retention] keeps no longer. "
-        "A running daemon does both by itself: the command is for a machine where none runs, and is refused beside "
-        "one. The order journal, its archives and the audit trail are never removed. Exit code 1: some file could not "
-        "be packed or removed and is named; it is where it was. Exit code 4: a daemon runs.",
+        help="compress finished days and delete those past [retention]",
+        description="Compresses the days before today (mode sim: every day), then deletes those past [retention]. A "
+        "running daemon does both itself, so the command is refused while one runs. The order journal, its archives "
+        "and the audit trail are never deleted. Exit code 1: a file could not be packed or deleted; it is named and "
+        "left in place. Exit code 4: a daemon is running.",
     )
 
 

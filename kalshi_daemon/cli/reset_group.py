@@ -45,14 +45,15 @@ _CODES: Final = {
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "reset-group",
-        help="let a profile quote again whose order group was triggered",
-        description="A profile halts when more of its contracts trade within seconds than orders.group_contracts_limit "
-        "allows; the exchange has then cancelled its orders. Find out why first. The running daemon resets the group "
-        "at the exchange and quotes on; without one the next start does. Exit code 0 when reset or left for the next "
-        "start, 4 when the profile was not halted or is halted again, 69 when the daemon could not confirm in time.",
+        help="resume quoting for a profile whose order group was triggered",
+        description="A profile halts when more of its contracts trade within seconds than "
+        "orders.group_contracts_limit allows; the exchange has then cancelled its orders. Find out why first. The "
+        "running daemon resets the group at the exchange and resumes quoting; otherwise the next start does. Exit "
+        "code 0 when reset or left for the next start, 4 when the profile was not halted or is halted again, 69 when "
+        "the daemon could not confirm in time.",
     )
-    parser.add_argument("profile", choices=PROFILE_NAMES, help="which profile")
-    parser.add_argument("--reason", default="by hand", help="written into the request")
+    parser.add_argument("profile", choices=PROFILE_NAMES, help="the profile to resume")
+    parser.add_argument("--reason", default="by hand", help="reason, written to the request")
 
 
 def run(args: argparse.Namespace) -> int:

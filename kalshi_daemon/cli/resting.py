@@ -1,4 +1,4 @@
-"""`kalshi-daemon resting`: ask the exchange what rests. The journal is not consulted: only the exchange knows."""
+"""`kalshi-daemon resting`: the resting orders as the exchange reports them. The journal is not consulted."""
 
 import argparse
 import asyncio
@@ -30,12 +30,12 @@ _COLUMNS: Final = (
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "resting",
-        help="ask the exchange what rests",
+        help="list resting orders as the exchange reports them",
         description="Lists every resting order of the account (the configured subaccount) as the exchange has it, "
-        "whether a daemon runs or not. Prices are dollars on the YES scale. Exit code 0; with --expect-none 4 when "
-        "anything rests.",
+        "whether or not a daemon is running. Prices are YES prices in dollars. Exit code 0; with --expect-none 4 if "
+        "any order is resting.",
     )
-    parser.add_argument("--expect-none", action="store_true", help="exit with 4 when anything rests")
+    parser.add_argument("--expect-none", action="store_true", help="exit with code 4 if any order is resting")
     add_connect_option(parser)
 
 

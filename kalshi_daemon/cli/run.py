@@ -18,26 +18,28 @@ from kalshi_daemon.windows.macro import load_macro_calendar
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "run",
-        help="trade a session (mode sim by default: built-in exchange, no keys)",
-        description="Quotes until told to stop. SIGTERM or Ctrl-C: new orders are blocked, everything is cancelled and "
-        "verified with the exchange, the summary is the last line. Exit 0 only when verified; 3 when not.",
+        help="trade a session (default mode sim: built-in exchange, no API keys)",
+        description="Quotes until stopped. On SIGTERM or Ctrl-C it blocks new orders, cancels everything, verifies "
+        "that with the exchange and logs a summary as the last line. Exit code 0 only if verified, 3 if not.",
     )
     parser.add_argument(
         "--arm",
         action="store_true",
-        help="mode live: send orders (the config must acknowledge it); sim and demo need none",
+        help="mode live: send real orders (the configuration must acknowledge it); not needed in sim and demo",
     )
     parser.add_argument(
-        "--force-gate-pass", action="store_true", help="let the macro freshness guard through; no other guard, logged"
+        "--force-gate-pass", action="store_true", help="override the macro freshness guard, and no other; logged"
     )
     group = parser.add_argument_group("mode sim")
-    group.add_argument("--connect", metavar="ADMIN_URL", help="join a running simulate-exchange, follow its clock")
-    group.add_argument("--seed", metavar="S", help="of the made-up session")
-    group.add_argument("--speed", metavar="X", help="simulated seconds per second, at most")
-    group.add_argument("--session-date", type=a_date, metavar="D", help="which session, or day of the bars")
-    group.add_argument("--from", dest="start", metavar="HH:MM", help="start of the simulated span, New York")
-    group.add_argument("--until", metavar="HH:MM", help="end of the simulated span, New York")
-    group.add_argument("--index-replay", type=a_path, nargs="+", metavar="FILE", help="play real bars of these files")
+    group.add_argument("--connect", metavar="ADMIN_URL", help="use a running simulate-exchange and follow its clock")
+    group.add_argument("--seed", metavar="S", help="random seed of the simulated session")
+    group.add_argument("--speed", metavar="X", help="maximum speed, in simulated seconds per second")
+    group.add_argument("--session-date", type=a_date, metavar="D", help="session date, or date of the bars to replay")
+    group.add_argument("--from", dest="start", metavar="HH:MM", help="start of the simulation, New York time")
+    group.add_argument("--until", metavar="HH:MM", help="end of the simulation, New York time")
+    group.add_argument(
+        "--index-replay", type=a_path, nargs="+", metavar="FILE", help="replay index bars from these files"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -23,38 +23,39 @@ COLD: Final = ("all", "levels")
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "score",
-        help="score the model on bars, walk-forward, against two baselines",
-        description="Feeds bars through the model the daemon runs and scores every forecast at its fixing: the full "
-        "hours 55..2 minutes ahead, the close 360..2 minutes ahead. Every bar counts at its end, every baseline is "
-        "fitted on what lies before the forecast. Bars before --from warm the model up (250 sessions at most); the "
-        "flat baseline needs 60 of them.",
+        help="score the model walk-forward on historical bars against two baselines",
+        description="Runs bars through the daemon's model and scores every forecast against the settlement value: "
+        "hourly 55..2 minutes ahead, the close 360..2 minutes ahead. There is no look-ahead: a bar counts from its "
+        "end, baselines are fitted on earlier data only. Bars before --from warm up the model (at most 250 sessions); "
+        "the flat baseline needs 60 of them.",
     )
-    parser.add_argument("--data", metavar="PATH", type=a_path, required=True, help="a bar file, or a folder of them")
-    parser.add_argument("--index", type=Index, choices=tuple(Index), required=True, help="the index they stand for")
+    parser.add_argument("--data", metavar="PATH", type=a_path, required=True, help="a bar file, or a directory of them")
+    parser.add_argument("--index", type=Index, choices=tuple(Index), required=True, help="index the bars belong to")
     parser.add_argument("--from", dest="first", metavar="D", type=a_date, required=True, help="first date scored")
     parser.add_argument("--to", dest="last", metavar="D", type=a_date, required=True, help="last date scored")
     parser.add_argument(
         "--days",
         choices=(*DAYS,),
         default=DAYS[0],
-        help="regular days (default), half days, or the days of a release: their fixings after 14:00 for the "
-        "committee's, 10:00 for the morning's",
+        help="regular days (default), half days, or the days of a release: settlements after 14:00 for FOMC "
+        "releases, 10:00 for morning releases",
     )
     parser.add_argument(
         "--constants",
         metavar="FILE",
         type=a_path,
         nargs="+",
-        help="constants by `calibrate` (default: shipped); of several, each speaks from the day after its last one",
+        help="constants file from `calibrate` (default: shipped); with several, each applies from the day after its "
+        "fit ends",
     )
     parser.add_argument(
         "--cold",
         nargs="?",
         choices=COLD,
         const=COLD[0],
-        help="start anew every morning, and be compared with full history from 09:45 on too: all, with nothing but the "
-        "constants and the day's bars (what --cold alone means); levels, with the session curve and the online "
-        "corrections as learnt before",
+        help="restart the model cold each morning and compare it with full history from 09:45: all (the default) keeps "
+        "only the constants and the day's bars; levels also keeps the session curve and the online "
+        "corrections learned before",
     )
 
 

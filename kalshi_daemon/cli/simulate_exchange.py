@@ -14,32 +14,38 @@ _UNTIL: Final = time(16, 5)
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "simulate-exchange",
-        help="serve the simulated exchange and index feed on loopback",
+        help="serve a simulated exchange and index feed on localhost",
         description="Once ready, prints one JSON line with rest_url, ws_url, feed_url, feed_api_key, feed_rest_url, "
         "admin_url, key_id, private_key_path, key_type, session_date, speed, clock, now_ns and end_ns (the exchange's "
-        "time, nanoseconds since 1970 in UTC), then serves until SIGTERM. GET {admin_url}/truth is the exchange's own "
-        "record. Time runs --speed times faster than life, and waits for daemons that follow it. Requests may carry "
-        "timestamps of the exchange's clock or of this machine's.",
+        "time, nanoseconds since 1970 in UTC), then serves until SIGTERM. GET {admin_url}/truth returns the "
+        "exchange's own records. Simulated time runs at --speed and waits for daemons that follow it. Requests may "
+        "carry timestamps of the simulated clock or of this machine's.",
     )
-    parser.add_argument("--port", type=_port, default=0, metavar="P", help="REST, websocket and admin (0: any)")
-    parser.add_argument("--feed-port", type=_port, default=0, metavar="Q", help="index feed (0: any)")
-    parser.add_argument("--seed", type=int, default=7, metavar="S", help="of the session and its traders (7)")
+    parser.add_argument(
+        "--port", type=_port, default=0, metavar="P", help="port for REST, websocket and admin (0: any)"
+    )
+    parser.add_argument("--feed-port", type=_port, default=0, metavar="Q", help="port for the index feed (0: any)")
+    parser.add_argument(
+        "--seed", type=int, default=7, metavar="S", help="random seed of the session and its traders (7)"
+    )
     parser.add_argument("--speed", type=_speed, default=1.0, metavar="X", help="simulated seconds per second (1)")
-    parser.add_argument("--session-date", type=a_date, metavar="D", help="YYYY-MM-DD (2026-11-23, or the bars' day)")
+    parser.add_argument(
+        "--session-date", type=a_date, metavar="D", help="YYYY-MM-DD (default: 2026-11-23, or the date of the bars)"
+    )
     parser.add_argument(
         "--from",
         dest="start",
         type=_clock_time,
         default=_FROM,
         metavar="HH:MM",
-        help="start of the simulated span, New York (09:25)",
+        help="start of the simulation, New York time (09:25)",
     )
     parser.add_argument(
         "--until",
         type=_clock_time,
         default=_UNTIL,
         metavar="HH:MM",
-        help="end of the simulated span, New York (16:05)",
+        help="end of the simulation, New York time (16:05)",
     )
     parser.add_argument(
         "--index-replay",
@@ -47,19 +53,23 @@ def add_parser(subparsers: Subparsers) -> None:
         nargs="+",
         default=(),
         metavar="FILE",
-        help="real bars instead of a made-up session",
+        help="replay index bars from these files instead of generating a session",
     )
     parser.add_argument(
-        "--key-type", choices=("rsa", "ed25519"), default="ed25519", help="of the throw-away key (ed25519)"
+        "--key-type", choices=("rsa", "ed25519"), default="ed25519", help="type of the temporary API key (ed25519)"
     )
     parser.add_argument(
         "--real-clock",
         action="store_true",
-        help="the exchange's time is this machine's: a made-up session around now, at any time of any day",
+        help="use this machine's clock: a generated session around now, at any time of any day",
     )
-    parser.add_argument("--stop-with-parent", action="store_true", help="stop at the end of standard input")
+    parser.add_argument("--stop-with-parent", action="store_true", help="stop when standard input closes")
     parser.add_argument(
-        "--hold", type=float, default=0.0, metavar="SECONDS", help="hold time until a daemon follows, at most this long"
+        "--hold",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="wait this long at most for a daemon to connect before time starts",
     )
 
 

@@ -14,7 +14,7 @@ def add_parser(subparsers: Subparsers) -> None:
     subparsers.add_parser(
         "unkill",
         help="release the kill switch",
-        description="Removes the kill switch file of the mode. Exit code 0 when it was engaged, 4 when it was not.",
+        description="Removes the kill switch file of the mode. Exit code 0 if it was engaged, 4 if not.",
     )
 
 

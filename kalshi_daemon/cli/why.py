@@ -34,10 +34,10 @@ class NoDecisionError(DaemonError):
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "why",
-        help="the last decision for a market, guard by guard",
-        description="Prints whether the last scan that looked at a market quoted it and why, and every guard with what "
-        "it measured, from the newest manifest, and where an order it sent stands now, from the journal. Works while "
-        "the daemon runs and after. Exit code 4: no such decision; 1: files that may hold a newer one cannot be read.",
+        help="explain the last decision on a market, guard by guard",
+        description="Shows whether the last scan of a market quoted it and why, each guard with what it measured (from "
+        "the newest manifest), and the current status of the order it sent (from the journal). Works whether or not "
+        "the daemon is running. Exit code 4: no such decision; 1: files that may hold a newer one cannot be read.",
     )
     parser.add_argument("ticker", metavar="TICKER", help="market ticker, e.g. KXINXU-26NOV23H1200-T7844.9999")
     parser.add_argument("--profile", help="only decisions of this profile (default: the newest of any)")

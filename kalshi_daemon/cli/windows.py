@@ -36,10 +36,10 @@ _COLUMNS: Final = (
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "windows",
-        help="print the windows of any span of days, with all edges",
-        description="Prints every window of the enabled series between two dates: when it opens, the last instant for "
-        "new quotes, when cancelling starts, when everything is verified gone, and the fixing. New York times. "
-        "Half days and holidays come from the exchange calendar; the exchange's listing is compared while trading.",
+        help="list the quoting windows between two dates, with their cutoffs",
+        description="Prints every window of the enabled series between two dates: when it opens, the cutoff for new "
+        "quotes, when cancelling starts, when nothing may be resting any more, and the settlement time. New York "
+        "times. Half days and holidays come from the trading calendar; Kalshi's listing is checked while trading.",
     )
     parser.add_argument(
         "--from", dest="first", metavar="D", type=a_date, help="first date, YYYY-MM-DD (default: today)"
