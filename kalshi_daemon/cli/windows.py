@@ -38,7 +38,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "windows",
         help="list the quoting windows between two dates, with their cutoffs",
         description="Prints every window of the enabled series between two dates: when it opens, the cutoff for new "
-        "quotes, when cancelling starts, when nothing may be resting any more, and the settlement time. New York "
+        "quotes, when cancelling starts, when nothing may be resting any more, and the fixing. New York "
         "times. Half days and holidays come from the trading calendar; Kalshi's listing is checked while trading.",
     )
     parser.add_argument(
