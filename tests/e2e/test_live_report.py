@@ -45,8 +45,8 @@ def test_the_report_of_a_session_says_what_its_log_and_its_monitors_said(process
         assert "Recalibration maps" in page
 
 
-def test_before_the_first_fixing_there_is_nothing_to_report(processes):
-    done = processes.command("calibration-report", "--live", "--state-dir", "none")
+def test_before_the_first_fixing_there_is_nothing_to_report(processes, tmp_path):
+    done = processes.command("calibration-report", "--live", "--state-dir", str(tmp_path))
     assert done.returncode == 4
     assert done.stdout == ""
     assert "no forecast of SPX and NDX has come due" in done.stderr
