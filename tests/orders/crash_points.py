@@ -47,6 +47,7 @@ from tests.orders.order_rig import (
     TARGET,
     Rig,
     drive,
+    move_market,
     quote,
     quotes,
     spin,
@@ -241,7 +242,8 @@ async def wrecked(rig: Rig) -> None:
 
 
 async def recovering(rig: Rig) -> None:
-    """The life after a crash is itself cut short, while it asks, adopts, cancels and catches up."""
+    """The life after a crash is itself cut short, while it asks, adopts, cancels and catches up, on two shards."""
+    move_market(rig)
     async with rig.running():
         await rig.manager.place([quote(7030)])
         await rig.pass_time(4, step_ms=500)

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from kalshi_daemon.domain.index import KXINXU
@@ -16,12 +16,14 @@ from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.orders.manager import OrderManager
 from kalshi_daemon.settings.model import OrderSettings
 from kalshi_daemon.state import DaemonState
+from tests.guardrails.guard_rig import market_of
 from tests.orders.fake_venue import FakeVenue, Group
 
 TARGET = Nanos(1_795_449_600 * SECOND)
 """2026-11-23 11:00 in New York."""
 START = Nanos(TARGET - 40 * MINUTE)
 EVENT = "KXINXU-26NOV23H1100"
+FAR = 3
 OTHER_EVENT = "KXINXU-26NOV23H1200"
 
 
@@ -175,3 +177,11 @@ async def drive(clock, work, *, step_ms=50, s_max=120):
             task.cancel()
             raise AssertionError(f"not done after {s_max} s")
     return task.result()
+
+
+def move_market(rig, strike=6800, shard=FAR):
+    """One of our window's markets lives on another shard."""
+    name = ticker(strike)
+    market = replace(market_of(WINDOW, strike), exchange_index=shard)
+    rig.state.venue.markets[name] = replace(market, contract=replace(market.contract, market_ticker=name))
+    rig.state.venue.events[EVENT] = (name,)

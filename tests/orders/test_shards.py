@@ -9,11 +9,8 @@ from kalshi_daemon.domain.order import Status
 from kalshi_daemon.ground.errors import VenueUnavailable
 from kalshi_daemon.ground.units import SECOND, Dollars, Nanos
 from kalshi_daemon.settings.model import OrderSettings
-from tests.guardrails.guard_rig import NOW, TICKER, WINDOW, ask_window, healthy, market_of
-from tests.orders.order_rig import EVENT, Rig, drive, quote, spin, ticker
-from tests.orders.order_rig import WINDOW as OURS
-
-FAR = 3
+from tests.guardrails.guard_rig import NOW, TICKER, WINDOW, ask_window, healthy
+from tests.orders.order_rig import FAR, Rig, drive, move_market, quote, spin
 
 
 def far_state(cash=1_000 * 10_000, *, groups=False):
@@ -62,31 +59,20 @@ def test_groups_do_not_span_shards():
     assert "groups do not span shards" in verdict.note
 
 
-def move(rig, strike=6800, shard=FAR):
-    """One of our window's markets lives on another shard."""
-    name = ticker(strike)
-    rig.state.venue.markets[name] = replace(market_of(OURS, strike), exchange_index=shard)
-    rig.state.venue.markets[name] = replace(
-        rig.state.venue.markets[name],
-        contract=replace(rig.state.venue.markets[name].contract, market_ticker=name),
-    )
-    rig.state.venue.events[EVENT] = (name,)
-
-
 async def test_the_cash_of_the_shards_of_our_windows_is_read_and_forgotten_with_them(rig):
-    move(rig)
+    move_market(rig)
     rig.venue.far_cash[FAR] = 777
     async with rig.running():
         assert rig.state.shard_balances[FAR].cash == 777
         assert rig.state.balance.cash == 10_000_000
-        move(rig, shard=0)
+        move_market(rig, shard=0)
         await rig.pass_time(61, step_ms=500)
         assert rig.state.shard_balances == {}
         assert set(rig.sent("balance")) == {0, FAR, None}
 
 
 async def test_a_shard_whose_cash_cannot_be_read_costs_its_own_windows_only(rig):
-    move(rig)
+    move_market(rig)
     rig.venue.far_cash[FAR] = 777
     async with rig.running():
         honest = rig.venue.balance
@@ -104,7 +90,7 @@ async def test_a_shard_whose_cash_cannot_be_read_costs_its_own_windows_only(rig)
 
 async def test_an_order_on_a_far_shard_joins_no_group_of_shard_0(tmp_path, clock, venue):
     rig = Rig(tmp_path, clock, venue)
-    move(rig)
+    move_market(rig)
     async with rig.running():
         assert await rig.manager.place([quote()]) == ()
         rig.state.order_groups.required = False
@@ -130,7 +116,7 @@ async def far_trade(rig):
 async def test_the_cash_of_all_shards_is_compared_once_a_market_is_on_another(tmp_path, clock, venue):
     rig = Rig(tmp_path, clock, venue, OrderSettings(groups="off"))
     venue.far_cash[FAR] = 100_000
-    move(rig)
+    move_market(rig)
     async with rig.running():
         await far_trade(rig)
         venue.cash, venue.far_cash[FAR] = venue.cash - 50_000, venue.far_cash[FAR] + 50_000  # moved by the exchange
@@ -148,7 +134,7 @@ async def test_a_market_that_moves_to_another_shard_begins_the_comparison_anew(r
     rig.venue.far_cash[FAR] = 100_000
     async with rig.running():
         await rig.pass_time(61, step_ms=500)
-        move(rig)
+        move_market(rig)
         await rig.pass_time(61, step_ms=500)
         assert rig.state.reconciliation.agreed
         check = await drive(rig.clock, rig.manager.books_equal())
@@ -159,7 +145,7 @@ async def test_a_market_that_moves_to_another_shard_begins_the_comparison_anew(r
 
 
 async def test_cash_of_all_shards_that_cannot_be_read_is_not_compared(rig):
-    move(rig)
+    move_market(rig)
     rig.venue.far_cash[FAR] = 100_000
     async with rig.running():
         honest = rig.venue.balance
