@@ -28,10 +28,11 @@ run: ## a full simulated session on the embedded exchange, no keys (RUN_ARGS="--
 	@sh scripts/setup run
 	@$(BIN)/kalshi-daemon run --mode sim $(RUN_ARGS)
 
-# Side by side what keeps no time of the machine's; the rest afterwards, one at a time.
+# Side by side what keeps no time of the machine's; then whole processes, two tests at a time; then the rest, one by one.
 test: setup ## the test suite
 	@$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not e2e and not alone"
-	@$(BIN)/python -m pytest -q -m "e2e or alone"
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "e2e and not alone"
+	@$(BIN)/python -m pytest -q -m alone
 
 cover: setup ## the test suite with coverage of the pure rooms held at 95 %
 	@$(BIN)/python -m coverage erase

@@ -21,7 +21,7 @@ OPENS_MIN, CLOSES_MIN = 9 * 60 + 30, 16 * 60 + 10
 WARM_UP_H = 2.0
 """What a life fills once and then keeps: the last 400 ended orders, decoded prices and counts, the day's ladders.
 Measured: the interpreter's memory blocks stand still from then on."""
-SLOPE_MOST_MB_PER_H = 1.0
+SLOPE_MB_PER_H_MAX = 1.0
 JOURNAL_MB_MAX = 64.0
 
 
@@ -96,7 +96,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--from-minute", type=int, default=OPENS_MIN, help="minute of the day each session starts")
     parser.add_argument("--warm-up", type=float, default=WARM_UP_H, metavar="H")
     parser.add_argument("--fault-every", type=float, default=0.05, metavar="H", help="mean time between faults")
-    parser.add_argument("--slope-most", type=float, default=SLOPE_MOST_MB_PER_H, metavar="MB/H")
+    parser.add_argument("--slope-max", type=float, default=SLOPE_MB_PER_H_MAX, metavar="MB/H")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(argv)
     began, results = wall_s(), []

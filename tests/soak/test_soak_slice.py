@@ -40,7 +40,7 @@ def test_twenty_four_hours_are_whole_sessions_and_a_rest():
 @pytest.mark.timeout(240)
 def test_a_slice_under_faults_ends_in_order_and_stays_small(capsys):
     code = main(
-        ["--hours", "0.35", "--from-minute", "880", "--warm-up", "0.12", "--fault-every", "0.02", "--slope-most",
+        ["--hours", "0.35", "--from-minute", "880", "--warm-up", "0.12", "--fault-every", "0.02", "--slope-max",
          str(YOUNG_SLOPE_MB_PER_H), "--seed", "3"]
     )  # fmt: skip
     line = json.loads(capsys.readouterr().out.splitlines()[-1])
