@@ -127,10 +127,13 @@ class VenueState:
     listing_problem: dict[str, str] = field(default_factory=dict)
     """By event: markets refused (unknown strike type, bad grid), with the reason."""
 
+    def listed(self, event_ticker: str) -> tuple[Market, ...]:
+        """The event's listed markets that could be parsed."""
+        return tuple(self.markets[ticker] for ticker in self.events.get(event_ticker, ()) if ticker in self.markets)
+
     def far_shards(self, event_ticker: str) -> list[int]:
         """Shards other than 0 that markets of an event are on, rising. A market that names none is on shard 0."""
-        listed = (self.markets[ticker] for ticker in self.events.get(event_ticker, ()) if ticker in self.markets)
-        return sorted({market.exchange_index or 0 for market in listed} - {0})
+        return sorted({market.exchange_index or 0 for market in self.listed(event_ticker)} - {0})
 
     def shard_of(self, market_ticker: str) -> int:
         """The shard of a market; 0 while it is not listed."""

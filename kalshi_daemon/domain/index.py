@@ -18,6 +18,10 @@ class Index(StrEnum):
         return f"I:{self.value}"
 
 
+INDEX_OF_FEED_TICKER: Final = {index.feed_ticker: index for index in Index}
+"""The vendor's tickers."""
+
+
 class Cadence(StrEnum):
     """When a series has a fixing: each hour 10:00..16:00 ET, or once at the close."""
 

@@ -7,6 +7,7 @@
 twice (the last one counts), and the minute that is running comes as far as it has got.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -48,14 +49,9 @@ def target_of(index: Index, from_ns: Nanos, to_ns: Nanos) -> str:
 
 def decode_page(status: int, body: bytes, index: Index, recv_ns: Nanos, asked: str) -> Page:
     """The page of an answer. Raises HistoryRefused for a key or plan that may not, HistoryUnavailable for the rest."""
-    try:
-        found = parse_json(body, "history")
-    except MalformedField:
-        found = None
-    if status in _REFUSED or (isinstance(found, dict) and found.get("status") == "NOT_AUTHORIZED"):
-        raise HistoryRefused(asked, _words(found, status))
-    if status != HTTPStatus.OK or not isinstance(found, dict) or found.get("status") not in _GOOD:
-        raise HistoryUnavailable(asked, _words(found, status))
+    found = object_of(status, body, asked, _REFUSED)
+    if found.get("status") not in _GOOD:
+        raise HistoryUnavailable(asked, words_of(found, status))
     results = found.get("results")
     if results is None:
         results = []
@@ -69,6 +65,23 @@ def decode_page(status: int, body: bytes, index: Index, recv_ns: Nanos, asked: s
     refused = sum(_bar(item, index, recv_ns) is None for item in results) if len(bars) < len(results) else 0
     in_order = tuple(bars[start] for start in sorted(bars))
     return Page(in_order, _next_target(found.get("next_url"), asked), found["status"] == "DELAYED", refused)
+
+
+def object_of(status: int, body: bytes, asked: str, refusals: Container[int]) -> dict[str, Any]:
+    """The JSON object of a 200 of the vendor's REST side.
+
+    refusals: status codes by which a key or a plan is refused. Raises HistoryRefused for those, HistoryUnavailable for
+    any other answer.
+    """
+    try:
+        found = parse_json(body, "answer")
+    except MalformedField:
+        found = None
+    if status in refusals or (isinstance(found, dict) and found.get("status") == "NOT_AUTHORIZED"):
+        raise HistoryRefused(asked, words_of(found, status))
+    if status != HTTPStatus.OK or not isinstance(found, dict):
+        raise HistoryUnavailable(asked, words_of(found, status))
+    return found
 
 
 def _bar(item: object, index: Index, recv_ns: Nanos) -> Bar | None:
@@ -98,7 +111,7 @@ def _next_target(url: object, asked: str) -> str | None:
     return f"{parts.path}?{urlencode(query)}" if query else parts.path
 
 
-def _words(found: Any, status: int) -> str:  # noqa: ANN401 - whatever the answer was
+def words_of(found: Any, status: int) -> str:  # noqa: ANN401 - whatever the answer was
     """What the vendor says about it; its prose, cut, in one line."""
     said = ""
     if isinstance(found, dict):

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
+from kalshi_daemon.domain.index import INDEX_OF_FEED_TICKER, Bar, Channel, Index, Tick
 from kalshi_daemon.ground.errors import MalformedData, MalformedField, MissingField
 from kalshi_daemon.ground.readers import epoch_ms, level_points, parse_json
 from kalshi_daemon.ground.units import SECOND, Nanos
@@ -27,7 +27,6 @@ from kalshi_daemon.ground.units import SECOND, Nanos
 AHEAD_NS_MAX: Final = Nanos(60 * SECOND)
 """A stamp further ahead of our clock than this is refused: accepting it would silence the index until it came true."""
 
-_INDEX_OF_TICKER: Final = {index.feed_ticker: index for index in Index}
 _BAR_CHANNELS: Final = {"A": Channel.SECOND, "AM": Channel.MINUTE}
 _FLOAT_NOISE: Final = 1e-9
 """Relative slack between the four prices of a bar: the vendor sends 6870.110000000001 beside 6870.11."""
@@ -101,7 +100,7 @@ def decode_counted(frame: bytes | str, recv_ns: Nanos) -> Decoded:
 
 def _index_of(item: dict[str, Any]) -> Index | None:
     ticker = item.get("T" if item.get("ev") == "V" else "sym")
-    return _INDEX_OF_TICKER.get(ticker) if isinstance(ticker, str) else None
+    return INDEX_OF_FEED_TICKER.get(ticker) if isinstance(ticker, str) else None
 
 
 def encode_auth(api_key: str) -> str:
@@ -218,7 +217,7 @@ def _optional_text(item: dict[str, Any], key: str) -> str:
 
 def _index(item: dict[str, Any], key: str, where: str) -> Index | None:
     """The index of a ticker; None for a ticker that is not ours. Tickers are case-sensitive."""
-    return _INDEX_OF_TICKER.get(_text(item, key, where))
+    return INDEX_OF_FEED_TICKER.get(_text(item, key, where))
 
 
 def _level(item: dict[str, Any], key: str, where: str) -> float:

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.index import INDEX_OF_FEED_TICKER, Index
 from kalshi_daemon.ground.errors import HistoryRefused, HistoryUnavailable, MalformedField
-from kalshi_daemon.ground.readers import epoch_ns, level_points, parse_json
+from kalshi_daemon.ground.readers import epoch_ns, level_points
 from kalshi_daemon.ground.units import Nanos
+from kalshi_daemon.index_feed.aggregates import object_of, words_of
 
 ITEMS_MAX: Final = 250
 """The vendor's most per page; two are asked for."""
 _REFUSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
-_INDEX_OF: Final = {index.feed_ticker: index for index in Index}
 _WORDS_MAX: Final = 200
 
 
@@ -44,15 +44,10 @@ def snapshot_target() -> str:
 
 def decode_snapshot(status: int, body: bytes, asked: str) -> dict[Index, SnapshotValue]:
     """The values of an answer, by index. Raises HistoryRefused where the plan has none, else HistoryUnavailable."""
-    try:
-        found = parse_json(body, "snapshot")
-    except MalformedField:
-        found = None
-    if status in _REFUSED or (isinstance(found, dict) and found.get("status") == "NOT_AUTHORIZED"):
-        raise HistoryRefused(asked, _words(found, status))
-    items = found.get("results") if isinstance(found, dict) else None
-    if status != HTTPStatus.OK or not isinstance(items, list) or len(items) > ITEMS_MAX:
-        raise HistoryUnavailable(asked, _words(found, status))
+    found = object_of(status, body, asked, _REFUSED)
+    items = found.get("results")
+    if not isinstance(items, list) or len(items) > ITEMS_MAX:
+        raise HistoryUnavailable(asked, words_of(found, status))
     values: dict[Index, SnapshotValue] = {}
     refusals: list[str] = []
     tickers = [_index_of(item) for item in items]
@@ -72,7 +67,7 @@ def decode_snapshot(status: int, body: bytes, asked: str) -> dict[Index, Snapsho
 
 def _index_of(item: object) -> Index | None:
     ticker = item.get("ticker") if isinstance(item, dict) else None
-    return _INDEX_OF.get(ticker) if isinstance(ticker, str) else None
+    return INDEX_OF_FEED_TICKER.get(ticker) if isinstance(ticker, str) else None
 
 
 def _value(item: dict[str, Any], index: Index) -> SnapshotValue | None:
@@ -82,10 +77,3 @@ def _value(item: dict[str, Any], index: Index) -> SnapshotValue | None:
     except MalformedField:
         return None
     return SnapshotValue(index, value, at_ns, item.get("timeframe") == "DELAYED")
-
-
-def _words(found: object, status: int) -> str:
-    said = ""
-    if isinstance(found, dict):
-        said = str(found.get("message") or found.get("error") or found.get("status") or "")
-    return f"{status} {' '.join(said.split())[:_WORDS_MAX]}".strip() if said else f"{status} without a usable answer"

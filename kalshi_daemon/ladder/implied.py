@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from kalshi_daemon.domain.contract import Contract, Market
+from kalshi_daemon.domain.contract import Contract
 from kalshi_daemon.ground.units import POINT
 from kalshi_daemon.ladder.fair import believable_mid
 from kalshi_daemon.settings.model import PricingSettings
@@ -53,7 +53,7 @@ def books_distribution(state: DaemonState, event_ticker: str, pricing: PricingSe
     """The distribution that the books of a listed event imply now, our own orders left out."""
     own = state.live_orders()
     quoted: list[tuple[Contract, float]] = []
-    for market in _markets(state, event_ticker):
+    for market in state.venue.listed(event_ticker):
         book = state.venue.books.get(market.ticker)
         mid = None if book is None else believable_mid(own_excluded(book, own), pricing)
         if mid is not None:
@@ -94,7 +94,7 @@ def _depends_on(state: DaemonState, event_ticker: str, pricing: PricingSettings)
     """
     key: list[object] = [state.live_orders(), pricing]
     books = state.venue.books
-    for market in _markets(state, event_ticker):
+    for market in state.venue.listed(event_ticker):
         book = books.get(market.ticker)
         key += (market, None) if book is None else (market, book, book.changes, book.synced, book.doubt)
     return tuple(key)
@@ -104,16 +104,11 @@ def ladder_middle(state: DaemonState, event_ticker: str) -> float | None:
     """The middle of the event's listed strikes, points; None when none are listed."""
     ends = [
         end / POINT
-        for market in _markets(state, event_ticker)
+        for market in state.venue.listed(event_ticker)
         for end in (market.contract.lowest, market.contract.highest)
         if end is not None
     ]
     return median(ends) if ends else None
-
-
-def _markets(state: DaemonState, event_ticker: str) -> list[Market]:
-    listed = state.venue.events.get(event_ticker, ())
-    return [state.venue.markets[ticker] for ticker in listed if ticker in state.venue.markets]
 
 
 def _of_strikes(quoted: Sequence[tuple[Contract, float]]) -> ImpliedDistribution | None:

@@ -9,7 +9,7 @@ gap, with one warning: quoting depends on the feed's guards, never on this.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Never, Protocol
 
 import structlog
@@ -77,13 +77,7 @@ class GapFiller:
         """Minutes given to the models since the start, both indices together."""
 
     def on_session(self) -> None:
-        if self._off:
-            return
-        for replay in self._replays.values():
-            replay.arm()
-        if self._together is not None:
-            self._together.arm()
-        self._wake.set()
+        self._open(self._replays)
 
     def on_tick(self, tick: Tick) -> None:
         """A believed value, before its model takes it: what hid the time before, if long, is asked for."""
@@ -95,21 +89,27 @@ class GapFiller:
             return  # the feed itself was away
         session = next((one for one in self._sessions if one.open_ns <= tick.event_ns <= one.close_ns), None)
         if session is not None and tick.event_ns - max(last_ns, session.open_ns) > HIDDEN_MIN:
-            self._on_hidden(tick.index, replay)
+            self._on_hidden(tick.index)
 
     def on_unlearnt(self, index: Index, to_ns: Nanos) -> None:
         """Prices up to this one were taken out of what was learnt; those after it were not."""
-        replay = self._replays[index]
-        if replay.model.last_seen_ns is not None and replay.model.last_seen_ns > to_ns:
-            self._on_hidden(index, replay)
+        last_ns = self._replays[index].model.last_seen_ns
+        if last_ns is not None and last_ns > to_ns:
+            self._on_hidden(index)
 
-    def _on_hidden(self, index: Index, replay: GapReplay) -> None:
+    def _on_hidden(self, index: Index) -> None:
+        if not self._off:
+            self._hidden.add(index)
+            self._open((index,))
+
+    def _open(self, indices: Iterable[Index]) -> None:
+        """A gap of these begins or goes on; nothing once history has refused."""
         if self._off:
             return
-        replay.arm()
+        for index in indices:
+            self._replays[index].arm()
         if self._together is not None:
             self._together.arm()
-        self._hidden.add(index)
         self._wake.set()
 
     async def run(self) -> Never:

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 
-from kalshi_daemon.domain.contract import Market
 from kalshi_daemon.domain.forecast import Forecast
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.window import Window
@@ -14,12 +13,6 @@ from kalshi_daemon.state import DaemonState
 from kalshi_daemon.trading.markouts import Markout
 from kalshi_daemon.trading.policy.picture import Picture
 from kalshi_daemon.venue.books import own_excluded
-
-
-def markets_of(state: DaemonState, window: Window) -> tuple[Market, ...]:
-    """The window's listed markets that could be parsed."""
-    tickers = state.venue.events.get(window.event_ticker, ())
-    return tuple(state.venue.markets[ticker] for ticker in tickers if ticker in state.venue.markets)
 
 
 def forecast_of(state: DaemonState, window: Window, now: Nanos) -> Forecast | None:
@@ -36,12 +29,15 @@ def picture_of(
     markouts: tuple[Markout, ...] = (),
     tickers: Collection[str] | None = None,
 ) -> Picture:
-    """What a policy is shown of a window; `tickers` restricts it to these markets, None means every followed one."""
-    listed = markets_of(state, window)
-    books = state.venue.books
-    own = state.live_orders()
-    wanted = books.keys() if tickers is None else tickers
-    markets = tuple(market for market in listed if market.ticker in wanted)
+    """What a policy is shown of a window; `tickers` are the markets it is about, None means every followed one.
+
+    Looks at resting quotes come with every tick and are about a few of some hundred markets: those alone are read.
+    """
+    venue, books, own = state.venue, state.venue.books, state.live_orders()
+    if tickers is None:
+        markets = tuple(market for market in venue.listed(window.event_ticker) if market.ticker in books)
+    else:
+        markets = tuple(venue.markets[ticker] for ticker in tickers if ticker in venue.markets)
     forecast = forecast_of(state, window, now)
     model: dict[str, float] = {}
     if forecast is not None:
@@ -56,7 +52,7 @@ def picture_of(
         doubted=frozenset(ticker for ticker in followed if books[ticker].synced and books[ticker].doubt),
         forecast=forecast,
         model=model,
-        fees=state.venue.fees.get(window.series.ticker),
+        fees=venue.fees.get(window.series.ticker),
         own=own,
         inventory={t: held.count for t, held in state.ledger.positions.items() if held.count and not held.settled},
         markouts=markouts,

@@ -95,10 +95,6 @@ class Trader:
         """What the policy remembers now."""
         return self._memory
 
-    def remember(self, memory: Any) -> None:  # noqa: ANN401 - of the policy's own kind
-        """Go on from what a policy remembered at another time."""
-        self._memory = memory
-
     # -- what wakes it
 
     def on_tick(self) -> None:
@@ -241,7 +237,7 @@ class Trader:
         resting = [order for order in staying if order.status is Status.RESTING]
         lost: Pulls = ()
         if resting:
-            tickers = {order.market_ticker for order in resting}
+            tickers = tuple(dict.fromkeys(order.market_ticker for order in resting))
             picture = picture_of(self._state, window, now, markouts=self._markouts.recent(), tickers=tickers)
             lost, self._memory = self._parts.policy.review(picture, resting, self._memory)
         for order, reason in lost:

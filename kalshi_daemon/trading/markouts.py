@@ -43,7 +43,9 @@ class MarkoutWatch:
 
     def __init__(self) -> None:
         self._filled: dict[str, Count] = {}
-        self._recent: deque[Markout] = deque(maxlen=KEPT)
+        self._done: deque[Markout] = deque(maxlen=KEPT)
+        self._open: deque[Markout] = deque()
+        """Fills that still have a middle to come, all later than those done: a look at every tick reads these alone."""
         self._all: tuple[Markout, ...] | None = ()
 
     def on_orders(self, orders: Iterable[Order], mid_of: Callable[[str], Price | None], now: Nanos) -> None:
@@ -54,25 +56,27 @@ class MarkoutWatch:
             new = order.filled - self._filled.get(order.client_order_id, 0)
             if new > 0:
                 ticker = order.market_ticker
-                self._recent.append(Markout(ticker, order.side, order.price, Count(new), now, mid_of(ticker)))
+                self._open.append(Markout(ticker, order.side, order.price, Count(new), now, mid_of(ticker)))
                 self._all = None
         self._filled = seen
+        while len(self._open) > KEPT:
+            self._done.append(self._open.popleft())
 
     def look(self, mid_of: Callable[[str], Price | None], now: Nanos) -> None:
         """Read the middles whose time has come."""
-        for place, one in enumerate(self._recent):
-            if one.mids[-1] is not None or now - one.filled_ns > SPANS[-1] + _LATE:
-                continue
+        for place, one in enumerate(self._open):
             mids = tuple(
                 mid if mid is not None or not span <= now - one.filled_ns <= span + _LATE else mid_of(one.market_ticker)
                 for mid, span in zip(one.mids, SPANS, strict=True)
             )
             if mids != one.mids:
-                self._recent[place] = replace(one, mids=mids)
+                self._open[place] = replace(one, mids=mids)
                 self._all = None
+        while self._open and (self._open[0].mids[-1] is not None or now - self._open[0].filled_ns > SPANS[-1] + _LATE):
+            self._done.append(self._open.popleft())
 
     def recent(self) -> tuple[Markout, ...]:
         """The fills remembered, oldest first. The same object until one of them changes."""
         if self._all is None:
-            self._all = tuple(self._recent)
+            self._all = (*self._done, *self._open)[-KEPT:]
         return self._all

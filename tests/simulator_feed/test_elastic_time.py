@@ -7,6 +7,7 @@ import pytest
 from aiohttp import web
 from structlog.testing import capture_logs
 
+from kalshi_daemon.app.simulated import follow
 from kalshi_daemon.app.simulated.follow import ClockFollower, settle
 from kalshi_daemon.ground.clock import ElasticClock
 from kalshi_daemon.ground.errors import VenueUnreachable
@@ -374,3 +375,7 @@ async def test_a_look_that_waited_for_a_processor_counts_as_a_look_of_an_idle_ma
     assert await settle(busy, s_max=2.0)
     looks = 0
     assert not await settle(lambda: True, s_max=2.0), "and there is a bound all the same"
+
+
+def test_both_sides_have_the_same_last_word():
+    assert follow.ENDED == timekeeper_module.ENDED

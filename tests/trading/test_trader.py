@@ -6,11 +6,10 @@ from structlog.testing import capture_logs
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Status
 from kalshi_daemon.domain.window import Phase
-from kalshi_daemon.ground.units import SECOND, Count, Nanos, Price
+from kalshi_daemon.ground.units import SECOND, Count, Nanos
 from kalshi_daemon.orders.cancelling import StopResult
 from kalshi_daemon.state import Position
 from kalshi_daemon.trading.inputs import tick_age
-from kalshi_daemon.trading.policy.edge import EdgeMemory
 from kalshi_daemon.trading.rescans import GUARDS_OPENED
 from tests.guardrails import guard_rig
 from tests.trading.trader_rig import Rig
@@ -40,7 +39,8 @@ async def test_what_is_remembered_of_other_sessions_windows_goes_when_the_next_w
         rig.phase(Phase.OPEN)
         await rig.pass_time(1)
         assert rig.trader.memory.last_mids
-        rig.trader.remember(EdgeMemory({**rig.trader.memory.last_mids, ("wide", "GONE-T1"): Price(5_000)}))
+        (_profile, gone), *_others = rig.trader.memory.last_mids
+        del rig.state.venue.markets[gone]
         for table in (rig.trader._due, rig.trader._scanned, rig.trader._triggers):
             table["wide", "GONE"] = table.get(("wide", rig.event), 0)
         rig.trader._closed.add("GONE")

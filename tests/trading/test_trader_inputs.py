@@ -6,7 +6,7 @@ from kalshi_daemon.domain.contract import MarketStatus
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.index_feed.witnesses import NOTHING_KNOWN
 from kalshi_daemon.settings.model import Settings
-from kalshi_daemon.trading.inputs import markets_of, outside_levels, picture_of
+from kalshi_daemon.trading.inputs import outside_levels, picture_of
 from kalshi_daemon.trading.policy.edge import EdgePolicy
 from kalshi_daemon.trading.policy.policy import ScanRequest
 from tests.guardrails import guard_rig
@@ -75,7 +75,7 @@ def test_a_plan_without_a_forecast_or_fees_is_empty_and_says_which_window(rig):
 
 
 def test_only_markets_with_a_followed_book_are_looked_at(rig):
-    before = markets_of(rig.state, rig.window)
+    before = rig.state.venue.listed(rig.window.event_ticker)
     gone = before[0].ticker
     del rig.state.venue.books[gone]
     plan = planned(rig)

@@ -24,7 +24,7 @@ import orjson
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from kalshi_daemon.domain.index import Channel, Index
+from kalshi_daemon.domain.index import INDEX_OF_FEED_TICKER, Channel
 from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.units import DAY, HOUR, MILLISECOND, MINUTE, SECOND, Nanos, to_ms
 from kalshi_daemon.simulator.exchange.listing import new_york
@@ -43,7 +43,6 @@ _BASE: Final = {"second": SECOND, "minute": MINUTE, "hour": MINUTE, "day": DAY}
 """What `limit` counts: bars are made of these."""
 _BARS_MAX: Final = 200_000
 """Of one session, looked at for one answer; seconds of a whole session are 23 701."""
-_INDEX_OF: Final = {index.feed_ticker: index for index in Index}
 
 
 @dataclass(slots=True)
@@ -139,7 +138,7 @@ class FeedHistory:
         return json_response(HTTPStatus.OK, body)
 
     def _bars(self, ticker: str, span: "_Span") -> list[dict[str, float]]:
-        index = _INDEX_OF.get(ticker)
+        index = INDEX_OF_FEED_TICKER.get(ticker)
         seen_ns = self.clock.now_ns() - (DELAY if self.faults.delayed else 0)
         found: list[dict[str, float]] = []
         for paths in self.sessions:

@@ -15,14 +15,13 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 from websockets.http11 import Request, Response
 
-from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.index import INDEX_OF_FEED_TICKER, Index
 from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.simulator.feed.feed_history import DELAY, FeedHistory, json_response, raw_json_response
 from kalshi_daemon.simulator.feed.misprints import Misprint, bend
 
 PREFIX: Final = "/v3/snapshot/indices"
 _TICKERS_MAX: Final = 250
-_INDEX_OF: Final = {index.feed_ticker: index for index in Index}
 
 
 @dataclass(slots=True)
@@ -53,7 +52,7 @@ class FeedSnapshot:
         return raw_json_response(b'{"status":"OK","request_id":"simulated","results":[' + items + b"]}")
 
     def _item(self, ticker: str) -> bytes:
-        index = _INDEX_OF.get(ticker)
+        index = INDEX_OF_FEED_TICKER.get(ticker)
         found = None if index is None else self._value(index)
         if index is None or found is None:
             return orjson.dumps({"ticker": ticker, "error": "NOT_FOUND", "message": "Ticker not found."})
