@@ -1,8 +1,8 @@
 """The sessions of the exchange calendar (XNYS) as a small plain table.
 
 `exchange_calendars` is read once, with an explicit end, and never touched again: its pandas objects are slow to ask and
-its default end is silent (docs/reference/feed.md 5). Beyond `end_ns` the table knows nothing, and nothing is traded
-there.
+its default end is silent (docs/reference/feed.md 5). For the years of `calendar_file` it is not even imported. Beyond
+`end_ns` the table knows nothing, and nothing is traded there.
 """
 
 import warnings
@@ -15,8 +15,8 @@ from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.new_york import eastern_day, eastern_ns
 from kalshi_daemon.ground.units import Nanos
+from kalshi_daemon.windows.calendar_file import REGULAR_CLOSE, SessionRow, known_rows
 
-_REGULAR_CLOSE = time(16, 0)
 _MARGIN = timedelta(days=10)
 """The library refuses spans without any session, so a long week-end is asked for with room on both sides."""
 
@@ -75,15 +75,14 @@ class SessionTable:
 def load_sessions(first: date, last: date) -> SessionTable:
     """Read the calendar from `first` to `last`, both included (New York dates).
 
-    Takes about a second (pandas): call it before the loop starts. Raises ConfigurationError when the span is reversed
-    or the calendar cannot give it.
+    Takes a millisecond where `calendar_file` speaks for the library, else about a second (pandas): call it before the
+    loop starts. Raises ConfigurationError when the span is reversed or the calendar cannot give it.
     """
     if last < first:
         raise ConfigurationError("calendar", f"{first} .. {last} is not a span of days", "the first day comes first")
-    # Deprecation notices of pandas inside the library are not ours to act on.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        rows = _read_calendar(first, last)
+    rows = known_rows(first, last)
+    if rows is None:
+        rows = rows_of_the_library(first, last)
     return SessionTable(
         tuple(_session(day, open_ns, close_ns) for day, open_ns, close_ns in rows if first <= day <= last),
         start_ns=eastern_ns(first, time(0)),
@@ -97,16 +96,23 @@ def load_sessions_ahead(now_ns: Nanos, days: int) -> SessionTable:
     return load_sessions(today - timedelta(days=21), today + timedelta(days=days))
 
 
-def _read_calendar(first: date, last: date) -> list[tuple[date, Nanos, Nanos]]:
-    import exchange_calendars  # noqa: PLC0415 - 0.7 s and 65 MB: only for those who need a calendar
+def rows_of_the_library(first: date, last: date) -> list[SessionRow]:
+    """What `exchange_calendars` itself says of these days (and some around them).
+
+    Raises ConfigurationError when it cannot give the span.
+    """
+    import exchange_calendars  # noqa: PLC0415 - 0.7 s and 65 MB: only for those whom the file does not serve
 
     try:
-        calendar = exchange_calendars.get_calendar(
-            "XNYS", start=(first - _MARGIN).isoformat(), end=(last + _MARGIN).isoformat()
-        )
+        # Deprecation notices of pandas inside the library are not ours to act on.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            calendar = exchange_calendars.get_calendar(
+                "XNYS", start=(first - _MARGIN).isoformat(), end=(last + _MARGIN).isoformat()
+            )
+            schedule = calendar.schedule
     except (ValueError, OverflowError, exchange_calendars.errors.CalendarError) as error:
         raise ConfigurationError("calendar", f"XNYS cannot give {first} .. {last}: {_first_line(error)}") from error
-    schedule = calendar.schedule
     return [
         (day.date(), Nanos(int(row_open.value)), Nanos(int(row_close.value)))
         for day, row_open, row_close in zip(schedule.index, schedule["open"], schedule["close"], strict=True)
@@ -114,7 +120,7 @@ def _read_calendar(first: date, last: date) -> list[tuple[date, Nanos, Nanos]]:
 
 
 def _session(day: date, open_ns: Nanos, close_ns: Nanos) -> Session:
-    return Session(day.isoformat(), open_ns, close_ns, half_day=close_ns < eastern_ns(day, _REGULAR_CLOSE))
+    return Session(day.isoformat(), open_ns, close_ns, half_day=close_ns < eastern_ns(day, REGULAR_CLOSE))
 
 
 def _first_line(error: Exception) -> str:

@@ -8,9 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from kalshi_daemon.windows import sessions
 from tests.simulation.play import Outcome, Say, play
-from tests.simulation.scenario import SESSION
 
 _ADDED = ("seeds", "violations", "crashes", "stops", "lives", "orders", "fills", "simulated_s")
 
@@ -31,9 +29,6 @@ def outcomes(
 @functools.cache
 def prepare() -> None:
     """Once per process: what takes long and never changes."""
-    # Reading the exchange's calendar takes a second, and every life reads it.
-    sessions._read_calendar = functools.cache(sessions._read_calendar)
-    sessions.load_sessions(SESSION, SESSION)
     # aiohttp's server says so at length whenever a client is gone.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     gc.collect()
