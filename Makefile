@@ -63,13 +63,14 @@ soak: setup ## simulated hours of quoting under faults: memory slope, journal si
 fuzz: setup ## readers of network and files fed with what is almost right, guided by coverage (FUZZ_INPUTS=10000000 FUZZ_SEED=1)
 	@FUZZ_INPUTS=$(FUZZ_INPUTS) FUZZ_SEED=$(FUZZ_SEED) $(BIN)/python -m tests.fuzz $(FUZZ_ARGS)
 
-lint: setup ## ruff, mypy --strict, import-linter, file and function sizes, dead code, shell scripts, unit and Dockerfile
+lint: setup ## ruff, mypy --strict, import-linter, sizes, dead and duplicate code, shell scripts, unit and Dockerfile
 	@$(BIN)/ruff check -q .
 	@$(BIN)/ruff format -q --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 	@$(BIN)/python scripts/check_sizes.py
 	@$(BIN)/vulture
+	@$(BIN)/pylint kalshi_daemon
 	@$(BIN)/shellcheck scripts/find-python scripts/managed-python scripts/setup scripts/check-visible scripts/service-test .ci/run
 	@$(MAKE) -s docker-check unit-check
 

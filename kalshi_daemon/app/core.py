@@ -27,11 +27,12 @@ from kalshi_daemon.settings.model import ProfileSettings, Settings
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.trading.loop import Trader, TraderParts
 from kalshi_daemon.trading.policy.named import build_policy
-from kalshi_daemon.venue.monitor import VenueMonitor, enabled_series
+from kalshi_daemon.venue.monitor import VenueMonitor
 from kalshi_daemon.windows.macro import load_macro_calendar
 from kalshi_daemon.windows.releases import MacroCalendar
 from kalshi_daemon.windows.scheduler import WindowScheduler
 from kalshi_daemon.windows.sessions import SessionTable, load_sessions_ahead
+from kalshi_daemon.windows.table import enabled_series
 
 
 class ExchangePort(MarketDataApi, OrderApi, PortfolioApi, Protocol):
@@ -97,7 +98,7 @@ def build_core(settings: Settings, plan: Plan, ports: Ports, router: EventRouter
     learning = build_learning(settings, clock, ports.history, sessions, macro_calendar)
     state.calibration.update(learning.models)
     state.correlation = learning.memory.correlation
-    series = tuple(enabled_series(settings).values())
+    series = enabled_series(settings.profiles)
     scheduler = WindowScheduler(state, clock, sessions, settings.windows, series, on_phase=router.on_phase)
     monitor = VenueMonitor(
         state,

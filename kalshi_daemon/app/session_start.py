@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 import structlog
 
+from kalshi_daemon.ground.backoff import doubled
 from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.errors import ClockSkewed
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
@@ -55,4 +56,4 @@ async def start_when_clock_agrees(start: Callable[[], Awaitable[None]], clock: C
         else:
             return
         await clock.sleep(pause)
-        pause = min(PAUSE_MAX, Nanos(2 * pause))
+        pause = Nanos(doubled(pause, 1, PAUSE_MAX))

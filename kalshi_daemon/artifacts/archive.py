@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from kalshi_daemon.artifacts.files import (
     COLLISIONS_MAX,
-    append_lines,
     encode,
     read_object,
     write_unsynced,
@@ -22,6 +21,7 @@ from kalshi_daemon.artifacts.report_markdown import render
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import QuotePlan
 from kalshi_daemon.ground.clock import iso_utc
+from kalshi_daemon.ground.durable import append_lines
 from kalshi_daemon.ground.errors import MalformedData, StateCorrupt
 from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.guardrails.chain import Judgement
@@ -175,7 +175,7 @@ class Archive:
         for day, lines in by_day.items():
             path = self._paths.audit(day)
             try:
-                append_lines(path, [line.entry for line in lines])
+                append_lines(path, [encode(line.entry, indent=False) for line in lines])
             except OSError as error:
                 written.audits_left.extend(lines)
                 written.problems.append(_sentence(path, error))

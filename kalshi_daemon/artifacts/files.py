@@ -1,6 +1,5 @@
 """Files that are there whole or not at all. Blocking: called in a worker thread only."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,15 +47,3 @@ def parse_object(path: Path, content: bytes) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise StateCorrupt(str(path), "is not a JSON object")
     return data
-
-
-def append_lines(path: Path, entries: Sequence[object]) -> None:
-    """Append one line per entry. Raises OSError; a torn last line of a crash is closed first, so it stays alone."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = b"".join(encode(entry, indent=False) for entry in entries)
-    with path.open("a+b") as file:
-        if file.tell() > 0:
-            file.seek(-1, 2)
-            if file.read(1) != b"\n":
-                lines = b"\n" + lines
-        file.write(lines)

@@ -15,6 +15,7 @@ import asyncio
 import threading
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Never
@@ -42,7 +43,7 @@ from kalshi_daemon.domain.verdict import Verdict
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.ground.clock import Clock, iso_utc
 from kalshi_daemon.ground.errors import StateCorrupt
-from kalshi_daemon.ground.off_loop import settle_when_done
+from kalshi_daemon.ground.off_loop import in_thread
 from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.guardrails.chain import Judgement
 from kalshi_daemon.guardrails.permission import LatchOpen
@@ -201,11 +202,8 @@ class ArtifactWriter:
             if whole:
                 self._whole_due = False
             now = self._clock.now_ns()
-            work = asyncio.get_running_loop().run_in_executor(
-                None, lambda: self._archive.write(audits, jobs, dropped, now, whole=whole)
-            )
-            await settle_when_done(work, lambda done: self._settle(audits, done.result()))
-            return work.result()
+            work = partial(self._archive.write, audits, jobs, dropped, now, whole=whole)
+            return await in_thread(work, lambda done: self._settle(audits, done.result()))
 
     def _settle(self, audits: Sequence[AuditJob], written: Written) -> None:
         """Take the written lines out of the queue; those the disk refused stay first, in order."""

@@ -8,10 +8,8 @@ from typing import Final
 
 from kalshi_daemon.calibration.recalibration import BUCKET_CENTRES_MIN
 from kalshi_daemon.domain.window import Session
-from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos, from_s
+from kalshi_daemon.ground.units import SECOND, Nanos, from_s
 
-FIRST_FIXING: Final = Nanos(30 * MINUTE)
-"""10:00 New York, after the open."""
 HOURLY_MIN_MAX: Final = 60.0
 """Full-hour fixings are scored up to here; longer horizons belong to the close."""
 PRICE_AGE_MAX: Final = Nanos(20 * SECOND)
@@ -29,9 +27,7 @@ class Item:
 
 def fixings(session: Session) -> tuple[Nanos, ...]:
     """The full hours after the open up to the close, which is always one of them (also at 13:00)."""
-    first = session.open_ns + FIRST_FIXING
-    hours = range(first, session.close_ns, HOUR)
-    return (*(Nanos(at) for at in hours), session.close_ns)
+    return (*(at for at in session.full_hours if at < session.close_ns), session.close_ns)
 
 
 def agenda_of(session: Session, from_ns: Nanos) -> tuple[Item, ...]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kalshi_daemon.domain.index import Series
-from kalshi_daemon.ground.units import Nanos
+from kalshi_daemon.ground.units import HOUR, Nanos
 
 
 class Phase(StrEnum):
@@ -76,3 +76,8 @@ class Session:
     open_ns: Nanos
     close_ns: Nanos
     half_day: bool
+
+    @property
+    def full_hours(self) -> tuple[Nanos, ...]:
+        """Each full hour after the open, the close among them where it is one. New York's are UTC's too."""
+        return tuple(map(Nanos, range(self.open_ns // HOUR * HOUR + HOUR, self.close_ns + 1, HOUR)))

@@ -1,8 +1,8 @@
 """Files that must be whole or absent, also after a power cut."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -62,6 +62,33 @@ def replacing(path: Path, check: Callable[[Path], None] | None = None) -> Iterat
         draft.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def append_lines(path: Path, lines: Sequence[bytes], *, bytes_max: int | None = None, lasting: bool = False) -> int:
+    """Add whole lines, each with its end; how many found room in a file of `bytes_max`.
+
+    A last line that a crash has torn is closed first, so that it stays alone. lasting: on disk when it returns. Raises
+    OSError; then the file is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b", buffering=0) as file:  # a buffer would write again what was refused, at the closing
+        size = file.seek(0, os.SEEK_END)
+        torn = size > 0 and (file.seek(size - 1), file.read(1))[1] != b"\n"
+        room, kept = size + torn, 0
+        while kept < len(lines) and (bytes_max is None or room + len(lines[kept]) <= bytes_max):
+            room += len(lines[kept])
+            kept += 1
+        try:
+            left = memoryview((b"\n" if torn else b"") + b"".join(lines[:kept]))
+            while left:
+                left = left[file.write(left) :]
+            if lasting:
+                os.fsync(file.fileno())
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(file.fileno(), size)
+            raise
+    return kept
 
 
 def draft_of(path: Path) -> Path:

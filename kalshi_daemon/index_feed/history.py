@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from kalshi_daemon.domain.index import Bar, Index
+from kalshi_daemon.ground.backoff import doubled
 from kalshi_daemon.ground.clock import Clock, iso_utc
 from kalshi_daemon.ground.errors import ConfigurationError, HistoryUnavailable
 from kalshi_daemon.ground.units import MILLISECOND, MINUTE, SECOND, Nanos, from_s
@@ -25,6 +26,7 @@ from kalshi_daemon.settings.model import IndexFeedSettings
 
 ATTEMPTS: Final = 4
 BACKOFF: Final = Nanos(SECOND)
+BACKOFF_MAX: Final = Nanos(30 * SECOND)
 RETRY_AFTER_USUAL: Final = Nanos(15 * SECOND)
 """Waited after a 429 that does not say: the small plan allows five calls a minute."""
 RETRY_AFTER_MAX: Final = Nanos(120 * SECOND)
@@ -127,7 +129,7 @@ class HistoryClient:
             except HistoryUnavailable as problem:
                 if last:
                     raise
-                wait, why = Nanos(BACKOFF << attempt), problem.cause
+                wait, why = Nanos(doubled(BACKOFF, attempt, BACKOFF_MAX)), problem.cause
             log.info("history.rate_limited", asked=asked, why=why, wait_ms=wait // MILLISECOND)
             await self._clock.sleep(wait)
         raise AssertionError("the last attempt returns or raises")

@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from kalshi_daemon.domain.events import BooksLost, StreamDown, VenueEvent
 from kalshi_daemon.ground.backoff import doubled
 from kalshi_daemon.ground.clock import Clock
-from kalshi_daemon.ground.errors import AuthFailed, ClockSkewed, ConfigurationError
+from kalshi_daemon.ground.errors import AuthFailed, ClockSkewed, ConfigurationError, leaves_of
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos, from_s, to_ms
 from kalshi_daemon.kalshi.auth import Signer
 from kalshi_daemon.kalshi.network_time import NetworkTime
@@ -216,7 +216,7 @@ class KalshiStream:
                 group.create_task(self._send(socket, session), name="kalshi_stream.send")
                 group.create_task(self._watch(socket), name="kalshi_stream.watch")
         except* (ConnectionClosed, SessionLost) as group_of_ends:
-            ends = [_said(problem) for problem in group_of_ends.exceptions]
+            ends = [_said(problem) for problem in leaves_of(group_of_ends)]
             cause = "; ".join(dict.fromkeys(ends))
         finally:
             self._log_notes(session)

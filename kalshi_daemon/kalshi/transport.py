@@ -21,6 +21,7 @@ import aiohttp
 import structlog
 from yarl import URL
 
+from kalshi_daemon.ground.backoff import doubled
 from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.errors import (
     AuthFailed,
@@ -46,6 +47,7 @@ BODY_BYTES_MAX: Final = 32 * 1024 * 1024
 """A longer answer is not read to its end: malformed."""
 READ_ATTEMPTS: Final = 3
 READ_BACKOFF: Final = Nanos(200 * MILLISECOND)
+READ_BACKOFF_MAX: Final = Nanos(SECOND)
 _CONNECTIONS_MAX: Final = 16
 _CONNECT_SHARE: Final = 0.6
 """Part of the deadline for getting a connection. Less than 1, so that a deadline that passes later means "left"."""
@@ -162,7 +164,7 @@ class Transport:
             except (VenueUnreachable, VenueUnavailable, RateLimited) as problem:
                 if attempt == READ_ATTEMPTS:
                     raise
-                await self._clock.sleep(Nanos(READ_BACKOFF << (attempt - 1)))
+                await self._clock.sleep(Nanos(doubled(READ_BACKOFF, attempt - 1, READ_BACKOFF_MAX)))
                 if loop.time() >= deadline:
                     raise
                 attempt += 1

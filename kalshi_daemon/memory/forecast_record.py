@@ -7,7 +7,6 @@ Bounds: LINES_MAX lines may wait, beyond that new ones are dropped and counted; 
 newest DAYS_MAX files stay.
 """
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from kalshi_daemon.calibration.resolving import Resolved
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.window import Session
+from kalshi_daemon.ground.durable import append_lines
 from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.memory.record_rows import (
     FixingRow,
@@ -128,8 +128,7 @@ def append(folder: Path, lines: Lines) -> dict[str, Sequence[bytes]]:
     left: dict[str, Sequence[bytes]] = {}
     for day, rows in lines.items():
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            over = _append(folder / f"{day}.jsonl", rows)
+            over = len(rows) - append_lines(folder / f"{day}.jsonl", rows, bytes_max=BYTES_MAX, lasting=True)
         except OSError as problem:
             log.error("forecast_record.not_written", day=day, problem=str(problem))  # noqa: TRY400 - the disk's words
             left[day] = rows
@@ -140,26 +139,6 @@ def append(folder: Path, lines: Lines) -> dict[str, Sequence[bytes]]:
         with suppress(OSError):
             old.unlink()
     return left
-
-
-def _append(path: Path, rows: Sequence[bytes]) -> int:
-    """Add whole lines, the last ones left out where the file would grow too long; how many. Raises OSError."""
-    with path.open("a+b") as file:
-        size = file.seek(0, os.SEEK_END)
-        torn = size > 0 and (file.seek(size - 1), file.read(1))[1] != b"\n"
-        room, kept = BYTES_MAX - size - torn, 0
-        while kept < len(rows) and len(rows[kept]) <= room:
-            room -= len(rows[kept])
-            kept += 1
-        try:
-            file.write((b"\n" if torn else b"") + b"".join(rows[:kept]))
-            file.flush()
-            os.fsync(file.fileno())
-        except OSError:
-            with suppress(OSError):
-                os.ftruncate(file.fileno(), size)
-            raise
-    return len(rows) - kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ and the file is put aside under its name plus `.refused-<UTC time>`, at most ASI
 One that is merely too old to go on from still gives what ages in months: the session curve and the online corrections.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +24,7 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.clock import Clock, iso_utc
 from kalshi_daemon.ground.durable import write_whole
 from kalshi_daemon.ground.errors import ConfigurationError
-from kalshi_daemon.ground.off_loop import settle_when_done
+from kalshi_daemon.ground.off_loop import in_thread
 from kalshi_daemon.ground.units import DAY, SECOND, Nanos
 from kalshi_daemon.memory.documents import (
     BYTES_MAX,
@@ -258,8 +257,7 @@ class CalibrationStore:
         while True:
             await self._clock.sleep_until(self._next_save(self._clock.now_ns()))
             work = partial(self._write, self._documents(), self.record.take())
-            write = asyncio.get_running_loop().run_in_executor(None, work)
-            await settle_when_done(write, lambda done: self.record.give_back(done.result()))
+            await in_thread(work, lambda done: self.record.give_back(done.result()))
 
     def save(self) -> None:
         """Write everything now: at the stop."""

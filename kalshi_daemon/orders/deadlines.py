@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Final
 
+from kalshi_daemon.ground.backoff import doubled
 from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.errors import DaemonError
 from kalshi_daemon.ground.units import MILLISECOND, Nanos
@@ -55,7 +56,7 @@ class Backoff:
     def hold(self, key: str, now: Nanos) -> None:
         """One more try is being made: the next is due after a pause."""
         tries = self._tries.get(key, 0)
-        pause = min(self._max, self._first << min(tries, 10))
+        pause = doubled(self._first, tries, self._max)
         self._tries[key] = tries + 1
         self._next[key] = Nanos(now + pause * MILLISECOND)
 

@@ -24,10 +24,10 @@ from kalshi_daemon.domain.events import (
     StreamUp,
     VenueEvent,
 )
-from kalshi_daemon.domain.index import SERIES, Series
 from kalshi_daemon.domain.window import Window
+from kalshi_daemon.ground.backoff import doubled
 from kalshi_daemon.ground.clock import Clock
-from kalshi_daemon.ground.errors import ConfigurationError, MalformedData, VenueError, VenueRejected
+from kalshi_daemon.ground.errors import MalformedData, VenueError, VenueRejected
 from kalshi_daemon.ground.units import MINUTE, Nanos, from_ms, from_s, parse_level
 from kalshi_daemon.kalshi.api import MarketDataApi, StreamControl
 from kalshi_daemon.kalshi.listing_codec import describe_fees, parse_fee_schedule
@@ -37,32 +37,19 @@ from kalshi_daemon.venue.interest import near_by_distance, near_by_probability, 
 from kalshi_daemon.venue.listing import EventRecord, Listing
 from kalshi_daemon.venue.rest_cross_check import RestCrossCheck
 from kalshi_daemon.venue.stream_care import BookCare, stream_monitor
+from kalshi_daemon.windows.table import enabled_series
 
 UPKEEP_EVERY: Final = from_s(5.0)
 REPORT_EVERY: Final = MINUTE
 """How often the figures of the streams are logged and written down."""
 BACKOFF_FIRST: Final = from_s(1.0)
-BACKOFF_DOUBLINGS_MAX: Final = 4
+BACKOFF_MAX: Final = from_s(16.0)
 LISTING_PAUSE: Final = from_s(1.0)
 """Least time between two rounds of discovery: a burst of `created` messages is one round."""
 EVENT_STATUSES: Final = ("open", "unopened", "closed")
 """`closed` is past its close and not settled; settled events are history and never listed."""
 
 _log = structlog.get_logger()
-
-
-def enabled_series(settings: Settings) -> dict[str, Series]:
-    """The series of the enabled profiles by ticker. Raises ConfigurationError for one that is not ours."""
-    wanted: dict[str, Series] = {}
-    profiles = settings.profiles
-    for name, profile in (("wide", profiles.wide), ("size", profiles.size), ("close", profiles.close)):
-        for ticker in profile.series if profile.enabled else ():
-            if ticker not in SERIES:
-                raise ConfigurationError(
-                    f"profiles.{name}.series", f"unknown series {ticker!r}", f"one of {', '.join(SERIES)}"
-                )
-            wanted[ticker] = SERIES[ticker]
-    return wanted
 
 
 class VenueMonitor:
@@ -90,7 +77,7 @@ class VenueMonitor:
         self._stream = stream
         self._clock = clock
         self._settings = settings.kalshi
-        self._series = enabled_series(settings)
+        self._series = {series.ticker: series for series in enabled_series(settings.profiles)}
         self._listing_changed = listing_changed
         self._poll_ns = from_s(settings.kalshi.discovery_poll_s)
         self._listing = Listing(state.venue, self._series, self._poll_ns)
@@ -248,7 +235,7 @@ class VenueMonitor:
             except (VenueError, MalformedData) as problem:
                 failures += 1
                 self._complain(name, str(problem))
-                wait_ns = Nanos(BACKOFF_FIRST << min(failures - 1, BACKOFF_DOUBLINGS_MAX))
+                wait_ns = Nanos(doubled(BACKOFF_FIRST, failures - 1, BACKOFF_MAX))
             else:
                 failures = 0
                 self._complain(name, "")

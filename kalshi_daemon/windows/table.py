@@ -12,6 +12,7 @@ from datetime import date, time, timedelta
 from kalshi_daemon.domain.contract import Market
 from kalshi_daemon.domain.index import SERIES, Cadence, Series
 from kalshi_daemon.domain.window import Session, Window
+from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.new_york import eastern, eastern_midnights, eastern_ns, event_stamp
 from kalshi_daemon.ground.units import Nanos, from_s
 from kalshi_daemon.settings.model import ProfilesSettings, WindowSettings
@@ -21,13 +22,14 @@ FIRST_FIXING = time(10, 0)
 
 
 def enabled_series(profiles: ProfilesSettings) -> tuple[Series, ...]:
-    """The series some enabled profile quotes, in the house's order. Unknown tickers were refused at loading."""
-    wanted = {
-        ticker
-        for profile in (profiles.wide, profiles.size, profiles.close)
-        if profile.enabled
-        for ticker in profile.series
-    }
+    """The series some enabled profile quotes, in the order of the table. Raises ConfigurationError for an unknown."""
+    wanted: set[str] = set()
+    for name, profile in (("wide", profiles.wide), ("size", profiles.size), ("close", profiles.close)):
+        for ticker in profile.series if profile.enabled else ():
+            if ticker not in SERIES:
+                known = f"one of {', '.join(SERIES)}"
+                raise ConfigurationError(f"profiles.{name}.series", f"unknown series {ticker!r}", known)
+            wanted.add(ticker)
     return tuple(series for ticker, series in SERIES.items() if ticker in wanted)
 
 
@@ -38,9 +40,8 @@ def fixings(session: Session, cadence: Cadence) -> tuple[Nanos, ...]:
     """
     if cadence is Cadence.CLOSE:
         return (session.close_ns,)
-    day = date.fromisoformat(session.day)
-    hours = (eastern_ns(day, time(hour)) for hour in range(FIRST_FIXING.hour, 24))
-    return tuple(at for at in hours if session.open_ns < at <= session.close_ns)
+    first = eastern_ns(date.fromisoformat(session.day), FIRST_FIXING)
+    return tuple(at for at in session.full_hours if at >= first)
 
 
 def build_windows(session: Session, settings: WindowSettings, series: Iterable[Series]) -> tuple[Window, ...]:

@@ -42,7 +42,7 @@ MUTANTS = (
         "skewed_start_without_a_pause",
         "a refused start is asked again with growing pauses",
         "app/session_start.py",
-        "        pause = min(PAUSE_MAX, Nanos(2 * pause))",
+        "        pause = Nanos(doubled(pause, 1, PAUSE_MAX))",
         "        pause = PAUSE_MIN",
         ("app/test_session_start.py",),
     ),

@@ -13,10 +13,11 @@ from unittest.mock import patch
 import orjson
 import pyarrow.parquet as pq
 
-from kalshi_daemon.artifacts.files import append_lines, encode, write_unsynced
+from kalshi_daemon.artifacts.files import encode, write_unsynced
 from kalshi_daemon.artifacts.paths import MANIFEST, ArtifactPaths
 from kalshi_daemon.artifacts.scan_files import scans_of_day
 from kalshi_daemon.domain.index import Channel, Index, Tick
+from kalshi_daemon.ground.durable import append_lines
 from kalshi_daemon.ground.new_york import eastern_midnights
 from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.index_feed.day_files import read_recordings
@@ -54,7 +55,7 @@ class DayRig:
 
     def line(self) -> None:
         self.made += 1
-        append_lines(self.paths.audit(self.day), [{"number": self.made}])
+        append_lines(self.paths.audit(self.day), [encode({"number": self.made}, indent=False)])
 
     # --- what readers see
 

@@ -4,9 +4,10 @@ import random
 
 import orjson
 
-from kalshi_daemon.artifacts.files import append_lines, encode
+from kalshi_daemon.artifacts.files import encode
 from kalshi_daemon.artifacts.manifest import build_manifest
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
+from kalshi_daemon.ground.durable import append_lines
 from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.index_feed.recorder import Columns, write_files
 from tests.artifacts.artifact_rig import RUN, judged
@@ -77,7 +78,7 @@ def trail(rig: DayRig, chance: random.Random) -> None:
         line | {"number": number, "client_order_id": f"kd-{chance.getrandbits(64):016x}-{number}", "detail": "x" * 180}
         for number in range(LINES)
     ]
-    append_lines(rig.paths.audit(DAY), lines)
+    append_lines(rig.paths.audit(DAY), [encode(line, indent=False) for line in lines])
 
 
 def reports(rig: DayRig, chance: random.Random) -> None:

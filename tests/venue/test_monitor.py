@@ -14,10 +14,10 @@ from kalshi_daemon.domain.events import (
 from kalshi_daemon.domain.order import Status
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.domain.window import Phase
-from kalshi_daemon.ground.errors import ConfigurationError, NotFound, RateLimited, VenueUnavailable, VenueUnreachable
+from kalshi_daemon.ground.errors import NotFound, RateLimited, VenueUnavailable, VenueUnreachable
 from kalshi_daemon.ground.units import SECOND, Count, Nanos, Price
-from kalshi_daemon.settings.model import ProfileSettings, ProfilesSettings, Settings
-from kalshi_daemon.venue.monitor import BACKOFF_FIRST, enabled_series
+from kalshi_daemon.settings.model import Settings
+from kalshi_daemon.venue.monitor import BACKOFF_FIRST
 from kalshi_daemon.venue.stream_care import SNAPSHOT_PATIENCE
 from tests.venue.listing_samples import event_object, ladder_objects
 from tests.venue.monitor_rig import EVENT, TARGET, TEN_ET, Rig, running, settle
@@ -366,10 +366,3 @@ async def test_a_bug_ends_the_task():
     rig.venue.failures["status"] = [RuntimeError("boom")]
     with pytest.raises(ExceptionGroup):
         await rig.monitor.run()
-
-
-def test_a_series_that_is_not_ours_is_a_configuration_error():
-    profile = ProfileSettings(series=("KXDJI",), lots=1, bins=1, impact_cap=0.02)
-    with pytest.raises(ConfigurationError, match="KXDJI"):
-        enabled_series(Settings(profiles=ProfilesSettings(wide=profile)))
-    assert sorted(enabled_series(Settings())) == ["KXINX", "KXINXU", "KXNASDAQ100", "KXNASDAQ100U"]

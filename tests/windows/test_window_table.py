@@ -1,11 +1,13 @@
 from datetime import date, time
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalshi_daemon.domain.index import KXINX, KXINXU, KXNASDAQ100U, SERIES, Cadence
 from kalshi_daemon.domain.window import Phase, Session
+from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.new_york import eastern, eastern_ns
 from kalshi_daemon.ground.units import DAY, HOUR, MINUTE, SECOND, Nanos, from_s
 from kalshi_daemon.settings.model import ProfileSettings, ProfilesSettings, WindowSettings
@@ -170,6 +172,12 @@ def test_series_come_from_the_enabled_profiles():
     off = ProfileSettings(enabled=False, series=("KXINX",), lots=1, bins=1, impact_cap=0.02)
     one = ProfileSettings(series=("KXNASDAQ100U",), lots=1, bins=1, impact_cap=0.02)
     assert enabled_series(ProfilesSettings(wide=one, size=one, close=off)) == (KXNASDAQ100U,)
+
+
+def test_a_series_that_is_not_ours_is_a_configuration_error():
+    profile = ProfileSettings(series=("KXDJI",), lots=1, bins=1, impact_cap=0.02)
+    with pytest.raises(ConfigurationError, match=r"profiles\.wide\.series: unknown series 'KXDJI'"):
+        enabled_series(ProfilesSettings(wide=profile))
 
 
 def test_a_span_of_days_includes_both_ends():
