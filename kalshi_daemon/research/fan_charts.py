@@ -5,15 +5,14 @@ from itertools import pairwise
 from math import nan
 from typing import Final
 
+from kalshi_daemon.research.chart import Axis, Chart, Colour, padded
 from kalshi_daemon.research.fan_days import Fan, FanDay, Place, RecordedDay
 from kalshi_daemon.research.picture import HOURS, SESSION_MIN, WIDE, Picture
-from kalshi_daemon.research.svg import Axis, Chart, padded
 
 _HEIGHT: Final = 440.0
 _OPEN_MARK: Final = (0.0, "09:30")
-_STYLES: Final = ("band0", "band", "band2")
-_WORDS: Final = ("99 %", "90 %", "50 %")
-"""From the outermost pair of levels inwards."""
+_BANDS: Final = (("99 %", 0.10, 0.10), ("90 %", 0.18, 0.26), ("50 %", 0.30, 0.48))
+"""(word, opacity, that of all bands seen through it) from the outermost pair of levels inwards."""
 _LONE_MIN: Final = 1.5
 """Width given to a fan of a single instant."""
 _GAP_MIN_MAX: Final = 60.0
@@ -26,11 +25,11 @@ def fan_picture(fan: FanDay) -> Picture:
     _bands(chart, fan.fans)
     for number, one in enumerate(fan.fans):
         medians = [(minute, levels[len(levels) // 2]) for minute, levels in one.steps]
-        chart.line(medians, "muted", "" if number else "median", dashed=True)
-    chart.line(fan.path, "c1", "the index")
-    chart.points([one.fixing for one in fan.fans if one.fixing is not None], "c2", "fixing")
+        chart.line(medians, Colour.GREY, "" if number else "median", dashed=True)
+    chart.line(fan.path, Colour.BLUE, "the index")
+    chart.dots([one.fixing for one in fan.fans if one.fixing is not None], Colour.ORANGE, "fixing")
     return Picture(
-        chart.text(),
+        chart,
         "Each fan was made at its left end with nothing later known. One fixing in ten lies outside the 90 % band, one "
         "in a hundred outside the 99 % band.",
     )
@@ -66,18 +65,18 @@ def _recorded(title: str, day: RecordedDay, fans: Sequence[Fan]) -> Picture:
     chart = _frame(title, day.path, fans)
     _bands(chart, fans)
     for number, (minute, levels) in enumerate(step for one in fans for step in one.steps):
-        chart.line([(minute, levels[0]), (minute, levels[-1])], "faint", "" if number else "forecast")
+        chart.line([(minute, levels[0]), (minute, levels[-1])], Colour.BLUE, "" if number else "forecast", faint=True)
     fixings = [(one.start_min, one.fixing) for one in fans if one.fixing is not None]
     for number, (start, (minute, level)) in enumerate(fixings):
-        chart.line([(start, level), (minute, level)], "c2", "" if number else "where it fixed", dashed=True)
-    chart.line(_broken(day.path), "c1", "the index, by the record")
-    chart.points(day.path, "c1")
-    chart.points([place for _, place in fixings], "c2")
+        chart.line([(start, level), (minute, level)], Colour.ORANGE, "" if number else "where it fixed", dashed=True)
+    chart.line(_broken(day.path), Colour.BLUE, "the index, by the record")
+    chart.dots(day.path, Colour.BLUE)
+    chart.dots([place for _, place in fixings], Colour.ORANGE)
     usual = (
         "At an upright line the bands are the forecast made then; between two they are joined. The dashed line, where "
         "it fixed, should cross nine upright lines in ten within the 90 % band."
     )
-    return Picture(chart.text(), " ".join(part for part in (usual if fans else "", what_is_missing(day)) if part))
+    return Picture(chart, " ".join(part for part in (usual if fans else "", what_is_missing(day)) if part))
 
 
 def _frame(title: str, path: Sequence[Place], fans: Sequence[Fan]) -> Chart:
@@ -85,17 +84,17 @@ def _frame(title: str, path: Sequence[Place], fans: Sequence[Fan]) -> Chart:
     ends = [minute for minute, _ in path] + [one.fixing[0] for one in fans if one.fixing is not None]
     # The first hour at least: a record that has just begun shows where it stands in the day.
     end = min(SESSION_MIN, max([60.0, *ends]))
-    x = Axis(0.0, end, "New York time", ticks=(_OPEN_MARK, *HOURS))
-    return Chart(title, x, Axis(*padded(levels, 0.04), "index, points"), WIDE, _HEIGHT)
+    x = Axis(0.0, end, "time, New York (ET)", ticks=(_OPEN_MARK, *HOURS))
+    return Chart(title, x, Axis(*padded(levels, 0.04), "index level, points"), WIDE, _HEIGHT)
 
 
 def _bands(chart: Chart, fans: Sequence[Fan]) -> None:
-    for depth, (style, word) in enumerate(zip(_STYLES, _WORDS, strict=True)):
+    for depth, (word, opacity, seen) in enumerate(_BANDS):
         for number, one in enumerate(fans):
             edges = [(minute, levels[depth], levels[-1 - depth]) for minute, levels in one.steps]
             if len(edges) == 1:
                 edges = [(edges[0][0] - _LONE_MIN, *edges[0][1:]), *edges, (edges[0][0] + _LONE_MIN, *edges[0][1:])]
-            chart.area(edges, style, "" if number else word, _STYLES[:depth])
+            chart.band(edges, Colour.BLUE, opacity, "" if number else word, seen)
 
 
 def _broken(path: Sequence[Place]) -> list[Place]:

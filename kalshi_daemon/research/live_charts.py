@@ -5,6 +5,7 @@ from math import sqrt
 from typing import Final
 
 from kalshi_daemon.calibration.monitor import THRESHOLD
+from kalshi_daemon.research.chart import Axis, Chart, Colour
 from kalshi_daemon.research.fan_charts import recorded_pictures
 from kalshi_daemon.research.live_figures import Evidence, LiveFigures, LiveRow, MarketFigures
 from kalshi_daemon.research.picture import NARROW, WIDE, Z95, Picture
@@ -26,7 +27,6 @@ from kalshi_daemon.research.report_charts import (
     unit_axis,
 )
 from kalshi_daemon.research.score import HOURLY
-from kalshi_daemon.research.svg import Axis, Chart
 
 _LABELS_MAX: Final = 10
 _COVERAGE_FROM: Final = 30
@@ -47,7 +47,7 @@ def live_pictures(figures: LiveFigures) -> tuple[Picture, ...]:
         *((_coverage(figures.rows),) if max(row.n for row in figures.rows) >= _COVERAGE_FROM else ()),
         *(pit_picture(horizon, counts) for horizon, counts in figures.pits.items()),
         *((reliability_picture(figures.reliability),) if figures.reliability else ()),
-        *((_market_reliability(market), _market_gains(market)) if market is not None else ()),
+        *((_market_reliability(market), _market_gains(market, unit)) if market is not None else ()),
         *((curve_picture(learnt.shipped_curve, learnt.curve, ()),) if learnt is not None else ()),
         *((maps_picture(learnt.maps), scales_picture(learnt.maps)) if learnt is not None and learnt.maps else ()),
         *recorded_pictures(figures.day),
@@ -63,29 +63,35 @@ def _evidence(figures: LiveFigures) -> Picture:
     most = max([one.place for one in both], default=0)
     every = -(-len(figures.days) // _LABELS_MAX)
     marks = tuple((float(place), day) for n, (place, day) in enumerate(figures.days) if n % every == 0)
-    x = Axis(-0.5, most + 0.5, "fixing by fixing", ticks=marks)
-    chart = Chart("Evidence against the forecasts", x, Axis(low, high, "e-value", True, ticks), WIDE, 320.0)
-    chart.line([(-0.5, THRESHOLD), (most + 0.5, THRESHOLD)], "c4", "alarm", dashed=True)
-    for series, style, name in (
-        (figures.evidence, "c1", "against the model's distribution"),
-        (figures.market_evidence, "c2", "for the market's mids"),
+    x = Axis(-0.5, most + 0.5, "fixings in order", ticks=marks)
+    chart = Chart(
+        "Evidence against the forecasts",
+        x,
+        Axis(low, high, "e-value, log scale", logarithmic=True, ticks=ticks),
+        WIDE,
+        320.0,
+    )
+    chart.line([(-0.5, THRESHOLD), (most + 0.5, THRESHOLD)], Colour.PURPLE, "alarm", dashed=True)
+    for series, colour, name in (
+        (figures.evidence, Colour.BLUE, "against the model's distribution"),
+        (figures.market_evidence, Colour.ORANGE, "for the market's mids"),
     ):
         if series:
-            _path(chart, series, style, name)
+            _path(chart, series, colour, name)
     return Picture(
-        chart.text(),
+        chart,
         "Around 1 nothing speaks for a baseline. At the line the guard closes for the session; a right forecast "
         "crosses it once a year at most.",
     )
 
 
-def _path(chart: Chart, series: Sequence[Evidence], style: str, name: str) -> None:
+def _path(chart: Chart, series: Sequence[Evidence], colour: Colour, name: str) -> None:
     places = [(float(one.place), one.value if one.value > 0.0 else float("nan")) for one in series]
-    chart.line(places, style)
-    chart.points([point for point, one in zip(places, series, strict=True) if not one.alarmed], style, name)
+    chart.line(places, colour)
+    chart.dots([point for point, one in zip(places, series, strict=True) if not one.alarmed], colour, name)
     alarmed = [point for point, one in zip(places, series, strict=True) if one.alarmed]
     if alarmed:
-        chart.points(alarmed, "c4", "alarmed")
+        chart.dots(alarmed, Colour.PURPLE, "alarmed")
 
 
 def _dots(rows: Sequence[LiveRow], which: str) -> list[Dot]:
@@ -103,37 +109,35 @@ def _coverage(rows: Sequence[LiveRow]) -> Picture:
     chart = Chart(
         "Coverage of the central 90 and 99 %, full hours",
         horizons_axis(row.horizon_min for row in own),
-        Axis(max(0.0, low - 2.0), 101.0, "per cent of fixings inside"),
+        Axis(max(0.0, low - 2.0), 101.0, "fixings inside, %"),
     )
-    for nominal, style, shift in ((0.9, "c1", 0.97), (0.99, "c2", 1.03)):
+    for nominal, colour, shift in ((0.9, Colour.BLUE, 0.97), (0.99, Colour.ORANGE, 1.03)):
         chart.level(100.0 * nominal)
         places = [
             (row.horizon_min * shift, row.cover90 if nominal < 0.95 else row.cover99)  # noqa: PLR2004 - which one
             for row in own
         ]
-        chart.points(places, style, f"{100 * nominal:.0f} %", [error(row, nominal) for row in own])
-    return Picture(chart.text(), "A bar is what chance does to a right distribution: it should reach its line.")
+        chart.dots(places, colour, f"{100 * nominal:.0f} %", [error(row, nominal) for row in own])
+    return Picture(chart, "A bar is what chance does to a right distribution: it should reach its line.")
 
 
 def _market_reliability(market: MarketFigures) -> Picture:
-    axes = unit_axis("probability said"), unit_axis("share that settled YES")
+    axes = unit_axis("forecast probability"), unit_axis("share settled YES")
     chart = Chart("Ours and the market's mids", *axes, width=NARROW, height=380.0)
-    chart.line([(0.0, 0.0), (1.0, 1.0)], "muted", "perfect", dashed=True)
-    for bins, style, name in ((market.ours, "c1", "ours, 95 %"), (market.mids, "c2", "mids")):
-        chart.points([(one.said, one.came) for one in bins], style, name, [Z95 * one.came_se for one in bins])
-    return Picture(chart.text(), "Contracts with a two-sided book, at the same instants. Dots belong on the diagonal.")
+    chart.line([(0.0, 0.0), (1.0, 1.0)], Colour.GREY, "perfect", dashed=True)
+    for bins, colour, name in ((market.ours, Colour.BLUE, "ours, 95 % CI"), (market.mids, Colour.ORANGE, "mids")):
+        chart.dots([(one.said, one.came) for one in bins], colour, name, [Z95 * one.came_se for one in bins])
+    return Picture(chart, "Contracts with a two-sided book, at the same instants. Dots belong on the diagonal.")
 
 
-def _market_gains(market: MarketFigures) -> Picture:
+def _market_gains(market: MarketFigures, unit: str) -> Picture:
     found = [(one.name, one.log_gain, one.log_gain_se) for one in market.periods]
     chart = row_of_dots(
         "Log gain over the market's mids",
         _OVER_MIDS,
         found,
-        "all spans together",
-        "mean of an event's contracts, 95 %",
+        f"{unit}, all looks before a fixing",
+        "mean of an event's contracts, 95 % CI",
         560.0,
     )
-    return Picture(
-        chart.text(), "A market that knows a little more, down to -0.02, is expected and paid for by the edge."
-    )
+    return Picture(chart, "A market that knows a little more, down to -0.02, is expected and paid for by the edge.")

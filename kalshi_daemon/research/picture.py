@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
+from kalshi_daemon.research.chart import Chart
+
 Z95: Final = 1.96
 SESSION_MIN: Final = 390.0
 HOURS: Final = tuple((30.0 + 60.0 * n, f"{10 + n}:00") for n in range(7))
@@ -17,5 +19,5 @@ NARROW: Final = 376.0
 class Picture:
     """A chart, and in a sentence what it should look like when all is well."""
 
-    svg: str
+    chart: Chart
     note: str

@@ -7,18 +7,18 @@ from typing import Final
 
 import numpy as np
 
+from kalshi_daemon.research.chart import Axis, Chart, Colour, padded
 from kalshi_daemon.research.fan_charts import fan_picture
 from kalshi_daemon.research.picture import HOURS, NARROW, SESSION_MIN, WIDE, Z95, Picture
 from kalshi_daemon.research.report_figures import PIT_BINS, BucketMap, Figures, Month, ProbabilityBin, Spread
 from kalshi_daemon.research.score import CLOSE, HOURLY, ScoreRow
-from kalshi_daemon.research.svg import Axis, Chart, padded
 
 _LABEL_WIDTH: Final = 95.0
 _LABEL_STEPS: Final = (1, 2, 3, 6, 12)
 """Every how many dots of a row one has its word: of months, what a year is made of."""
 _UNMARKED_MIN: Final = 45
 _CLUSTERED: Final = "Errors are clustered by day. The dashed line is the baseline itself."
-_TARGETS: Final = ((HOURLY, "c1", "full hours"), (CLOSE, "c2", "close"))
+_TARGETS: Final = ((HOURLY, Colour.BLUE, "full hours"), (CLOSE, Colour.ORANGE, "close"))
 
 
 def pictures(figures: Figures) -> tuple[Picture, ...]:
@@ -39,18 +39,18 @@ def pictures(figures: Figures) -> tuple[Picture, ...]:
 def curve_picture(
     shipped: Sequence[float], adapted: Sequence[float], realised: Sequence[tuple[float, float]]
 ) -> Picture:
-    x = Axis(0.0, SESSION_MIN, "New York time", ticks=HOURS)
+    x = Axis(0.0, SESSION_MIN, "time, New York (ET)", ticks=HOURS)
     top = max([value for _, value in realised] + list(adapted[5:])) * 1.08
-    chart = Chart("Session curve: variance of a minute, mean 1", x, Axis(0.0, top, "times the session's mean"))
-    chart.line([(n + 0.5, value) for n, value in enumerate(shipped)], "muted", "shipped", dashed=True)
-    chart.line([(n + 0.5, value) for n, value in enumerate(adapted)], "c1", "adapted by the last day")
+    chart = Chart("Session curve: intraday variance", x, Axis(0.0, top, "variance of a minute / session mean"))
+    chart.line([(n + 0.5, value) for n, value in enumerate(shipped)], Colour.GREY, "shipped", dashed=True)
+    chart.line([(n + 0.5, value) for n, value in enumerate(adapted)], Colour.BLUE, "adapted by the last day")
     if realised:
-        chart.points(realised, "c2", "realised, 5 minutes")
+        chart.dots(realised, Colour.ORANGE, "realised, 5 minutes")
     if not realised:
         most = max(abs(new / old - 1.0) for new, old in zip(adapted, shipped, strict=True))
-        return Picture(chart.text(), f"The days of this record have changed a minute of it by {most:.0%} at most.")
+        return Picture(chart, f"The days of this record have changed a minute of it by {most:.0%} at most.")
     return Picture(
-        chart.text(),
+        chart,
         "Dots should scatter around the line. The first minutes may leave the frame; releases stand out at 10:00.",
     )
 
@@ -65,18 +65,18 @@ def spreads_pictures(spreads: Iterable[Spread]) -> tuple[Picture, ...]:
     low = min(min(one.forecast_bp, one.realised_bp) for one in known)
     top = max(values) * 1.25
     marks = tuple((float(v), f"{v}") for v in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500))
-    y = Axis(low * 0.8, top, "root mean square move, basis points", logarithmic=True, ticks=marks)
+    y = Axis(low * 0.8, top, "RMS move, bp", logarithmic=True, ticks=marks)
     chart = Chart("Sigma by minutes to the fixing", x, y)
     # Dots of the two stand a little apart, so that one's bar does not hide the other's.
-    for target, style, name, shift in ((HOURLY, "c1", "hours", 0.97), (CLOSE, "c2", "close", 1.03)):
+    for target, colour, name, shift in ((HOURLY, Colour.BLUE, "hours", 0.97), (CLOSE, Colour.ORANGE, "close", 1.03)):
         own = sorted((one for one in known if one.target == target), key=lambda one: one.horizon_min)
         if not own:
             continue
-        chart.line([(one.horizon_min, one.forecast_bp) for one in own], style, f"{name} forecast")
+        chart.line([(one.horizon_min, one.forecast_bp) for one in own], colour, f"{name} forecast")
         errors = [Z95 * one.realised_se_bp for one in own]
-        chart.points([(shift * one.horizon_min, one.realised_bp) for one in own], style, f"{name} realised", errors)
+        chart.dots([(shift * one.horizon_min, one.realised_bp) for one in own], colour, f"{name} realised", errors)
     note = "Dots on their lines: moves came as large as they were forecast. Bars are 95 % intervals."
-    return (Picture(chart.text(), note),)
+    return (Picture(chart, note),)
 
 
 def pit_picture(horizon: int, counts: tuple[int, ...]) -> Picture:
@@ -84,24 +84,24 @@ def pit_picture(horizon: int, counts: tuple[int, ...]) -> Picture:
     share = 1.0 / bins
     half = Z95 * sqrt(share * (1.0 - share) / n) / share
     heights = [bins * count / n for count in counts]
-    y = Axis(0.0, max(1.3, 1.0 + half, *heights) * 1.12, "density", ticks=())
-    x = Axis(0.0, 1.0, "probability that was given to less than what came")
+    y = Axis(0.0, max(1.3, 1.0 + half, *heights) * 1.12, "density, 1 is calibrated")
+    x = Axis(0.0, 1.0, "PIT: forecast CDF at the outcome")
     chart = Chart(f"PIT, {horizon} minutes to full hours (n = {n})", x, y, width=NARROW, height=280.0)
-    chart.bars([(k * share, (k + 1) * share, value) for k, value in enumerate(heights)], "pale")
+    chart.bars([(k * share, (k + 1) * share, value) for k, value in enumerate(heights)], Colour.BLUE)
     chart.level(1.0)
-    chart.line([(0.0, 1.0 - half), (1.0, 1.0 - half)], "c2", "95 % of the bins of a right distribution lie between")
-    chart.line([(0.0, 1.0 + half), (1.0, 1.0 + half)], "c2")
-    return Picture(chart.text(), "Flat is right; high edges mean too narrow, a hump too wide, a slope a bias.")
+    chart.line([(0.0, 1.0 - half), (1.0, 1.0 - half)], Colour.ORANGE, "95 % band if calibrated")
+    chart.line([(0.0, 1.0 + half), (1.0, 1.0 + half)], Colour.ORANGE)
+    return Picture(chart, "Flat is right; high edges mean too narrow, a hump too wide, a slope a bias.")
 
 
 def reliability_picture(bins: Sequence[ProbabilityBin]) -> Picture:
-    axes = unit_axis("probability said"), unit_axis("share that settled at or above")
+    axes = unit_axis("forecast probability"), unit_axis("share settled YES")
     chart = Chart("Reliability of strike probabilities", *axes, width=NARROW, height=380.0)
-    chart.line([(0.0, 0.0), (1.0, 1.0)], "muted", "perfect", dashed=True)
-    chart.points([(one.said, one.came) for one in bins], "c1", "ten bins, 95 %", [Z95 * one.came_se for one in bins])
-    return Picture(
-        chart.text(), "Strikes as listed, five or ten points apart, all horizons. Dots belong on the diagonal."
+    chart.line([(0.0, 0.0), (1.0, 1.0)], Colour.GREY, "perfect", dashed=True)
+    chart.dots(
+        [(one.said, one.came) for one in bins], Colour.BLUE, "ten bins, 95 % CI", [Z95 * one.came_se for one in bins]
     )
+    return Picture(chart, "Strikes as listed, five or ten points apart, all horizons. Dots belong on the diagonal.")
 
 
 type Dot = tuple[str, int, float, float]
@@ -130,7 +130,7 @@ def by_horizon_pictures(dots: Sequence[Dot], what: Measure, baseline: str, note:
     A value without an error, of one day or fixing alone, is left to the table.
     """
     found = []
-    for target, style, name in _TARGETS:
+    for target, colour, name in _TARGETS:
         own = [(horizon, value, error) for one, horizon, value, error in dots if one == target and error > 0.0]
         if not own:
             continue
@@ -140,8 +140,8 @@ def by_horizon_pictures(dots: Sequence[Dot], what: Measure, baseline: str, note:
         chart = Chart(f"{what.name} by horizon, {name}: {what.against} {baseline}", x, y)
         chart.level(what.even)
         errors = [Z95 * error for _, _, error in own]
-        chart.points([(float(horizon), value) for horizon, value, _ in own], style, f"{name}, 95 %", errors)
-        found.append(Picture(chart.text(), note))
+        chart.dots([(float(horizon), value) for horizon, value, _ in own], colour, f"{name}, 95 % CI", errors)
+        found.append(Picture(chart, note))
     return tuple(found)
 
 
@@ -154,14 +154,12 @@ def _points(rows: Iterable[ScoreRow], which: str) -> list[Dot]:
 def by_period_pictures(periods: Sequence[Month], unit: str, baseline: str) -> tuple[Picture, Picture]:
     """Full hours of all horizons together, period by period. unit: day or month."""
     note = f"A {unit} far on the wrong side by more than its bar deserves a look."
-    name = "all horizons up to 55 minutes, 95 %"
+    name = "all horizons up to 55 minutes, 95 % CI"
     crps = [(one.month, one.crps_ratio, one.crps_ratio_se) for one in periods]
     gains = [(one.month, one.log_gain, one.log_gain_se) for one in periods]
     first, second = (
         Picture(
-            row_of_dots(
-                f"{what.name} by {unit}, full hours: {what.against} {baseline}", what, found, unit, name
-            ).text(),
+            row_of_dots(f"{what.name} by {unit}, full hours: {what.against} {baseline}", what, found, unit, name),
             note,
         )
         for what, found in ((CRPS, crps), (LOG_GAIN, gains))
@@ -185,7 +183,7 @@ def row_of_dots(
     chart = Chart(title, x, Axis(*padded([*edges, *values]), what.label), width, 300.0)
     chart.level(what.even)
     dots = [(float(n), value) for n, (_, value, _) in enumerate(found)]
-    chart.points(dots, "c1", name, [Z95 * error for _, _, error in found])
+    chart.dots(dots, Colour.BLUE, name, [Z95 * error for _, _, error in found])
     return chart
 
 
@@ -194,26 +192,26 @@ def maps_picture(maps: Sequence[BucketMap]) -> Picture:
     moved = [knot - n / PIT_BINS for one in shown for n, knot in enumerate(one.knots)]
     low, high = padded([*moved, -0.02, 0.02])
     chart = Chart(
-        "Recalibration maps at the end: W(u) - u",
-        Axis(0.0, 1.0, "u: probability by the frozen distribution"),
-        Axis(low, high, "probability added"),
+        "Recalibration maps at the end",
+        Axis(0.0, 1.0, "u: CDF of the frozen distribution"),
+        Axis(low, high, "probability added, W(u) - u"),
     )
     chart.level(0.0)
-    for one, style in zip(shown, ("c1", "c2", "c3", "c4"), strict=False):
+    for one, colour in zip(shown, (Colour.BLUE, Colour.ORANGE, Colour.GREEN, Colour.PURPLE), strict=False):
         points = [(n / PIT_BINS, knot - n / PIT_BINS) for n, knot in enumerate(one.knots)]
-        chart.line(points, style, f"{one.horizon_min:.0f} min")
+        chart.line(points, colour, f"{one.horizon_min:.0f} min")
     return Picture(
-        chart.text(), "Near zero: the frozen distribution needed little help. What it adds below it takes away above."
+        chart, "Near zero: the frozen distribution needed little help. What it adds below it takes away above."
     )
 
 
 def scales_picture(maps: Sequence[BucketMap]) -> Picture:
     low, high = padded([*(one.scale for one in maps), 0.95, 1.05])
     x = horizons_axis(round(one.horizon_min) for one in maps)
-    chart = Chart("Online scale at the end", x, Axis(low, high, "c, a factor on sigma"))
+    chart = Chart("Online scale at the end", x, Axis(low, high, "factor on sigma"))
     chart.level(1.0)
-    chart.points([(one.horizon_min, one.scale) for one in maps], "c1", "full hours")
-    return Picture(chart.text(), "Above 1: the moves that were resolved were larger than the frozen model said.")
+    chart.dots([(one.horizon_min, one.scale) for one in maps], Colour.BLUE, "full hours")
+    return Picture(chart, "Above 1: the moves that were resolved were larger than the frozen model said.")
 
 
 def unit_axis(label: str) -> Axis:
@@ -225,4 +223,4 @@ def horizons_axis(horizons: Iterable[int]) -> Axis:
     """Minutes to the fixing from 2 to the longest; 45 leaves its word to its neighbours, which it would touch."""
     found = sorted(set(horizons))
     marks = tuple((float(h), f"{h}") for h in found if h != _UNMARKED_MIN)
-    return Axis(1.7, 1.2 * found[-1], "minutes to the fixing", logarithmic=True, ticks=marks)
+    return Axis(1.7, 1.2 * found[-1], "minutes to fixing", logarithmic=True, ticks=marks)

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
+from kalshi_daemon.research.chart import Colour
+from kalshi_daemon.research.drawing import INK, RULE, SOFT, svg_of
 from kalshi_daemon.research.picture import Picture
 from kalshi_daemon.research.report_charts import pictures
 from kalshi_daemon.research.report_figures import Figures
@@ -11,8 +13,7 @@ from kalshi_daemon.research.score import ScoreRow
 
 _STYLE: Final = """
 :root { color-scheme: light dark; --ink: #1d2330; --soft: #667085; --page: #ffffff; --card: #ffffff; --rule: #e4e7ec;
-  --c1: #1f6fb2; --c2: #d9730d; --c3: #2a8f5b; --c4: #9a4fb5;
-  --band0: #1f6fb21a; --band: #1f6fb22e; --band2: #1f6fb24d; }
+  --c1: #1f6fb2; --c2: #d9730d; --c3: #2a8f5b; --c4: #9a4fb5; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --soft: #98a2b3; --page: #12151c; --card: #191d26;
   --rule: #2c3340; --c1: #6cb1ee; --c2: #f2a65a; --c3: #6fcf9a; --c4: #cf96e6;
   --band0: #6cb1ee1f; --band: #6cb1ee33; --band2: #6cb1ee59; } }
@@ -23,21 +24,22 @@ h1 { font-size: 22px; margin: 0 0 4px; } h2 { font-size: 16px; margin: 28px 0 10
 .charts { display: flex; flex-wrap: wrap; gap: 14px; align-items: flex-start; }
 figure { margin: 0; background: var(--card); border: 1px solid var(--rule); border-radius: 6px; padding: 8px 4px 2px;
   max-width: 100%; box-sizing: border-box; }
-svg { display: block; max-width: 100%; height: auto; font-family: system-ui, sans-serif; }
+svg { display: block; max-width: 100%; height: auto; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: 3px 10px; text-align: right; border-bottom: 1px solid var(--rule); white-space: nowrap; }
 th { font-weight: 600; color: var(--soft); } td:first-child, th:first-child { text-align: left; }
-.title { font-size: 14px; font-weight: 600; fill: var(--ink); } .tick { font-size: 11px; fill: var(--soft); }
-.axis { font-size: 12px; fill: var(--soft); } .grid { stroke: var(--rule); } .frame { fill: none; stroke: var(--soft); }
-.line { fill: none; stroke-width: 1.8; } .thin { stroke-width: 1.2; }
-.line.c1 { stroke: var(--c1); } .line.c2 { stroke: var(--c2); } .line.c3 { stroke: var(--c3); }
-.line.faint { stroke: var(--c1); stroke-width: 1; opacity: 0.45; }
-.line.c4 { stroke: var(--c4); } .line.muted { stroke: var(--soft); stroke-width: 1.3; }
-.fill.c1 { fill: var(--c1); } .fill.c2 { fill: var(--c2); } .fill.c3 { fill: var(--c3); } .fill.c4 { fill: var(--c4); }
-.fill.pale { fill: var(--c1); opacity: 0.45; }
 tr.alert td { color: var(--c2); font-weight: 600; }
-.band0 { fill: var(--band0); } .band { fill: var(--band); } .band2 { fill: var(--band2); }
 """
+VARIABLES: Final = {
+    INK: "--ink",
+    SOFT: "--soft",
+    RULE: "--rule",
+    Colour.BLUE: "--c1",
+    Colour.ORANGE: "--c2",
+    Colour.GREEN: "--c3",
+    Colour.PURPLE: "--c4",
+}
+"""What the colours of a drawn chart are called on the page, where they follow the reader's light or dark theme."""
 HEADINGS: Final = (
     ("target", ""),
     ("min", "minutes to the fixing"),
@@ -84,8 +86,16 @@ def document_of(title: str, body: str) -> str:
 
 
 def charts_of(shown: Iterable[Picture]) -> str:
-    figures = (f"<figure>{one.svg}<figcaption>{escape(one.note)}</figcaption></figure>" for one in shown)
+    """Raises ConfigurationError when the library that draws is not installed."""
+    figures = (f"<figure>{_themed(one)}<figcaption>{escape(one.note)}</figcaption></figure>" for one in shown)
     return f'<div class="charts">{"".join(figures)}</div>'
+
+
+def _themed(picture: Picture) -> str:
+    svg = svg_of(picture.chart)
+    for colour, variable in VARIABLES.items():
+        svg = svg.replace(colour, f"var({variable})")
+    return svg
 
 
 def table_of(headings: Sequence[tuple[str, str]], rows: Iterable[Sequence[str]]) -> str:

@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
-from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -14,13 +13,17 @@ from kalshi_daemon.calibration.constants_file import SHIPPED, document_of
 from kalshi_daemon.cli.main import main
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
+from kalshi_daemon.research import report_page
 from kalshi_daemon.research import score as harness
+from kalshi_daemon.research.chart import Bars, Dots, Line
+from kalshi_daemon.research.drawing import svg_of
 from kalshi_daemon.research.fan_days import FAN_PROBABILITIES
 from kalshi_daemon.research.report_charts import LOG_GAIN, by_horizon_pictures, pictures, pit_picture
 from kalshi_daemon.research.report_figures import PIT_BINS, figures_of
 from kalshi_daemon.research.report_page import cells_of, page_of
-from kalshi_daemon.research.svg import BOTTOM, TOP
 from tests.research.synthetic import write_days
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 FIRST, LAST = date(2024, 4, 15), date(2024, 5, 31)
 
@@ -120,7 +123,8 @@ class Links(HTMLParser):
         assert self.open.pop() == tag
 
 
-def test_the_page_stands_alone_and_is_well_formed(figures):
+def test_the_page_stands_alone_and_is_well_formed(figures, monkeypatch):
+    monkeypatch.setattr(report_page, "svg_of", svg_of)
     page = page_of(figures)
     links = Links()
     links.feed(page)
@@ -136,24 +140,24 @@ def test_the_page_stands_alone_and_is_well_formed(figures):
 
 @pytest.mark.parametrize("counts", [(2, 2, 2, 2, 2), (0, 0, 10, 0, 0), (90,) * 20])
 def test_the_band_of_a_histogram_is_inside_its_frame_however_few_there_are(counts):
-    root = ET.fromstring(pit_picture(55, counts).svg)
-    frame = TOP, float(root.get("height", "0")) - BOTTOM
-    lines = [one.get("points", "").split() for one in root.iter("{http://www.w3.org/2000/svg}polyline")]
-    heights = [float(point.split(",")[1]) for ends in lines for point in ends]
+    chart = pit_picture(55, counts).chart
+    lines = [one for one in chart.series if isinstance(one, Line)]
+    heights = [height for one in lines for _, height in one.points]
     assert len(lines) == 3
-    upper = min(heights)
-    assert frame[0] < upper < frame[1]
+    assert min(heights) == pytest.approx(2.0 - max(heights)), "around 1"
+    assert 1.0 < max(heights) < chart.y.high
+    assert max(height for one in chart.series if isinstance(one, Bars) for _, _, height in one.bars) < chart.y.high
 
 
 def test_closes_do_not_stand_in_the_picture_of_the_hours():
     """A close of 0.4 +- 0.3 nat beside hours of 0.03; and a value without an error is no dot."""
     dots = [("hour", 55, 0.03, 0.01), ("hour", 2, 0.02, 0.0), ("close", 120, 0.4, 0.3)]
     hours, close = by_horizon_pictures(dots, LOG_GAIN, "the baseline", "note")
-    assert hours.svg.count("<circle") == 2, "one dot and the legend's"
-    assert "full hours" in hours.svg
-    assert close.svg.count("<circle") == 2
-    assert ">0.04<" in hours.svg, "the axis is the hours' own"
-    assert ">0.5<" in close.svg
+    assert [one.points for one in hours.chart.series if isinstance(one, Dots)] == [((55.0, 0.03),)]
+    assert "full hours" in hours.chart.title
+    assert [one.points for one in close.chart.series if isinstance(one, Dots)] == [((120.0, 0.4),)]
+    assert 0.03 + 1.96 * 0.01 < hours.chart.y.high < 0.06, "the axis is the hours' own"
+    assert 0.4 + 1.96 * 0.3 < close.chart.y.high < 1.2
     assert by_horizon_pictures([("close", 120, 0.4, 0.0)], LOG_GAIN, "the baseline", "note") == ()
 
 

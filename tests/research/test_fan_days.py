@@ -3,7 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import date
-from xml.etree import ElementTree as ET
+from math import isnan
 
 import pytest
 
@@ -13,14 +13,16 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.errors import ExitCode
 from kalshi_daemon.memory.forecast_record import append
 from kalshi_daemon.memory.record_rows import BANDS, ForecastRow, to_line
+from kalshi_daemon.research.chart import Band, Colour, Dots, Line, Series
+from kalshi_daemon.research.drawing import svg_of
 from kalshi_daemon.research.fan_charts import fan_picture, recorded_pictures, what_is_missing
 from kalshi_daemon.research.fan_days import Fan, FanDay, recorded_day
 from kalshi_daemon.research.picture import Picture
-from kalshi_daemon.research.svg import LEFT, RIGHT
 from tests.calibration.support import at
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 MONDAY = date(2025, 11, 24)
-SVG = "{http://www.w3.org/2000/svg}"
 
 
 def row(fixing_min: int, before_min: float, level: float, *, fixing: float = 6_810.0, **changes) -> ForecastRow:
@@ -52,13 +54,17 @@ HOUR = (row(90, 55.0, 6_800.0), row(90, 30.0, 6_806.0), row(90, 2.0, 6_809.0))
 CLOSE = (row(390, 360.0, 6_790.0, fixing=6_850.0), row(390, 55.0, 6_840.0, fixing=6_850.0))
 
 
-def shapes(picture: Picture, tag: str, style: str = "") -> list[ET.Element]:
-    root = ET.fromstring(picture.svg)
-    return [one for one in root.iter(f"{SVG}{tag}") if style in (one.get("class") or "").split() or not style]
+def drawn[T: Series](picture: Picture, kind: type[T], colour: Colour = Colour.BLUE) -> list[T]:
+    return [one for one in picture.chart.series if isinstance(one, kind) and one.colour is colour]
 
 
-def across(minute: float, end: float = 390.0, width: float = 1140.0) -> str:
-    return f"{LEFT + minute / end * (width - LEFT - RIGHT):.1f}"
+def bands_by_depth(picture: Picture) -> list[int]:
+    """How many of 99, 90 and 50 %."""
+    return [sum(one.opacity == opacity for one in drawn(picture, Band)) for opacity in (0.10, 0.18, 0.30)]
+
+
+def bands(picture: Picture) -> list[tuple[float, float, float]]:
+    return [edge for one in drawn(picture, Band) for edge in one.edges]
 
 
 def test_a_known_record_gives_known_bands_and_points():
@@ -89,24 +95,25 @@ def test_another_day_and_the_order_of_lines_change_nothing():
 
 def test_every_forecast_is_drawn_where_it_was_made_and_the_line_where_it_fixed():
     hours, close = recorded_pictures(recorded_day(MONDAY, (*HOUR, *CLOSE)))
-    upright = [one.get("points", "").split() for one in shapes(hours, "polyline", "faint")]
-    assert [[end.split(",")[0] for end in ends] for ends in upright] == [[across(m)] * 2 for m in (35, 60, 88, 335)]
-    assert [len(shapes(hours, "polygon", style)) for style in ("band0", "band", "band2")] == [2, 2, 2]
-    fixed = [one.get("points", "").split() for one in shapes(hours, "polyline", "c2")]
-    assert [[end.split(",")[0] for end in ends] for ends in fixed] == [
-        [across(35), across(90)],
-        [across(335), across(390)],
-    ]
-    assert all(start.split(",")[1] == end.split(",")[1] for start, end in fixed), "level"
-    assert len(shapes(close, "polygon", "band0")) == 1
-    assert "2025-11-24" in (shapes(close, "title")[0].text or "")
+    upright = [one.points for one in drawn(hours, Line) if one.faint]
+    assert [[minute for minute, _ in ends] for ends in upright] == [[m] * 2 for m in (35.0, 60.0, 88.0, 335.0)]
+    assert upright[1] == ((60.0, 6_716.0), (60.0, 6_896.0)), "from the lowest level to the highest"
+    assert bands_by_depth(hours) == [2, 2, 2]
+    fixed = [one.points for one in drawn(hours, Line, Colour.ORANGE)]
+    assert fixed == [((35.0, 6_810.0), (90.0, 6_810.0)), ((335.0, 6_850.0), (390.0, 6_850.0))]
+    assert bands_by_depth(close) == [1, 1, 1]
+    assert "2025-11-24" in close.chart.title
+    assert (hours.chart.x.low, hours.chart.x.high) == (0.0, 390.0)
+    assert hours.chart.y.low < min(level for _, low, high in bands(hours) for level in (low, high))
+    assert hours.chart.y.high > max(level for _, low, high in bands(hours) for level in (low, high))
 
 
 def test_a_path_is_not_drawn_over_hours_without_a_word():
     """From 11:00 to 15:05 the record says nothing."""
     (hours,) = recorded_pictures(recorded_day(MONDAY, (*HOUR, row(390, 55.0, 6_840.0, fixing=6_850.0))))
-    index = [one.get("points", "").split() for one in shapes(hours, "polyline", "c1")]
-    assert [len(part) for part in index] == [4, 2]
+    (index,) = [one.points for one in drawn(hours, Line) if not one.faint]
+    assert [minute for minute, level in index if isnan(level)] == [90.0]
+    assert [minute for minute, level in index if not isnan(level)] == [35.0, 60.0, 88.0, 90.0, 335.0, 390.0]
 
 
 def test_lines_without_bands_leave_the_path_and_say_so():
@@ -114,10 +121,11 @@ def test_lines_without_bands_leave_the_path_and_say_so():
     day = recorded_day(MONDAY, old)
     assert (day.hours, day.close, len(day.path), day.without_bands) == ((), None, 4, 3)
     (picture,) = recorded_pictures(day)
-    assert shapes(picture, "polygon") == []
+    assert drawn(picture, Band) == []
     assert "before bands were kept" in picture.note
     assert "upright" not in picture.note, "no word of what is not there"
-    assert len(shapes(picture, "circle", "c1")) == 4
+    (dots,) = drawn(picture, Dots)
+    assert dots.points == day.path
     mixed = recorded_day(MONDAY, (*old[:1], *HOUR[1:]))
     assert [minute for minute, _ in mixed.hours[0].steps] == [60.0, 88.0]
     assert "1 of 3 forecasts were written before bands were kept" in what_is_missing(mixed)
@@ -138,16 +146,16 @@ def test_a_day_without_any_forecast_has_no_picture_and_a_sentence():
 
 def test_the_first_forecast_of_a_day_is_a_picture_too():
     (picture,) = recorded_pictures(recorded_day(MONDAY, (row(30, 2.0, 6_800.0),)))
-    assert len(shapes(picture, "polygon", "band2")) == 1
-    assert "nan" not in picture.svg
+    assert bands_by_depth(picture) == [1, 1, 1]
+    assert drawn(picture, Band)[0].edges[0][0] < 28.0 < drawn(picture, Band)[0].edges[-1][0], "as wide as can be seen"
+    assert "nan" not in svg_of(picture.chart)
 
 
 def test_bars_and_record_draw_the_same_bands():
     fan = Fan(tuple((float(m), HOUR[0].quantiles) for m in (35, 90)), (90.0, 6_810.0))
     bars = fan_picture(FanDay("2025-11-24", ((0.0, 6_800.0), (90.0, 6_810.0)), (fan,)))
-    for style in ("band0", "band", "band2"):
-        assert len(shapes(bars, "polygon", style)) == 1
-    words = [one.text for one in shapes(bars, "text", "tick")]
+    assert bands_by_depth(bars) == [1, 1, 1]
+    words = [one.label for one in bars.chart.series] + [word for _, word in bars.chart.x.ticks]
     assert {"99 %", "90 %", "50 %", "median", "fixing", "09:30", "10:00"} <= set(words)
 
 

@@ -19,7 +19,8 @@ from kalshi_daemon.ground.units import DAY, MINUTE, Nanos
 from kalshi_daemon.memory.forecast_record import Kept, append, read_record
 from kalshi_daemon.memory.record_rows import FixingRow, ForecastRow, MarketRow, to_line
 from kalshi_daemon.memory.store import CalibrationStore
-from kalshi_daemon.research import metrics
+from kalshi_daemon.research import metrics, report_page
+from kalshi_daemon.research.drawing import svg_of
 from kalshi_daemon.research.live_charts import live_pictures
 from kalshi_daemon.research.live_figures import DAYS_MAX, alarms_of, live_figures, pit_bins
 from kalshi_daemon.research.live_page import live_page_of, reading_cells, row_cells, verdict_of
@@ -27,6 +28,8 @@ from kalshi_daemon.settings.model import CalibrationSettings
 from kalshi_daemon.windows.sessions import SessionTable
 from tests.calibration.support import at, feed, model, session, walk
 from tests.research.test_calibration_report import Links
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 DAYS = tuple(session(day) for day in range(5))
 FIRST, LAST = "2025-11-24", "2025-11-28"
@@ -160,7 +163,8 @@ def test_alarms_are_stretches_with_their_worst_value():
     assert alarms_of([]) == ()
 
 
-def test_the_page_stands_alone_and_is_well_formed(figures):
+def test_the_page_stands_alone_and_is_well_formed(figures, monkeypatch):
+    monkeypatch.setattr(report_page, "svg_of", svg_of)
     page = live_page_of(figures)
     links = Links()
     links.feed(page)

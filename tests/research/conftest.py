@@ -1,0 +1,13 @@
+"""What the tests of reports share."""
+
+from xml.sax.saxutils import escape
+
+import pytest
+
+from kalshi_daemon.research import report_page
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Charts by their titles alone. Drawing takes a tenth of a second each: one test of a report draws a whole page."""
+    monkeypatch.setattr(report_page, "svg_of", lambda chart: f"<svg ><title>{escape(chart.title)}</title></svg>")
