@@ -70,12 +70,12 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from kalshi_daemon.research.drawing import need_library  # noqa: PLC0415 - `--help` need not pay
+    from kalshi_daemon.research.report_page import drawer  # noqa: PLC0415 - `--help` need not pay
 
     if args.first is not None and args.last is not None and args.last < args.first:
         raise UsageError(f"--from {args.first} --to {args.last} is not a span of days", _COMMAND)
     if not args.skip_plots:
-        need_library()  # said before the minutes of work, not after
+        drawer()  # said before the minutes of work, not after
     return _live(args) if args.live else _on_bars(args)
 
 

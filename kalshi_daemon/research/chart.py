@@ -12,13 +12,15 @@ type Points = Sequence[tuple[float, float]]
 
 
 class Colour(StrEnum):
-    """Of a series, as on a white page. A report's page has one of each for dark ones."""
+    """Everything drawn has one of these, as on a white page. A report's page has one of each for dark themes."""
 
+    INK = "#1d2330"
+    GREY = "#667085"
+    RULE = "#e4e7ec"
     BLUE = "#1f6fb2"
     ORANGE = "#d9730d"
     GREEN = "#2a8f5b"
     PURPLE = "#9a4fb5"
-    GREY = "#667085"
 
 
 @dataclass(frozen=True, slots=True)

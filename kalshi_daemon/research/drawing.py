@@ -9,20 +9,17 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from io import StringIO
 from math import isfinite, nan
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from xml.sax.saxutils import escape
 
-from kalshi_daemon.ground.errors import ConfigurationError
-from kalshi_daemon.research.chart import Axis, Band, Bars, Chart, Dots, Line, Series
+from matplotlib import style
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
 
-if TYPE_CHECKING:
-    from matplotlib.artist import Artist
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+from kalshi_daemon.research.chart import Axis, Band, Bars, Chart, Colour, Dots, Line, Series
 
-INK: Final = "#1d2330"
-SOFT: Final = "#667085"
-RULE: Final = "#e4e7ec"
 _PIXELS_PER_INCH: Final = 96.0
 _POINTS_PER_PIXEL: Final = 72.0 / _PIXELS_PER_INCH
 _TITLE: Final = 26.0
@@ -36,22 +33,22 @@ _STYLE: Final[dict[str, Any]] = {
     "font.sans-serif": ["DejaVu Sans", "sans-serif"],
     "font.size": 8.25,
     "text.parse_math": False,
-    "text.color": INK,
+    "text.color": Colour.INK.value,
     "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "axes.titlecolor": INK,
+    "axes.titlecolor": Colour.INK.value,
     "axes.labelsize": 9.0,
-    "axes.labelcolor": SOFT,
-    "axes.edgecolor": SOFT,
+    "axes.labelcolor": Colour.GREY.value,
+    "axes.edgecolor": Colour.GREY.value,
     "axes.facecolor": "none",
     "axes.grid": True,
     "axes.axisbelow": True,
     "axes.unicode_minus": False,
     "axes.formatter.useoffset": False,
-    "grid.color": RULE,
-    "xtick.color": SOFT,
-    "ytick.color": SOFT,
+    "grid.color": Colour.RULE.value,
+    "xtick.color": Colour.GREY.value,
+    "ytick.color": Colour.GREY.value,
     "xtick.major.size": 0.0,
     "ytick.major.size": 0.0,
     "xtick.minor.size": 0.0,
@@ -61,7 +58,7 @@ _STYLE: Final[dict[str, Any]] = {
     "legend.borderaxespad": 0.4,
     "legend.handlelength": 1.6,
     "legend.columnspacing": 1.4,
-    "legend.labelcolor": SOFT,
+    "legend.labelcolor": Colour.GREY.value,
     "lines.linewidth": 1.35,
     "lines.markersize": 4.8,
     "lines.solid_capstyle": "butt",
@@ -74,21 +71,8 @@ _NAMES: Final = re.compile(r' id="[A-Za-z0-9.]+_\d+"')
 _UNSAID: Final = re.compile(r"\s*<metadata>.*?</metadata>", re.DOTALL)
 
 
-def need_library() -> None:
-    """Raises ConfigurationError, with the command that installs it, when charts cannot be drawn."""
-    try:
-        import matplotlib as mpl  # noqa: F401, PLC0415 - to see whether it is there
-    except ImportError:
-        raise ConfigurationError(
-            "charts",
-            "matplotlib is not installed",
-            "pip install 'kalshi-daemon[report]', or --skip-plots for numbers alone",
-        ) from None
-
-
 def svg_of(chart: Chart) -> str:
-    """One <svg> element with the chart's title for readers that do not see it. Raises ConfigurationError as above."""
-    need_library()
+    """One <svg> element with the chart's title for readers that do not see it."""
     figure = figure_of(chart)
     text = StringIO()
     with _styled(chart):
@@ -97,10 +81,8 @@ def svg_of(chart: Chart) -> str:
     return f'<svg role="img" {head}><title>{escape(chart.title)}</title>{body.strip()}'
 
 
-def figure_of(chart: Chart) -> "Figure":
+def figure_of(chart: Chart) -> Figure:
     """The figure, laid out: title, legend in as many rows as it needs, frame."""
-    from matplotlib.figure import Figure  # noqa: PLC0415 - half a second, and not installed with the daemon
-
     with _styled(chart):
         figure = Figure(figsize=(chart.width / _PIXELS_PER_INCH, chart.height / _PIXELS_PER_INCH))
         axes = figure.add_subplot()
@@ -112,10 +94,8 @@ def figure_of(chart: Chart) -> "Figure":
     return figure
 
 
-def _styled(chart: Chart) -> "AbstractContextManager[None]":
+def _styled(chart: Chart) -> AbstractContextManager[None]:
     """The library's own defaults first: a matplotlibrc of the machine or the working directory has no say."""
-    from matplotlib import style  # noqa: PLC0415 - as below
-
     return style.context(["default", _STYLE | {"svg.hashsalt": chart.title}])
 
 
@@ -135,7 +115,7 @@ def _set_axis(
     label(axis.label)
 
 
-def _lay_out(figure: "Figure", axes: "Axes", chart: Chart, named: "list[tuple[Artist, str]]") -> None:
+def _lay_out(figure: Figure, axes: Axes, chart: Chart, named: list[tuple[Artist, str]]) -> None:
     """Title, legend in as few rows as fit, frame. The library's own layout would draw each chart three times."""
     figure.subplots_adjust(left=0.0, right=1.0 - _RIGHT / chart.width, bottom=_BOTTOM / chart.height)
     words = axes.yaxis.get_tightbbox()
@@ -154,7 +134,7 @@ def _lay_out(figure: "Figure", axes: "Axes", chart: Chart, named: "list[tuple[Ar
     axes.set_title(chart.title, pad=(height + _GAP) * _POINTS_PER_PIXEL)
 
 
-def _draw(series: Series, axes: "Axes") -> "Artist":
+def _draw(series: Series, axes: Axes) -> Artist:
     """Draw one series, and return its sample for the legend."""
     match series:
         case Line():
@@ -167,7 +147,7 @@ def _draw(series: Series, axes: "Axes") -> "Artist":
             return _draw_dots(series, axes)
 
 
-def _draw_line(series: Line, axes: "Axes") -> "Artist":
+def _draw_line(series: Line, axes: Axes) -> Artist:
     (line,) = axes.plot(
         *_columns(series.points, 2),
         color=series.colour.value,
@@ -177,23 +157,22 @@ def _draw_line(series: Line, axes: "Axes") -> "Artist":
     return line
 
 
-def _draw_band(series: Band, axes: "Axes") -> "Artist":
-    from matplotlib.patches import Patch  # noqa: PLC0415 - as below
-
+def _draw_band(series: Band, axes: Axes) -> Artist:
     known = [edge for edge in series.edges if all(map(isfinite, edge))]
     x, low, high = _columns(known, 3)
     axes.fill_between(x, low, high, color=series.colour.value, alpha=series.opacity, linewidth=0.0)
     return Patch(facecolor=series.colour.value, alpha=series.label_opacity, linewidth=0.0)
 
 
-def _draw_bars(series: Bars, axes: "Axes") -> "Artist":
+def _draw_bars(series: Bars, axes: Axes) -> Artist:
     known = [bar for bar in series.bars if all(map(isfinite, bar))]
     left, right, height = _columns(known, 3)
     widths = [end - start for start, end in zip(left, right, strict=True)]
-    return axes.bar(left, height, widths, align="edge", color=series.colour.value, alpha=_FAINT, edgecolor="none")  # type: ignore[return-value]  # a container, which a legend takes as well
+    axes.bar(left, height, widths, align="edge", color=series.colour.value, alpha=_FAINT, edgecolor="none")
+    return Patch(facecolor=series.colour.value, alpha=_FAINT, linewidth=0.0)
 
 
-def _draw_dots(series: Dots, axes: "Axes") -> "Artist":
+def _draw_dots(series: Dots, axes: Axes) -> Artist:
     x, y = _columns(series.points, 2)
     # An error that is none draws nothing, not even a dash.
     errors = [one if one > 0.0 and isfinite(one) else nan for one in series.errors]
@@ -203,5 +182,5 @@ def _draw_dots(series: Dots, axes: "Axes") -> "Artist":
     return dots
 
 
-def _columns(rows: Any, count: int) -> "list[tuple[float, ...]]":  # noqa: ANN401 - tuples of that many
+def _columns(rows: Any, count: int) -> list[tuple[float, ...]]:  # noqa: ANN401 - tuples of that many
     return list(zip(*rows, strict=True)) or [() for _ in range(count)]

@@ -1,11 +1,11 @@
 """A calibration report as one HTML page: style, table and charts inside, nothing loaded from anywhere."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import Final
 
-from kalshi_daemon.research.chart import Colour
-from kalshi_daemon.research.drawing import INK, RULE, SOFT, svg_of
+from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.research.chart import Chart, Colour
 from kalshi_daemon.research.picture import Picture
 from kalshi_daemon.research.report_charts import pictures
 from kalshi_daemon.research.report_figures import Figures
@@ -31,9 +31,9 @@ th { font-weight: 600; color: var(--soft); } td:first-child, th:first-child { te
 tr.alert td { color: var(--c2); font-weight: 600; }
 """
 VARIABLES: Final = {
-    INK: "--ink",
-    SOFT: "--soft",
-    RULE: "--rule",
+    Colour.INK: "--ink",
+    Colour.GREY: "--soft",
+    Colour.RULE: "--rule",
     Colour.BLUE: "--c1",
     Colour.ORANGE: "--c2",
     Colour.GREEN: "--c3",
@@ -86,13 +86,27 @@ def document_of(title: str, body: str) -> str:
 
 
 def charts_of(shown: Iterable[Picture]) -> str:
-    """Raises ConfigurationError when the library that draws is not installed."""
-    figures = (f"<figure>{_themed(one)}<figcaption>{escape(one.note)}</figcaption></figure>" for one in shown)
+    """Raises ConfigurationError as `drawer` does."""
+    draw = drawer()
+    figures = (
+        f"<figure>{_themed(draw(one.chart))}<figcaption>{escape(one.note)}</figcaption></figure>" for one in shown
+    )
     return f'<div class="charts">{"".join(figures)}</div>'
 
 
-def _themed(picture: Picture) -> str:
-    svg = svg_of(picture.chart)
+def drawer() -> Callable[[Chart], str]:
+    """What makes SVG of a chart. Raises ConfigurationError, with the command that installs it, when it is not there."""
+    try:
+        from kalshi_daemon.research.drawing import svg_of  # noqa: PLC0415 - half a second, of an optional extra
+    except ModuleNotFoundError as problem:
+        if (problem.name or "").partition(".")[0] != "matplotlib":
+            raise
+        fix = "pip install 'kalshi-daemon[report]', or --skip-plots for numbers alone"
+        raise ConfigurationError("charts", "matplotlib is not installed", fix) from None
+    return svg_of
+
+
+def _themed(svg: str) -> str:
     for colour, variable in VARIABLES.items():
         svg = svg.replace(colour, f"var({variable})")
     return svg

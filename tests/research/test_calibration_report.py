@@ -13,7 +13,7 @@ from kalshi_daemon.calibration.constants_file import SHIPPED, document_of
 from kalshi_daemon.cli.main import main
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
-from kalshi_daemon.research import report_page
+from kalshi_daemon.research import drawing
 from kalshi_daemon.research import score as harness
 from kalshi_daemon.research.chart import Bars, Dots, Line
 from kalshi_daemon.research.drawing import svg_of
@@ -124,7 +124,7 @@ class Links(HTMLParser):
 
 
 def test_the_page_stands_alone_and_is_well_formed(figures, monkeypatch):
-    monkeypatch.setattr(report_page, "svg_of", svg_of)
+    monkeypatch.setattr(drawing, "svg_of", svg_of)
     page = page_of(figures)
     links = Links()
     links.feed(page)

@@ -115,6 +115,7 @@ def test_title_legend_and_frame_stand_apart_and_inside(width):
 
 def test_without_the_library_one_line_says_what_to_install(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "kalshi_daemon.research.drawing")
     span = ["--index", "SPX", "--from", "2024-05-20", "--to", "2024-05-31"]
     argv = ["calibration-report", "--data", str(tmp_path), *span, "--out", str(tmp_path / "page.html")]
     assert main(argv) == ExitCode.CONFIG
@@ -122,3 +123,12 @@ def test_without_the_library_one_line_says_what_to_install(tmp_path, monkeypatch
     assert "matplotlib is not installed (pip install 'kalshi-daemon[report]'" in said
     assert said.count("\n") == 1
     assert not (tmp_path / "page.html").exists(), "said before the work"
+
+
+def test_numbers_alone_need_no_library(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "kalshi_daemon.research.drawing")
+    argv = ["calibration-report", "--live", "--mode", "live", "--state-dir", str(tmp_path), "--skip-plots"]
+    assert main(argv) == ExitCode.REFUSED
+    assert "no forecast of SPX and NDX has come due" in capsys.readouterr().err
+    assert main(argv[:-1]) == ExitCode.CONFIG

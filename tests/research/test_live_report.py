@@ -19,7 +19,7 @@ from kalshi_daemon.ground.units import DAY, MINUTE, Nanos
 from kalshi_daemon.memory.forecast_record import Kept, append, read_record
 from kalshi_daemon.memory.record_rows import FixingRow, ForecastRow, MarketRow, to_line
 from kalshi_daemon.memory.store import CalibrationStore
-from kalshi_daemon.research import metrics, report_page
+from kalshi_daemon.research import drawing, metrics
 from kalshi_daemon.research.drawing import svg_of
 from kalshi_daemon.research.live_charts import live_pictures
 from kalshi_daemon.research.live_figures import DAYS_MAX, alarms_of, live_figures, pit_bins
@@ -164,7 +164,7 @@ def test_alarms_are_stretches_with_their_worst_value():
 
 
 def test_the_page_stands_alone_and_is_well_formed(figures, monkeypatch):
-    monkeypatch.setattr(report_page, "svg_of", svg_of)
+    monkeypatch.setattr(drawing, "svg_of", svg_of)
     page = live_page_of(figures)
     links = Links()
     links.feed(page)
