@@ -64,3 +64,14 @@ _.send_status
 _.sessions_total
 _.swap
 _.synthesised
+
+# Fields of documents on disk, for people and scripts (docs/operations.md).
+_.seconds_to_fixing
+_.refusing
+_.judged_at
+_.session_id
+_.fees_dollars
+_.pnl_dollars
+_.exchange_pnl_dollars
+_.books_detail
+_.resting_at_end

@@ -343,7 +343,7 @@ class DaemonRun:
             self.sink.show()
         self.stop.end()
         self.sink.expect_last_line()
-        log.info("session.summary", **summary, stop_reason=self.stop.reason)
+        log.info("session.summary", **summary.log_fields, stop_reason=self.stop.reason)
         owned = steps.take("journal_orders", components.journal.live_orders)
         if isinstance(failure, VenueUnreachable) and not self._was_ready and owned is not None and not owned:
             # Never spoke with the exchange and owns nothing there: what is wrong is the way to it.

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
 from kalshi_daemon.app.assembly import Components
+from kalshi_daemon.artifacts.session import SessionTotals
 from kalshi_daemon.ground.errors import AuthFailed, ConfigurationError, DaemonError, ExitCode, FeedAuthFailed, leaves_of
 from kalshi_daemon.ground.units import Count, format_count, format_dollars
 from kalshi_daemon.orders.account_audit import BooksCheck
@@ -45,28 +46,28 @@ class Steps:
         log.error("stop.step_failed", step=name, error=type(problem).__name__, exc_info=problem)
 
 
-def unsummarised(state: DaemonState, stopped: StopResult) -> dict[str, Any]:
+def unsummarised(state: DaemonState, stopped: StopResult) -> SessionTotals:
     """The fields of `session.summary` when the sums could not be made: what is known without journal and exchange."""
     counters = state.counters
-    return {
-        "windows_scanned": len(counters.windows_scanned),
-        "scans": counters.scans,
-        "orders_placed": counters.orders_placed,
-        "orders_cancelled": counters.orders_cancelled,
-        "fills": None,
-        "contracts": None,
-        "fees_dollars": None,
-        "pnl_dollars": None,
-        "exchange_pnl_dollars": None,
-        "books_equal": False,
-        "books_detail": "the books could not be summed up; see stop.step_failed",
-        "resting_at_end": stopped.remaining,
-        "resting_after_cutoff_max": counters.resting_after_cutoff_max,
-        "verified": stopped.verified,
-    }
+    return SessionTotals(
+        windows_scanned=len(counters.windows_scanned),
+        scans=counters.scans,
+        orders_placed=counters.orders_placed,
+        orders_cancelled=counters.orders_cancelled,
+        fills=None,
+        contracts=None,
+        fees_dollars=None,
+        pnl_dollars=None,
+        exchange_pnl_dollars=None,
+        books_equal=False,
+        books_detail="the books could not be summed up; see stop.step_failed",
+        resting_at_end=stopped.remaining,
+        resting_after_cutoff_max=counters.resting_after_cutoff_max,
+        verified=stopped.verified,
+    )
 
 
-async def summarise(components: Components, stopped: StopResult) -> dict[str, Any]:
+async def summarise(components: Components, stopped: StopResult) -> SessionTotals:
     """The fields of `session.summary`. Money as strings with four decimals; None where the exchange did not answer."""
     state = components.state
     check: BooksCheck | None = None
@@ -79,25 +80,25 @@ async def summarise(components: Components, stopped: StopResult) -> dict[str, An
     numbers = components.orders.summary()  # after the comparison: it may have brought the last fills
     exchange_pnl = None if check is None else check.exchange_pnl
     counters = state.counters
-    return {
-        "windows_scanned": len(counters.windows_scanned),
-        "scans": counters.scans,
-        "orders_placed": numbers.orders_placed,
-        "orders_cancelled": numbers.orders_cancelled,
-        "fills": numbers.fills,
-        "contracts": format_count(Count(numbers.contracts)),
-        "fees_dollars": format_dollars(numbers.fees),
-        "pnl_dollars": format_dollars(numbers.pnl),
-        "exchange_pnl_dollars": None if exchange_pnl is None else format_dollars(exchange_pnl),
-        "books_equal": check is not None and check.equal,
-        "books_detail": "the exchange did not answer in time" if check is None else check.detail,
-        "resting_at_end": stopped.remaining,
-        "resting_after_cutoff_max": counters.resting_after_cutoff_max,
-        "verified": stopped.verified,
-    }
+    return SessionTotals(
+        windows_scanned=len(counters.windows_scanned),
+        scans=counters.scans,
+        orders_placed=numbers.orders_placed,
+        orders_cancelled=numbers.orders_cancelled,
+        fills=numbers.fills,
+        contracts=format_count(Count(numbers.contracts)),
+        fees_dollars=format_dollars(numbers.fees),
+        pnl_dollars=format_dollars(numbers.pnl),
+        exchange_pnl_dollars=None if exchange_pnl is None else format_dollars(exchange_pnl),
+        books_equal=check is not None and check.equal,
+        books_detail="the exchange did not answer in time" if check is None else check.detail,
+        resting_at_end=stopped.remaining,
+        resting_after_cutoff_max=counters.resting_after_cutoff_max,
+        verified=stopped.verified,
+    )
 
 
-def exit_code(settings: Settings, stopped: StopResult, failure: Exception | None, summary: dict[str, Any]) -> ExitCode:
+def exit_code(settings: Settings, stopped: StopResult, failure: Exception | None, summary: SessionTotals) -> ExitCode:
     """What the process says: the failure's own code, UNVERIFIED, or OK."""
     if isinstance(failure, AuthFailed):
         # Nothing can be verified with a key that is refused, and restarting with it cannot help: 78, not UNVERIFIED.
@@ -108,7 +109,7 @@ def exit_code(settings: Settings, stopped: StopResult, failure: Exception | None
         return failure.exit_code
     if failure is not None:
         return ExitCode.FAILURE
-    if settings.mode is Mode.SIM and not summary["books_equal"]:
+    if settings.mode is Mode.SIM and not summary.books_equal:
         return ExitCode.FAILURE
     return ExitCode.OK
 

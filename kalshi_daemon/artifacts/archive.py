@@ -3,26 +3,28 @@
 import contextlib
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from kalshi_daemon.artifacts.files import (
     COLLISIONS_MAX,
     encode,
-    read_object,
     write_unsynced,
 )
 from kalshi_daemon.artifacts.manifest import build_manifest
-from kalshi_daemon.artifacts.monitors import IndexRecord, MonitorBoard, Stop, WindowVerdicts
+from kalshi_daemon.artifacts.monitors import GoNoGo, IndexRecord, MonitorBoard, Stop, WindowVerdicts
 from kalshi_daemon.artifacts.paths import MANIFEST, ArtifactPaths, day_of
-from kalshi_daemon.artifacts.report import DayFacts, facts_from_json
+from kalshi_daemon.artifacts.report import DayFacts
 from kalshi_daemon.artifacts.report_markdown import render
+from kalshi_daemon.artifacts.session import SessionSummary
+from kalshi_daemon.domain.monitor import Monitor
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import QuotePlan
 from kalshi_daemon.ground.clock import iso_utc
+from kalshi_daemon.ground.documents import read_document
 from kalshi_daemon.ground.durable import append_lines
-from kalshi_daemon.ground.errors import MalformedData, StateCorrupt
+from kalshi_daemon.ground.errors import StateCorrupt, StateTooNew
 from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.guardrails.chain import Judgement
 from kalshi_daemon.state import Position
@@ -65,14 +67,14 @@ class SessionJob:
     """The session's summary."""
 
     day: str
-    summary: Json
+    summary: SessionSummary
 
 
 @dataclass(frozen=True, slots=True)
 class MonitorJob:
-    """A monitor document of somebody else than a guard."""
+    """A monitor of somebody else than a guard."""
 
-    document: Json
+    document: Monitor
 
 
 Job = MonitorJob | ScanJob | PositionsJob | SessionJob | WindowVerdicts | IndexRecord | Stop
@@ -151,7 +153,7 @@ class Archive:
                 self._session = job
                 return False
             case MonitorJob():
-                self._put(self._paths.monitor(str(job.document["name"])), encode(job.document), written)
+                self._put(self._paths.monitor(job.document.name), encode(job.document), written)
                 return False
             case WindowVerdicts():
                 return self._judged(job)
@@ -209,8 +211,9 @@ class Archive:
         go, monitors = self._board.documents(self._now)
         if not self._board.records:  # a run that never asked, e.g. stopped before it was ready, has nothing better
             with contextlib.suppress(OSError, StateCorrupt):
-                go["record"] = read_object(self._paths.go_no_go).get("record", {})
-        files = {self._paths.go_no_go: go} | {self._paths.monitor(name): one for name, one in monitors.items()}
+                go = replace(go, record=read_document(GoNoGo, self._paths.go_no_go).record)
+        files: dict[Path, GoNoGo | Monitor] = {self._paths.go_no_go: go}
+        files |= {self._paths.monitor(name): one for name, one in monitors.items()}
         fine = [self._put(path, encode(document), written) for path, document in files.items()]
         self._board_dirty = not all(fine)
 
@@ -220,7 +223,7 @@ class Archive:
 
     def _write_report(self, key: tuple[str, str], written: Written) -> None:
         facts = self._facts[key]
-        kept = self._put(self._paths.report_facts(*key), encode(facts.to_json(), indent=False), written)
+        kept = self._put(self._paths.report_facts(*key), encode(facts, indent=False), written)
         shown = self._put(self._paths.report(*key), render(facts, iso_utc(self._now)).encode(), written)
         if kept and shown:
             self._dirty.discard(key)
@@ -259,13 +262,13 @@ class Archive:
     def _load(self, series: str, day: str, written: Written) -> DayFacts:
         path = self._paths.report_facts(series, day)
         try:
-            return facts_from_json(read_object(path))
+            return read_document(DayFacts, path)
         except FileNotFoundError:
             return DayFacts(series, day, self._mode)
-        except (StateCorrupt, MalformedData, OSError) as problem:
+        except (StateCorrupt, OSError) as problem:
             # The trail and the manifests still hold the day; the report says what it misses and goes on.
             written.problems.append(f"{path}: cannot be read back, kept aside: {problem}")
-            aside = path.with_suffix(".broken.json")
+            aside = path.with_suffix(".newer.json" if isinstance(problem, StateTooNew) else ".broken.json")
             with contextlib.suppress(OSError):
                 path.replace(aside)
             return DayFacts(series, day, self._mode, note=f"earlier facts of the day could not be read back: {aside}")

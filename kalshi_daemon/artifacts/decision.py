@@ -5,19 +5,19 @@ one, loose ones and those of a packed day alike. The search is bounded; it never
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Protocol
 
 import orjson
 
+from kalshi_daemon.artifacts.manifest import JudgedRow, LookRow, Manifest
 from kalshi_daemon.artifacts.paths import ArtifactPaths, is_day, safe_name
 from kalshi_daemon.artifacts.scan_files import LooseScan, StoredScan, folders, loose_scans, pack_path, read_pack
+from kalshi_daemon.domain.verdict import Verdict
 from kalshi_daemon.ground.errors import StateCorrupt
 from kalshi_daemon.ladder.outcomes import OUTCOMES
-
-Json = dict[str, Any]
 
 MANIFESTS_MAX: Final = 20_000
 """Manifests looked into before giving up: weeks of scans of one series."""
@@ -33,9 +33,9 @@ class Decision:
     at: str
     quoted: bool
     headline: str
-    look: Json | None
-    quote: Json | None
-    verdicts: tuple[Json, ...]
+    look: LookRow | None
+    quote: JudgedRow | None
+    verdicts: tuple[Verdict, ...]
     client_order_ids: tuple[str, ...] = ()
     """The order this scan sent; where it kept one, those of the whole window that it kept."""
     meaning: str = ""
@@ -111,11 +111,12 @@ class _Search:
         self.left -= 1
         if self._text not in scan.content or (self._age is not None and scan.age <= self._age):
             return
-        with suppress(StateCorrupt, KeyError, TypeError, AttributeError):
-            manifest = scan.manifest()
-            found = decide(manifest, self._market, scan.path) if _is_of(manifest, self._profile) else None
-            if found is not None:
-                self._age, self.found = scan.age, replace(found, scan=packed_as)
+        manifest = scan.manifest()
+        if self._profile is not None and manifest.profile.name != self._profile:
+            return
+        found = decide(manifest, self._market, scan.path)
+        if found is not None:
+            self._age, self.found = scan.age, replace(found, scan=packed_as)
 
 
 def _loose_age(one: LooseScan) -> tuple[int, tuple[str, int, str]]:
@@ -125,82 +126,77 @@ def _loose_age(one: LooseScan) -> tuple[int, tuple[str, int, str]]:
         return 0, one.order
 
 
-def decide(manifest: Json, market_ticker: str, path: Path) -> Decision | None:
-    """The decision this manifest holds about a market, or None. Raises KeyError or TypeError when it is not ours."""
-    look = _find(manifest["looks"], market_ticker)
-    quote = _find(manifest["quotes"], market_ticker)
+def decide(manifest: Manifest, market_ticker: str, path: Path) -> Decision | None:
+    """The decision this manifest holds about a market, or None."""
+    look = _find(manifest.looks, market_ticker)
+    quote = _find(manifest.quotes, market_ticker)
     if look is None and quote is None:
         return None
-    window = tuple(manifest["verdicts"])
-    quoted = bool(quote and quote["accepted"])
     return Decision(
         manifest=path,
         market=market_ticker,
-        profile=str(manifest["profile"]["name"]),
-        at=str(manifest["generated_at"]),
-        quoted=quoted,
-        headline=_headline(manifest, look, quote, window),
+        profile=manifest.profile.name,
+        at=manifest.generated_at,
+        quoted=quote is not None and quote.accepted,
+        headline=_headline(manifest, look, quote),
         look=look,
         quote=quote,
-        verdicts=(*window, *(quote["verdicts"] if quote else ())),
+        verdicts=(*manifest.verdicts, *(quote.verdicts if quote else ())),
         client_order_ids=_orders(manifest, look, quote),
-        meaning="" if look is None else OUTCOMES.get(str(look["outcome"]), ""),
+        meaning="" if look is None else OUTCOMES.get(look.outcome, ""),
     )
 
 
-def refuses(verdict: Json) -> bool:
-    return not (verdict["passed"] or verdict["forced"])
-
-
-def comparison(verdict: Json) -> str:
+def comparison(verdict: Verdict) -> str:
     """The numbers of a verdict as one phrase: "5310 ms, limit 5000 ms"."""
-    unit = f" {verdict['unit']}" if verdict["unit"] else ""
-    measured = "nothing measured" if verdict["measured"] is None else f"{verdict['measured']}{unit}"
-    return measured if verdict["limit"] is None else f"{measured}, limit {verdict['limit']}{unit}"
+    unit = f" {verdict.unit}" if verdict.unit else ""
+    measured = "nothing measured" if verdict.measured is None else f"{verdict.measured}{unit}"
+    return measured if verdict.limit is None else f"{measured}, limit {verdict.limit}{unit}"
 
 
-def _headline(manifest: Json, look: Json | None, quote: Json | None, window: tuple[Json, ...]) -> str:
+def _headline(manifest: Manifest, look: LookRow | None, quote: JudgedRow | None) -> str:
     """One sentence: quoted or not, and why."""
-    closed = [verdict for verdict in window if refuses(verdict)]
+    closed = [verdict for verdict in manifest.verdicts if not verdict.allows]
     if quote is not None:
-        fair = "unknown" if quote["fair"] is None else f"{quote['fair']:.4f}"
-        what = f"{quote['side']} {quote['count']} at {quote['price']} (fair {fair}, ev {quote['ev']})"
-        against = [*closed, *(verdict for verdict in quote["verdicts"] if refuses(verdict))]
-        if quote["accepted"]:
+        fair = "unknown" if quote.fair is None else f"{quote.fair:.4f}"
+        what = f"{quote.side} {quote.count} at {quote.price} (fair {fair}, ev {quote.ev})"
+        against = [*closed, *(verdict for verdict in quote.verdicts if not verdict.allows)]
+        if quote.accepted:
             return f"quoted: {what}{_fate(manifest, quote)}"
         return f"not quoted: {what} was refused by {_refusers(against)}"
-    outcome = "unknown" if look is None else str(look["outcome"])
-    detail = f" ({look['detail']})" if look and look["detail"] else ""
+    outcome = "unknown" if look is None else look.outcome
+    detail = f" ({look.detail})" if look and look.detail else ""
     if outcome == "kept":
         return f"not quoted anew: the resting order was kept{detail}"
     tail = f"; the window was closed as well, by {_refusers(closed)}" if closed else ""
     return f"not quoted: {outcome}{detail}{tail}"
 
 
-def _orders(manifest: Json, look: Json | None, quote: Json | None) -> tuple[str, ...]:
+def _orders(manifest: Manifest, look: LookRow | None, quote: JudgedRow | None) -> tuple[str, ...]:
     if quote is not None:
-        sent = _find(manifest["orders"], quote["market"]) if quote["accepted"] else None
-        return () if sent is None else (str(sent["client_order_id"]),)
-    return tuple(map(str, manifest["keep"])) if look is not None and look["outcome"] == "kept" else ()
+        sent = _find(manifest.orders, quote.market) if quote.accepted else None
+        return () if sent is None else (sent.client_order_id,)
+    return manifest.keep if look is not None and look.outcome == "kept" else ()
 
 
-def _fate(manifest: Json, quote: Json) -> str:
-    sent = _find(manifest["orders"], quote["market"])
+def _fate(manifest: Manifest, quote: JudgedRow) -> str:
+    sent = _find(manifest.orders, quote.market)
     if sent is None:
         return ", accepted by every guard, but no order was sent"
-    return f", order {sent['client_order_id']} {sent['status']} at the scan"
+    return f", order {sent.client_order_id} {sent.status} at the scan"
 
 
-def _refusers(verdicts: list[Json]) -> str:
+def _refusers(verdicts: list[Verdict]) -> str:
     first, *others = verdicts
-    note = f": {first['note']}" if first["note"] else ""
+    note = f": {first.note}" if first.note else ""
     more = f" and {len(others)} more" if others else ""
-    return f"{first['guard']} ({comparison(first)}{note}){more}"
+    return f"{first.guard} ({comparison(first)}{note}){more}"
 
 
-def _find(rows: list[Json], market_ticker: str) -> Json | None:
-    return next((row for row in rows if row["market"] == market_ticker), None)
+class _OfMarket(Protocol):
+    @property
+    def market(self) -> str: ...
 
 
-def _is_of(manifest: Json, profile: str | None) -> bool:
-    return profile is None or manifest["profile"]["name"] == profile
+def _find[Row: _OfMarket](rows: tuple[Row, ...], market_ticker: str) -> Row | None:
+    return next((row for row in rows if row.market == market_ticker), None)

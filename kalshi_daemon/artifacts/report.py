@@ -9,10 +9,10 @@ are listed as settled, the first ones.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Final
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Final
 
-from kalshi_daemon.artifacts.manifest import outcome_of, quote_json
+from kalshi_daemon.artifacts.manifest import outcome_of, quote_row
 from kalshi_daemon.domain.quote import QuotePlan
 from kalshi_daemon.domain.verdict import Verdict
 from kalshi_daemon.ground.clock import iso_utc
@@ -31,7 +31,10 @@ SETTLEMENTS_KEPT: Final = 2_000
 
 @dataclass(slots=True)
 class DayFacts:
-    """One series' day. Only JSON values inside, so that it can be written down and taken up again."""
+    """One series' day: the document `reports/<series>/<day>.json`. Only JSON values inside."""
+
+    WHAT: ClassVar[str] = "report"
+    SCHEMA: ClassVar[int] = 1
 
     series: str
     day: str
@@ -63,6 +66,7 @@ class DayFacts:
     unreadable: int = 0
     """Audit lines whose numbers could not be read: listed, not added up."""
     note: str = ""
+    schema: int = SCHEMA
 
     def note_run(self, run_id: str, at: str) -> None:
         self.runs.setdefault(run_id, {"first": at})["last"] = at
@@ -84,7 +88,7 @@ class DayFacts:
         for one in judgement.quotes:
             self._note_refusals(one.verdicts, "quotes", at)
         self.quotes_total += len(judgement.accepted)
-        accepted = [{"at": at, **quote_json(quote)} for quote in judgement.accepted]
+        accepted = [{"at": at, **asdict(quote_row(quote))} for quote in judgement.accepted]
         self.quotes = [*self.quotes, *accepted][-QUOTES_KEPT:]
 
     def note_audit(self, entry: Mapping[str, Any], run_id: str) -> None:
@@ -141,24 +145,6 @@ class DayFacts:
             row["forced"] += verdict.forced
             row["measured"], row["limit"], row["unit"] = verdict.measured, verdict.limit, verdict.unit
             row["last"], row["at"] = verdict.note, at
-
-    def to_json(self) -> Json:
-        return asdict(self)
-
-
-def facts_from_json(data: Mapping[str, Any]) -> DayFacts:
-    """The facts of an earlier run of the day. Raises MalformedField when the object is not ours."""
-    made = DayFacts(series="", day="", mode="")
-    for one in fields(DayFacts):
-        if one.name not in data:
-            continue  # written before the field existed
-        value, wanted = data[one.name], type(getattr(made, one.name))
-        if not isinstance(value, wanted):
-            raise MalformedField(one.name, value, wanted.__name__)
-        setattr(made, one.name, value)
-    if not made.series or not made.day:
-        raise MalformedField("series", made.series, "the series and day of a report")
-    return made
 
 
 def _count(counts: Counts, key: str) -> None:

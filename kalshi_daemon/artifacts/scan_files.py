@@ -24,8 +24,9 @@ from typing import Any, Final
 
 import orjson
 
-from kalshi_daemon.artifacts.files import parse_object
+from kalshi_daemon.artifacts.manifest import Manifest
 from kalshi_daemon.artifacts.paths import MANIFEST, ArtifactPaths, scan_order
+from kalshi_daemon.ground.documents import parse_document, parse_object
 from kalshi_daemon.ground.errors import StateCorrupt
 
 Json = dict[str, Any]
@@ -74,9 +75,9 @@ class StoredScan:
         """As a pack holds it."""
         return b'{"scan":"%s","written_ns":%d%s\n' % (self.name.encode(), self.written_ns, _rest(self.content))
 
-    def manifest(self) -> Json:
-        """Raises StateCorrupt when it is not a JSON object."""
-        return parse_object(self.path, self.content)
+    def manifest(self) -> Manifest:
+        """Raises StateTooNew, or StateCorrupt naming the file and the field."""
+        return parse_document(Manifest, self.content, self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class LooseScan:
             content, written_ns = file.read(CONTENT_BYTES_MAX + 1).strip(), os.fstat(file.fileno()).st_mtime_ns
         if len(content) > CONTENT_BYTES_MAX:
             raise StateCorrupt(str(self.path), f"is longer than {CONTENT_BYTES_MAX} bytes")
-        found = parse_object(self.path, content)
+        found = parse_object(content, self.path)
         if not found or b"\n" in content or b"\r" in content:
             content = orjson.dumps(found)  # on one line, and with one way to say nothing
         return StoredScan(self.name, self.series, max(0, written_ns), self.path, content)

@@ -34,9 +34,10 @@ from kalshi_daemon.artifacts.archive import (
 )
 from kalshi_daemon.artifacts.monitors import IndexRecord, Stop, WindowVerdicts
 from kalshi_daemon.artifacts.paths import ArtifactPaths, day_of
-from kalshi_daemon.artifacts.session import build_session
+from kalshi_daemon.artifacts.session import SessionTotals, build_session
 from kalshi_daemon.domain.forecast import Reading
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.monitor import Monitor
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import QuotePlan
 from kalshi_daemon.domain.verdict import Verdict
@@ -133,9 +134,9 @@ class ArtifactWriter:
             self._records[index] = readings
             self._take(IndexRecord(index, readings, self._clock.now_ns()))
 
-    def monitor(self, document: Mapping[str, Any]) -> None:
-        """A monitor that is no guard's, whole: {name, status, metrics, message, generated_at}. The last one stands."""
-        self._take(MonitorJob(dict(document)))
+    def monitor(self, document: Monitor) -> None:
+        """A monitor that is no guard's. The last one stands."""
+        self._take(MonitorJob(document))
 
     def report(self, state: DaemonState) -> None:
         """The positions of every series now, for the reports, and the closed latch on the monitors: at the end.
@@ -151,11 +152,11 @@ class ArtifactWriter:
         for series, positions in by_series.items():
             self._take(PositionsJob(series, tuple(positions), now))
 
-    def session(self, summary: Mapping[str, Any]) -> None:
+    def session(self, totals: SessionTotals) -> None:
         """The summary of this session so far; the last call before the end stands."""
         now = self._clock.now_ns()
         day = day_of(now)
-        made = build_session(summary, run_id=self._run_id, mode=self._mode, day=day, now_ns=now)
+        made = build_session(totals, run_id=self._run_id, mode=self._mode, day=day, now_ns=now)
         self._take(SessionJob(day, made))
 
     def _take(self, job: Job) -> None:

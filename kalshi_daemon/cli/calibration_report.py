@@ -10,7 +10,7 @@ from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path, loa
 from kalshi_daemon.cli.output import Column, Table, show
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.durable import place_for
-from kalshi_daemon.ground.errors import ConfigurationError, DaemonError, ExitCode
+from kalshi_daemon.ground.errors import ConfigurationError, DaemonError, ExitCode, StateTooNew
 
 if TYPE_CHECKING:
     from kalshi_daemon.research.live_figures import Learnt, LiveFigures
@@ -117,9 +117,12 @@ def _live(args: argparse.Namespace) -> int:
         raise UsageError("--live reads the daemon's own record: --data and --constants belong to bars", _COMMAND)
     settings = load_written(args, "calibration-report")
     wanted = tuple(Index) if args.index is None else (args.index,)
-    found = {index: _figures(settings, index, args) for index in wanted}
+    problems: list[StateTooNew] = []
+    found = {index: _figures(settings, index, args, problems) for index in wanted}
     known = {index: figures for index, figures in found.items() if figures is not None}
     which = " and ".join(index.value for index in wanted)
+    if not known and problems:
+        raise problems[0]
     if not known:
         raise NoRecord(_folder(settings), which)
     if args.day is not None and not any(figures.day.forecasts for figures in known.values()):
@@ -134,7 +137,8 @@ def _live(args: argparse.Namespace) -> int:
         cells = tuple(row_cells(row) for row in figures.rows)
         tables.append(Table(_columns(HEADINGS), cells, title=f"{index.value}: {span_of(figures)}", notes=notes))
     absent = [f"{index.value}: no forecast has come due" for index in wanted if index not in known]
-    show(args, pages, *tables, *((Table((), (), notes=absent),) if absent else ()))
+    notes = [*absent, *dict.fromkeys(f"not read: {one}" for one in problems)]
+    show(args, pages, *tables, *((Table((), (), notes=notes),) if notes else ()))
     return ExitCode.OK
 
 
@@ -145,8 +149,13 @@ def _folder(settings: "Settings") -> Path:
     return settings.mode_dir / MEMORY / FOLDER
 
 
-def _figures(settings: "Settings", index: Index, args: argparse.Namespace) -> "LiveFigures | None":
-    """Raises ConfigurationError when the record is there and the disk does not give it."""
+def _figures(
+    settings: "Settings", index: Index, args: argparse.Namespace, problems: list[StateTooNew]
+) -> "LiveFigures | None":
+    """Raises ConfigurationError when the disk does not give the record.
+
+    problems: gets one about lines that are left out because a newer daemon wrote them.
+    """
     from kalshi_daemon.memory.forecast_record import read_record  # noqa: PLC0415
     from kalshi_daemon.research.fan_days import recorded_day  # noqa: PLC0415
     from kalshi_daemon.research.live_figures import live_figures  # noqa: PLC0415
@@ -158,6 +167,7 @@ def _figures(settings: "Settings", index: Index, args: argparse.Namespace) -> "L
         of_day = () if args.day is None else read_record(folder, index, args.day, args.day).forecasts
     except OSError as problem:
         raise ConfigurationError(str(problem.filename or folder), f"cannot be read: {problem.strerror}") from None
+    problems += [] if kept.newer is None else [kept.newer]
     day = None if args.day is None else recorded_day(args.day, of_day)
     return live_figures(index, kept, _learnt(settings, folder.parent / f"{index.value}.json"), day)
 

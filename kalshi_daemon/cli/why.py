@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from kalshi_daemon.artifacts.decision import Decision, last_decision
+from kalshi_daemon.artifacts.manifest import LookRow
 from kalshi_daemon.artifacts.paths import ArtifactPaths
 from kalshi_daemon.cli.common import Subparsers, load_written
 from kalshi_daemon.cli.output import Column, Table, show
@@ -90,12 +91,12 @@ def _order_json(order: Order) -> dict[str, Any]:
 def _guards(decision: Decision, now: str) -> Table:
     rows = [
         (
-            str(verdict["guard"]),
-            _number(verdict["measured"]),
-            _number(verdict["limit"]),
-            str(verdict["unit"]),
-            "forced" if verdict["forced"] else "yes" if verdict["passed"] else "NO",
-            str(verdict["note"]),
+            verdict.guard,
+            _number(verdict.measured),
+            _number(verdict.limit),
+            verdict.unit,
+            "forced" if verdict.forced else "yes" if verdict.passed else "NO",
+            verdict.note,
         )
         for verdict in decision.verdicts
     ]
@@ -114,15 +115,15 @@ def _notes(decision: Decision) -> tuple[str, ...]:
     head = f"scanned {decision.at} by profile {decision.profile}"
     look = decision.look
     book = () if look is None else (_priced(look),)
-    means = (f"{look['outcome']}: {decision.meaning}",) if look is not None and decision.meaning else ()
+    means = (f"{look.outcome}: {decision.meaning}",) if look is not None and decision.meaning else ()
     packed = f", scan {decision.scan}" if decision.scan else ""
     unread = (f"not read: {problem}; a newer decision may be in it" for problem in decision.problems)
     return (head, *means, *book, f"manifest {decision.manifest}{packed}", *unread)
 
 
-def _priced(look: dict[str, Any]) -> str:
-    model, fair = _number(look["model_fair"]), _number(look["fair"])
-    return f"model {model}, fair {fair}, others bid {look['best_bid'] or 'none'}, ask {look['best_ask'] or 'none'}"
+def _priced(look: LookRow) -> str:
+    model, fair = _number(look.model_fair), _number(look.fair)
+    return f"model {model}, fair {fair}, others bid {look.best_bid or 'none'}, ask {look.best_ask or 'none'}"
 
 
 def _number(value: object) -> str:

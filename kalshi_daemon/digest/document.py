@@ -3,8 +3,11 @@
 What is not known is null, never 0.
 """
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Final
 
+from kalshi_daemon.artifacts.monitors import ReadingLine, RecordOfIndex
 from kalshi_daemon.digest.digest import Digest
 from kalshi_daemon.digest.fills import FillLine, FillSums, Mean
 from kalshi_daemon.digest.money import Fixing, Money, OpenLine, Part
@@ -38,11 +41,19 @@ def document(digest: Digest) -> Json:
         "fills": _fills(digest.fills),
         "quoting": _quoting(digest.quoting),
         "forecast": {
-            "readings": records.forecast,
+            "readings": None if records.forecast is None else _readings(records.forecast),
             "alarms": [_refusal(one) for one in digest.quoting.alarms],
         },
         "service": None if digest.service is None else _service(digest.service),
         "notes": list(records.notes),
+    }
+
+
+def _readings(record: Mapping[str, RecordOfIndex]) -> Json:
+    """As `read_forecast` reads them again."""
+    return {
+        index: {name: asdict(one) if isinstance(one, ReadingLine) else one for name, one in figures.items()}
+        for index, figures in record.items()
     }
 
 

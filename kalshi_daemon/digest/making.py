@@ -93,7 +93,9 @@ def digest_of(
     if log is not None:
         fold_log(source.root, found, log, notes, go_on)
     if scans.unreadable or scans.dropped:
-        notes.append(f"{scans.unreadable} manifests cannot be read, {scans.dropped} were too many")
+        which = f"; first: {scans.problem}" if scans.problem else ""
+        notes.append(f"{scans.unreadable} manifests cannot be read, {scans.dropped} were too many{which}")
+    forecast = read_forecast(source.paths, found, notes)
     start, end = eastern_midnights(found)
     records = Records(
         day=found,
@@ -103,7 +105,7 @@ def digest_of(
         mode=source.mode,
         journal=journal,
         tapes=tapes,
-        forecast=read_forecast(source.paths, found),
+        forecast=forecast,
         notes=tuple(notes),
     )
     return make_digest(records, scans, log)

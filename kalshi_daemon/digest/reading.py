@@ -8,23 +8,26 @@ called between two files and every LINES_A_BREATH lines, and may raise to give u
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import orjson
 
-from kalshi_daemon.artifacts.files import read_object
+from kalshi_daemon.artifacts.monitors import GoNoGo, RecordOfIndex
 from kalshi_daemon.artifacts.paths import ArtifactPaths, is_day
 from kalshi_daemon.artifacts.scan_files import folders, scans_of_day
-from kalshi_daemon.digest.records import FillRecord, JournalDay, Json, OrderRecord, Tape, order_record
+from kalshi_daemon.digest.document import SCHEMA
+from kalshi_daemon.digest.records import FillRecord, JournalDay, OrderRecord, Tape, order_record
 from kalshi_daemon.digest.scans import ScanDay
 from kalshi_daemon.digest.service import EVENTS, RATE_LIMITED, ServiceLog
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.ground.clock import iso_utc
-from kalshi_daemon.ground.errors import StateCorrupt
+from kalshi_daemon.ground.documents import Document, read_document
+from kalshi_daemon.ground.errors import MalformedData, StateCorrupt, StateTooNew
 from kalshi_daemon.ground.new_york import eastern_day, eastern_midnights
 from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.index_feed.day_files import read_recordings
@@ -154,9 +157,12 @@ def fold_manifests(paths: ArtifactPaths, day: date, scans: ScanDay, go_on: GoOn)
         go_on()
         try:
             scans.add(scan.manifest())
-        except StateCorrupt:
-            scans.unreadable += 1
-    scans.unreadable += len(found.problems)
+        except StateCorrupt as problem:
+            scans.note_unreadable(str(problem), newer=isinstance(problem, StateTooNew))
+        except MalformedData as problem:
+            scans.note_unreadable(f"{scan.path}: {problem}")
+    for sentence in found.problems:
+        scans.note_unreadable(sentence)
     scans.finish()
 
 
@@ -191,18 +197,42 @@ def _tape(parts: list[tuple[Any, Any, Any]], start: Nanos, end: Nanos) -> Tape:
     return Tape(at[order].astype(np.int64), value[order].astype(np.float64), (received - at)[order].astype(np.int64))
 
 
-def read_forecast(paths: ArtifactPaths, day: date) -> Json | None:
+@dataclass(frozen=True, slots=True)
+class _KeptForecast:
+    readings: dict[str, RecordOfIndex] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _KeptDigest:
+    """What is read again of the document that `digest.document` makes."""
+
+    WHAT: ClassVar[str] = "digest"
+    SCHEMA: ClassVar[int] = SCHEMA
+
+    forecast: _KeptForecast
+
+
+def read_forecast(paths: ArtifactPaths, day: date, notes: list[str]) -> dict[str, RecordOfIndex] | None:
     """The monitors' figures: of `go_no_go.json` if of the day, else of the digest made on the day, else None."""
     start, end = (iso_utc(one) for one in eastern_midnights(day))
-    with contextlib.suppress(OSError, StateCorrupt, AttributeError, TypeError):
-        record = read_object(paths.go_no_go)["record"] if paths.go_no_go.exists() else {}
-        found = {name: one for name, one in record.items() if start <= str(one.get("asked_at", "")) < end}
-        if found:
-            return found
-    with contextlib.suppress(OSError, StateCorrupt, KeyError, TypeError):
-        kept = read_object(paths.digest(day.isoformat()))["forecast"]["readings"]
-        return kept if isinstance(kept, dict) else None
-    return None
+    now = _unless_unreadable(GoNoGo, paths.go_no_go, notes)
+    record = {} if now is None else now.record
+    found = {name: one for name, one in record.items() if start <= str(one.get("asked_at", "")) < end}
+    if found:
+        return found
+    kept = _unless_unreadable(_KeptDigest, paths.digest(day.isoformat()), notes)
+    return None if kept is None else kept.forecast.readings
+
+
+def _unless_unreadable[D: Document](kind: type[D], path: Path, notes: list[str]) -> D | None:
+    """The document; None when there is none, or when it cannot be read: that is noted."""
+    try:
+        return read_document(kind, path)
+    except FileNotFoundError:
+        return None
+    except (StateCorrupt, OSError) as problem:
+        notes.append(f"left out: {problem}")
+        return None
 
 
 # --- the log ----------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from kalshi_daemon.artifacts.monitors import RecordOfIndex
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.ground.units import SECOND, Dollars, Level, Nanos
@@ -128,7 +129,7 @@ class Records:
     mode: str
     journal: JournalDay
     tapes: Mapping[Index, Tape]
-    forecast: Json | None
+    forecast: Mapping[str, RecordOfIndex] | None
     """The monitors of the day, as `go_no_go.json` had them: index -> figure -> reading. None: not recorded."""
     notes: tuple[str, ...] = ()
     """What could not be read."""

@@ -5,14 +5,16 @@ quoting there: the scans are when it was asked, so the time closed is known to a
 """
 
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
-from kalshi_daemon.digest.records import Fair, Interval, Json, Pays, covered
+from kalshi_daemon.artifacts.manifest import InputsRow, LookRow, Manifest
+from kalshi_daemon.digest.records import Fair, Interval, Pays, covered
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.ground.errors import MalformedData
+from kalshi_daemon.domain.verdict import Verdict
+from kalshi_daemon.ground.errors import MalformedField
 from kalshi_daemon.ground.units import Level, Nanos, parse_level
 from kalshi_daemon.kalshi.fields import timestamp
 
@@ -83,22 +85,45 @@ class ScanDay:
         self.plans: dict[str, Nanos] = {}
         """plan_id -> when the scan began."""
         self.unreadable = 0
+        self.problem = ""
+        """Of the first one that could not be read; of one that a newer daemon wrote before any other."""
         self.dropped = 0
+        self._newer = False
         self._refused: dict[tuple[str, str], list[tuple[Nanos, tuple[str, ...]]]] = {}
 
     @property
     def scans(self) -> int:
         return len(self.plans)
 
-    def add(self, manifest: Json) -> None:
-        """Fold one manifest in. One that is not ours is counted as unreadable, and nothing of it."""
+    def add(self, manifest: Manifest) -> None:
+        """Fold one manifest in, whole. Raises MalformedData for a value that says nothing, and folds nothing of it."""
         if len(self.plans) >= SCANS_MAX:
             self.dropped += 1
             return
-        try:
-            self._add(manifest)
-        except (KeyError, TypeError, ValueError, AttributeError, MalformedData):
-            self.unreadable += 1
+        at, window = timestamp(manifest.generated_at, "generated_at"), self._window(manifest)
+        verdicts = _verdicts(manifest.verdicts, at)
+        looks = [_look(row, at, manifest.inputs) for row in manifest.looks]
+        quotes = [(quote.accepted, _verdicts(quote.verdicts, at)) for quote in manifest.quotes]
+        # From here on nothing can fail: a manifest counts whole or not at all.
+        self.plans[manifest.plan_id] = at
+        self.windows[window.event] = window
+        for ticker, pays, fair in looks:
+            if ticker in self.fairs:
+                self.pays.setdefault(ticker, pays)
+                if fair is not None:
+                    self.fairs[ticker].append(fair)
+        window.scans += 1
+        window.proposed += len(quotes)
+        window.accepted += sum(accepted for accepted, _verdicts in quotes)
+        self._refused.setdefault((window.event, manifest.profile.name), []).append((at, self._judge(verdicts)))
+        for _accepted, judged in quotes:
+            self._judge(judged, of_quote=True)
+
+    def note_unreadable(self, problem: str, *, newer: bool = False) -> None:
+        """One manifest that could not be read, or not whole. `newer`: by this daemon, that is."""
+        self.unreadable += 1
+        if not self.problem or (newer and not self._newer):
+            self.problem, self._newer = problem, newer
 
     def finish(self) -> None:
         """After the last manifest: sort, and turn refusals into the intervals a guard was closed."""
@@ -116,38 +141,17 @@ class ScanDay:
         found = self.guards.get(guard)
         return 0 if found is None else covered(found.closed, within)
 
-    def _add(self, manifest: Json) -> None:
-        at, window = timestamp(manifest["generated_at"], "generated_at"), self._window(manifest)
-        profile, verdicts = str(manifest["profile"]["name"]), _verdicts(manifest["verdicts"], at)
-        level, sigma = float(manifest["inputs"]["level"]), float(manifest["inputs"]["sigma"])
-        looks = [_look(row, at, level, sigma) for row in manifest["looks"]]
-        quotes = [(bool(quote["accepted"]), _verdicts(quote["verdicts"], at)) for quote in manifest["quotes"]]
-        plan_id = str(manifest["plan_id"])
-        # From here on nothing can fail: a manifest counts whole or not at all.
-        self.plans[plan_id] = at
-        self.windows[window.event] = window
-        for ticker, pays, fair in looks:
-            if ticker in self.fairs:
-                self.pays.setdefault(ticker, pays)
-                if fair is not None:
-                    self.fairs[ticker].append(fair)
-        window.scans += 1
-        window.proposed += len(quotes)
-        window.accepted += sum(accepted for accepted, _verdicts in quotes)
-        self._refused.setdefault((window.event, profile), []).append((at, self._judge(verdicts)))
-        for _accepted, judged in quotes:
-            self._judge(judged, of_quote=True)
-
-    def _window(self, manifest: Json) -> WindowScans:
+    def _window(self, manifest: Manifest) -> WindowScans:
         """The window of the manifest as known so far; a new one is not yet among `windows`."""
-        event = str(manifest["window"]["event_ticker"])
-        found = self.windows.get(event)
+        row = manifest.window
+        found = self.windows.get(row.event_ticker)
         if found is None:
             opens, until, target = (
-                timestamp(manifest["window"][name], name) for name in ("opens", "new_until", "target")
+                timestamp(text, name)
+                for name, text in (("opens", row.opens), ("new_until", row.new_until), ("target", row.target))
             )
-            index = Index(manifest["inputs"]["index"])
-            found = WindowScans(event, str(manifest["series"]), index, opens, until, target)
+            index = _index(manifest.inputs.index)
+            found = WindowScans(row.event_ticker, manifest.series, index, opens, until, target)
         return found
 
     def _judge(self, verdicts: list[_Verdict], *, of_quote: bool = False) -> tuple[str, ...]:
@@ -174,25 +178,31 @@ class ScanDay:
             self.peaks[use.guard] = use
 
 
-def _verdicts(rows: list[Json], at: Nanos) -> list[_Verdict]:
+def _verdicts(rows: Iterable[Verdict], at: Nanos) -> list[_Verdict]:
     return [_verdict(row, at) for row in rows]
 
 
-def _verdict(row: Json, at: Nanos) -> _Verdict:
-    """What a verdict says; `forced` is asked only of one that did not pass."""
-    guard, passed, note = str(row["guard"]), bool(row["passed"]), str(row.get("note") or "")
-    measured, limit = row.get("measured"), row.get("limit")
+def _verdict(row: Verdict, at: Nanos) -> _Verdict:
+    """What a verdict says; `forced` counts only of one that did not pass."""
     use = None
-    if guard in BUDGETS and isinstance(measured, int | float) and isinstance(limit, int | float):
-        use = Peak(guard, float(measured), float(limit), at, note)
-    return _Verdict(guard, passed, not passed and bool(row["forced"]), note or _phrase(row), use)
+    if row.guard in BUDGETS and isinstance(row.measured, int | float) and isinstance(row.limit, int | float):
+        use = Peak(row.guard, float(row.measured), float(row.limit), at, row.note)
+    return _Verdict(row.guard, row.passed, not row.passed and row.forced, row.note or _phrase(row), use)
 
 
-def _look(row: Json, at: Nanos, level: float, sigma: float) -> tuple[str, Pays, Fair | None]:
-    pays = Pays(_level(row.get("pays_from")), _level(row.get("pays_to")))
-    fair = row["fair"]
-    look = None if fair is None else Fair(at, float(fair), level, delta(pays, level, sigma))
-    return str(row["market"]), pays, look
+def _index(name: str) -> Index:
+    try:
+        return Index(name)
+    except ValueError:
+        raise MalformedField("inputs.index", name, "an index") from None
+
+
+def _look(row: LookRow, at: Nanos, inputs: InputsRow) -> tuple[str, Pays, Fair | None]:
+    pays = Pays(_level(row.pays_from), _level(row.pays_to))
+    if inputs.level is None or inputs.sigma is None:
+        raise MalformedField("inputs", None, "the level and sigma of a forecast")
+    look = None if row.fair is None else Fair(at, row.fair, inputs.level, delta(pays, inputs.level, inputs.sigma))
+    return row.market, pays, look
 
 
 def delta(pays: Pays, level: float, sigma: float) -> float | None:
@@ -215,10 +225,10 @@ def _density(edge: Level | None, level: float, width: float) -> float:
     return math.exp(-0.5 * z * z) / (_SQRT_TAU * width)
 
 
-def _level(text: Any) -> Level | None:  # noqa: ANN401 - whatever the file holds
+def _level(text: str | None) -> Level | None:
     return None if text is None else parse_level(text)
 
 
-def _phrase(verdict: Json) -> str:
-    measured = "no data" if verdict.get("measured") is None else str(verdict["measured"])
-    return f"{measured} against {verdict.get('limit')} {verdict.get('unit') or ''}".strip()
+def _phrase(verdict: Verdict) -> str:
+    measured = "no data" if verdict.measured is None else str(verdict.measured)
+    return f"{measured} against {verdict.limit} {verdict.unit}".strip()

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from kalshi_daemon.artifacts.monitors import ReadingLine, RecordOfIndex
 from kalshi_daemon.digest.digest import Digest
 from kalshi_daemon.digest.document import delay_ms
 from kalshi_daemon.digest.fills import HORIZONS, FillLine, FillSums, Mean
@@ -191,16 +192,15 @@ def _first(counts: Mapping[str, int]) -> Iterable[tuple[str, int]]:
     return [*shown, ("others", rest)] if rest else shown
 
 
-def _forecast(readings: Mapping[str, Any] | None, quoting: Quoting) -> list[Section]:
+def _forecast(readings: Mapping[str, RecordOfIndex] | None, quoting: Quoting) -> list[Section]:
     alarms = tuple((one.guard, str(one.count.scans), _span(one.closed_ns), one.count.last) for one in quoting.alarms)
     found = [Section("Alarms of the forecast", ("guard", "scans refused", "closed", "-last"), alarms)]
     if readings is None:
         return [Section("Forecast", ("monitors", "-"), (("of this day", "not recorded"),)), *found]
     rows = tuple(
-        (index, figure, _number(one.get("value"), 4), _number(one.get("n"), 0), _number(one.get("low"), 4),
-         _number(one.get("high"), 4), str(one.get("status", "")))
-        for index, figures in readings.items() if isinstance(figures, dict)
-        for figure, one in figures.items() if isinstance(one, dict) and one.get("value") is not None
+        (index, figure, _number(one.value, 4), _number(one.n, 0), _number(one.low, 4), _number(one.high, 4), one.status)
+        for index, figures in readings.items()
+        for figure, one in figures.items() if isinstance(one, ReadingLine) and one.value is not None
     )  # fmt: skip
     headings = ("index", "-figure", "value", "n", "low", "high", "-status")
     return [Section("Forecast, live monitors", headings, rows), *found]

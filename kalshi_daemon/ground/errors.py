@@ -25,7 +25,8 @@ DaemonError
 |  `- VenueUnavailable         5xx on a read: nothing changed, ask again
 |- IllegalTransition           a bug in the order path: cancel everything, exit
 `- StateCorrupt                a file of ours that cannot be read back or written
-   `- StateLocked, StateDiskFull, StateIoError, StateGone, StateDamaged, StateTooNew (orders/journal_errors.py)
+   |- StateTooNew              a newer daemon wrote it
+   `- StateLocked, StateDiskFull, StateIoError, StateGone, StateDamaged (orders/journal_errors.py)
 """
 
 from collections.abc import Sequence
@@ -353,6 +354,17 @@ class StateCorrupt(DaemonError):
 
     def __str__(self) -> str:
         return f"{self.path}: {self.problem}"
+
+
+class StateTooNew(StateCorrupt):
+    """A newer daemon wrote the file, in a schema this one does not know. The file is healthy."""
+
+    exit_code = ExitCode.CONFIG
+
+    def __init__(self, path: str, what: str, schema: int, known: int) -> None:
+        super().__init__(
+            path, f"{what} has schema {schema}, this daemon knows {known}: use a newer daemon with the same file"
+        )
 
 
 def _short(value: object) -> str:

@@ -23,11 +23,14 @@ from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.durable import append_lines
+from kalshi_daemon.ground.errors import StateTooNew
 from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.memory.record_rows import (
+    VERSION,
     FixingRow,
     ForecastRow,
     MarketRow,
+    NewerVersionError,
     Row,
     forecast_row,
     from_line,
@@ -150,6 +153,8 @@ class Kept:
     markets: tuple[MarketRow, ...]
     unreadable: int
     """Lines of either index that were left out: torn, damaged, or of another version."""
+    newer: StateTooNew | None = None
+    """The first file with lines that a newer daemon wrote; they are left out."""
 
 
 def _days(folder: Path) -> list[Path]:
@@ -163,7 +168,7 @@ def _days(folder: Path) -> list[Path]:
 def read_record(folder: Path, index: Index, first: date | None = None, last: date | None = None) -> Kept:
     """The record of an index from `first` to `last`. Never raises for what the files hold; OSError for the disk."""
     rows: dict[tuple[object, ...], Row] = {}
-    unreadable = 0
+    unreadable, newer = 0, None
     for path in _days(folder):
         day = path.stem
         if (first is not None and day < first.isoformat()) or (last is not None and day > last.isoformat()):
@@ -172,6 +177,10 @@ def read_record(folder: Path, index: Index, first: date | None = None, last: dat
             for line in file:
                 try:
                     row = from_line(line)
+                except NewerVersionError as problem:
+                    unreadable += 1
+                    newer = newer or StateTooNew(str(path), "forecast record", problem.version, VERSION)
+                    continue
                 except ValueError:
                     unreadable += bool(line.strip())
                     continue
@@ -183,4 +192,5 @@ def read_record(folder: Path, index: Index, first: date | None = None, last: dat
         tuple(row for row in ordered if isinstance(row, FixingRow)),
         tuple(row for row in ordered if isinstance(row, MarketRow)),
         unreadable,
+        newer,
     )

@@ -43,6 +43,14 @@ _CENTS: Final = 2
 FORECAST, FIXING, MARKET = "forecast", "fixing", "market"
 
 
+class NewerVersionError(ValueError):
+    """A line that a newer daemon wrote."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"version {version}, the newest known is {VERSION}")
+        self.version = version
+
+
 @dataclass(frozen=True, slots=True)
 class ForecastRow:
     """One resolved forecast."""
@@ -197,18 +205,23 @@ def to_line(row: Row) -> bytes:
 
 
 def from_line(line: bytes) -> Row:
-    """The row of a line. Raises ValueError for anything that is none of the versions that are read."""
+    """The row of a line. Raises NewerVersionError, ValueError for anything else that is no row of ours."""
     try:
         found = mapping(parse_json(line, "a row"), "a row")
     except MalformedField as problem:
         raise ValueError(str(problem)) from None
-    if found.get("v") not in {VERSION, _RIVAL, _WITHOUT_QUANTILES}:
-        raise ValueError(f"version {str(found.get('v'))[:20]} instead of {VERSION}")
-    if found["v"] != VERSION:
+    version = whole(found.get("v"), "v")
+    if version > VERSION:
+        raise NewerVersionError(version)
+    if version < _WITHOUT_QUANTILES:
+        raise ValueError(f"version {version} instead of {VERSION}")
+    if version != VERSION:
         found = with_baseline(found)
     try:
         return _READERS[str(found["kind"])](found)
-    except (KeyError, TypeError, IndexError) as problem:
+    except KeyError as problem:
+        raise ValueError(f"not a row of the record: lacks {problem}") from problem
+    except (TypeError, IndexError) as problem:
         raise ValueError(f"not a row of the record: {problem!r}") from problem
 
 

@@ -20,7 +20,9 @@ import structlog
 from kalshi_daemon.calibration.joint import Correlation
 from kalshi_daemon.calibration.market_record import MarketRecord
 from kalshi_daemon.calibration.updater import RollingCalibration
+from kalshi_daemon.domain.forecast import Standing
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.monitor import Monitor
 from kalshi_daemon.ground.clock import Clock, iso_utc
 from kalshi_daemon.ground.durable import write_whole
 from kalshi_daemon.ground.errors import ConfigurationError
@@ -229,14 +231,14 @@ class CalibrationStore:
         log.warning("calibration.started_cold", index=index.value, why=why, file=str(path), kept=kept)
         return Recollection(None, why)
 
-    def monitor(self) -> dict[str, Any]:
-        """A monitor document: what each index started from."""
+    def monitor(self) -> Monitor:
+        """What each index started from."""
         found = self.recollections
         refused = [f"{index.value}: {one.said}" for index, one in found.items() if one.restored_ns is None]
-        return {
-            "name": MONITOR,
-            "status": "NO_DATA" if refused else "OK",
-            "metrics": {
+        return Monitor(
+            name=MONITOR,
+            status=Standing.LEARNING if refused else Standing.OK,
+            metrics={
                 index.value: {
                     "restored_from": None if one.restored_ns is None else iso_utc(one.restored_ns),
                     "last_price": None if one.last_price_ns is None else iso_utc(one.last_price_ns),
@@ -246,9 +248,9 @@ class CalibrationStore:
                 }
                 for index, one in found.items()
             },
-            "message": "; ".join(refused),
-            "generated_at": iso_utc(self._clock.now_ns()),
-        }
+            message="; ".join(refused),
+            generated_at=iso_utc(self._clock.now_ns()),
+        )
 
     # Writing
 

@@ -3,7 +3,7 @@
 None of them tells anybody to move a healthy journal away: with it go the week's losses.
 """
 
-from kalshi_daemon.ground.errors import ExitCode, StateCorrupt
+from kalshi_daemon.ground.errors import StateCorrupt
 
 
 class StateLocked(StateCorrupt):
@@ -59,16 +59,4 @@ class StateDamaged(StateCorrupt):
             f"journal cannot be read, it is damaged ({cause}); stop, move the file (with its -wal and -shm) into a"
             " folder of its own, keep it, and put a backup in its place; without a backup the"
             " exchange's lists are read afresh and budgets forget the losses that those no longer show",
-        )
-
-
-class StateTooNew(StateCorrupt):
-    """The journal was migrated by a newer daemon. The file is healthy."""
-
-    exit_code = ExitCode.CONFIG
-
-    def __init__(self, path: str, version: int, known: int) -> None:
-        super().__init__(
-            path,
-            f"journal has schema {version}, this daemon knows {known}: use a newer daemon with the same file",
         )

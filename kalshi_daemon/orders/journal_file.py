@@ -13,7 +13,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
-from kalshi_daemon.ground.errors import StateCorrupt
+from kalshi_daemon.ground.errors import StateCorrupt, StateTooNew
 from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.orders.journal_errors import (
     StateDamaged,
@@ -21,7 +21,6 @@ from kalshi_daemon.orders.journal_errors import (
     StateGone,
     StateIoError,
     StateLocked,
-    StateTooNew,
 )
 from kalshi_daemon.orders.journal_schema import MIGRATIONS, SEALED_SINCE, TABLES, row_crc
 
@@ -206,7 +205,7 @@ class JournalFile:
 
     def _check_version(self, version: int) -> int:
         if version > len(MIGRATIONS):
-            raise StateTooNew(str(self._path), version, len(MIGRATIONS))
+            raise StateTooNew(str(self._path), "journal", version, len(MIGRATIONS))
         if version < 0:
             raise StateDamaged(str(self._path), f"schema version {version}")
         return version

@@ -9,7 +9,7 @@ opinion (`witness`) and never becomes the book.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 import structlog
 
@@ -24,6 +24,7 @@ from kalshi_daemon.domain.events import (
     StreamUp,
     VenueEvent,
 )
+from kalshi_daemon.domain.monitor import Monitor
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.ground.backoff import doubled
 from kalshi_daemon.ground.clock import Clock
@@ -65,7 +66,7 @@ class VenueMonitor:
         *,
         listing_changed: Callable[[], None],
         repeated: Callable[[], int],
-        on_report: Callable[[dict[str, Any]], None],
+        on_report: Callable[[Monitor], None],
     ) -> None:
         """`listing_changed` is called after every change of listed events, markets or their problems.
 

@@ -13,6 +13,8 @@ import structlog
 
 from kalshi_daemon.domain.book import Book
 from kalshi_daemon.domain.events import BookDelta, BooksLost, BookSnapshot, SequenceGap, StreamDown
+from kalshi_daemon.domain.forecast import Standing
+from kalshi_daemon.domain.monitor import Monitor
 from kalshi_daemon.ground.clock import Clock, iso_utc
 from kalshi_daemon.ground.units import MINUTE, Nanos, from_s, to_ms
 from kalshi_daemon.kalshi.api import StreamControl
@@ -250,14 +252,14 @@ class BookCare:
         }
 
 
-def stream_monitor(state: DaemonState, figures: dict[str, Any], now: Nanos) -> dict[str, Any]:
+def stream_monitor(state: DaemonState, figures: dict[str, Any], now: Nanos) -> Monitor:
     """The monitor document `streams`: ALERT while the stream is down, a book is out of sync or doubted."""
     doubted = state.venue.streams.doubted
     troubled = not figures["up"] or bool(doubted) or figures["in_sync"] < figures["books"]
-    return {
-        "name": "streams",
-        "status": "ALERT" if troubled else "OK",
-        "metrics": figures,
-        "message": "; ".join(f"{ticker}: {why}" for ticker, why in sorted(doubted.items())[:10]),
-        "generated_at": iso_utc(now),
-    }
+    return Monitor(
+        name="streams",
+        status=Standing.ALERT if troubled else Standing.OK,
+        metrics=figures,
+        message="; ".join(f"{ticker}: {why}" for ticker, why in sorted(doubted.items())[:10]),
+        generated_at=iso_utc(now),
+    )

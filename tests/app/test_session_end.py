@@ -46,7 +46,7 @@ def test_a_failure_without_words_is_said_all_the_same():
 
 
 def test_a_summary_without_sums_has_the_same_fields_and_claims_no_money():
-    found = unsummarised(DaemonState(), StopResult(verified=False, remaining=3, detail=""))
+    found = unsummarised(DaemonState(), StopResult(verified=False, remaining=3, detail="")).log_fields
     assert set(found) == SUMMARY
     assert (found["verified"], found["books_equal"], found["resting_at_end"]) == (False, False, 3)
     assert found["pnl_dollars"] is None

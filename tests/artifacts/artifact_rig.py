@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 
+from kalshi_daemon.artifacts.session import SessionTotals
 from kalshi_daemon.artifacts.writer import ArtifactWriter
 from kalshi_daemon.domain.quote import QuotePlan
 from kalshi_daemon.ground.clock import ManualClock
@@ -47,3 +48,11 @@ def settle(market: str, profit: str | None = "0.5800", **more: str) -> dict[str,
         "fees": "0.0000",
         **more,
     }
+
+
+def totals(**changes: Any) -> SessionTotals:
+    """Of a session in which nothing happened."""
+    nothing = {"windows_scanned": 0, "scans": 0, "orders_placed": 0, "orders_cancelled": 0, "fills": 0}
+    money = dict.fromkeys(("contracts", "fees_dollars", "pnl_dollars", "exchange_pnl_dollars"), "0.0000")
+    end = {"books_equal": True, "books_detail": "", "resting_at_end": 0, "resting_after_cutoff_max": 0}
+    return SessionTotals(**{**nothing, **money, **end, "verified": True, **changes})

@@ -3,13 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.artifacts.files import encode, read_object
-from kalshi_daemon.artifacts.manifest import build_manifest, outcome_of
+from kalshi_daemon.artifacts.files import encode
+from kalshi_daemon.artifacts.manifest import Manifest, build_manifest, outcome_of
 from kalshi_daemon.artifacts.monitors import (
     IndexRecord,
     MonitorBoard,
@@ -20,17 +19,18 @@ from kalshi_daemon.artifacts.monitors import (
     status_of,
 )
 from kalshi_daemon.artifacts.paths import ArtifactPaths, safe_name, scan_order
-from kalshi_daemon.artifacts.report import FILLS_KEPT, QUOTES_KEPT, SETTLEMENTS_KEPT, DayFacts, facts_from_json
+from kalshi_daemon.artifacts.report import FILLS_KEPT, QUOTES_KEPT, SETTLEMENTS_KEPT, DayFacts
 from kalshi_daemon.artifacts.report_markdown import render
 from kalshi_daemon.artifacts.session import build_session
 from kalshi_daemon.domain.forecast import Reading
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Look
 from kalshi_daemon.domain.verdict import Verdict
-from kalshi_daemon.ground.errors import MalformedField, StateCorrupt
+from kalshi_daemon.ground.documents import parse_document, read_document
+from kalshi_daemon.ground.errors import StateCorrupt
 from kalshi_daemon.ground.units import MINUTE, Level, Nanos, Price
 from kalshi_daemon.windows.releases import Release
-from tests.artifacts.artifact_rig import RUN, fill, judged, settle
+from tests.artifacts.artifact_rig import RUN, fill, judged, settle, totals
 from tests.guardrails.guard_rig import (
     DAY,
     NOW,
@@ -44,6 +44,7 @@ from tests.guardrails.guard_rig import (
     quote_of,
     window_of,
 )
+from tests.support.written import as_written
 
 
 def facts() -> DayFacts:
@@ -55,7 +56,8 @@ def facts() -> DayFacts:
 
 def test_the_manifest_holds_inputs_probabilities_verdicts_and_orders_exactly():
     plan = plan_of(keep=("kd-1",), cancel=(("kd-2", "edge_lost"),))
-    manifest = build_manifest(plan, judged(plan)[1], (), run_id=RUN, mode="sim")
+    made = build_manifest(plan, judged(plan)[1], (), run_id=RUN, mode="sim")
+    manifest = as_written(made)
     assert manifest["inputs"] == {"index": "SPX", "level": 6_820.0, "sigma": 0.004, "seconds_to_fixing": 1_800.0}
     assert manifest["window"]["target"] == "2026-11-23T17:00:00.000000Z"
     assert manifest["looks"][0]["best_bid"] == "0.4000"
@@ -64,21 +66,21 @@ def test_the_manifest_holds_inputs_probabilities_verdicts_and_orders_exactly():
     assert (quote["accepted"], len(quote["verdicts"])) == (True, 13)
     assert manifest["keep"] == ["kd-1"]
     assert manifest["cancel"] == [{"client_order_id": "kd-2", "reason": "edge_lost"}]
-    assert orjson.loads(encode(manifest)) == manifest
+    assert parse_document(Manifest, encode(made), Path("m.json")) == made
 
 
 def test_a_look_says_for_which_values_its_market_pays():
     look = Look("KXINX-26NOV23H1600-B6812", 0.2, 0.2, None, None, "no_edge", "", Level(68_000_000), Level(68_249_900))
     open_ended = Look("KXINXU-26NOV23H1600-T6799.9999", 0.6, 0.6, None, None, "no_edge", "", Level(68_000_000))
     plan = plan_of(quotes=(), looks=(look, open_ended))
-    bounded, above = build_manifest(plan, judged(plan)[1], (), run_id=RUN, mode="sim")["looks"]
+    bounded, above = as_written(build_manifest(plan, judged(plan)[1], (), run_id=RUN, mode="sim"))["looks"]
     assert (bounded["pays_from"], bounded["pays_to"]) == ("6800.00", "6824.99")
     assert (above["pays_from"], above["pays_to"]) == ("6800.00", None)
 
 
 def test_numbers_we_did_not_have_are_null():
     plan = plan_of(quote_of(fair=float("nan"), ev=Price(-300)))
-    written = orjson.loads(encode(build_manifest(plan, judged(plan)[1], (), run_id=RUN, mode="sim")))
+    written = as_written(build_manifest(plan, judged(plan)[1], (), run_id=RUN, mode="sim"))
     assert written["looks"][0]["fair"] is None
     assert written["quotes"][0]["ev"] == "-0.0300"
 
@@ -110,7 +112,7 @@ def verdicts(**changes):
 
 
 def test_before_anything_was_judged_it_is_no_go():
-    document = go_no_go({}, "now")
+    document = as_written(go_no_go({}, "now"))
     assert (document["go"], document["quoting"], document["reasons"]) == (False, False, ["no window judged yet"])
 
 
@@ -119,7 +121,7 @@ def test_an_overridden_gate_stays_no_go_while_quoting_goes_on():
     state.force_gate_pass = True
     chain = chain_of(release_near=lambda now, _before, _after: Release(now, "CPI", DAY))
     seen = WindowVerdicts(WINDOW, chain.judge_window(state, WIDE, WINDOW, NOW), NOW)
-    document = go_no_go({WINDOW.event_ticker: seen}, "now")
+    document = as_written(go_no_go({WINDOW.event_ticker: seen}, "now"))
     assert (document["go"], document["quoting"], document["forced"]) == (False, True, ["macro"])
     assert document["windows"][WINDOW.event_ticker]["refusing"] == ["macro"]
 
@@ -130,7 +132,7 @@ def test_one_closed_window_is_no_go_but_the_other_may_quote():
     other = window_of(target_ns=Nanos(WINDOW.target_ns + 60 * MINUTE))
     other = replace(other, event_ticker="KXINXU-26NOV23H1300")
     assert board.note(WindowVerdicts(other, verdicts(kill_switch=True), NOW)) is True
-    document, monitors = board.documents(NOW)
+    document, monitors = as_written(board.documents(NOW))
     assert (document["go"], document["quoting"]) == (False, True)
     assert monitors["kill_switch"]["status"] == "ALERT"
     assert set(monitors["kill_switch"]["metrics"]) == {WINDOW.event_ticker, other.event_ticker}
@@ -143,7 +145,7 @@ def test_windows_past_their_fixing_leave_the_board():
     later = replace(later, event_ticker="KXINXU-26NOV23H1300")
     assert board.note(WindowVerdicts(later, verdicts(), WINDOW.target_ns)) is True
     assert list(board.latest) == [later.event_ticker]
-    assert board.documents(WINDOW.target_ns)[0]["go"] is True
+    assert board.documents(WINDOW.target_ns)[0].go is True
 
 
 def test_after_a_stop_every_window_is_closed_and_the_stop_is_the_first_reason():
@@ -153,7 +155,7 @@ def test_after_a_stop_every_window_is_closed_and_the_stop_is_the_first_reason():
     board.note(WindowVerdicts(later, verdicts(), NOW))
     closed = Verdict("latch", passed=False, measured="closed", limit="open", note="SIGTERM")
     board.note_stop(Stop(closed, NOW))
-    document, monitors = board.documents(NOW)
+    document, monitors = as_written(board.documents(NOW))
     assert (document["go"], document["quoting"]) == (False, False)
     assert document["reasons"][0] == "stopped: SIGTERM"
     assert [reason.split(":")[0] for reason in document["reasons"]] == ["stopped", "kill_switch"]
@@ -164,13 +166,13 @@ def test_after_a_stop_every_window_is_closed_and_the_stop_is_the_first_reason():
         (WINDOW.event_ticker, later.event_ticker), "closed"
     )
     board.note_stop(Stop(closed, WINDOW.target_ns))
-    assert set(board.documents(WINDOW.target_ns)[0]["windows"]) == {later.event_ticker}
+    assert set(board.documents(WINDOW.target_ns)[0].windows) == {later.event_ticker}
 
 
 def test_a_stop_before_anything_was_judged_is_said_too():
     board = MonitorBoard()
     board.note_stop(Stop(Verdict("latch", passed=False, measured="closed", limit="open", note="session_end"), NOW))
-    document, monitors = board.documents(NOW)
+    document, monitors = as_written(board.documents(NOW))
     assert (document["go"], document["quoting"], document["reasons"]) == (False, False, ["stopped: session_end"])
     assert (monitors["latch"]["status"], monitors["latch"]["metrics"]) == ("ALERT", {})
     assert "session_end" in monitors["latch"]["message"]
@@ -186,17 +188,18 @@ def test_no_data_and_alert_and_the_worse_of_them():
         "NO_DATA",
         "ALERT",
     ]
-    reasons = go_no_go({"w": WindowVerdicts(WINDOW, (blind, bad), NOW)}, "now")["reasons"]
-    assert reasons == ["g: no data against 1", "g: 2.12346 against 1"]
+    reasons = go_no_go({"w": WindowVerdicts(WINDOW, (blind, bad), NOW)}, "now").reasons
+    assert reasons == ("g: no data against 1", "g: 2.12346 against 1")
 
 
 # --- session and paths
 
 
 def test_the_session_carries_the_callers_totals_after_its_own_head():
-    made = build_session({"fills": 3, "run_id": "forged"}, run_id="r1", mode="sim", day=DAY, now_ns=NOW)
-    assert list(made)[:5] == ["session_id", "run_id", "mode", "session_date", "generated_at"]
+    made = as_written(build_session(totals(fills=3), run_id="r1", mode="sim", day=DAY, now_ns=NOW))
+    assert list(made)[:6] == ["schema", "session_id", "run_id", "mode", "session_date", "generated_at"]
     assert (made["run_id"], made["fills"]) == ("r1", 3)
+    assert list(made)[6:] == list(totals().log_fields)
 
 
 @given(st.text())
@@ -228,19 +231,20 @@ def test_facts_survive_a_round_trip():
     made.note_audit(fill(TICKER), RUN)
     made.note_audit(settle(TICKER), RUN)
     made.note_positions((), NOW)
-    assert facts_from_json(orjson.loads(encode(made.to_json()))) == made
+    assert parse_document(DayFacts, encode(made), Path("facts.json")) == made
 
 
 @pytest.mark.parametrize(
     "data", [{}, {"series": "X"}, {"series": "X", "day": DAY, "fills": {}}, {"series": 1, "day": DAY, "mode": "sim"}]
 )
 def test_an_object_that_is_not_ours_is_refused(data):
-    with pytest.raises(MalformedField):
-        facts_from_json(data)
+    with pytest.raises(StateCorrupt, match=r"facts\.json: report: "):
+        parse_document(DayFacts, encode(data), Path("facts.json"))
 
 
 def test_facts_written_before_a_field_existed_are_taken_up():
-    assert facts_from_json({"series": "KXINXU", "day": DAY, "mode": "sim", "unheard_of": 1}) == facts()
+    found = encode({"series": "KXINXU", "day": DAY, "mode": "sim", "unheard_of": 1})
+    assert parse_document(DayFacts, found, Path("facts.json")) == facts()
 
 
 def test_refusals_are_counted_by_guard_for_scans_and_quotes():
@@ -304,13 +308,13 @@ def test_a_day_on_which_nothing_happened_is_a_short_report():
 def test_rendering_is_a_function_of_the_facts():
     made = facts()
     made.note_scan(*judged(), RUN)
-    assert render(made, "now") == render(facts_from_json(orjson.loads(encode(made.to_json()))), "now")
+    assert render(made, "now") == render(parse_document(DayFacts, encode(made), Path("facts.json")), "now")
 
 
 def test_a_file_of_ours_that_is_no_object_is_named(tmp_path):
     (tmp_path / "list.json").write_bytes(b"[1]")
     with pytest.raises(StateCorrupt, match=r"list\.json: is not a JSON object"):
-        read_object(tmp_path / "list.json")
+        read_document(DayFacts, tmp_path / "list.json")
 
 
 # --- the record's monitors
@@ -322,7 +326,7 @@ def test_the_record_shows_value_n_and_limits_of_both_indices_in_both_documents()
     board = MonitorBoard()
     board.records[Index.SPX] = IndexRecord(Index.SPX, (wide, young), NOW)
     board.records[Index.NDX] = IndexRecord(Index.NDX, (young,), NOW)
-    go, monitors = board.documents(NOW)
+    go, monitors = as_written(board.documents(NOW))
     one = monitors["record_rms_z"]
     assert one["status"] == "ALERT"
     assert one["metrics"]["SPX.near"] == {
@@ -341,6 +345,6 @@ def test_the_record_shows_value_n_and_limits_of_both_indices_in_both_documents()
 def test_a_record_that_still_learns_has_no_data_and_one_that_can_be_judged_is_ok():
     young = Reading("log_gain", "hour", 0.1, 10.0, 200.0, low=-0.02)
     records = {Index.SPX: IndexRecord(Index.SPX, (young,), NOW)}
-    assert record_monitors(records, "now")["record_log_gain"]["status"] == "NO_DATA"
+    assert record_monitors(records, "now")["record_log_gain"].status == "NO_DATA"
     records[Index.NDX] = IndexRecord(Index.NDX, (replace(young, n=200.0),), NOW)
-    assert record_monitors(records, "now")["record_log_gain"]["status"] == "OK"
+    assert record_monitors(records, "now")["record_log_gain"].status == "OK"

@@ -15,7 +15,7 @@ from kalshi_daemon.domain.index import KXINX, Index
 from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.errors import StateCorrupt
 from kalshi_daemon.ground.units import HOUR, SECOND, Nanos
-from tests.artifacts.artifact_rig import RUN, fill, judged, manifests, read, settle, writer_on
+from tests.artifacts.artifact_rig import RUN, fill, judged, manifests, read, settle, totals, writer_on
 from tests.guardrails.guard_rig import (
     CLOSE,
     DAY,
@@ -226,7 +226,7 @@ async def test_a_large_backlog_is_drained_whole_and_in_order(tmp_path, paths):
     writer = writer_on(tmp_path)
     for n in range(3 * BATCH_MAX + 7):
         writer.audit({"action": str(n)})
-    writer.session({"fills": 1})
+    writer.session(totals(fills=1))
     assert await writer.drain() == 0
     assert [int(entry["action"]) for entry in read_audit(paths.audit(DAY)).entries] == list(range(3 * BATCH_MAX + 7))
     assert paths.pilot_session.exists()
@@ -291,7 +291,7 @@ async def test_the_loop_never_writes_a_file_itself(tmp_path):
     writer = writer_on(tmp_path)
     writer.manifest(*judged(), ())
     writer.audit({"action": "place_intent"})
-    writer.session({})
+    writer.session(totals())
     writer.report(healthy())
     writer.monitors(WINDOW, ())
     assert list(tmp_path.iterdir()) == []
@@ -330,7 +330,7 @@ async def test_monitors_are_the_runbooks_schema(tmp_path, paths):
     writer.manifest(*judged(state=state), ())
     await writer.drain()
     skew, armed = read(paths.monitor("clock_skew")), read(paths.monitor("armed"))
-    assert list(skew) == ["name", "status", "metrics", "message", "generated_at"]
+    assert list(skew) == ["schema", "name", "status", "metrics", "message", "generated_at"]
     assert (skew["name"], skew["status"], armed["status"]) == ("clock_skew", "NO_DATA", "OK")
     assert "not measured yet" in skew["message"]
     assert skew["metrics"][WINDOW.event_ticker]["limit"] == 1_500
@@ -352,7 +352,7 @@ async def test_a_monitor_the_disk_refuses_is_written_when_it_can_be(tmp_path, pa
     mend = broken_disk("reports")
     writer = writer_on(tmp_path)
     writer.manifest(*judged(), ())
-    writer.session({"fills": 2})
+    writer.session(totals(fills=2))
     await writer.drain()
     assert not paths.go_no_go.exists()
     mend()
@@ -399,8 +399,8 @@ async def test_a_run_that_judged_nothing_leaves_the_record_of_the_one_before(tmp
 async def test_defect_18_the_pilot_session_is_the_last_one_and_every_session_is_kept(tmp_path, paths):
     for run_id, fills in (("r1", 3), ("r2", 5)):
         writer = writer_on(tmp_path, run_id=run_id)
-        writer.session({"fills": 0})
-        writer.session({"fills": fills, "mode": "forged"})
+        writer.session(totals(fills=0))
+        writer.session(totals(fills=fills))
         await writer.drain()
     assert read(paths.pilot_session)["run_id"] == "r2"
     assert [read(paths.session(DAY, run))["fills"] for run in ("r1", "r2")] == [3, 5]
@@ -480,6 +480,17 @@ async def test_positions_and_settlements_are_in_the_report(tmp_path, paths):
     report = paths.report("KXINXU", DAY).read_text()
     assert f"| {TICKER} | 1.00 | -0.4200 | 0.0000 |  |" in report
     assert "- settled markets: 1, profit after fees 0.5800 dollars" in report
+
+
+async def test_facts_of_a_newer_daemon_are_kept_aside_whole(tmp_path, paths):
+    facts = paths.report_facts("KXINXU", DAY)
+    facts.parent.mkdir(parents=True)
+    facts.write_bytes(b'{"schema": 2, "series": "KXINXU"}')
+    writer = writer_on(tmp_path)
+    writer.manifest(*judged(), ())
+    await writer.drain()
+    assert facts.with_suffix(".newer.json").read_bytes() == b'{"schema": 2, "series": "KXINXU"}'
+    assert "earlier facts of the day could not be read back" in paths.report("KXINXU", DAY).read_text()
 
 
 async def test_facts_that_cannot_be_read_back_are_kept_aside_and_said(tmp_path, paths):

@@ -10,9 +10,11 @@ import pytest
 from kalshi_daemon.artifacts import decision as decision_module
 from kalshi_daemon.artifacts.decision import Decision, comparison, decide, last_decision
 from kalshi_daemon.artifacts.files import encode
-from kalshi_daemon.artifacts.manifest import Json, build_manifest
+from kalshi_daemon.artifacts.manifest import Manifest, build_manifest
 from kalshi_daemon.artifacts.paths import ArtifactPaths
 from kalshi_daemon.domain.quote import Look
+from kalshi_daemon.domain.verdict import Verdict
+from kalshi_daemon.ground.documents import parse_document
 from kalshi_daemon.ground.errors import StateCorrupt
 from kalshi_daemon.ground.units import HOUR, Nanos, Price
 from kalshi_daemon.retention.packing import Work, pack
@@ -33,20 +35,20 @@ from tests.guardrails.guard_rig import (
 )
 
 
-def manifest_of(plan=None, state: DaemonState | None = None, orders=()) -> Json:
+def manifest_of(plan=None, state: DaemonState | None = None, orders=()) -> Manifest:
+    """As it is read again: what JSON cannot say is not there any more."""
     plan, judgement = judged(plan, state)
     made = build_manifest(plan, judgement, orders, run_id=RUN, mode="sim")
-    written: Json = orjson.loads(encode(made))
-    return written
+    return parse_document(Manifest, encode(made), Path("m.json"))
 
 
-def explain(manifest: Json, ticker: str = TICKER) -> Decision:
+def explain(manifest: Manifest, ticker: str = TICKER) -> Decision:
     found = decide(manifest, ticker, Path("m.json"))
     assert found is not None
     return found
 
 
-def looked_at(outcome: str, detail: str = "") -> Json:
+def looked_at(outcome: str, detail: str = "") -> Manifest:
     look = Look(TICKER, 0.5, 0.51, Price(4_000), None, outcome, detail)
     return manifest_of(plan_of(quotes=(), looks=(look,)))
 
@@ -122,13 +124,13 @@ def test_a_quote_without_a_look_is_still_a_decision():
 
 @pytest.mark.parametrize(("limit", "text"), [(None, "3 ms"), (5, "3 ms, limit 5 ms")])
 def test_a_comparison_as_a_phrase(limit, text):
-    assert comparison({"measured": 3, "limit": limit, "unit": "ms"}) == text
+    assert comparison(Verdict("g", passed=True, measured=3, limit=limit, unit="ms")) == text
 
 
 # --- finding it
 
 
-def put(root: Path, manifest: Json, name: str, day: str = DAY, age_s: int = 0) -> Path:
+def put(root: Path, manifest: Manifest | None, name: str, day: str = DAY, age_s: int = 0) -> Path:
     path = root / "data/raw/kalshi" / day / name / "KXINXU" / "manifest.json"
     path.parent.mkdir(parents=True)
     path.write_bytes(encode(manifest))
@@ -183,7 +185,7 @@ def test_the_later_day_first_and_one_profile_alone_when_asked(tmp_path):
 )
 def test_what_a_crash_or_a_stranger_left_is_passed_over(tmp_path, content):
     put(tmp_path, manifest_of(), "113000", age_s=10)
-    broken = put(tmp_path, {}, "113300")
+    broken = put(tmp_path, None, "113300")
     broken.write_bytes(content)
     (tmp_path / "data/raw/kalshi/2026-11-23/113600/KXINXU").mkdir(parents=True)
     (tmp_path / "data/raw/kalshi/2026-11-23/notes").mkdir()
@@ -257,3 +259,35 @@ def test_what_stands_before_the_damage_of_a_pack_is_found(tmp_path):
     path.write_bytes(b"not packed at all")
     with pytest.raises(StateCorrupt, match=path.name):
         last_decision(paths, TICKER)
+
+
+# --- what another version wrote
+
+
+def changed(path: Path, **changes: object) -> None:
+    stat = path.stat()
+    path.write_bytes(encode({**orjson.loads(path.read_bytes()), **changes}))
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+def test_a_manifest_of_a_newer_daemon_is_named_with_what_to_do_and_an_older_one_tells(tmp_path):
+    old = put(tmp_path, manifest_of(), "113000", age_s=10)
+    newer = put(tmp_path, manifest_of(plan_of(quote_of(ev=Price(0)))), "113300")
+    changed(newer, schema=2, verdicts="in another form")
+    found = last_decision(ArtifactPaths(tmp_path), TICKER)
+    assert found is not None
+    assert (found.quoted, found.manifest) == (True, old)
+    (problem,) = found.problems
+    assert problem == f"{newer}: manifest has schema 2, this daemon knows 1: use a newer daemon with the same file"
+    old.unlink()
+    with pytest.raises(StateCorrupt, match="use a newer daemon"):
+        last_decision(ArtifactPaths(tmp_path), TICKER)
+
+
+def test_a_manifest_that_lacks_a_field_is_named_with_it(tmp_path):
+    put(tmp_path, manifest_of(), "113000", age_s=10)
+    broken = put(tmp_path, manifest_of(), "113300")
+    changed(broken, window={"event_ticker": "E"})
+    found = last_decision(ArtifactPaths(tmp_path), TICKER)
+    assert found is not None
+    assert found.problems == (f"{broken}: manifest: required field 'window.session' is missing, and 4 more",)

@@ -6,12 +6,15 @@ from pathlib import Path
 import numpy as np
 import orjson
 
+from kalshi_daemon.artifacts.manifest import Manifest
 from kalshi_daemon.digest.records import FillRecord, JournalDay, OrderRecord, Records, Tape
 from kalshi_daemon.digest.scans import ScanDay
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Fill, Order, Status
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.clock import iso_utc
+from kalshi_daemon.ground.documents import parse_document
+from kalshi_daemon.ground.errors import MalformedData, StateCorrupt
 from kalshi_daemon.ground.new_york import eastern_ns
 from kalshi_daemon.ground.units import SECOND, Count, Dollars, Nanos, Price, lots
 from kalshi_daemon.orders.ledger import BookedFill, Result
@@ -59,31 +62,67 @@ def look(market: str, fair: float | None, *, low: str | None = "6820.00", high: 
     return {**found, "outcome": "no_edge", "detail": "", "pays_from": low, "pays_to": high}
 
 
+def quote(market: str, *verdicts: dict, accepted: bool = False) -> dict:
+    found = {"market": market, "side": "bid", "price": "0.4000", "count": "1.00", "profile": "wide"}
+    ours = dict.fromkeys(("fair", "model_fair", "required_edge"), 0.45)
+    money = {"ev": "0.0100", "fee": "0.0000", "max_loss": "0.4000"}
+    return {**found, **ours, **money, "accepted": accepted, "verdicts": list(verdicts)}
+
+
+def reading_line(value: float, n: float = 40.0) -> dict:
+    return {"status": "OK", "value": value, "n": n, "n_min": 30.0, "low": 0.5, "high": 1.5}
+
+
+def go_no_go(record: dict) -> dict:
+    answer = {"go": True, "quoting": True, "reasons": [], "forced": [], "windows": {}}
+    return {**answer, "generated_at": iso_utc(at(10, 17)), "record": record}
+
+
 def manifest(
     when: Nanos, *looks: dict, verdicts: tuple = (), quotes: tuple = (), profile: str = "wide", event: str = EVENT,
     plan_id: str | None = None, target: Nanos | None = None,
 ) -> dict:  # fmt: skip
     target = at(11) if target is None else target
     edges = {"opens": at(10), "new_until": target - 300 * SECOND, "gone_by": target - 120 * SECOND, "target": target}
+    times = {name: iso_utc(Nanos(edge)) for name, edge in edges.items()}
+    quoting = {"lots": 1, "bins": 4, "impact_cap": "0.0500", "min_ev": "0.0050"}
     return {
         "schema": 1,
         "plan_id": plan_id or f"r1-{when}-{profile}",
+        "run_id": "r1",
+        "mode": "sim",
+        "trigger": "timer",
+        "keep": [],
+        "cancel": [],
+        "orders": [],
         "generated_at": iso_utc(when),
         "series": event.partition("-")[0],
         "outcome": "quoted",
-        "window": {"event_ticker": event, **{name: iso_utc(Nanos(edge)) for name, edge in edges.items()}},
-        "profile": {"name": profile},
-        "inputs": {"index": "SPX", "level": LEVEL, "sigma": SIGMA},
+        "window": {
+            "event_ticker": event,
+            "session": MONDAY.isoformat(),
+            **times,
+        },
+        "profile": {"name": profile, **quoting},
+        "inputs": {"index": "SPX", "level": LEVEL, "sigma": SIGMA, "seconds_to_fixing": 1_800.0},
         "verdicts": list(verdicts),
         "looks": list(looks),
         "quotes": list(quotes),
     }
 
 
+def add_to(scans: ScanDay, found: dict) -> None:
+    """As `fold_manifests` does."""
+    try:
+        scans.add(parse_document(Manifest, orjson.dumps(found), Path("manifest.json")))
+    except (StateCorrupt, MalformedData) as problem:
+        scans.note_unreadable(str(problem))
+
+
 def scans_of(*manifests: dict, wanted: tuple[str, ...] = (M1, M2, M3)) -> ScanDay:
     found = ScanDay(wanted)
     for one in manifests:
-        found.add(one)
+        add_to(found, one)
     found.finish()
     return found
 

@@ -10,7 +10,7 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import Dollars
 from kalshi_daemon.orders.ledger import Result
-from tests.digest.digest_rig import M1, M2, M3, at, fill, look, manifest, records_of, scans_of, tape, verdict
+from tests.digest.digest_rig import M1, M2, M3, at, fill, look, manifest, quote, records_of, scans_of, tape, verdict
 
 WON, LOST = Result("yes", at(11, 2)), Result("no", at(11, 2))
 
@@ -67,8 +67,8 @@ def test_open_positions_at_our_last_fair_and_unknown_when_one_has_none():
 
 
 def test_budget_peaks_leave_out_what_a_refused_quote_would_have_used():
-    refused = {"accepted": False, "verdicts": [verdict("daily_loss", passed=False, measured=51.6, limit=50.0)]}
-    allowed = {"accepted": True, "verdicts": [verdict("daily_loss", measured=48.0, limit=50.0)]}
+    refused = quote(M1, verdict("daily_loss", passed=False, measured=51.6, limit=50.0))
+    allowed = quote(M1, verdict("daily_loss", measured=48.0, limit=50.0), accepted=True)
     scans = scans_of(
         manifest(at(10, 15), verdicts=(verdict("daily_loss", measured=40.0, limit=50.0),), quotes=(refused, allowed)),
         manifest(at(10, 18), verdicts=(verdict("weekly_loss", measured=None, limit=250.0, passed=False),)),

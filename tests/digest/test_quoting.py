@@ -10,7 +10,7 @@ from kalshi_daemon.digest.records import covered, order_record
 from kalshi_daemon.digest.scans import ScanDay
 from kalshi_daemon.domain.order import Status
 from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
-from tests.digest.digest_rig import EVENT, M1, at, look, manifest, order, records_of, scans_of, verdict
+from tests.digest.digest_rig import EVENT, M1, at, look, manifest, order, quote, records_of, scans_of, verdict
 
 
 def lived(name, start, end, status=Status.CANCELED, **more):
@@ -67,11 +67,11 @@ def test_a_live_order_rests_until_its_expiry_and_not_beyond_now():
 def test_guards_are_counted_and_closed_until_the_next_scan_of_the_same_profile_and_window():
     shut = (verdict("feed_age", passed=False, note="old"),)
     forced = (verdict("macro", passed=False, forced=True),)
-    quote = {"accepted": False, "verdicts": [verdict("pal", passed=False, measured=1_200, limit=1_000)]}
+    refused = quote(M1, verdict("pal", passed=False, measured=1_200, limit=1_000))
     scans = scans_of(
         manifest(at(10, 10), verdicts=shut),
         manifest(at(10, 12), verdicts=shut, profile="size"),
-        manifest(at(10, 13), verdicts=forced, quotes=(quote,)),
+        manifest(at(10, 13), verdicts=forced, quotes=(refused,)),
         manifest(at(10, 15), profile="size"),
         manifest(at(10, 52), verdicts=shut),
     )
@@ -129,7 +129,7 @@ def _without(found: dict, name: str) -> dict:
 
 
 _REFUSAL = verdict("pal", passed=False)
-_QUOTE = {"market": M1, "accepted": False, "verdicts": [_REFUSAL]}
+_QUOTE = quote(M1, _REFUSAL)
 _UNREADABLE = {
     "no time zone": {"generated_at": "2026-11-23T10:00:00"},
     "a strike in words": {"looks": [look(M1, 0.5, low="high")]},

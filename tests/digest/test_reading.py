@@ -33,10 +33,12 @@ from tests.digest.digest_rig import (
     MONDAY,
     at,
     fill,
+    go_no_go,
     log_line,
     look,
     manifest,
     order,
+    reading_line,
     verdict,
     write_manifest,
 )
@@ -78,8 +80,8 @@ def root(tmp_path):
         + log_line(at(10, 17, 10.3), "scan.done", plan_id="r1-2")
         + log_line(at(10, 57), "window.cutoff_verified", window="W", early_ms=8_800)
     )
-    record = {"SPX": {"crps_ratio.near": {"value": 0.98, "n": 40.0, "status": "OK"}, "asked_at": iso_utc(at(10, 17))}}
-    write_unsynced(tmp_path / "reports" / "_artifacts" / "go_no_go.json", encode({"go": True, "record": record}))
+    record = {"SPX": {"crps_ratio.near": reading_line(0.98), "asked_at": iso_utc(at(10, 17))}}
+    write_unsynced(tmp_path / "reports" / "_artifacts" / "go_no_go.json", encode(go_no_go(record)))
     return tmp_path
 
 
@@ -223,8 +225,8 @@ def test_a_damaged_journal_is_an_error_of_its_own(root):
 
 def test_yesterdays_monitors_are_not_todays(root):
     write_digest(source(root).paths, made(root))
-    later = {"SPX": {"crps_ratio.near": {"value": 2.0}, "asked_at": iso_utc(Nanos(at(10) + DAY))}}
-    write_unsynced(source(root).paths.go_no_go, encode({"go": True, "record": later}))
+    later = {"SPX": {"crps_ratio.near": reading_line(2.0), "asked_at": iso_utc(Nanos(at(10) + DAY))}}
+    write_unsynced(source(root).paths.go_no_go, encode(go_no_go(later)))
     kept = document(made(root))["forecast"]["readings"]
     assert kept["SPX"]["crps_ratio.near"]["value"] == 0.98, "as the digest of the day had them"
     source(root).paths.digest("2026-11-23").unlink()
@@ -236,9 +238,28 @@ def test_without_a_clock_of_its_own_the_last_recorded_instant_is_now(root):
     assert found.records.now_ns == at(11, 2)
 
 
+def test_what_a_newer_daemon_wrote_is_one_note_each_with_what_to_do(root):
+    before = document(made(root))
+    lacking = manifest(at(10, 30), look(M1, 0.5))
+    del lacking["inputs"]
+    write_manifest(root, lacking, "103000")
+    newer = write_manifest(root, {"schema": 2, "looks": "in another form"}, "103100")
+    go = source(root).paths.go_no_go
+    write_unsynced(go, encode({"schema": 7}))
+    found = document(made(root))
+    manifests, other = found["notes"]
+    assert other == f"left out: {go}: go/no-go has schema 7, this daemon knows 1: use a newer daemon with the same file"
+    assert manifests == (
+        f"2 manifests cannot be read, 0 were too many; first: {newer}: manifest has schema 2, this daemon knows 1: "
+        "use a newer daemon with the same file"
+    )
+    assert (found["money"], found["quoting"]) == (before["money"], before["quoting"])
+    assert found["forecast"]["readings"] is None
+
+
 def test_outside_text_cannot_break_the_page(root):
     (root / "reports" / "_artifacts" / "go_no_go.json").write_text(
-        json.dumps({"record": {"S|X": {"a\nb": {"value": 1.0, "n": 1}, "asked_at": iso_utc(at(10))}}})
+        json.dumps(go_no_go({"S|X": {"a\nb": reading_line(1.0), "asked_at": iso_utc(at(10))}}))
     )
     page = markdown(made(root))
     assert "S\\|X" in page

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import structlog
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kalshi_daemon.calibration.agenda import fixings
 from kalshi_daemon.calibration.market_record import MarketRecord, Pair, Pending
@@ -190,6 +192,28 @@ def test_a_line_of_the_version_before_names_the_baseline_otherwise():
     assert from_line(json.dumps(document).encode()) == row()
     with pytest.raises(ValueError, match="baseline_crps"):
         from_line(json.dumps(document | {"v": 3}).encode())
+
+
+def test_lines_of_a_newer_daemon_are_left_out_and_said_once_with_what_to_do(tmp_path):
+    newer = json.dumps({"v": 4, "in": "another form"}).encode() + b"\n"
+    path = tmp_path / f"{MONDAY_DATE}.jsonl"
+    path.write_bytes(to_line(row()) + newer + newer)
+    kept = read_record(tmp_path, row().index)
+    assert (kept.forecasts, kept.unreadable) == ((row(),), 2)
+    assert str(kept.newer) == (
+        f"{path}: forecast record has schema 4, this daemon knows 3: use a newer daemon with the same file"
+    )
+
+
+@given(st.data())
+@settings(max_examples=30, deadline=None)
+def test_a_line_that_lacks_a_field_names_it_and_one_with_a_strangers_is_read(data):
+    document = json.loads(to_line(row()))
+    assert from_line(json.dumps(document | {"unheard_of": [1]}).encode()) == row()
+    name = data.draw(st.sampled_from(sorted(document)))
+    del document[name]
+    with pytest.raises(ValueError, match=name):
+        from_line(json.dumps(document).encode())
 
 
 def test_the_quantiles_are_those_of_the_distribution_that_was_published(rig):

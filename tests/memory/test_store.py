@@ -14,6 +14,7 @@ from kalshi_daemon.settings.model import CalibrationSettings
 from kalshi_daemon.windows.sessions import SessionTable
 from tests.calibration.support import at, calendar, feed, session, walk
 from tests.calibration.support import model as spx_model
+from tests.support.written import as_written
 
 SAVE_EVERY = Nanos(10 * MINUTE)
 WEEK = tuple(session(day) for day in range(5))
@@ -65,7 +66,7 @@ def test_a_first_start_is_cold_without_a_warning(tmp_path, lines):
     assert rig.found.said == "cold: nothing was kept yet"
     assert rig.model.health(at(0)).memory == "cold: nothing was kept yet"
     assert not warnings(lines)
-    assert rig.store.monitor()["metrics"]["SPX"]["restored_from"] is None
+    assert as_written(rig.store.monitor())["metrics"]["SPX"]["restored_from"] is None
 
 
 def test_a_restart_takes_over_bit_for_bit(tmp_path, lines):
@@ -76,7 +77,7 @@ def test_a_restart_takes_over_bit_for_bit(tmp_path, lines):
     assert again.found.restored_ns == at(120)
     said = "restored: last price 2025-11-24T16:30:00.000000Z, written 2025-11-24T16:30:00.000000Z"
     assert again.model.health(at(121)).memory == said
-    monitor = again.store.monitor()
+    monitor = as_written(again.store.monitor())
     assert monitor["status"] == "OK"
     assert monitor["metrics"]["SPX"] == {
         "restored_from": "2025-11-24T16:30:00.000000Z",
@@ -96,7 +97,7 @@ def test_a_memory_written_long_after_its_last_price_says_when_that_was(tmp_path,
     again.store.recall()
     (line,) = [line for line in lines if line["event"] == "calibration.memory_loaded"]
     assert line["memory"] == "restored: last price 2025-11-24T16:30:00.000000Z, written 2025-11-24T17:50:00.000000Z"
-    found = again.store.monitor()["metrics"]["SPX"]
+    found = as_written(again.store.monitor())["metrics"]["SPX"]
     assert (found["last_price"], found["restored_from"]) == (
         "2025-11-24T16:30:00.000000Z",
         "2025-11-24T17:50:00.000000Z",

@@ -6,6 +6,7 @@ from kalshi_daemon.app.session_end import exit_code
 from kalshi_daemon.ground.errors import AuthFailed, ExitCode, FeedAuthFailed, IllegalTransition, VenueUnreachable
 from kalshi_daemon.orders.cancelling import StopResult
 from kalshi_daemon.settings.model import Mode, Settings
+from tests.artifacts.artifact_rig import totals
 
 VERIFIED = StopResult(verified=True, remaining=0, detail="")
 UNVERIFIED = StopResult(verified=False, remaining=3, detail="the exchange did not answer")
@@ -39,9 +40,9 @@ REFUSED_KEY = AuthFailed("orders", 401, "authentication_error", "authentication 
 )
 def test_the_exit_code_says_whether_another_life_could_help(stopped, failure, code):
     settings = Settings(mode=Mode.DEMO)
-    assert exit_code(settings, stopped, failure, {"books_equal": False}) is code
+    assert exit_code(settings, stopped, failure, totals(books_equal=False)) is code
 
 
 @pytest.mark.parametrize(("equal", "code"), [(True, ExitCode.OK), (False, ExitCode.FAILURE)])
 def test_in_sim_books_that_differ_are_a_failure(equal, code):
-    assert exit_code(Settings(mode=Mode.SIM), VERIFIED, None, {"books_equal": equal}) is code
+    assert exit_code(Settings(mode=Mode.SIM), VERIFIED, None, totals(books_equal=equal)) is code

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalshi_daemon.domain.order import Settlement, Status
-from kalshi_daemon.ground.errors import StateCorrupt
+from kalshi_daemon.ground.errors import StateCorrupt, StateTooNew
 from kalshi_daemon.ground.units import Count, Dollars, Nanos
 from kalshi_daemon.orders import journal_file
 from kalshi_daemon.orders.journal import Journal, journal_path
@@ -22,7 +22,6 @@ from kalshi_daemon.orders.journal_errors import (
     StateGone,
     StateIoError,
     StateLocked,
-    StateTooNew,
 )
 from kalshi_daemon.orders.journal_file import cause_of
 from kalshi_daemon.orders.journal_rows import GroupIntent, GroupRow

@@ -254,6 +254,19 @@ def test_a_memory_that_cannot_be_read_costs_its_pictures_only(state, tmp_path, c
     assert "No memory of the model could be read" in page
 
 
+def test_lines_of_a_newer_daemon_are_named_with_what_to_do_and_alone_are_a_refusal(state, tmp_path, capsys):
+    rows = [json.loads(line) for path in (state / "live/calibration/record").glob("*.jsonl") for line in path.open()]
+    folder, newer = tmp_path / "live/calibration/record", json.dumps({"v": 9}).encode() + b"\n"
+    append(folder, {FIRST: [newer]})
+    assert main(live(tmp_path)) == ExitCode.CONFIG
+    said = capsys.readouterr().err
+    assert f"{FIRST}.jsonl: forecast record has schema 9, this daemon knows 3: use a newer daemon" in said
+    assert said.count("\n") == 1
+    append(folder, {FIRST: [json.dumps(row).encode() + b"\n" for row in rows]})
+    assert main(live(tmp_path)) == ExitCode.OK
+    assert capsys.readouterr().out.count("forecast record has schema 9, this daemon knows 3") == 1
+
+
 @pytest.mark.parametrize(
     ("more", "code", "problem"),
     [

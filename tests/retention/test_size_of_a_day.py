@@ -13,6 +13,7 @@ from kalshi_daemon.index_feed.recorder import Columns, write_files
 from tests.artifacts.artifact_rig import RUN, judged
 from tests.guardrails.guard_rig import order_of, plan_of
 from tests.retention.day_rig import DAY, DayRig
+from tests.support.written import as_written
 
 FILES_MAX, BYTES_MAX = 40, 10_000_000
 SCANS = {"KXINXU": 400, "KXNASDAQ100U": 500, "KXINX": 25, "KXNASDAQ100": 25}
@@ -36,7 +37,7 @@ def test_a_day_takes_at_most_forty_files_and_ten_megabytes(tmp_path):
 def scans(rig: DayRig, chance: random.Random) -> None:
     """Nine kilobytes each; fairs, ids and times differ from scan to scan as they do."""
     plan, judgement = judged(plan_of())
-    model = build_manifest(plan, judgement, (order_of(),), run_id=RUN, mode="sim")
+    model = as_written(build_manifest(plan, judgement, (order_of(),), run_id=RUN, mode="sim"))
     for series, count in SCANS.items():
         for number in range(count):
             at = 34_500 + number * 45

@@ -26,6 +26,7 @@ from kalshi_daemon.ground.units import (
 from kalshi_daemon.settings.model import ProfileSettings, ProfilesSettings, Settings
 from kalshi_daemon.state import CalibrationView, DaemonState
 from kalshi_daemon.venue.monitor import VenueMonitor
+from tests.support.written import as_written
 from tests.venue.listing_samples import event_object, ladder_objects
 
 TEN_ET = Nanos(1_795_446_000 * SECOND)
@@ -139,7 +140,7 @@ class Rig:
             self.settings,
             listing_changed=self.changed,
             repeated=lambda: self.repeated,
-            on_report=self.reports.append,
+            on_report=lambda made: self.reports.append(as_written(made)),
         )
 
     def changed(self) -> None:

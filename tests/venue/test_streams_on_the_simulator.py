@@ -22,6 +22,7 @@ from kalshi_daemon.venue.stream_care import SILENCE_GRACE, SNAPSHOT_PATIENCE
 from tests.orders.order_rig import window
 from tests.simulator.exchange_kit import EVENT, OTHER, START, TARGET, TICKER, put, small_exchange
 from tests.simulator.key_kit import ed25519_pair
+from tests.support.written import as_written
 
 pytestmark = pytest.mark.alone
 
@@ -125,7 +126,7 @@ async def bench():
             SETTINGS,
             listing_changed=lambda: None,
             repeated=lambda: stream.repeated,
-            on_report=made.reports.append,
+            on_report=lambda report: made.reports.append(as_written(report)),
         )
         tasks = [group.create_task(stream.run()), group.create_task(made.monitor.run())]
         try:
