@@ -20,7 +20,7 @@ from kalshi_daemon.ground.units import DOLLAR, HOUR, MINUTE, SECOND, Count, Doll
 from kalshi_daemon.simulator.exchange.exchange import DEFAULT_RULES, Exchange, Rules
 from kalshi_daemon.simulator.exchange.instruments import Listing, contract_of
 from kalshi_daemon.simulator.exchange.listing import GEOMETRY, Geometry, session_listing
-from kalshi_daemon.simulator.exchange.sim_orders import OrderSpec, TimeInForce
+from kalshi_daemon.simulator.exchange.order_terms import OrderSpec, TimeInForce
 from kalshi_daemon.simulator.feed.feed_server import FeedServer
 from kalshi_daemon.simulator.feed.index_path import AFTER_HOURS_S, IndexPath, Paths
 from kalshi_daemon.simulator.feed.index_replay import load_replay

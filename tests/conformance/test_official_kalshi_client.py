@@ -15,8 +15,8 @@ from kalshi_daemon.ground.units import HOUR, MINUTE, Dollars, Level, Nanos, Pric
 from kalshi_daemon.simulator.exchange.exchange import Exchange
 from kalshi_daemon.simulator.exchange.instruments import Listing
 from kalshi_daemon.simulator.exchange.listing import SERIES, Geometry, ladder_event, range_event
+from kalshi_daemon.simulator.exchange.order_terms import OrderSpec, TimeInForce
 from kalshi_daemon.simulator.exchange.rate_buckets import TIERS
-from kalshi_daemon.simulator.exchange.sim_orders import OrderSpec, TimeInForce
 from kalshi_daemon.simulator.exchange.sim_server import SimServer
 from tests.simulator.key_kit import ed25519_pair, rsa_pair
 

@@ -11,10 +11,10 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import SECOND, Nanos, Price, lots
 from kalshi_daemon.kalshi.auth import generate_ed25519_pem, signer_from_pem
-from kalshi_daemon.simulator.exchange.accounts import Account
 from kalshi_daemon.simulator.exchange.listing import GEOMETRY, Geometry
+from kalshi_daemon.simulator.exchange.order_terms import OrderSpec
 from kalshi_daemon.simulator.exchange.races import Racer
-from kalshi_daemon.simulator.exchange.sim_orders import OrderSpec, SimOrder
+from kalshi_daemon.simulator.exchange.sim_orders import Account, SimOrder
 from kalshi_daemon.simulator.exchange.sim_server import SimServer
 from kalshi_daemon.simulator.feed.index_path import IndexPath
 from kalshi_daemon.simulator.traders.traders import TraderMix

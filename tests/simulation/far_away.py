@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from kalshi_daemon.ground.units import POINT, SECOND, Nanos
 from kalshi_daemon.simulator.exchange.corrections import amend_settlement, determine_again, dispute, move_to_shard
-from kalshi_daemon.simulator.exchange.instruments import SimMarket
+from kalshi_daemon.simulator.exchange.sim_orders import SimMarket
 from tests.simulation.effect import Begin, Effect
 from tests.simulation.stage import Stage
 

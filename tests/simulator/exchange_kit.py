@@ -8,7 +8,8 @@ from kalshi_daemon.ground.units import MINUTE, Count, Dollars, Level, Nanos, Pri
 from kalshi_daemon.simulator.exchange.exchange import DEFAULT_RULES, Exchange, Rules
 from kalshi_daemon.simulator.exchange.instruments import Listing, SeriesSpec
 from kalshi_daemon.simulator.exchange.listing import SERIES, Geometry, ladder_event, new_york, range_event
-from kalshi_daemon.simulator.exchange.sim_orders import OrderSpec, SimOrder
+from kalshi_daemon.simulator.exchange.order_terms import OrderSpec
+from kalshi_daemon.simulator.exchange.sim_orders import SimOrder
 
 DAY = date(2026, 11, 23)
 TARGET = new_york(DAY, time(10))

@@ -11,7 +11,7 @@ from kalshi_daemon.simulator.exchange.corrections import (
     move_to_shard,
 )
 from kalshi_daemon.simulator.exchange.order_groups import OrderGroup
-from kalshi_daemon.simulator.exchange.sim_orders import TRADING_PAUSED
+from kalshi_daemon.simulator.exchange.order_terms import TRADING_PAUSED
 from tests.simulator.exchange_kit import EVENT, OTHER, TARGET, TICKER, put, small_exchange, spec
 from tests.simulator.server_kit import ORDERS, Venue, create_body
 

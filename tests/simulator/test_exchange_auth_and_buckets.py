@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
 from kalshi_daemon.simulator.exchange.faults import Faults, Injection, When
+from kalshi_daemon.simulator.exchange.order_terms import Refusal
 from kalshi_daemon.simulator.exchange.rate_buckets import TIERS, RateBuckets, TokenBucket, cost_of
 from kalshi_daemon.simulator.exchange.sim_auth import KeyRing, StampClock
-from kalshi_daemon.simulator.exchange.sim_orders import Refusal
 from tests.simulator.key_kit import ed25519_key, ed25519_pair, pair, rsa_key, rsa_pair, signed
 
 PATH = "/trade-api/v2/portfolio/orders"

@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from kalshi_daemon.simulator.exchange.faults import Injection, Manner, When, without
+from kalshi_daemon.simulator.exchange.order_terms import OrderState
 from kalshi_daemon.simulator.exchange.races import Racer
-from kalshi_daemon.simulator.exchange.sim_orders import OrderState
 from tests.simulator.exchange_kit import TICKER, put, small_exchange, spec
 from tests.simulator.server_kit import Venue
 

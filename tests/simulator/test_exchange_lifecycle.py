@@ -10,8 +10,7 @@ from kalshi_daemon.simulator.exchange.exchange import Exchange, Rules
 from kalshi_daemon.simulator.exchange.lifecycle import settlement_level
 from kalshi_daemon.simulator.exchange.listener import LifecycleEvent, NobodyListens
 from kalshi_daemon.simulator.exchange.order_groups import LIMIT_MAX, GroupEvent, OrderGroup
-from kalshi_daemon.simulator.exchange.sim_fees import FeeKind, FeeModel
-from kalshi_daemon.simulator.exchange.sim_orders import (
+from kalshi_daemon.simulator.exchange.order_terms import (
     EXCHANGE_PAUSED,
     GROUP_NOT_FOUND,
     GROUP_TRIGGERED,
@@ -22,6 +21,7 @@ from kalshi_daemon.simulator.exchange.sim_orders import (
     Reason,
     Refusal,
 )
+from kalshi_daemon.simulator.exchange.sim_fees import FeeKind, FeeModel
 from tests.simulator.exchange_kit import EVENT, OTHER, RANGE_EVENT, START, TARGET, TICKER, put, small_exchange, spec
 
 

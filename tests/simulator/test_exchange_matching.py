@@ -5,7 +5,7 @@ import pytest
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import SECOND, Count, Nanos, Price, lots
 from kalshi_daemon.simulator.exchange.exchange import Amendment, Exchange, Rules
-from kalshi_daemon.simulator.exchange.sim_orders import (
+from kalshi_daemon.simulator.exchange.order_terms import (
     ALREADY_EXISTS,
     EXPIRED,
     ID_MISMATCH,

@@ -6,16 +6,17 @@ from hypothesis import strategies as st
 
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import MINUTE, Count, Dollars, Nanos, Price, lots
-from kalshi_daemon.simulator.exchange.accounts import Account, Holding
 from kalshi_daemon.simulator.exchange.exchange import Amendment
-from kalshi_daemon.simulator.exchange.sim_fees import CENT
-from kalshi_daemon.simulator.exchange.sim_orders import (
+from kalshi_daemon.simulator.exchange.holdings import Holding
+from kalshi_daemon.simulator.exchange.order_terms import (
     INSUFFICIENT_BALANCE,
     OrderSpec,
     OrderState,
     SelfTrade,
     TimeInForce,
 )
+from kalshi_daemon.simulator.exchange.sim_fees import CENT
+from kalshi_daemon.simulator.exchange.sim_orders import Account
 from tests.simulator.exchange_kit import OTHER, TARGET, TICKER, put, small_exchange, spec
 
 DOLLAR = 1_000_000

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import MINUTE, SECOND, Count, Nanos, Price, lots
+from kalshi_daemon.simulator.exchange.order_terms import OrderSpec
 from kalshi_daemon.simulator.exchange.sim_fees import FeeKind, FeeModel
-from kalshi_daemon.simulator.exchange.sim_orders import OrderSpec, SimOrder
+from kalshi_daemon.simulator.exchange.sim_orders import SimOrder
 from kalshi_daemon.simulator.exchange.ws_commands import CommandDesk
 from kalshi_daemon.simulator.exchange.ws_server import Connection, frame_bytes
 from kalshi_daemon.simulator.exchange.ws_subscriptions import FRAMES_MAX, Subscription, Switchboard

@@ -16,8 +16,8 @@ from kalshi_daemon.simulator.exchange.exchange import Exchange
 from kalshi_daemon.simulator.exchange.faults import Faults
 from kalshi_daemon.simulator.exchange.instruments import Listing
 from kalshi_daemon.simulator.exchange.listing import SERIES, Geometry, ladder_event
+from kalshi_daemon.simulator.exchange.order_terms import OrderSpec
 from kalshi_daemon.simulator.exchange.rate_buckets import TIERS
-from kalshi_daemon.simulator.exchange.sim_orders import OrderSpec
 from kalshi_daemon.simulator.exchange.sim_server import SimServer
 
 KEY_ID = "key-of-the-tests"

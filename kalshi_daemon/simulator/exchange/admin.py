@@ -13,7 +13,6 @@ import orjson
 from aiohttp import web
 
 from kalshi_daemon.ground.units import SECOND, Nanos, format_level
-from kalshi_daemon.simulator.exchange.accounts import Account
 from kalshi_daemon.simulator.exchange.exchange import Exchange
 from kalshi_daemon.simulator.exchange.faults import ErrorShape, Faults, Injection, Manner, When
 from kalshi_daemon.simulator.exchange.levers import pull_levers
@@ -22,7 +21,7 @@ from kalshi_daemon.simulator.exchange.races import Racer
 from kalshi_daemon.simulator.exchange.rest_portfolio import portfolio_value
 from kalshi_daemon.simulator.exchange.rest_server import RestServer
 from kalshi_daemon.simulator.exchange.sim_fees import FeeKind, FeeModel
-from kalshi_daemon.simulator.exchange.sim_orders import SimOrder
+from kalshi_daemon.simulator.exchange.sim_orders import Account, SimOrder
 from kalshi_daemon.simulator.exchange.wire import fill_json, position_json, settlement_json
 from kalshi_daemon.simulator.exchange.wire_text import count_text, micros_text, price_text
 from kalshi_daemon.simulator.exchange.ws_server import StreamHub

@@ -4,10 +4,7 @@ from typing import Final
 
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import Count, Nanos, Price
-from kalshi_daemon.simulator.exchange.accounts import Account
-from kalshi_daemon.simulator.exchange.instruments import SimMarket
-from kalshi_daemon.simulator.exchange.sim_fees import fee_max
-from kalshi_daemon.simulator.exchange.sim_orders import (
+from kalshi_daemon.simulator.exchange.order_terms import (
     ALREADY_EXISTS,
     EXPIRED,
     ID_MISMATCH,
@@ -23,9 +20,10 @@ from kalshi_daemon.simulator.exchange.sim_orders import (
     TOO_MANY_ORDERS,
     OrderSpec,
     Refusal,
-    SimOrder,
     TimeInForce,
 )
+from kalshi_daemon.simulator.exchange.sim_fees import fee_max
+from kalshi_daemon.simulator.exchange.sim_orders import Account, SimMarket, SimOrder
 
 OPEN_ORDERS_MAX: Final = 200_000
 """Per user (legacy create page)."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
-from kalshi_daemon.simulator.exchange.instruments import SimMarket
 from kalshi_daemon.simulator.exchange.listener import TradeRecord
+from kalshi_daemon.simulator.exchange.sim_orders import SimMarket
 from kalshi_daemon.simulator.exchange.wire import top_of
 from kalshi_daemon.simulator.exchange.wire_text import count_text, price_text
 

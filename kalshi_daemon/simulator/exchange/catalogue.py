@@ -4,9 +4,10 @@ import uuid
 from dataclasses import dataclass
 
 from kalshi_daemon.ground.units import Nanos
-from kalshi_daemon.simulator.exchange.instruments import EventSpec, Listing, MarketSpec, SeriesSpec, SimMarket
+from kalshi_daemon.simulator.exchange.instruments import EventSpec, Listing, MarketSpec, SeriesSpec
 from kalshi_daemon.simulator.exchange.sim_book import SimBook
 from kalshi_daemon.simulator.exchange.sim_fees import FeeModel
+from kalshi_daemon.simulator.exchange.sim_orders import SimMarket
 
 
 @dataclass(frozen=True, slots=True)

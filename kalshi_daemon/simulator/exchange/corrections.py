@@ -8,11 +8,11 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 
 from kalshi_daemon.ground.units import PRICE_ONE, Dollars, Level, Nanos
-from kalshi_daemon.simulator.exchange.accounts import Account
 from kalshi_daemon.simulator.exchange.exchange import Exchange
-from kalshi_daemon.simulator.exchange.instruments import SimMarket, pays
+from kalshi_daemon.simulator.exchange.instruments import pays
 from kalshi_daemon.simulator.exchange.lifecycle import settlement_level
 from kalshi_daemon.simulator.exchange.listener import LifecycleEvent
+from kalshi_daemon.simulator.exchange.sim_orders import Account, SimMarket
 
 MICROS_PER_UNIT = 100
 

@@ -12,18 +12,16 @@ from typing import Protocol
 
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import MINUTE, Count, Dollars, Nanos, Price
-from kalshi_daemon.simulator.exchange.accounts import MICROS, Account
 from kalshi_daemon.simulator.exchange.admission import affordable, refuse_amend, refuse_create
 from kalshi_daemon.simulator.exchange.agenda import Agenda, Turn
 from kalshi_daemon.simulator.exchange.catalogue import Catalogue
 from kalshi_daemon.simulator.exchange.group_desk import GroupDesk
-from kalshi_daemon.simulator.exchange.instruments import Listing, SimMarket
+from kalshi_daemon.simulator.exchange.holdings import MICROS
+from kalshi_daemon.simulator.exchange.instruments import Listing
 from kalshi_daemon.simulator.exchange.lifecycle import CUTOFF_BEFORE, DETERMINATION_DELAY, IndexValue, Lifecycle
 from kalshi_daemon.simulator.exchange.listener import ExchangeListener, LifecycleEvent, NobodyListens
 from kalshi_daemon.simulator.exchange.matching import Matcher
-from kalshi_daemon.simulator.exchange.sim_book import SimBook
-from kalshi_daemon.simulator.exchange.sim_fees import CENTICENT
-from kalshi_daemon.simulator.exchange.sim_orders import (
+from kalshi_daemon.simulator.exchange.order_terms import (
     EXCHANGE_PAUSED,
     EXPIRED,
     INSUFFICIENT_BALANCE,
@@ -34,13 +32,13 @@ from kalshi_daemon.simulator.exchange.sim_orders import (
     NOT_FOUND,
     POST_ONLY_CROSS,
     TRADING_PAUSED,
-    CancelReceipt,
     OrderSpec,
     Reason,
-    Receipt,
     Refusal,
-    SimOrder,
 )
+from kalshi_daemon.simulator.exchange.sim_book import SimBook
+from kalshi_daemon.simulator.exchange.sim_fees import CENTICENT
+from kalshi_daemon.simulator.exchange.sim_orders import Account, CancelReceipt, Receipt, SimMarket, SimOrder
 from kalshi_daemon.simulator.exchange.venue_desk import VenueDesk
 
 
@@ -180,7 +178,7 @@ class Exchange:
 
     # -- reads --------------------------------------------------------------------------------------------------
 
-    def book(self, ticker: str) -> SimBook:
+    def book(self, ticker: str) -> SimBook[SimOrder]:
         """Raises KeyError for a market that is not listed."""
         return self.catalogue.markets[ticker].book
 

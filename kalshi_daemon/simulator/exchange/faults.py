@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from kalshi_daemon.simulator.exchange.order_terms import Refusal
 from kalshi_daemon.simulator.exchange.poison import Poison
-from kalshi_daemon.simulator.exchange.sim_orders import Refusal
 
 
 class When(StrEnum):

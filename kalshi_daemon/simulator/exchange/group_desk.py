@@ -3,18 +3,17 @@
 from collections.abc import Callable
 
 from kalshi_daemon.ground.units import Count, Nanos
-from kalshi_daemon.simulator.exchange.accounts import Account
 from kalshi_daemon.simulator.exchange.matching import Matcher
 from kalshi_daemon.simulator.exchange.order_groups import GROUPS_MAX, LIMIT_MAX, LIMIT_MIN, GroupEvent, OrderGroup
-from kalshi_daemon.simulator.exchange.sim_orders import (
+from kalshi_daemon.simulator.exchange.order_terms import (
     GROUP_NOT_FOUND,
     GROUP_TRIGGERED,
     OrderState,
     Reason,
     Refusal,
-    SimOrder,
     bad_request,
 )
+from kalshi_daemon.simulator.exchange.sim_orders import Account, SimOrder
 
 
 class GroupDesk:

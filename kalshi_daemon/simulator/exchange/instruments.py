@@ -1,12 +1,11 @@
-"""What the exchange lists: series, events, markets as frozen descriptions, and the moving part of a market."""
+"""What the exchange lists: series, events, markets as frozen descriptions."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
-from kalshi_daemon.domain.contract import Contract, MarketStatus, PriceBand, PriceGrid, StrikeType
+from kalshi_daemon.domain.contract import Contract, PriceBand, PriceGrid, StrikeType
 from kalshi_daemon.domain.index import Index
-from kalshi_daemon.ground.units import SECOND, SETTLEMENT_STEP, Count, Level, Nanos, Price
-from kalshi_daemon.simulator.exchange.sim_book import SimBook
+from kalshi_daemon.ground.units import SECOND, SETTLEMENT_STEP, Level, Nanos, Price
 from kalshi_daemon.simulator.exchange.sim_fees import FeeModel
 
 LINEAR_CENT: Final = PriceGrid((PriceBand(Price(0), Price(10_000), Price(100)),))
@@ -108,54 +107,6 @@ def contract_of(spec: MarketSpec) -> Contract:
         highest,
         spec.settles_ns,
     )
-
-
-@dataclass(slots=True, eq=False)
-class SimMarket:
-    """The moving part of a market. Money in micro-dollars, counts in 1/100 contract."""
-
-    spec: MarketSpec
-    market_id: str
-    book: SimBook
-    fees: FeeModel
-    grid: PriceGrid
-    grid_label: str
-    rank: int
-    """Place in the listing, for stable pagination."""
-    updated_ns: Nanos
-    inactive: bool = False
-    determined_ns: Nanos | None = None
-    settled_ns: Nanos | None = None
-    disputed: bool = False
-    """Determined, and the settlement held."""
-    amended: bool = False
-    """Settled a second time, by another result."""
-    shard: int = 0
-    """`exchange_index`."""
-    result: str = ""
-    settlement_value: Level | None = None
-    last_price: Price = Price(0)
-    last_count: Count = Count(0)
-    volume: Count = Count(0)
-    dollar_volume: int = 0
-    open_interest: Count = Count(0)
-    static_json: dict[str, object] = field(default_factory=dict)
-    """Filled by the wire encoder once: the fields that never move."""
-
-    def status(self, now_ns: Nanos) -> MarketStatus:
-        """By the clock: there is no event at open or close (docs/reference/venue.md 5)."""
-        if self.settled_ns is not None:
-            return MarketStatus.AMENDED if self.amended else MarketStatus.FINALIZED
-        if self.determined_ns is not None:
-            return MarketStatus.DISPUTED if self.disputed else MarketStatus.DETERMINED
-        if now_ns >= self.spec.close_ns:
-            return MarketStatus.CLOSED
-        if now_ns < self.spec.open_ns:
-            return MarketStatus.INITIALIZED
-        return MarketStatus.INACTIVE if self.inactive else MarketStatus.ACTIVE
-
-    def trades_at(self, now_ns: Nanos) -> bool:
-        return self.spec.open_ns <= now_ns < self.spec.close_ns and not self.inactive
 
 
 SWEEP_DELAY: Final = Nanos(SECOND // 4)

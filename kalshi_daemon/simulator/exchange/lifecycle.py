@@ -11,13 +11,14 @@ from typing import Final
 
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.units import MINUTE, SECOND, Count, Level, Nanos
-from kalshi_daemon.simulator.exchange.accounts import Account, SettlementRecord
 from kalshi_daemon.simulator.exchange.agenda import Agenda, Turn
 from kalshi_daemon.simulator.exchange.catalogue import Catalogue
-from kalshi_daemon.simulator.exchange.instruments import SWEEP_DELAY, EventSpec, SimMarket, pays
+from kalshi_daemon.simulator.exchange.holdings import SettlementRecord
+from kalshi_daemon.simulator.exchange.instruments import SWEEP_DELAY, EventSpec, pays
 from kalshi_daemon.simulator.exchange.listener import LifecycleEvent
 from kalshi_daemon.simulator.exchange.matching import Matcher
-from kalshi_daemon.simulator.exchange.sim_orders import Reason
+from kalshi_daemon.simulator.exchange.order_terms import Reason
+from kalshi_daemon.simulator.exchange.sim_orders import Account, SimMarket
 
 IndexValue = Callable[[Index, Nanos], float]
 """The index level last printed at or before an instant (contract terms: a single print, no averaging)."""

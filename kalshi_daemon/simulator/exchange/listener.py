@@ -6,11 +6,11 @@ from typing import Protocol
 
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import Count, Nanos, Price
-from kalshi_daemon.simulator.exchange.accounts import Account, FillRecord
-from kalshi_daemon.simulator.exchange.instruments import EventSpec, SimMarket
+from kalshi_daemon.simulator.exchange.instruments import EventSpec
 from kalshi_daemon.simulator.exchange.order_groups import GroupEvent, OrderGroup
+from kalshi_daemon.simulator.exchange.order_terms import Reason
 from kalshi_daemon.simulator.exchange.sim_fees import FeeModel
-from kalshi_daemon.simulator.exchange.sim_orders import Reason, SimOrder
+from kalshi_daemon.simulator.exchange.sim_orders import Account, FillRecord, SimMarket, SimOrder
 
 
 class LifecycleEvent(StrEnum):

@@ -9,10 +9,10 @@ from typing import Final
 
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import PRICE_ONE, Count, Nanos, Price
-from kalshi_daemon.simulator.exchange.accounts import FillRecord
 from kalshi_daemon.simulator.exchange.listener import ExchangeListener, TradeRecord
+from kalshi_daemon.simulator.exchange.order_terms import OrderState, Reason, SelfTrade, TimeInForce
 from kalshi_daemon.simulator.exchange.sim_fees import fill_fee, trade_fee
-from kalshi_daemon.simulator.exchange.sim_orders import OrderState, Reason, SelfTrade, SimOrder, TimeInForce
+from kalshi_daemon.simulator.exchange.sim_orders import FillRecord, SimOrder
 
 TRADES_KEPT: Final = 50_000
 """Public trades remembered for GET /markets/trades; older ones are forgotten."""

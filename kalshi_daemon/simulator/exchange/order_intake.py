@@ -6,8 +6,7 @@ from typing import Any, Final
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import SECOND, Count, Nanos, Price
 from kalshi_daemon.simulator.exchange.exchange import Amendment
-from kalshi_daemon.simulator.exchange.rest_call import Json, Refused
-from kalshi_daemon.simulator.exchange.sim_orders import (
+from kalshi_daemon.simulator.exchange.order_terms import (
     INVALID_PRICE,
     INVALID_SIZE,
     OrderSpec,
@@ -16,6 +15,7 @@ from kalshi_daemon.simulator.exchange.sim_orders import (
     TimeInForce,
     bad_request,
 )
+from kalshi_daemon.simulator.exchange.rest_call import Json, Refused
 
 _COUNT: Final = re.compile(r"\d{1,9}(\.\d{1,2})?", re.ASCII)
 _PRICE: Final = re.compile(r"\d\.\d{2,4}", re.ASCII)

@@ -9,7 +9,7 @@ from typing import Final
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import Count, Dollars, Nanos
 from kalshi_daemon.simulator.exchange.exchange import Exchange
-from kalshi_daemon.simulator.exchange.sim_orders import OrderSpec, TimeInForce
+from kalshi_daemon.simulator.exchange.order_terms import OrderSpec, TimeInForce
 
 RACER: Final = "racer"
 _MIN: Final = Count(100)

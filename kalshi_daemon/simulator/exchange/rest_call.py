@@ -9,9 +9,9 @@ from typing import Any, Final
 import orjson
 
 from kalshi_daemon.ground.units import SECOND, Nanos
-from kalshi_daemon.simulator.exchange.accounts import Account
 from kalshi_daemon.simulator.exchange.exchange import Exchange
-from kalshi_daemon.simulator.exchange.sim_orders import Refusal, bad_request
+from kalshi_daemon.simulator.exchange.order_terms import Refusal, bad_request
+from kalshi_daemon.simulator.exchange.sim_orders import Account
 
 Json = dict[str, Any]
 PREFIX: Final = "/trade-api/v2"

@@ -7,11 +7,12 @@ from typing import Final
 from kalshi_daemon.domain.contract import MarketStatus
 from kalshi_daemon.ground.units import DAY, MINUTE, Nanos
 from kalshi_daemon.simulator.exchange.candles import CANDLES_MAX, CandleSpan, candles_json
-from kalshi_daemon.simulator.exchange.instruments import EventSpec, SimMarket
+from kalshi_daemon.simulator.exchange.instruments import EventSpec
 from kalshi_daemon.simulator.exchange.listener import TradeRecord
+from kalshi_daemon.simulator.exchange.order_terms import MARKET_NOT_FOUND, NOT_FOUND, bad_request
 from kalshi_daemon.simulator.exchange.rate_buckets import COSTS, DEFAULT_COST
 from kalshi_daemon.simulator.exchange.rest_call import PREFIX, Answer, Call, Json, Refused, Route, ok, page
-from kalshi_daemon.simulator.exchange.sim_orders import MARKET_NOT_FOUND, NOT_FOUND, bad_request
+from kalshi_daemon.simulator.exchange.sim_orders import SimMarket
 from kalshi_daemon.simulator.exchange.wire import (
     SHARD,
     event_json,

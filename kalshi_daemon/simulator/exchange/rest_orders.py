@@ -9,6 +9,15 @@ import orjson
 
 from kalshi_daemon.ground.units import MILLISECOND
 from kalshi_daemon.simulator.exchange.order_intake import read_amend, read_create, read_decrease, read_group_limit
+from kalshi_daemon.simulator.exchange.order_terms import (
+    EXCHANGE_PAUSED,
+    GROUP_NOT_FOUND,
+    MARKET_NOT_FOUND,
+    NOT_FOUND,
+    OrderState,
+    Refusal,
+    bad_request,
+)
 from kalshi_daemon.simulator.exchange.rest_call import (
     Answer,
     Call,
@@ -19,18 +28,7 @@ from kalshi_daemon.simulator.exchange.rest_call import (
     page,
     read_place,
 )
-from kalshi_daemon.simulator.exchange.sim_orders import (
-    EXCHANGE_PAUSED,
-    GROUP_NOT_FOUND,
-    MARKET_NOT_FOUND,
-    NOT_FOUND,
-    CancelReceipt,
-    OrderState,
-    Receipt,
-    Refusal,
-    SimOrder,
-    bad_request,
-)
+from kalshi_daemon.simulator.exchange.sim_orders import CancelReceipt, Receipt, SimOrder
 from kalshi_daemon.simulator.exchange.wire import SHARD, amended_json, created_json, error_json, group_json, order_json
 from kalshi_daemon.simulator.exchange.wire_text import count_text
 

@@ -3,11 +3,12 @@
 from typing import Final
 
 from kalshi_daemon.ground.units import PRICE_ONE
-from kalshi_daemon.simulator.exchange.accounts import Account, FillRecord, Holding, SettlementRecord
 from kalshi_daemon.simulator.exchange.exchange import Exchange
+from kalshi_daemon.simulator.exchange.holdings import Holding, SettlementRecord
+from kalshi_daemon.simulator.exchange.order_terms import bad_request
 from kalshi_daemon.simulator.exchange.rest_call import Answer, Call, Refused, Route, ok, page
 from kalshi_daemon.simulator.exchange.sim_fees import CENT
-from kalshi_daemon.simulator.exchange.sim_orders import bad_request
+from kalshi_daemon.simulator.exchange.sim_orders import Account, FillRecord
 from kalshi_daemon.simulator.exchange.wire import (
     SHARD,
     balance_json,

@@ -13,16 +13,16 @@ import orjson
 from aiohttp import web
 
 from kalshi_daemon.ground.units import Nanos
-from kalshi_daemon.simulator.exchange.accounts import Account
 from kalshi_daemon.simulator.exchange.exchange import Exchange
 from kalshi_daemon.simulator.exchange.faults import ErrorShape, Faults, Injection, Manner, When, with_ids, without
+from kalshi_daemon.simulator.exchange.order_terms import NOT_FOUND, Refusal
 from kalshi_daemon.simulator.exchange.rate_buckets import RateBuckets, Tier, cost_of
 from kalshi_daemon.simulator.exchange.rest_call import PREFIX, Answer, Call, Refused, Route, ok
 from kalshi_daemon.simulator.exchange.rest_market_data import MARKET_DATA_ROUTES
 from kalshi_daemon.simulator.exchange.rest_orders import CANCELS, ORDER_ROUTES
 from kalshi_daemon.simulator.exchange.rest_portfolio import PORTFOLIO_ROUTES
 from kalshi_daemon.simulator.exchange.sim_auth import KeyRing, StampClock
-from kalshi_daemon.simulator.exchange.sim_orders import NOT_FOUND, Refusal
+from kalshi_daemon.simulator.exchange.sim_orders import Account
 from kalshi_daemon.simulator.exchange.wire import error_json
 from kalshi_daemon.simulator.exchange.wire_text import http_date
 

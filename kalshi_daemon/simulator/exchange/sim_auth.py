@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from kalshi_daemon.ground.units import MILLISECOND, Nanos
-from kalshi_daemon.simulator.exchange.sim_orders import Refusal
+from kalshi_daemon.simulator.exchange.order_terms import Refusal
 
 _STAMP_DIGITS_MAX: Final = 18
 

@@ -5,36 +5,49 @@ each side is cached and searched again only when its level empties.
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import Count, Price
 
-if TYPE_CHECKING:
-    from kalshi_daemon.simulator.exchange.sim_orders import SimOrder
+
+class BookOrder(Protocol):
+    """What the book must know of an order. It never changes one."""
+
+    @property
+    def order_id(self) -> str: ...
+
+    @property
+    def side(self) -> Side: ...
+
+    @property
+    def price(self) -> Price: ...
+
+    @property
+    def remaining(self) -> Count: ...
 
 
-class BookLevel:
+class BookLevel[O: BookOrder]:
     """The queue at one price. `total` is in 1/100 contract."""
 
     __slots__ = ("orders", "total")
 
     def __init__(self) -> None:
-        self.orders: dict[str, SimOrder] = {}
+        self.orders: dict[str, O] = {}
         self.total = 0
 
 
-class BookSide:
+class BookSide[O: BookOrder]:
     """All levels of one side."""
 
     __slots__ = ("best", "is_bid", "levels")
 
     def __init__(self, *, is_bid: bool) -> None:
-        self.levels: dict[int, BookLevel] = {}
+        self.levels: dict[int, BookLevel[O]] = {}
         self.best: int | None = None
         self.is_bid: Final = is_bid
 
-    def add(self, order: "SimOrder") -> None:
+    def add(self, order: O) -> None:
         """Join the back of the queue at the order's price."""
         price = order.price
         level = self.levels.get(price)
@@ -45,11 +58,11 @@ class BookSide:
         level.orders[order.order_id] = order
         level.total += order.remaining
 
-    def shrink(self, order: "SimOrder", count: int) -> None:
+    def shrink(self, order: O, count: int) -> None:
         """Take `count` off a resting order's place; the caller lowers `order.remaining` itself, before or after."""
         self.levels[order.price].total -= count
 
-    def remove(self, order: "SimOrder") -> None:
+    def remove(self, order: O) -> None:
         """Take the order out with whatever it still has."""
         level = self.levels[order.price]
         del level.orders[order.order_id]
@@ -60,7 +73,7 @@ class BookSide:
             if order.price == self.best:
                 self.best = (max if self.is_bid else min)(self.levels, default=None)
 
-    def front(self) -> "SimOrder | None":
+    def front(self) -> O | None:
         """The order that trades next."""
         if self.best is None:
             return None
@@ -72,19 +85,19 @@ class BookSide:
             yield Price(price), Count(self.levels[price].total)
 
 
-class SimBook:
+class SimBook[O: BookOrder]:
     """Both sides."""
 
     __slots__ = ("asks", "bids")
 
     def __init__(self) -> None:
-        self.bids = BookSide(is_bid=True)
-        self.asks = BookSide(is_bid=False)
+        self.bids: BookSide[O] = BookSide(is_bid=True)
+        self.asks: BookSide[O] = BookSide(is_bid=False)
 
-    def side(self, side: Side) -> BookSide:
+    def side(self, side: Side) -> BookSide[O]:
         return self.bids if side is Side.BID else self.asks
 
-    def against(self, side: Side) -> BookSide:
+    def against(self, side: Side) -> BookSide[O]:
         """The side an order of `side` trades with."""
         return self.asks if side is Side.BID else self.bids
 
@@ -103,13 +116,13 @@ class SimBook:
             return False
         return price >= best if side is Side.BID else price <= best
 
-    def orders(self) -> Iterator["SimOrder"]:
+    def orders(self) -> Iterator[O]:
         """Every resting order, in no particular order."""
         for half in (self.bids, self.asks):
             for level in half.levels.values():
                 yield from level.orders.values()
 
-    def ahead_of(self, order: "SimOrder") -> Count:
+    def ahead_of(self, order: O) -> Count:
         """Contracts that trade before this order: better prices first, then earlier orders at its own price."""
         half = self.side(order.side)
         ahead = 0

@@ -1,72 +1,169 @@
-"""Orders as the exchange sees them: what is asked, what stands, what is refused."""
+"""Orders, whose they are and where they rest. Account, market and order hold one another, so they share a file.
 
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+Amounts are micro-dollars, counts 1/100 contract. Everything is fully funded: a bid reserves price x count, an ask
+(1 - price) x count, except for what would only close the position (docs/reference/venue.md 7.3).
+"""
 
+from collections import Counter
+from dataclasses import dataclass, field
+
+from kalshi_daemon.domain.contract import MarketStatus, PriceGrid
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.ground.units import Count, Nanos, Price
-
-if TYPE_CHECKING:
-    from kalshi_daemon.simulator.exchange.accounts import Account
-    from kalshi_daemon.simulator.exchange.instruments import SimMarket
-
-
-class TimeInForce(StrEnum):
-    """The three the venue knows; an expiring order is GOOD_TILL_CANCELED with an expiration time."""
-
-    GOOD_TILL_CANCELED = "good_till_canceled"
-    IMMEDIATE_OR_CANCEL = "immediate_or_cancel"
-    FILL_OR_KILL = "fill_or_kill"
+from kalshi_daemon.ground.units import PRICE_ONE, Count, Dollars, Level, Nanos, Price
+from kalshi_daemon.simulator.exchange.holdings import MICROS, Holding, SettlementRecord
+from kalshi_daemon.simulator.exchange.instruments import MarketSpec
+from kalshi_daemon.simulator.exchange.order_terms import OrderState, Reason, Refusal, SelfTrade, TimeInForce
+from kalshi_daemon.simulator.exchange.sim_book import SimBook
+from kalshi_daemon.simulator.exchange.sim_fees import CENTICENT, FeeModel
 
 
-class SelfTrade(StrEnum):
-    """Which order gives way when an account would trade with itself."""
+@dataclass(slots=True, eq=False)
+class SimMarket:
+    """The moving part of a market. Money in micro-dollars, counts in 1/100 contract."""
 
-    TAKER_AT_CROSS = "taker_at_cross"
-    MAKER = "maker"
+    spec: MarketSpec
+    market_id: str
+    book: "SimBook[SimOrder]"
+    fees: FeeModel
+    grid: PriceGrid
+    grid_label: str
+    rank: int
+    """Place in the listing, for stable pagination."""
+    updated_ns: Nanos
+    inactive: bool = False
+    determined_ns: Nanos | None = None
+    settled_ns: Nanos | None = None
+    disputed: bool = False
+    """Determined, and the settlement held."""
+    amended: bool = False
+    """Settled a second time, by another result."""
+    shard: int = 0
+    """`exchange_index`."""
+    result: str = ""
+    settlement_value: Level | None = None
+    last_price: Price = Price(0)
+    last_count: Count = Count(0)
+    volume: Count = Count(0)
+    dollar_volume: int = 0
+    open_interest: Count = Count(0)
+    static_json: dict[str, object] = field(default_factory=dict)
+    """Filled by the wire encoder once: the fields that never move."""
+
+    def status(self, now_ns: Nanos) -> MarketStatus:
+        """By the clock: there is no event at open or close (docs/reference/venue.md 5)."""
+        if self.settled_ns is not None:
+            return MarketStatus.AMENDED if self.amended else MarketStatus.FINALIZED
+        if self.determined_ns is not None:
+            return MarketStatus.DISPUTED if self.disputed else MarketStatus.DETERMINED
+        if now_ns >= self.spec.close_ns:
+            return MarketStatus.CLOSED
+        if now_ns < self.spec.open_ns:
+            return MarketStatus.INITIALIZED
+        return MarketStatus.INACTIVE if self.inactive else MarketStatus.ACTIVE
+
+    def trades_at(self, now_ns: Nanos) -> bool:
+        return self.spec.open_ns <= now_ns < self.spec.close_ns and not self.inactive
 
 
-class OrderState(StrEnum):
-    """`status` of an order on the wire."""
+@dataclass(slots=True, eq=False)
+class Account:
+    """A member. In-process traders keep no history and may be exempt from the cash check."""
 
-    RESTING = "resting"
-    CANCELED = "canceled"
-    EXECUTED = "executed"
+    name: str
+    user_id: str
+    cash: int
+    start_cash: int
+    keeps_history: bool
+    checks_cash: bool
+    precision: int = CENTICENT
+    fees: int = 0
+    reserved: int = 0
+    holdings: dict[str, Holding] = field(default_factory=dict)
+    resting: dict[str, dict[str, "SimOrder"]] = field(default_factory=dict)
+    """Ticker -> order id -> order, in order of acceptance."""
+    reserves: dict[str, int] = field(default_factory=dict)
+    orders: dict[str, "SimOrder"] = field(default_factory=dict)
+    """Every order ever (resting ones only without history)."""
+    client_ids: set[str] = field(default_factory=set)
+    fills: list["FillRecord"] = field(default_factory=list)
+    settlements: list[SettlementRecord] = field(default_factory=list)
+    resting_count: int = 0
+    resting_by_event: Counter[str] = field(default_factory=Counter)
+    cancels: Counter[str] = field(default_factory=Counter)
+    """How orders ended other than by a fill, by reason."""
+    blackout_until_ns: Nanos = Nanos(0)
 
+    @property
+    def available(self) -> int:
+        return self.cash - self.reserved
 
-class Reason(StrEnum):
-    """`last_update_reason` of a user_order frame (docs/reference/venue.md 5). CREATED and USER are the empty string."""
+    @property
+    def cash_dollars(self) -> Dollars:
+        """Cash in 1/10 000 dollar, exact: balances are kept to that precision or a coarser one."""
+        whole, rest = divmod(self.cash, MICROS)
+        assert rest == 0, "balances are multiples of $0.0001"
+        return Dollars(whole)
 
-    NONE = ""
-    DECREASE = "Decrease"
-    AMEND = "Amend"
-    MARGIN_CANCEL = "MarginCancel"
-    SELF_TRADE = "SelfTradeCancel"
-    EXPIRY = "ExpiryCancel"
-    CLOSE = "CloseCancel"
-    HALT = "HaltCancel"
-    TRADE = "Trade"
-    POST_ONLY_CROSS = "PostOnlyCrossCancel"
-    REDUCE_ONLY = "ReduceOnlyCancel"
+    def holding(self, ticker: str, event_ticker: str) -> Holding:
+        found = self.holdings.get(ticker)
+        if found is None:
+            found = self.holdings[ticker] = Holding(ticker, event_ticker)
+        return found
 
+    def position(self, ticker: str) -> Count:
+        held = self.holdings.get(ticker)
+        return Count(0) if held is None else held.count
 
-@dataclass(frozen=True, slots=True)
-class OrderSpec:
-    """A create. `client_order_id` may be empty for in-process traders; times in nanoseconds."""
+    def realized(self) -> int:
+        return sum(held.realized for held in self.holdings.values())
 
-    ticker: str
-    side: Side
-    price: Price
-    count: Count
-    client_order_id: str = ""
-    time_in_force: TimeInForce = TimeInForce.GOOD_TILL_CANCELED
-    self_trade: SelfTrade = SelfTrade.TAKER_AT_CROSS
-    post_only: bool = False
-    reduce_only: bool = False
-    cancel_on_pause: bool = False
-    expires_ns: Nanos | None = None
-    group_id: str = ""
+    def add_resting(self, order: "SimOrder") -> None:
+        spec = order.market.spec
+        self.resting.setdefault(spec.ticker, {})[order.order_id] = order
+        self.resting_count += 1
+        self.resting_by_event[spec.event_ticker] += 1
+        self.orders[order.order_id] = order
+
+    def drop_resting(self, order: "SimOrder") -> None:
+        spec = order.market.spec
+        of_market = self.resting[spec.ticker]
+        del of_market[order.order_id]
+        if not of_market:
+            del self.resting[spec.ticker]
+        self.resting_count -= 1
+        self.resting_by_event[spec.event_ticker] -= 1
+        if not self.keeps_history:
+            del self.orders[order.order_id]
+
+    def reserve_of(self, ticker: str, extra: tuple[Side, Price, Count] | None = None, without: str = "") -> int:
+        """Collateral this market's resting orders need, with one more order (last in time) or without one.
+
+        Orders that would close the position need none, first come first served.
+        """
+        if not self.checks_cash:
+            return 0
+        position = self.position(ticker)
+        closable = {Side.BID: max(0, -position), Side.ASK: max(0, position)}
+        asked = [(o.side, o.price, o.remaining) for o in self.resting.get(ticker, {}).values() if o.order_id != without]
+        if extra is not None:
+            asked.append(extra)
+        need = 0
+        for side, price, count in asked:
+            covered = min(closable[side], count)
+            closable[side] -= covered
+            need += (price if side is Side.BID else PRICE_ONE - price) * (count - covered)
+        return need
+
+    def refresh_reserve(self, ticker: str) -> None:
+        """Recompute what this market holds back, after its orders or position changed."""
+        if not self.checks_cash:
+            return
+        need = self.reserve_of(ticker)
+        self.reserved += need - self.reserves.get(ticker, 0)
+        if need:
+            self.reserves[ticker] = need
+        else:
+            self.reserves.pop(ticker, None)
 
 
 @dataclass(slots=True, eq=False)
@@ -76,8 +173,8 @@ class SimOrder:
     order_id: str
     rank: int
     """Acceptance order, for pagination."""
-    account: "Account"
-    market: "SimMarket"
+    account: Account
+    market: SimMarket
     side: Side
     price: Price
     initial: Count
@@ -114,16 +211,18 @@ class SimOrder:
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """The venue says no: HTTP status of a single request, code and texts of the envelope.
+class FillRecord:
+    """One account's side of a trade. `fee` in micro-dollars; `post_position` is the net position after it."""
 
-    Source: docs/reference/venue.md 3.
-    """
-
-    status: int
-    code: str
-    message: str
-    details: str = ""
+    rank: int
+    trade_id: str
+    order: SimOrder
+    price: Price
+    count: Count
+    is_taker: bool
+    fee: int
+    post_position: Count
+    at_ns: Nanos
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,35 +252,3 @@ class CancelReceipt:
     refusal: Refusal | None
     reduced_by: Count = Count(0)
     at_ns: Nanos = Nanos(0)
-
-
-def bad_request(details: str) -> Refusal:
-    """A body or query the venue cannot read."""
-    return Refusal(400, "bad_request", "bad request", details)
-
-
-def invalid_order(details: str) -> Refusal:
-    return Refusal(400, "invalid_order", "invalid order", details)
-
-
-NOT_FOUND: Final = Refusal(404, "not_found", "not found")
-MARKET_NOT_FOUND: Final = Refusal(404, "market_not_found", "market not found")
-ALREADY_EXISTS: Final = Refusal(409, "order_already_exists", "order already exists")
-POST_ONLY_CROSS: Final = invalid_order("post only cross")
-INSUFFICIENT_BALANCE: Final = Refusal(400, "insufficient_balance", "insufficient balance")
-INVALID_SIZE: Final = Refusal(400, "invalid_order_size", "invalid order size")
-INVALID_PRICE: Final = Refusal(400, "invalid_price", "invalid price", "price is not on the market's grid")
-MARKET_INACTIVE: Final = Refusal(400, "MARKET_INACTIVE", "market is not active")
-TRADING_PAUSED: Final = Refusal(400, "TRADING_PAUSED", "trading is paused")
-EXCHANGE_PAUSED: Final = Refusal(503, "EXCHANGE_PAUSED", "exchange is paused")
-GROUP_NOT_FOUND: Final = Refusal(404, "ORDER_GROUP_NOT_FOUND", "order group not found")
-GROUP_TRIGGERED: Final = Refusal(400, "EXCEEDED_ORDER_GROUP_RISK_LIMIT", "order group limit exceeded")
-RISK_LIMIT: Final = Refusal(400, "EXCEEDED_PER_MARKET_RISK_LIMIT", "position limit exceeded")
-TOO_MANY_ORDERS: Final = Refusal(400, "too_many_open_orders", "too many open orders")
-EXPIRED: Final = invalid_order("Expiration timestamp must be in the future")
-IOC_WITH_EXPIRY: Final = invalid_order("Cannot specify both immediate_or_cancel and expiration_ts")
-REDUCE_ONLY_NEEDS_IOC: Final = invalid_order("reduce_only orders must be immediate_or_cancel")
-POST_ONLY_NEEDS_GTC: Final = invalid_order("post_only orders must be good_till_canceled")
-ID_MISMATCH: Final = Refusal(400, "order_id_and_client_order_id_mismatch", "order id and client order id mismatch")
-SIDE_MISMATCH: Final = Refusal(400, "order_side_mismatch", "order side mismatch")
-TICKER_MISMATCH: Final = Refusal(400, "order_ticker_mismatch", "order ticker mismatch")

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from kalshi_daemon.domain.contract import PriceGrid
 from kalshi_daemon.ground.units import Nanos
-from kalshi_daemon.simulator.exchange.accounts import Account
 from kalshi_daemon.simulator.exchange.agenda import Agenda, Turn
 from kalshi_daemon.simulator.exchange.catalogue import Catalogue, FeeChange
 from kalshi_daemon.simulator.exchange.listener import LifecycleEvent
 from kalshi_daemon.simulator.exchange.matching import Matcher
+from kalshi_daemon.simulator.exchange.order_terms import Reason
 from kalshi_daemon.simulator.exchange.sim_fees import FeeModel
-from kalshi_daemon.simulator.exchange.sim_orders import Reason, SimOrder
+from kalshi_daemon.simulator.exchange.sim_orders import Account, SimOrder
 
 
 @dataclass(slots=True)

@@ -6,14 +6,15 @@ from typing import Any, Final
 from kalshi_daemon.domain.contract import PriceGrid
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import DAY, MILLISECOND, MINUTE, PRICE_ONE, SECOND, Count, Nanos, format_level
-from kalshi_daemon.simulator.exchange.accounts import Account, FillRecord, Holding, SettlementRecord
 from kalshi_daemon.simulator.exchange.catalogue import FeeChange
-from kalshi_daemon.simulator.exchange.instruments import EventSpec, SeriesSpec, SimMarket
+from kalshi_daemon.simulator.exchange.holdings import Holding, SettlementRecord
+from kalshi_daemon.simulator.exchange.instruments import EventSpec, SeriesSpec
 from kalshi_daemon.simulator.exchange.listener import TradeRecord
 from kalshi_daemon.simulator.exchange.order_groups import OrderGroup
+from kalshi_daemon.simulator.exchange.order_terms import Refusal
 from kalshi_daemon.simulator.exchange.sim_book import SimBook
 from kalshi_daemon.simulator.exchange.sim_fees import CENT, FeeModel
-from kalshi_daemon.simulator.exchange.sim_orders import Receipt, Refusal, SimOrder
+from kalshi_daemon.simulator.exchange.sim_orders import Account, FillRecord, Receipt, SimMarket, SimOrder
 from kalshi_daemon.simulator.exchange.wire_text import (
     average_text,
     count_text,
@@ -166,7 +167,7 @@ def market_json(market: SimMarket, now_ns: Nanos) -> Json:
     return body
 
 
-def top_of(book: SimBook) -> tuple[int, int, int, int]:
+def top_of(book: SimBook[SimOrder]) -> tuple[int, int, int, int]:
     """Bid, its size, ask, its size; 0 and 1 dollar with size 0 for empty sides."""
     bid, ask = book.bids.best, book.asks.best
     return (
@@ -177,14 +178,16 @@ def top_of(book: SimBook) -> tuple[int, int, int, int]:
     )
 
 
-def levels_json(book: SimBook, *, depth: int = 0, yes_prices: bool = False) -> tuple[list[list[str]], list[list[str]]]:
+def levels_json(
+    book: SimBook[SimOrder], *, depth: int = 0, yes_prices: bool = False
+) -> tuple[list[list[str]], list[list[str]]]:
     """YES bids and NO bids, each worst to best; NO prices are complements unless `yes_prices`."""
     yes = [[price_text(price), count_text(count)] for price, count in book.bids]
     no = [[price_text(price if yes_prices else PRICE_ONE - price), count_text(count)] for price, count in book.asks]
     return (yes[-depth:], no[-depth:]) if depth else (yes, no)
 
 
-def orderbook_json(book: SimBook, depth: int = 0) -> Json:
+def orderbook_json(book: SimBook[SimOrder], depth: int = 0) -> Json:
     yes, no = levels_json(book, depth=depth)
     return {"yes_dollars": yes, "no_dollars": no}
 

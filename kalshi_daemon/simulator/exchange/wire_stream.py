@@ -11,12 +11,12 @@ import orjson
 
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import MILLISECOND, PRICE_ONE, SECOND, Count, Nanos, Price
-from kalshi_daemon.simulator.exchange.accounts import Account, FillRecord
-from kalshi_daemon.simulator.exchange.instruments import EventSpec, SimMarket
+from kalshi_daemon.simulator.exchange.instruments import EventSpec
 from kalshi_daemon.simulator.exchange.listener import LifecycleEvent, TradeRecord
 from kalshi_daemon.simulator.exchange.order_groups import GroupEvent, OrderGroup
+from kalshi_daemon.simulator.exchange.order_terms import OrderState, Reason
 from kalshi_daemon.simulator.exchange.sim_fees import FeeModel
-from kalshi_daemon.simulator.exchange.sim_orders import OrderState, Reason, SimOrder
+from kalshi_daemon.simulator.exchange.sim_orders import Account, FillRecord, SimMarket, SimOrder
 from kalshi_daemon.simulator.exchange.wire import SHARD, fee_numbers, levels_json, outcome, ranges_json, top_of
 from kalshi_daemon.simulator.exchange.wire_text import (
     count_text,

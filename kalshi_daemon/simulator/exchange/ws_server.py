@@ -16,15 +16,15 @@ from aiohttp import WSMsgType, web
 
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import MILLISECOND, Count, Nanos, Price
-from kalshi_daemon.simulator.exchange.accounts import Account, FillRecord
 from kalshi_daemon.simulator.exchange.exchange import Exchange
 from kalshi_daemon.simulator.exchange.faults import Faults, StreamFaults
-from kalshi_daemon.simulator.exchange.instruments import EventSpec, SimMarket
+from kalshi_daemon.simulator.exchange.instruments import EventSpec
 from kalshi_daemon.simulator.exchange.listener import LifecycleEvent, TradeRecord
 from kalshi_daemon.simulator.exchange.order_groups import GroupEvent, OrderGroup
+from kalshi_daemon.simulator.exchange.order_terms import Reason, Refusal
 from kalshi_daemon.simulator.exchange.sim_auth import KeyRing, StampClock
 from kalshi_daemon.simulator.exchange.sim_fees import FeeModel
-from kalshi_daemon.simulator.exchange.sim_orders import Reason, Refusal, SimOrder
+from kalshi_daemon.simulator.exchange.sim_orders import Account, FillRecord, SimMarket, SimOrder
 from kalshi_daemon.simulator.exchange.wire import error_json
 from kalshi_daemon.simulator.exchange.wire_stream import (
     delta_msg,

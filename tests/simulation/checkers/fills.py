@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import ClassVar
 
-from kalshi_daemon.simulator.exchange.accounts import MICROS
+from kalshi_daemon.simulator.exchange.holdings import MICROS
 from tests.simulation.checkers.checker import Checker
 from tests.simulation.stage import Stage
 

@@ -10,8 +10,9 @@ from typing import ClassVar
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import DAY, DOLLAR, PRICE_ONE, Level, Nanos
-from kalshi_daemon.simulator.exchange.accounts import MICROS
-from kalshi_daemon.simulator.exchange.instruments import SimMarket, pays
+from kalshi_daemon.simulator.exchange.holdings import MICROS
+from kalshi_daemon.simulator.exchange.instruments import pays
+from kalshi_daemon.simulator.exchange.sim_orders import SimMarket
 from tests.simulation.checkers.checker import Checker
 from tests.simulation.stage import Stage
 

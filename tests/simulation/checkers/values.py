@@ -12,7 +12,7 @@ from kalshi_daemon.app.daemon import DaemonRun
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.ground.units import MILLISECOND, POINT, SECOND
-from kalshi_daemon.simulator.exchange.instruments import SimMarket
+from kalshi_daemon.simulator.exchange.sim_orders import SimMarket
 from kalshi_daemon.simulator.feed.misprints import Misprint
 from kalshi_daemon.simulator.traders.true_distribution import TrueDistribution
 from tests.simulation.checkers.checker import Checker
