@@ -14,32 +14,27 @@ from kalshi_daemon.artifacts.writer import ArtifactWriter
 from kalshi_daemon.domain.index import SERIES, Index
 from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.units import Nanos, from_ms
-from kalshi_daemon.guardrails.chain import Chain
 from kalshi_daemon.index_feed.consumer import IndexFeed
 from kalshi_daemon.index_feed.history import history_of
 from kalshi_daemon.index_feed.recorder import Recorder
-from kalshi_daemon.index_feed.snapshot_witness import SnapshotWitness
+from kalshi_daemon.index_feed.value_intake import FeedContext, FeedListeners
 from kalshi_daemon.index_feed.witnesses import OutsideLevels
 from kalshi_daemon.kalshi.auth import Signer
 from kalshi_daemon.kalshi.rest import KalshiRest
 from kalshi_daemon.kalshi.server_time import ServerClock
-from kalshi_daemon.kalshi.stream import KalshiStream
-from kalshi_daemon.memory.models import Learning, last_prices
+from kalshi_daemon.kalshi.stream import KalshiStream, StreamSink
+from kalshi_daemon.kalshi.transport import WriteGate
+from kalshi_daemon.memory.models import last_prices
 from kalshi_daemon.operations.disk_watch import DiskWatch
 from kalshi_daemon.operations.group_reset import GroupResetWatch
 from kalshi_daemon.operations.kill_switch import KillSwitch, KillSwitchWatch, kill_switch_path
 from kalshi_daemon.orders.journal import Journal, journal_path
-from kalshi_daemon.orders.manager import OrderManager
 from kalshi_daemon.retention.keeper import RetentionKeeper
 from kalshi_daemon.settings.model import PROFILE_NAMES, Settings
 from kalshi_daemon.state import ClockSkew, DaemonState
 from kalshi_daemon.trading.inputs import outside_levels
 from kalshi_daemon.trading.loop import Trader
-from kalshi_daemon.venue.monitor import VenueMonitor
 from kalshi_daemon.windows.macro import MacroWatch
-from kalshi_daemon.windows.releases import MacroCalendar
-from kalshi_daemon.windows.scheduler import WindowScheduler
-from kalshi_daemon.windows.sessions import SessionTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,38 +47,49 @@ class Endpoints:
     signer: Signer
 
 
-@dataclass(slots=True)
-class Components:
-    """The parts, joined."""
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """What is on the network."""
 
-    settings: Settings
-    clock: Clock
-    state: DaemonState
-    sessions: SessionTable
-    macro_calendar: MacroCalendar
-    learning: Learning
     rest: KalshiRest
     stream: KalshiStream
     feed: IndexFeed
-    snapshots: SnapshotWitness | None
-    recorder: Recorder
-    scheduler: WindowScheduler
-    monitor: VenueMonitor
-    macro: MacroWatch
-    kill_watch: KillSwitchWatch
-    disk_watch: DiskWatch
-    group_resets: GroupResetWatch
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What is written, and kept tidy."""
+
     journal: Journal
-    orders: OrderManager
-    chain: Chain
     artifacts: ArtifactWriter
-    trader: Trader
+    recorder: Recorder
     retention: RetentionKeeper
+
+
+@dataclass(frozen=True, slots=True)
+class Watches:
+    """What is looked at now and then."""
+
+    macro: MacroWatch
+    kill_switch: KillSwitchWatch
+    disk: DiskWatch
+    group_resets: GroupResetWatch
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """The parts, joined: the core, and what only a process of its own needs."""
+
+    settings: Settings
+    core: Core
+    wire: Wire
+    files: Files
+    watches: Watches
 
     @property
     def awaiting(self) -> bool:
         """Whether an answer is on its way, of a venue or of the disk."""
-        return self.rest.in_flight > 0 or self.learning.in_flight > 0 or self.disk_watch.looking
+        return self.wire.rest.in_flight > 0 or self.core.learning.in_flight > 0 or self.watches.disk.looking
 
 
 def build_components(
@@ -126,48 +132,41 @@ class _Builder:
         core = build_core(settings, self._plan, ports, self._router, state)
         artifacts.monitor(core.learning.memory.monitor())
         return Components(
-            settings=settings,
-            clock=clock,
-            state=state,
-            sessions=core.sessions,
-            macro_calendar=core.macro_calendar,
-            learning=core.learning,
-            rest=rest,
-            stream=stream,
-            feed=self._feed(core),
-            snapshots=core.snapshots,
-            recorder=recorder,
-            scheduler=core.scheduler,
-            monitor=core.monitor,
-            macro=MacroWatch(state, clock, settings.macro),
-            kill_watch=self._kill_watch(core.trader),
-            disk_watch=DiskWatch(state, clock, settings.retention, folder),
-            group_resets=GroupResetWatch(folder, PROFILE_NAMES, core.orders.reset_group),
-            journal=journal,
-            orders=core.orders,
-            chain=core.chain,
-            artifacts=artifacts,
-            trader=core.trader,
-            retention=RetentionKeeper(folder, state, clock, settings.retention, artifacts.files_lock),
+            settings,
+            core,
+            Wire(rest, stream, self._feed(core)),
+            Files(
+                journal,
+                artifacts,
+                recorder,
+                RetentionKeeper(folder, state, clock, settings.retention, artifacts.files_lock),
+            ),
+            Watches(
+                MacroWatch(state, clock, settings.macro),
+                self._kill_watch(core.trader),
+                DiskWatch(state, clock, settings.retention, folder),
+                GroupResetWatch(folder, PROFILE_NAMES, core.orders.reset_group),
+            ),
         )
 
     def _wire(self) -> tuple[KalshiRest, KalshiStream]:
         """REST and stream. Un-armed, the client itself refuses every write before a byte leaves."""
         state, clock, where = self._state, self._clock, self._where
-        server_clock = ServerClock(from_ms(self._settings.guards.clock_skew_ms_max))
 
         def skew(offset_ns: Nanos, round_trip_ns: Nanos) -> None:
             state.skew["kalshi"] = ClockSkew(offset_ns, clock.now_ns(), round_trip_ns)
 
+        def may_create() -> bool:
+            return self._plan.armed and not state.latch.closed and not state.kill_switch
+
+        server_clock = ServerClock(from_ms(self._settings.guards.clock_skew_ms_max), on_measured=skew)
         rest = KalshiRest(
             where.rest_url,
             where.signer,
             clock,
             self._settings.kalshi,
             session=self._session,
-            read_only=not self._plan.armed,
-            on_server_time=skew,
-            may_create=lambda: self._plan.armed and not state.latch.closed and not state.kill_switch,
+            writes=WriteGate(read_only=not self._plan.armed, may_create=may_create),
             server_clock=server_clock,
         )
         stream = KalshiStream(
@@ -175,10 +174,9 @@ class _Builder:
             where.signer,
             clock,
             self._settings.kalshi,
-            self._router.on_venue_event,
+            StreamSink(self._router.on_venue_event, is_ours=lambda ticker: ticker.partition("-")[0] in SERIES),
             rng=self._jitter,
             server_clock=server_clock,
-            is_ours=lambda ticker: ticker.partition("-")[0] in SERIES,
         )
         return rest, stream
 
@@ -195,17 +193,9 @@ class _Builder:
             found = outside_levels(state, self._settings.pricing, index, self._clock.now_ns())
             return found if snapshots is None else replace(found, snapshot=snapshots.said(index))
 
-        return IndexFeed(
-            state,
-            self._settings.index_feed,
-            self._clock,
-            self._where.feed_url,
-            on_tick=self._router.on_tick,
-            on_bar=self._router.on_bar,
-            session_open=lambda: state.session_open,
-            rng=self._jitter,
-            on_session=self._router.on_session,
-            known=last_prices(core.learning.models),
-            beliefs=self._router,
-            outside=outside,
+        listeners = FeedListeners(
+            self._router.on_tick, self._router.on_bar, self._router.on_session, beliefs=self._router
         )
+        context = FeedContext(lambda: state.session_open, last_prices(core.learning.models), outside)
+        feed_settings, url = self._settings.index_feed, self._where.feed_url
+        return IndexFeed(state, feed_settings, self._clock, url, listeners, context, rng=self._jitter)

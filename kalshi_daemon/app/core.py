@@ -14,7 +14,7 @@ from kalshi_daemon.artifacts.writer import ArtifactWriter
 from kalshi_daemon.domain.quote import Profile
 from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.units import from_s, price_from_float
-from kalshi_daemon.guardrails.chain import Chain, build_chain
+from kalshi_daemon.guardrails.chain import build_chain
 from kalshi_daemon.index_feed.history import HistoryClient
 from kalshi_daemon.index_feed.recorder import Recorder
 from kalshi_daemon.index_feed.snapshot_witness import SnapshotWitness
@@ -22,14 +22,13 @@ from kalshi_daemon.kalshi.api import MarketDataApi, OrderApi, PortfolioApi, Stre
 from kalshi_daemon.memory.models import Learning, build_learning
 from kalshi_daemon.orders.ids import ClientOrderIds
 from kalshi_daemon.orders.journal import Journal
-from kalshi_daemon.orders.manager import OrderManager
+from kalshi_daemon.orders.manager import OrderCallbacks, OrderManager, OrderPorts
 from kalshi_daemon.settings.model import ProfileSettings, Settings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.trading.loop import Trader, TraderParts
+from kalshi_daemon.trading.loop import Trader, TraderCallbacks, TraderParts, TraderRules
 from kalshi_daemon.trading.policy.named import build_policy
 from kalshi_daemon.venue.monitor import VenueMonitor
 from kalshi_daemon.windows.macro import load_macro_calendar
-from kalshi_daemon.windows.releases import MacroCalendar
 from kalshi_daemon.windows.scheduler import WindowScheduler
 from kalshi_daemon.windows.sessions import SessionTable, load_sessions_ahead
 from kalshi_daemon.windows.table import enabled_series
@@ -39,21 +38,14 @@ class ExchangePort(MarketDataApi, OrderApi, PortfolioApi, Protocol):
     """Every request the core makes of the exchange."""
 
 
-class StreamPort(StreamControl, Protocol):
-    """The exchange's stream as the core sees it; its events come through the router."""
-
-    @property
-    def repeated(self) -> int:
-        """Frames dropped because their number had passed."""
-
-
 @dataclass(frozen=True, slots=True)
 class Ports:
     """What the core is built on."""
 
     clock: Clock
     api: ExchangePort
-    stream: StreamPort
+    stream: StreamControl
+    """Its events come through the router."""
     history: HistoryClient | None
     """None: nobody to ask for minutes that were missed."""
     journal: Journal
@@ -79,12 +71,10 @@ class Core:
     """The parts that decide, joined. Nothing runs yet."""
 
     sessions: SessionTable
-    macro_calendar: MacroCalendar
     learning: Learning
     snapshots: SnapshotWitness | None
     scheduler: WindowScheduler
     monitor: VenueMonitor
-    chain: Chain
     orders: OrderManager
     trader: Trader
 
@@ -107,48 +97,34 @@ def build_core(settings: Settings, plan: Plan, ports: Ports, router: EventRouter
         clock,
         settings,
         listing_changed=scheduler.listing_changed,
-        repeated=lambda: ports.stream.repeated,
         on_report=ports.artifacts.monitor,
     )
     chain = build_chain(settings, session_of=sessions.session_of, release_near=macro_calendar.release_near)
     orders = _orders(settings, plan, ports, router, state)
     trader = Trader(
-        TraderParts(
-            state=state,
-            chain=chain,
-            orders=orders,
-            artifacts=ports.artifacts,
-            clock=clock,
-            policy=build_policy(settings),
-            rescan_ns_min=from_s(settings.pricing.rescan_s_min),
-            profiles=profiles_of(settings),
-            plan_ids=_counter(plan.run_id),
-            on_progress=plan.on_progress,
-            on_settled=scheduler.settled,
-            market_records=learning.memory.records,
-        )
+        TraderParts(state, chain, orders, ports.artifacts, clock, build_policy(settings), learning.memory.records),
+        TraderRules(profiles_of(settings), from_s(settings.pricing.rescan_s_min)),
+        TraderCallbacks(_counter(plan.run_id), plan.on_progress, scheduler.settled),
     )
     snapshots = None
     if ports.history is not None:
         snapshots = SnapshotWitness(ports.history, clock, from_s(settings.index_feed.snapshot_every_s))
     router.join(Listeners(learning, trader, monitor, orders, ports.recorder, snapshots))
-    return Core(sessions, macro_calendar, learning, snapshots, scheduler, monitor, chain, orders, trader)
+    return Core(sessions, learning, snapshots, scheduler, monitor, orders, trader)
 
 
 def _orders(settings: Settings, plan: Plan, ports: Ports, router: EventRouter, state: DaemonState) -> OrderManager:
     return OrderManager(
         state,
-        ports.api,
-        ports.journal,
-        ports.clock,
+        OrderPorts(ports.api, ports.journal, ports.clock, ports.artifacts.audit, ClientOrderIds(plan.entropy)),
         settings.orders,
-        ids=ClientOrderIds(plan.entropy),
-        on_change=router.on_orders_changed,
-        audit=ports.artifacts.audit,
+        OrderCallbacks(
+            on_change=router.on_orders_changed,
+            renew_allowed=router.renewal_allowed,
+            closed_guard=router.closed_guard,
+            on_crossed=router.on_crossed,
+        ),
         profiles=tuple(profile.name for profile in profiles_of(settings)),
-        renew_allowed=router.renewal_allowed,
-        closed_guard=router.closed_guard,
-        on_crossed=router.on_crossed,
     )
 
 

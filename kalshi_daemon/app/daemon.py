@@ -186,7 +186,7 @@ class DaemonRun:
         if self._options.write_digest:
             whole_account = self._settings.orders.scope == "account"
             source = Source(self._settings.mode_dir, self._settings.mode.value, whole_account)
-            self._digest = DigestKeeper(source, self._clock, components.sessions)
+            self._digest = DigestKeeper(source, self._clock, components.core.sessions)
         log.info(
             "daemon.starting",
             armed=plan.armed,
@@ -201,12 +201,12 @@ class DaemonRun:
         if isinstance(failure, AuthFailed) and not self._was_ready and not self.state.live_orders():
             # A key that never opened anything: nothing is ours there, and asking on with it only repeats the refusal.
             self.stop.end()
-            self._steps.take("journal_close", components.journal.close)
+            self._steps.take("journal_close", components.files.journal.close)
             raise failure
         self._notifier.stopping("cancelling everything")
         stopped = await self._clear(components)
         code = await self._finish(components, stopped, failure)
-        self._steps.take("journal_close", components.journal.close)
+        self._steps.take("journal_close", components.files.journal.close)
         return code
 
     # -- work
@@ -216,7 +216,7 @@ class DaemonRun:
         failure: Exception | None = None
         try:
             # First of all: a stop asked for before READY, or a session that is over already, knows its own books too.
-            components.orders.load()
+            components.core.orders.load()
             async with asyncio.TaskGroup() as group:
                 # A task of its own, so that a stop asked for before READY is heard at once.
                 group.create_task(self._start(components, group), name="start")
@@ -238,42 +238,42 @@ class DaemonRun:
 
     async def _await_creates(self, components: Components) -> None:
         """Give a create on the wire the time of an answer: let go it is unknown, and that may take ten seconds."""
-        if not await components.orders.answered(Nanos(self._clock.now_ns() + ANSWER_WITHIN)):
+        if not await components.core.orders.answered(Nanos(self._clock.now_ns() + ANSWER_WITHIN)):
             log.warning("stop.create_unanswered", waited_ms=ANSWER_WITHIN // MILLISECOND)
 
     async def _start(self, components: Components, group: asyncio.TaskGroup) -> None:
         """Reconcile before READY; nothing is quoted earlier."""
-        group.create_task(components.artifacts.run(), name="artifacts")
-        components.kill_watch.look()
+        group.create_task(components.files.artifacts.run(), name="artifacts")
+        components.watches.kill_switch.look()
         if self.on_time is not None:
             await self.on_time.wait()
-        await components.disk_watch.look()
+        await components.watches.disk.look()
         # First, because it goes on asking for half a minute: systemd gives up on starts that fail fast.
-        await start_when_clock_agrees(components.orders.start, self._clock, self._notifier)
-        await components.rest.load_limits()
+        await start_when_clock_agrees(components.core.orders.start, self._clock, self._notifier)
+        await components.wire.rest.load_limits()
         for name, work in (
-            ("index_feed", components.feed.run()),
-            ("recorder", components.recorder.run()),
-            ("kalshi.stream", components.stream.run()),
-            ("venue", components.monitor.run()),
-            ("windows", components.scheduler.run()),
-            ("macro", components.macro.run()),
-            ("kill_switch", components.kill_watch.run()),
-            ("disk", components.disk_watch.run()),
-            ("group_resets", components.group_resets.run()),
-            ("orders", components.orders.run()),
-            ("trader", components.trader.run()),
-            ("calibration_store", components.learning.memory.run()),
+            ("index_feed", components.wire.feed.run()),
+            ("recorder", components.files.recorder.run()),
+            ("kalshi.stream", components.wire.stream.run()),
+            ("venue", components.core.monitor.run()),
+            ("windows", components.core.scheduler.run()),
+            ("macro", components.watches.macro.run()),
+            ("kill_switch", components.watches.kill_switch.run()),
+            ("disk", components.watches.disk.run()),
+            ("group_resets", components.watches.group_resets.run()),
+            ("orders", components.core.orders.run()),
+            ("trader", components.core.trader.run()),
+            ("calibration_store", components.core.learning.memory.run()),
         ):
             group.create_task(work, name=name)
-        if components.learning.gaps is not None:
-            group.create_task(components.learning.gaps.run(), name="gap_fill")
-        if components.snapshots is not None:
-            group.create_task(components.snapshots.run(), name="snapshots")
+        if components.core.learning.gaps is not None:
+            group.create_task(components.core.learning.gaps.run(), name="gap_fill")
+        if components.core.snapshots is not None:
+            group.create_task(components.core.snapshots.run(), name="snapshots")
         if self._digest is not None:
             group.create_task(self._digest.run(), name="digest")
         if self._options.keep_tidy:
-            group.create_task(components.retention.run(), name="retention")
+            group.create_task(components.files.retention.run(), name="retention")
         if self._options.show_progress:
             from kalshi_daemon.operations.progress import on_terminal  # noqa: PLC0415 - rich, only for people
 
@@ -314,7 +314,7 @@ class DaemonRun:
             return StopResult(verified=True, remaining=0, detail="not armed: nothing was ever sent")
         live = len(self.state.live_orders())
         unknown = StopResult(verified=False, remaining=live, detail="cancelling everything failed")
-        work = components.orders.cancel_all(self.stop.reason, deadline)
+        work = components.core.orders.cancel_all(self.stop.reason, deadline)
         result = await self._steps.wait_for("cancel_all", work) or unknown
         took_ms = (self._clock.mono_ns() - started) // MILLISECOND
         level = log.info if result.verified else log.error
@@ -329,22 +329,23 @@ class DaemonRun:
     async def _finish(self, components: Components, stopped: StopResult, failure: Exception | None) -> ExitCode:
         """Bring the books up to date, write what is left, print the summary last. No step depends on one before."""
         steps = self._steps
-        steps.take("memory", components.learning.memory.save)
-        summary = await steps.wait_for("summary", summarise(components, stopped)) or unsummarised(self.state, stopped)
-        steps.take("archive", components.orders.archive)
-        steps.take("report", lambda: components.artifacts.report(self.state))
-        steps.take("session", lambda: components.artifacts.session(summary))
+        steps.take("memory", components.core.learning.memory.save)
+        summed_up = await steps.wait_for("summary", summarise(components, self.state, stopped))
+        summary = summed_up or unsummarised(self.state, stopped)
+        steps.take("archive", components.core.orders.archive)
+        steps.take("report", lambda: components.files.artifacts.report(self.state))
+        steps.take("session", lambda: components.files.artifacts.session(summary))
         await steps.wait_for("files", self._write_files(components))
         if self._digest is not None:
             await steps.wait_for("digest", self._digest.at_stop())
         if self._options.keep_tidy and self.stop.reason == SESSION_END and not self._settings.sim.connect:
-            await steps.wait_for("retention", components.retention.at_stop())
+            await steps.wait_for("retention", components.files.retention.at_stop())
         if self._options.show_progress:
             self.sink.show()
         self.stop.end()
         self.sink.expect_last_line()
         log.info("session.summary", **summary.log_fields, stop_reason=self.stop.reason)
-        owned = steps.take("journal_orders", components.journal.live_orders)
+        owned = steps.take("journal_orders", components.files.journal.live_orders)
         if isinstance(failure, VenueUnreachable) and not self._was_ready and owned is not None and not owned:
             # Never spoke with the exchange and owns nothing there: what is wrong is the way to it.
             return failure.exit_code
@@ -353,8 +354,8 @@ class DaemonRun:
     async def _write_files(self, components: Components) -> None:
         try:
             async with asyncio.timeout(FILES_WITHIN_S):
-                await components.recorder.flush()
-                await components.artifacts.drain()
+                await components.files.recorder.flush()
+                await components.files.artifacts.drain()
         except TimeoutError:
             log.warning("stop.files_not_written", waited_s=FILES_WITHIN_S)
 

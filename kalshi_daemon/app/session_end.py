@@ -67,17 +67,16 @@ def unsummarised(state: DaemonState, stopped: StopResult) -> SessionTotals:
     )
 
 
-async def summarise(components: Components, stopped: StopResult) -> SessionTotals:
+async def summarise(components: Components, state: DaemonState, stopped: StopResult) -> SessionTotals:
     """The fields of `session.summary`. Money as strings with four decimals; None where the exchange did not answer."""
-    state = components.state
     check: BooksCheck | None = None
     within_s = _ASK_WITHIN_S if stopped.verified else _ASK_WITHIN_UNVERIFIED_S
     try:
         async with asyncio.timeout(within_s):
-            check = await components.orders.books_equal()
+            check = await components.core.orders.books_equal()
     except TimeoutError:
         log.warning("stop.accounts_not_compared", waited_s=within_s)
-    numbers = components.orders.summary()  # after the comparison: it may have brought the last fills
+    numbers = components.core.orders.summary()  # after the comparison: it may have brought the last fills
     exchange_pnl = None if check is None else check.exchange_pnl
     counters = state.counters
     return SessionTotals(

@@ -21,12 +21,12 @@ from kalshi_daemon.artifacts.session import SessionSummary
 from kalshi_daemon.domain.monitor import Monitor
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import QuotePlan
+from kalshi_daemon.domain.verdict import Judgement
 from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.ground.documents import read_document
 from kalshi_daemon.ground.durable import append_lines
 from kalshi_daemon.ground.errors import StateCorrupt, StateTooNew
 from kalshi_daemon.ground.units import Nanos
-from kalshi_daemon.guardrails.chain import Judgement
 from kalshi_daemon.state import Position
 
 Json = dict[str, Any]

@@ -13,11 +13,10 @@ from pydantic_core import PydanticCustomError
 
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Look, Profile, Quote, QuotePlan
-from kalshi_daemon.domain.verdict import Verdict
+from kalshi_daemon.domain.verdict import JudgedQuote, Judgement, Verdict
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.ground.units import Nanos, Price, format_count, format_dollars, format_level, format_price, to_s
-from kalshi_daemon.guardrails.chain import JudgedQuote, Judgement
 
 
 def _whole(found: object) -> object:

@@ -14,11 +14,10 @@ from typing import Any, ClassVar, Final
 
 from kalshi_daemon.artifacts.manifest import outcome_of, quote_row
 from kalshi_daemon.domain.quote import QuotePlan
-from kalshi_daemon.domain.verdict import Verdict
+from kalshi_daemon.domain.verdict import Judgement, Verdict
 from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.ground.errors import MalformedField
 from kalshi_daemon.ground.units import Nanos, format_count, format_dollars, parse_count, parse_dollars
-from kalshi_daemon.guardrails.chain import Judgement
 from kalshi_daemon.state import Position
 
 Json = dict[str, Any]

@@ -40,13 +40,12 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.monitor import Monitor
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import QuotePlan
-from kalshi_daemon.domain.verdict import Verdict
+from kalshi_daemon.domain.verdict import Judgement, Verdict
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.ground.clock import Clock, iso_utc
 from kalshi_daemon.ground.errors import StateCorrupt
 from kalshi_daemon.ground.off_loop import in_thread
 from kalshi_daemon.ground.units import SECOND, Nanos
-from kalshi_daemon.guardrails.chain import Judgement
 from kalshi_daemon.guardrails.permission import LatchOpen
 from kalshi_daemon.state import DaemonState, Position
 

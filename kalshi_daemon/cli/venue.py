@@ -18,7 +18,7 @@ from kalshi_daemon.ground.units import DAY, Nanos, from_ms
 from kalshi_daemon.kalshi.auth import Signer, load_signer
 from kalshi_daemon.kalshi.rest import KalshiRest
 from kalshi_daemon.kalshi.server_time import ServerClock
-from kalshi_daemon.kalshi.transport import open_session
+from kalshi_daemon.kalshi.transport import WriteGate, open_session
 from kalshi_daemon.settings.loader import Credentials
 from kalshi_daemon.settings.model import Mode, Settings
 from kalshi_daemon.settings.rules import is_loopback
@@ -77,7 +77,7 @@ async def open_venue(settings: Settings, *, read_only: bool = False) -> AsyncIte
             access.clock,
             settings.kalshi,
             session=session,
-            read_only=read_only,
+            writes=WriteGate(read_only=read_only),
             server_clock=ServerClock(from_ms(settings.guards.clock_skew_ms_max)),
         )
 

@@ -1,7 +1,9 @@
-"""A guard's answer, with the numbers it compared."""
+"""A guard's answer, with the numbers it compared, and what the guards together say of one plan."""
 
 from dataclasses import dataclass
 from enum import StrEnum
+
+from kalshi_daemon.domain.quote import Quote
 
 
 class RefusalEffect(StrEnum):
@@ -34,3 +36,32 @@ class Verdict:
     @property
     def allows(self) -> bool:
         return self.passed or self.forced
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedQuote:
+    """A proposed quote, what each quote guard said, and whether it may be sent."""
+
+    quote: Quote
+    verdicts: tuple[Verdict, ...]
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The chain's answer to one plan."""
+
+    plan_verdicts: tuple[Verdict, ...]
+    quotes: tuple[JudgedQuote, ...]
+    """In the plan's order, also when the window is closed."""
+    accepted: tuple[Quote, ...]
+
+    @property
+    def closed(self) -> tuple[Verdict, ...]:
+        """The window guards that refuse."""
+        return tuple(verdict for verdict in self.plan_verdicts if not verdict.allows)
+
+    @property
+    def forced(self) -> tuple[Verdict, ...]:
+        """The refusals that an override let through; each is to be logged each time."""
+        return tuple(verdict for verdict in self.plan_verdicts if verdict.forced)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from kalshi_daemon.domain.index import Cadence
 from kalshi_daemon.domain.quote import Profile, Quote, QuotePlan
-from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
+from kalshi_daemon.domain.verdict import JudgedQuote, Judgement, RefusalEffect, Verdict
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.ground.units import HOUR, MEGABYTE, Nanos, dollars_from_float, from_ms, from_s
 from kalshi_daemon.guardrails.budgets import CashCovers, DailyLoss, StrikeLoss, WeeklyLoss
@@ -35,35 +35,6 @@ from kalshi_daemon.guardrails.record import ForecastRecord, MarketRecord
 from kalshi_daemon.guardrails.timing import ClocksAgree, InSession, WindowOpen
 from kalshi_daemon.settings.model import RetentionSettings, Settings
 from kalshi_daemon.state import DaemonState
-
-
-@dataclass(frozen=True, slots=True)
-class JudgedQuote:
-    """A proposed quote, what each quote guard said, and whether it may be sent."""
-
-    quote: Quote
-    verdicts: tuple[Verdict, ...]
-    accepted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """The chain's answer to one plan."""
-
-    plan_verdicts: tuple[Verdict, ...]
-    quotes: tuple[JudgedQuote, ...]
-    """In the plan's order, also when the window is closed."""
-    accepted: tuple[Quote, ...]
-
-    @property
-    def closed(self) -> tuple[Verdict, ...]:
-        """The window guards that refuse."""
-        return tuple(verdict for verdict in self.plan_verdicts if not verdict.allows)
-
-    @property
-    def forced(self) -> tuple[Verdict, ...]:
-        """The refusals that an override let through; each is to be logged each time."""
-        return tuple(verdict for verdict in self.plan_verdicts if verdict.forced)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,8 @@ disconnected does not come (the vendor does not replay): whoever wants it hears 
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Final, Never
 
 import structlog
@@ -48,8 +47,7 @@ from kalshi_daemon.index_feed.protocol import (
     tick_of_second,
 )
 from kalshi_daemon.index_feed.skew import SkewEstimate
-from kalshi_daemon.index_feed.value_intake import Beliefs, Unheard, ValueIntake, nothing_outside
-from kalshi_daemon.index_feed.witnesses import OutsideLevels
+from kalshi_daemon.index_feed.value_intake import FeedContext, FeedListeners, ValueIntake
 from kalshi_daemon.settings.model import IndexFeedSettings
 from kalshi_daemon.state import DaemonState
 
@@ -91,16 +89,8 @@ class _Session:
 class IndexFeed:
     """The consumer task. Writes `state.feed`, `state.index` and `state.skew["index_feed"]`, nothing else.
 
-    on_tick    called with every accepted value, in order, on the loop: must be quick and must not raise
-    on_bar     called with every accepted A and AM aggregate that may be learnt from (a repeated start is a replacement)
-    on_session called when a session has been let in, before its first value: what came meanwhile was missed
-    session_open  whether the market is open: silence only counts then
-    rng        jitter of the back-off
-    known      by index: the last value of an earlier life or day, and when it was
-    beliefs    told when values are believed on time alone, and when they are taken back
-    outside    what others than the feed know about the level of an index
-
-    Raises ConfigurationError when no topic that carries values is configured, or the url cannot be one.
+    `rng` is the jitter of the back-off. Raises ConfigurationError when no topic that carries values is configured, or
+    the url cannot be one.
     """
 
     def __init__(
@@ -109,15 +99,10 @@ class IndexFeed:
         settings: IndexFeedSettings,
         clock: Clock,
         url: str,
+        listeners: FeedListeners,
+        context: FeedContext,
         *,
-        on_tick: Callable[[Tick], None],
-        on_bar: Callable[[Bar], None],
-        session_open: Callable[[], bool],
         rng: random.Random,
-        on_session: Callable[[], None] = lambda: None,
-        known: Mapping[Index, tuple[Nanos, float]] = MappingProxyType({}),
-        beliefs: Beliefs = Unheard(),  # noqa: B008 - it keeps nothing
-        outside: Callable[[Index], OutsideLevels] = nothing_outside,
     ) -> None:
         if not {"V", "A"} & set(settings.channels):
             raise ConfigurationError("index_feed.channels", "needs V or A: minute bars alone carry no values", "add V")
@@ -125,13 +110,15 @@ class IndexFeed:
         self._settings = settings
         self._clock = clock
         self._url = url
-        self._on_bar = on_bar
-        self._session_open = session_open
-        self._on_session = on_session
+        self._on_bar = listeners.on_bar
+        self._session_open = context.session_open
+        self._on_session = listeners.on_session
         self._rng = rng
         self._topics = tuple(Topic(Channel(name), index) for name in settings.channels for index in Index)
         self._guard = MonotonicGuard()
-        self._intake = ValueIntake(state, settings, on_tick, known, beliefs, outside)
+        self._intake = ValueIntake(
+            state, settings, listeners.on_tick, context.known, listeners.beliefs, context.outside
+        )
         self._skew = SkewEstimate()
         self._failures = 0
         self._warned = ""

@@ -1,7 +1,9 @@
 """Values into the state: judged first, shown to the guards while withheld, handed on once they are believed."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Final, Protocol
 
 import structlog
@@ -53,6 +55,32 @@ class Unheard:
 def nothing_outside(_index: Index) -> OutsideLevels:
     """Nobody else knows anything."""
     return NOTHING_KNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class FeedListeners:
+    """Who is told. Called on the loop: must be quick and must not raise."""
+
+    on_tick: Callable[[Tick], None]
+    """Every accepted value, in order."""
+    on_bar: Callable[[Bar], None]
+    """Every accepted A and AM aggregate that may be learnt from (a repeated start is a replacement)."""
+    on_session: Callable[[], None] = lambda: None
+    """A session has been let in, before its first value: what came meanwhile was missed."""
+    beliefs: Beliefs = Unheard()
+    """Told when values are believed on time alone, and when they are taken back."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedContext:
+    """What the feed cannot know by itself."""
+
+    session_open: Callable[[], bool]
+    """Whether the market is open: silence only counts then."""
+    known: Mapping[Index, tuple[Nanos, float]] = MappingProxyType({})
+    """By index: the last value in points of an earlier life or day, and when it was."""
+    outside: Callable[[Index], OutsideLevels] = nothing_outside
+    """What others than the feed know about the level of an index."""
 
 
 class ValueIntake:

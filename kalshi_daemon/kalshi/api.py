@@ -98,5 +98,10 @@ class StreamControl(Protocol):
         """Take these markets out of the subscription and in again: a snapshot alone would not revive a dead one."""
         ...
 
+    @property
+    def repeated(self) -> int:
+        """Frames dropped because their number had passed."""
+        ...
+
 
 Headers = Mapping[str, str]

@@ -33,11 +33,11 @@ from kalshi_daemon.kalshi.fields import Json
 from kalshi_daemon.kalshi.rate_limit import Endpoint, Lane, RateLimiter
 from kalshi_daemon.kalshi.server_time import ServerClock
 from kalshi_daemon.kalshi.transport import (
+    OPEN,
     Answer,
-    Gate,
     Request,
-    ServerTimeCallback,
     Transport,
+    WriteGate,
     read_object,
     trusted,
     wire_query,
@@ -66,11 +66,10 @@ class ReadOnly(DaemonError):  # noqa: N818 - errors are nouns: the tree's rule
 
 
 class KalshiRest:
-    """One account on one host. `signer` None allows public reads only; `read_only` refuses every write locally.
+    """One account on one host. `signer` None allows public reads only.
 
-    `on_server_time(offset_ns, round_trip_ns)` hears our clock against the venue's after every answer that carries a
-    stamp. `may_create` is asked right before a create or amend leaves, after any wait for tokens. `server_clock` holds
-    how far both may differ: a signature refused beyond it raises ClockSkewed, else AuthFailed.
+    `server_clock` measures our clock against the venue's at every answer that carries a stamp, and holds how far both
+    may differ: a signature refused beyond it raises ClockSkewed, else AuthFailed.
     """
 
     def __init__(
@@ -81,18 +80,14 @@ class KalshiRest:
         settings: KalshiSettings,
         *,
         session: aiohttp.ClientSession,
-        read_only: bool = False,
-        on_server_time: ServerTimeCallback | None = None,
-        may_create: Gate | None = None,
+        writes: WriteGate = OPEN,
         server_clock: ServerClock | None = None,
     ) -> None:
         self._clock = clock
         self._subaccount = settings.subaccount
-        self._read_only = read_only
-        self._may_create = may_create
-        self._transport = Transport(
-            base_url, signer, clock, settings, session=session, on_server_time=on_server_time, server_clock=server_clock
-        )
+        self._read_only = writes.read_only
+        self._may_create = writes.may_create
+        self._transport = Transport(base_url, signer, clock, settings, session=session, server_clock=server_clock)
 
     @property
     def in_flight(self) -> int:

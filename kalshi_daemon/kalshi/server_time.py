@@ -7,6 +7,7 @@ intersect to about a round trip. Our own clock alone never enters: it would alwa
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -21,6 +22,10 @@ SAMPLE_LIFE: Final = Nanos(5 * MINUTE)
 """Clocks drift and are stepped: older samples no longer bound the offset."""
 SKEW_MAX: Final = Nanos(1_500 * MILLISECOND)
 """What is allowed unless the settings say otherwise."""
+
+
+type SkewListener = Callable[[Nanos, Nanos], None]
+"""Called with the offset (positive: ours is ahead) and the round trip, both in nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +63,12 @@ class ServerClock:
     `skew_ns_max` is the same bound as that of the `clock_skew` guard (`guards.clock_skew_ms_max`).
     """
 
-    __slots__ = ("_at_ns", "_estimator", "_skew", "skew_ns_max")
+    __slots__ = ("_at_ns", "_estimator", "_on_measured", "_skew", "skew_ns_max")
 
-    def __init__(self, skew_ns_max: Nanos = SKEW_MAX) -> None:
+    def __init__(self, skew_ns_max: Nanos = SKEW_MAX, on_measured: SkewListener | None = None) -> None:
+        """`on_measured(offset_ns, round_trip_ns)` hears every estimate that is told."""
         self.skew_ns_max = skew_ns_max
+        self._on_measured = on_measured
         self._estimator = SkewEstimator()
         self._skew: Skew | None = None
         self._at_ns = Nanos(0)
@@ -70,6 +77,11 @@ class ServerClock:
         """Take in one stamp of the venue; returns the estimate with it."""
         self._skew, self._at_ns = self._estimator.observe(sent_ns, recv_ns, stamp_ns, resolution_ns), recv_ns
         return self._skew
+
+    def tell(self, skew: Skew) -> None:
+        """Hand an estimate to whoever follows our clock against the venue's."""
+        if self._on_measured is not None:
+            self._on_measured(skew.offset_ns, skew.round_trip_ns)
 
     def beyond(self, now_ns: Nanos) -> Nanos | None:
         """The offset (positive: ours is ahead) when even its smallest possible value is out of bounds, else None.

@@ -13,6 +13,7 @@ import itertools
 import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Final, Never
 from urllib.parse import urlsplit
 
@@ -67,6 +68,15 @@ class _Connection(ClientConnection):
         super().data_received(data)
 
 
+@dataclass(frozen=True, slots=True)
+class StreamSink:
+    """Where the stream's events go."""
+
+    on_event: Callable[[VenueEvent], None]
+    is_ours: Callable[[str], bool] = any_ticker
+    """Whether a market ticker may matter to us: what is said of others need not be readable."""
+
+
 class KalshiStream:
     """The account's websocket; implements `api.StreamControl`. One `run` at a time."""
 
@@ -76,11 +86,10 @@ class KalshiStream:
         signer: Signer,
         clock: Clock,
         settings: KalshiSettings,
-        sink: Callable[[VenueEvent], None],
+        sink: StreamSink,
         *,
         rng: random.Random,
         server_clock: ServerClock | None = None,
-        is_ours: Callable[[str], bool] = any_ticker,
     ) -> None:
         parts = urlsplit(ws_url)
         if parts.scheme not in ("ws", "wss") or not parts.hostname or not parts.path or parts.query:
@@ -90,10 +99,10 @@ class KalshiStream:
         self._signer = signer
         self._clock = clock
         self._settings = settings
-        self._sink = sink
+        self._sink = sink.on_event
         self._rng = rng
         self._server_clock = server_clock or ServerClock()
-        self._is_ours = is_ours
+        self._is_ours = sink.is_ours
         self._command_ids = itertools.count(1)
         self._wanted: tuple[str, ...] = ()
         self._session: StreamSession | None = None

@@ -59,7 +59,6 @@ _MULTIPLE_CHOICES: Final = 300
 
 log = structlog.get_logger()
 
-type ServerTimeCallback = Callable[[Nanos, Nanos], None]
 type Gate = Callable[[], bool]
 
 
@@ -122,6 +121,19 @@ def open_session() -> aiohttp.ClientSession:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class WriteGate:
+    """Whether requests that change orders may leave."""
+
+    read_only: bool = False
+    """Every write is refused locally, before a byte leaves."""
+    may_create: Gate | None = None
+    """Asked right before a create or amend leaves, after any wait for tokens; None: yes."""
+
+
+OPEN: Final = WriteGate()
+
+
 class Transport:
     """Sends requests for `KalshiRest`. `in_flight` counts requests on the wire (not those waiting for tokens)."""
 
@@ -133,7 +145,6 @@ class Transport:
         settings: KalshiSettings,
         *,
         session: aiohttp.ClientSession,
-        on_server_time: ServerTimeCallback | None,
         server_clock: ServerClock | None = None,
     ) -> None:
         self._url = URL(base_url.rstrip("/"))
@@ -146,7 +157,6 @@ class Transport:
         self._session = session
         # aiohttp would send PUT and DELETE a second time on its own when a kept connection turns out to be dead.
         session._retry_connection = False  # noqa: SLF001 - no public switch; a write is never sent twice here
-        self._on_server_time = on_server_time
         self.server_clock = server_clock or ServerClock()
         self._turns = {lane: asyncio.Lock() for lane in Lane}
         self.limiter = RateLimiter(settings.cancel_reserve_share, clock.mono_ns())
@@ -193,10 +203,8 @@ class Transport:
         raise self._rejection(request, answer, refusal, cost)
 
     def note_stamp(self, sent_ns: Nanos, recv_ns: Nanos, stamp_ns: Nanos, resolution_ns: Nanos) -> None:
-        """Tell the skew callback what one stamp of the venue says."""
-        skew = self.server_clock.observe(sent_ns, recv_ns, stamp_ns, resolution_ns)
-        if self._on_server_time is not None:
-            self._on_server_time(skew.offset_ns, skew.round_trip_ns)
+        """Take in one stamp of the venue, and tell whoever follows our clock against it."""
+        self.server_clock.tell(self.server_clock.observe(sent_ns, recv_ns, stamp_ns, resolution_ns))
 
     async def _read_once(self, request: Request, timeout_s: float, *, accept_5xx: bool) -> Answer:
         cost = self.limiter.cost(request.endpoint)

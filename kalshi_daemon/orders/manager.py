@@ -9,6 +9,7 @@ after `run` has ended.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Never
 
 import structlog
@@ -66,6 +67,19 @@ _Wanted = FillEvent | UserOrder | MarketLifecycle | OrderGroupUpdate | StreamUp 
 _WANTED: Final = (FillEvent, UserOrder, MarketLifecycle, OrderGroupUpdate, StreamUp, StreamDown)
 
 
+@dataclass(frozen=True, slots=True)
+class OrderPorts:
+    """What the order path stands on."""
+
+    api: VenueOrders
+    journal: Journal
+    clock: Clock
+    audit: Audit
+    """Gets one flat dict per action."""
+    ids: Callable[[], str]
+    """A new client order id, never the same twice."""
+
+
 def _always(_order: Order) -> bool:
     return True
 
@@ -78,6 +92,20 @@ def _nobody(_market_ticker: str) -> None:
     """Nobody listens."""
 
 
+@dataclass(frozen=True, slots=True)
+class OrderCallbacks:
+    """What the order path tells others, and what it asks them right before it acts."""
+
+    on_change: Callable[[], None]
+    """Called after anything readers of the state care about."""
+    renew_allowed: Callable[[Order], bool] = _always
+    """Whether the lease of an order may be renewed."""
+    closed_guard: Callable[[Quote], str] = _none_closed
+    """The guard that forbids a quote at this instant; "" when none does."""
+    on_crossed: Callable[[str], None] = _nobody
+    """Told the market ticker when the exchange would not rest an order of ours because it would have crossed."""
+
+
 class OrderManager:
     """Owns `state.orders`, `ledger`, `reconciliation`, `balance`, `order_groups` and the order counters.
 
@@ -87,31 +115,23 @@ class OrderManager:
     def __init__(
         self,
         state: DaemonState,
-        api: VenueOrders,
-        journal: Journal,
-        clock: Clock,
+        ports: OrderPorts,
         settings: OrderSettings,
-        *,
-        ids: Callable[[], str],
-        on_change: Callable[[], None],
-        audit: Audit,
+        callbacks: OrderCallbacks,
         profiles: Sequence[str] = PROFILE_NAMES,
-        renew_allowed: Callable[[Order], bool] = _always,
-        closed_guard: Callable[[Quote], str] = _none_closed,
-        on_crossed: Callable[[str], None] = _nobody,
     ) -> None:
-        """`on_crossed(market_ticker)`: the exchange would not rest an order of ours because it would have crossed."""
+        api = ports.api
         self._state = state
-        self._clock = clock
+        self._clock = ports.clock
         self._whole_account = settings.scope == "account"
-        self._store = OrderStore(state, journal, clock, audit, on_change)
+        self._store = OrderStore(state, ports.journal, ports.clock, ports.audit, callbacks.on_change)
         self._bookkeeping = Bookkeeping(
             self._store, settings.scope, settings.archive_after_days, settings.fills_accepted
         )
         self._asker = OutcomeResolver(self._store, api, settings)
         self._groups = Groups(self._store, api, settings, profiles)
-        self._placer = Placer(self._store, api, settings, ids, self._groups, closed_guard)
-        self._placer.on_crossed = self._on_crossed = on_crossed
+        self._placer = Placer(self._store, api, settings, ports.ids, self._groups, callbacks.closed_guard)
+        self._placer.on_crossed = self._on_crossed = callbacks.on_crossed
         self._canceller = Canceller(self._store, api, settings, self._asker, self._placer)
         self._settler = Settler(self._store, self._bookkeeping, api)
         self._reconciler = Reconciler(
@@ -121,10 +141,9 @@ class OrderManager:
             settings,
             self._asker,
             self._canceller,
-            self._settler.findings,
-            self._settler.soon,
+            self._settler,
         )
-        self._leases = Leases(self._store, api, settings, self._asker, renew_allowed)
+        self._leases = Leases(self._store, api, settings, self._asker, callbacks.renew_allowed)
         self._store.on_missed_fill = self._look_soon
         self._prover = AccountAudit(self._store, self._bookkeeping, api, self._reconciler, self._settler)
         self._events: deque[_Wanted] = deque(maxlen=EVENTS_MAX)

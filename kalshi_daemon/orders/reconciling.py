@@ -5,7 +5,7 @@ Reads: resting orders, fills by a cursor of our own that does not depend on the 
 a look shows none.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -34,6 +34,7 @@ from kalshi_daemon.orders.reconcile import (
 )
 from kalshi_daemon.orders.records import read_list
 from kalshi_daemon.orders.refused_fills import LIST
+from kalshi_daemon.orders.settling import Settler
 from kalshi_daemon.settings.model import OrderSettings
 from kalshi_daemon.state import Position
 
@@ -74,18 +75,15 @@ class Reconciler:
         settings: OrderSettings,
         asker: OutcomeResolver,
         canceller: Canceller,
-        settlement_findings: Callable[[], list[Finding]],
-        read_settlements: Callable[[], None],
+        settler: Settler,
     ) -> None:
-        """`read_settlements`: have the list of settlements read at once, it may explain the cash."""
         self._store = store
         self._bookkeeping = bookkeeping
         self._api = api
         self._settings = settings
         self._asker = asker
         self._canceller = canceller
-        self._settlement_findings = settlement_findings
-        self._read_settlements = read_settlements
+        self._settler = settler
         self.cash = CashWatch(store, bookkeeping, whole_account=settings.scope == "account")
         self._every = from_s(settings.reconcile_every_s)
         self._next = Nanos(0)
@@ -121,7 +119,7 @@ class Reconciler:
         findings += self._look_at_quarantine(resting.records, asked)
         findings += await self._look_at_positions()
         findings += await self._look_at_fill_sums(asked)
-        findings += self._settlement_findings()
+        findings += self._settler.findings()
         await self.read_balance()
         findings += self._compare_cash(mark, resting.records, findings)
         return self._judge(findings, asked)
@@ -345,7 +343,7 @@ class Reconciler:
         found = self.cash.compare(mark, resting, self.waiting(now), now)
         if not found:
             return []
-        self._read_settlements()
+        self._settler.soon()
         return [] if self.cash.settle(now, only_cash=not disagreements(others)) else found
 
     # --- the judgement ------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from kalshi_daemon.ground.clock import SystemClock
 from kalshi_daemon.kalshi.auth import generate_ed25519_pem, generate_rsa_pem, signer_from_pem
-from kalshi_daemon.simulator.exchange.sim_server import SimServer, SimUrls
+from kalshi_daemon.simulator.exchange.sim_server import ServerOptions, SimServer, SimUrls
 from kalshi_daemon.simulator.time.timekeeper import Timekeeper
 from kalshi_daemon.simulator.world import API_ACCOUNT, World
 
@@ -63,7 +63,7 @@ async def serve(
         server = SimServer(
             world.exchange,
             world.told,
-            speed=world.plan.speed,
+            ServerOptions(speed=world.plan.speed),
             extra_routes=routes,
             feed=world.feed,
             machine_now=SystemClock().now_ns,

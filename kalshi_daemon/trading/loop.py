@@ -46,7 +46,7 @@ _CLOSING: Final = frozenset({Phase.CUTOFF, Phase.SHUT})
 
 @dataclass(frozen=True, slots=True)
 class TraderParts:
-    """What the loop is given."""
+    """The parts the loop works with."""
 
     state: DaemonState
     chain: Chain
@@ -54,25 +54,40 @@ class TraderParts:
     artifacts: ArtifactWriter
     clock: Clock
     policy: Policy[Any]
-    rescan_ns_min: Nanos
-    """Least time between scans of a window that an event triggered."""
-    profiles: tuple[Profile, ...]
-    plan_ids: Callable[[], str]
-    on_progress: Callable[[], None]
-    """Called at every turn of the watch: feeds the watchdog."""
-    on_settled: Callable[[str], None]
-    """Told the event ticker once every position of ours in it has been paid."""
     market_records: Mapping[Index, MarketRecord] = field(
         default_factory=lambda: {index: MarketRecord() for index in Index}
     )
     """Our probabilities against the mids, by index: new ones, or as they were remembered."""
 
 
+@dataclass(frozen=True, slots=True)
+class TraderRules:
+    """What is quoted, and how often it may be looked at."""
+
+    profiles: tuple[Profile, ...]
+    rescan_ns_min: Nanos
+    """Least time between scans of a window that an event triggered."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraderCallbacks:
+    """What the loop asks and tells."""
+
+    plan_ids: Callable[[], str]
+    """A new plan id, never the same twice."""
+    on_progress: Callable[[], None]
+    """Called at every turn of the watch: feeds the watchdog."""
+    on_settled: Callable[[str], None]
+    """Told the event ticker once every position of ours in it has been paid."""
+
+
 class Trader:
     """Owns `state.market_records`, the scan counters, and what the policy remembers."""
 
-    def __init__(self, parts: TraderParts) -> None:
+    def __init__(self, parts: TraderParts, rules: TraderRules, callbacks: TraderCallbacks) -> None:
         self._parts = parts
+        self._rules = rules
+        self._callbacks = callbacks
         self._state = parts.state
         self._state.market_records.update(parts.market_records)
         self._clock = parts.clock
@@ -84,7 +99,7 @@ class Trader:
         self._closing: set[str] = set()
         self._closed: set[str] = set()
         self._refusals = RefusalLog()
-        self._rescans = Rescans(parts.rescan_ns_min)
+        self._rescans = Rescans(rules.rescan_ns_min)
         self._memory: Any = parts.policy.initial()
         self._markouts = MarkoutWatch()
         self._kill_asked = False
@@ -137,7 +152,7 @@ class Trader:
         Asked for each quote right before its intent is written: between the scan's judgement and that instant lie
         the answers to its cancels and to earlier batches.
         """
-        profile = next((one for one in self._parts.profiles if one.name == quote.profile), None)
+        profile = next((one for one in self._rules.profiles if one.name == quote.profile), None)
         status = self._state.windows.get(quote.window.event_ticker)
         if profile is None or status is None:
             return WindowOpen.name
@@ -179,7 +194,7 @@ class Trader:
             self._look_at_fills()
             self._look_at_resting(group)
             self._look_at_settling()
-            self._parts.on_progress()
+            self._callbacks.on_progress()
 
     def _look_at_fills(self) -> None:
         """Where the market went after our fills; whole orders are read only when one of them has changed."""
@@ -216,7 +231,7 @@ class Trader:
         open_events = {p.event_ticker for p in self._state.ledger.positions.values() if not p.settled and p.count}
         open_events |= {order.event_ticker for order in self._state.live_orders()}
         for event_ticker in settling - open_events:
-            self._parts.on_settled(event_ticker)
+            self._callbacks.on_settled(event_ticker)
 
     def _judge_resting(self, window: Window, orders: list[Order], now: Nanos, group: asyncio.TaskGroup) -> None:
         staying: list[Order] = []
@@ -294,7 +309,7 @@ class Trader:
 
     def _due_scans(self, now: Nanos) -> list[tuple[Profile, Window, str]]:
         found = []
-        least = self._parts.rescan_ns_min
+        least = self._rules.rescan_ns_min
         for status in self._state.windows.values():
             if status.phase is not Phase.OPEN:
                 continue
@@ -328,7 +343,7 @@ class Trader:
         self._triggers.pop(key, None)
         parts = self._parts
         picture = picture_of(self._state, window, now, markouts=self._markouts.recent())
-        request = ScanRequest(parts.plan_ids(), profile, trigger)
+        request = ScanRequest(self._callbacks.plan_ids(), profile, trigger)
         plan, self._memory = parts.policy.plan(picture, request, self._memory)
         judgement = self._parts.chain.judge_plan(self._state, plan, now)
         usable = usable_books(self._state, window.event_ticker)
@@ -361,4 +376,4 @@ class Trader:
         self._parts.artifacts.record(index, (*own, *self._state.market_records[index].readings()))
 
     def _profiles_of(self, window: Window) -> list[Profile]:
-        return [profile for profile in self._parts.profiles if window.series.ticker in profile.series]
+        return [profile for profile in self._rules.profiles if window.series.ticker in profile.series]

@@ -6,9 +6,8 @@ import structlog
 
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import QuotePlan
-from kalshi_daemon.domain.verdict import Verdict
+from kalshi_daemon.domain.verdict import Judgement, Verdict
 from kalshi_daemon.domain.window import Window
-from kalshi_daemon.guardrails.chain import Judgement
 
 log = structlog.get_logger()
 

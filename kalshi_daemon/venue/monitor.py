@@ -65,13 +65,11 @@ class VenueMonitor:
         settings: Settings,
         *,
         listing_changed: Callable[[], None],
-        repeated: Callable[[], int],
         on_report: Callable[[Monitor], None],
     ) -> None:
         """`listing_changed` is called after every change of listed events, markets or their problems.
 
-        `repeated`: how many frames the stream has dropped because their number had passed. `on_report` gets the
-        monitor document of the streams once in REPORT_EVERY.
+        `on_report` gets the monitor document of the streams once in REPORT_EVERY.
         """
         self._state = state
         self._api = api
@@ -88,7 +86,6 @@ class VenueMonitor:
             clock,
             silence=from_s(settings.kalshi.book_silence_s),
             lag_max=from_ms(settings.guards.book_lag_ms_max),
-            repeated=repeated,
         )
         self._witness = RestCrossCheck(state, api, self._care, clock)
         self._on_report = on_report

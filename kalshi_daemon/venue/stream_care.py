@@ -6,7 +6,7 @@ comes, its book is given up. A snapshot of a book in sync must be equal to it, f
 connection.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Final
 
 import structlog
@@ -47,16 +47,13 @@ class BookCare:
         *,
         silence: Nanos,
         lag_max: Nanos,
-        repeated: Callable[[], int],
     ) -> None:
-        """`repeated`: how many frames the stream has dropped because their number had passed."""
         self._state = state
         self._venue = state.venue
         self._stream = stream
         self._clock = clock
         self._silence = silence
         self._lag_max = lag_max
-        self._repeated = repeated
         self._doubts = Suspicions(state.venue)
         self.keeper = BookKeeper(state.venue.books, on_difference=self._snapshot_disagreed)
         self._asked_ns: dict[str, Nanos] = {}
@@ -221,7 +218,7 @@ class BookCare:
 
     def _count(self) -> None:
         streams = self._venue.streams
-        streams.repeated = self._repeated()
+        streams.repeated = self._stream.repeated
         streams.books_voided = self.keeper.voided
         streams.deltas_dropped = self.keeper.dropped
         streams.lag_ns_max = self.keeper.lag_ns_max

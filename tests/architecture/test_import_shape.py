@@ -1,6 +1,6 @@
 """How the modules hang together, measured: no circle of imports, and few floors between the packages."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Final
 
@@ -36,9 +36,13 @@ def longest(graph: Mapping[str, frozenset[str]]) -> list[str]:
 
     @cache
     def below(name: str) -> tuple[str, ...]:
-        return (name, *max((below(other) for other in graph[name]), key=len, default=()))
+        return (name, *deepest(graph[name]))
 
-    return list(max((below(name) for name in graph), key=len))
+    def deepest(names: Iterable[str]) -> tuple[str, ...]:
+        chains = [below(name) for name in names]
+        return max(chains, key=len) if chains else ()
+
+    return list(deepest(graph))
 
 
 def of_packages(graph: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:

@@ -8,8 +8,8 @@ import orjson
 from kalshi_daemon.artifacts.session import SessionTotals
 from kalshi_daemon.artifacts.writer import ArtifactWriter
 from kalshi_daemon.domain.quote import QuotePlan
+from kalshi_daemon.domain.verdict import Judgement
 from kalshi_daemon.ground.clock import ManualClock
-from kalshi_daemon.guardrails.chain import Judgement
 from kalshi_daemon.state import DaemonState
 from tests.guardrails.guard_rig import NOW, chain_of, healthy, plan_of
 

@@ -17,7 +17,7 @@ from kalshi_daemon.simulator.exchange.instruments import Listing
 from kalshi_daemon.simulator.exchange.listing import SERIES, Geometry, ladder_event, range_event
 from kalshi_daemon.simulator.exchange.order_terms import OrderSpec, TimeInForce
 from kalshi_daemon.simulator.exchange.rate_buckets import TIERS
-from kalshi_daemon.simulator.exchange.sim_server import SimServer
+from kalshi_daemon.simulator.exchange.sim_server import ServerOptions, SimServer
 from tests.simulator.key_kit import ed25519_pair, rsa_pair
 
 pytestmark = [
@@ -47,7 +47,7 @@ class OrderStore:
         self.exchange = Exchange(self.clock.now_ns, 7, lambda index, _ns: 6851.37, listing)
         self.exchange.open_account("api", Dollars(1_000 * 10_000))
         self.exchange.open_account("maker", Dollars(0), keeps_history=False, checks_cash=False)
-        self.server = SimServer(self.exchange, self.clock, tier=TIERS["premier"])
+        self.server = SimServer(self.exchange, self.clock, ServerOptions(tier=TIERS["premier"]))
         private, public = pair
         self.private = private
         self.server.register_key("key-1", public, "api")

@@ -19,7 +19,8 @@ from kalshi_daemon.ground.errors import AlreadyExists, AuthFailed, NotFound, Pos
 from kalshi_daemon.ground.units import MINUTE, SECOND, Count, Nanos, Price
 from kalshi_daemon.kalshi.auth import signer_from_pem
 from kalshi_daemon.kalshi.rest import KalshiRest
-from kalshi_daemon.kalshi.stream import KalshiStream
+from kalshi_daemon.kalshi.server_time import ServerClock
+from kalshi_daemon.kalshi.stream import KalshiStream, StreamSink
 from kalshi_daemon.kalshi.transport import open_session
 from kalshi_daemon.settings.model import KalshiSettings
 from kalshi_daemon.simulator.exchange.sim_server import SimServer
@@ -63,10 +64,10 @@ async def bench(pair=None, **options):
     async with open_session() as session:
         desk.rest = KalshiRest(
             urls.rest_url, desk.signer, desk.clock, desk.settings,
-            session=session, on_server_time=lambda offset, _trip: desk.skews.append(offset),
+            session=session, server_clock=ServerClock(on_measured=lambda offset, _trip: desk.skews.append(offset)),
         )  # fmt: skip
         desk.stream = KalshiStream(
-            urls.ws_url, desk.signer, desk.clock, desk.settings, desk.events.append, rng=Random(1)
+            urls.ws_url, desk.signer, desk.clock, desk.settings, StreamSink(desk.events.append), rng=Random(1)
         )
         try:
             yield desk

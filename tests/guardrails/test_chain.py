@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from kalshi_daemon.domain.events import Balance
 from kalshi_daemon.domain.index import KXINX, KXNASDAQ100U, Index
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
+from kalshi_daemon.domain.verdict import Judgement, RefusalEffect, Verdict
 from kalshi_daemon.domain.window import Phase, WindowStatus
 from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Dollars, Nanos, Price, lots
-from kalshi_daemon.guardrails.chain import Chain, Judgement
+from kalshi_daemon.guardrails.chain import Chain
 from kalshi_daemon.guardrails.guard import WindowContext
 from kalshi_daemon.settings.model import GuardSettings, Settings
 from kalshi_daemon.state import DaemonState

@@ -15,6 +15,7 @@ from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.units import HOUR, SECOND, Nanos, from_s
 from kalshi_daemon.index_feed.consumer import IndexFeed
+from kalshi_daemon.index_feed.value_intake import FeedContext, FeedListeners
 from kalshi_daemon.settings.model import IndexFeedSettings
 from kalshi_daemon.simulator.feed.feed_server import FeedServer
 from kalshi_daemon.simulator.feed.index_path import IndexPath, Paths
@@ -67,9 +68,8 @@ class Rig:
             settings,
             self.clock,
             self.url,
-            on_tick=self.ticks.append,
-            on_bar=self.bars.append,
-            session_open=lambda: self.session_open,
+            FeedListeners(self.ticks.append, self.bars.append),
+            FeedContext(session_open=lambda: self.session_open),
             rng=random.Random(1),
         )
 

@@ -10,6 +10,7 @@ from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.errors import ConfigurationError, FeedAuthFailed
 from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos, to_ms
 from kalshi_daemon.index_feed.consumer import IndexFeed
+from kalshi_daemon.index_feed.value_intake import FeedContext, FeedListeners
 from kalshi_daemon.state import DaemonState
 from tests.index_feed.feed_rig import KEY, OPEN_NS, feed_settings, paths, rig, running, sleepers, until
 
@@ -195,9 +196,8 @@ def test_a_configuration_that_carries_no_values_is_refused():
             feed_settings(channels=("AM",)),
             ManualClock(OPEN_NS),
             "ws://127.0.0.1:1/indices",
-            on_tick=print,
-            on_bar=print,
-            session_open=bool,
+            FeedListeners(print, print),
+            FeedContext(bool),
             rng=random.Random(1),
         )
 
@@ -228,9 +228,8 @@ async def test_a_listener_that_raises_is_a_bug_and_is_not_swallowed():
             feed_settings(),
             feed.clock,
             feed.url,
-            on_tick=broken,
-            on_bar=print,
-            session_open=bool,
+            FeedListeners(broken, print),
+            FeedContext(bool),
             rng=random.Random(1),
         )
 

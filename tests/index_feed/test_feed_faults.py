@@ -7,6 +7,7 @@ from kalshi_daemon.domain.index import Channel, Index
 from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos, to_ms
 from kalshi_daemon.index_feed.consumer import LIVED_NS, UNREADABLE_RUN_MAX, IndexFeed
+from kalshi_daemon.index_feed.value_intake import FeedContext, FeedListeners
 from kalshi_daemon.state import DaemonState
 from tests.index_feed.feed_rig import OPEN_NS, feed_settings, paths, rig, running, sleepers, until
 
@@ -67,7 +68,7 @@ async def test_an_unreachable_host_is_one_warning_until_the_cause_changes():
             url = gone.url
         state = DaemonState()
         feed = IndexFeed(
-            state, feed_settings(), clock, url, on_tick=print, on_bar=print, session_open=bool, rng=random.Random(1)
+            state, feed_settings(), clock, url, FeedListeners(print, print), FeedContext(bool), rng=random.Random(1)
         )
         async with running(feed.run()):
             for attempt in range(3):

@@ -16,7 +16,7 @@ from websockets.http11 import Request, Response
 from kalshi_daemon.domain.events import VenueEvent
 from kalshi_daemon.ground.clock import Clock, SystemClock
 from kalshi_daemon.ground.units import MILLISECOND
-from kalshi_daemon.kalshi.stream import KalshiStream
+from kalshi_daemon.kalshi.stream import KalshiStream, StreamSink
 from kalshi_daemon.settings.model import KalshiSettings
 from tests.kalshi.rest_stub import SIGNER
 from tests.kalshi.verifier import Verifier
@@ -126,7 +126,7 @@ async def venue(
             SIGNER,
             clock or SystemClock(),
             KalshiSettings(),
-            heard.append,
+            StreamSink(heard.append),
             rng=Random(7),
         )
         box.append(Venue(stream, heard, deaf=deaf, refuse=refuse, ahead_s=ahead_s))

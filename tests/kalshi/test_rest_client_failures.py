@@ -29,7 +29,8 @@ from kalshi_daemon.ground.errors import (
 )
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Count, Nanos, Price
 from kalshi_daemon.kalshi.rest import PAGES_MAX, KalshiRest
-from kalshi_daemon.kalshi.transport import open_session
+from kalshi_daemon.kalshi.server_time import ServerClock
+from kalshi_daemon.kalshi.transport import WriteGate, open_session
 from kalshi_daemon.settings.model import KalshiSettings
 from tests.kalshi.rest_stub import ROOT, SIGNER, exchange, hang_up, reply, until
 from tests.kalshi.test_rest_bodies_and_answers import FILL, ORDER
@@ -192,7 +193,7 @@ async def test_a_closed_session_sends_nothing():
 
 
 async def test_a_read_only_client_sends_no_write():
-    async with exchange(accept_batch, read_only=True) as stub:
+    async with exchange(accept_batch, writes=WriteGate(read_only=True)) as stub:
         writes = [
             stub.client.create_orders(orders(1)),
             stub.client.cancel_orders(refs(1)),
@@ -442,7 +443,7 @@ async def test_cancels_give_up_after_two_parts_in_a_row():
 async def test_creates_that_were_stopped_while_waiting_for_tokens_are_not_sent():
     clock = ManualClock(T0)
     allowed = [True]
-    async with exchange(accept_batch, clock=clock, may_create=lambda: allowed[0]) as stub:
+    async with exchange(accept_batch, clock=clock, writes=WriteGate(may_create=lambda: allowed[0])) as stub:
         async with asyncio.TaskGroup() as group:
             sending = group.create_task(stub.client.create_orders(orders(8)))
             await until(lambda: bool(clock._sleepers._heap))
@@ -623,7 +624,7 @@ async def test_engine_stamps_of_writes_are_heard_to_the_millisecond():
     async with exchange(
         answering({"orders": [created("c0")]}, 201, Date="Mon, 23 Nov 2026 15:00:00 GMT"),
         clock=clock,
-        on_server_time=lambda offset, trip: heard.append((offset, trip)),
+        server_clock=ServerClock(on_measured=lambda offset, trip: heard.append((offset, trip))),
     ) as stub:
         await stub.client.create_orders(orders(1))
         offset, trip = heard[-1]

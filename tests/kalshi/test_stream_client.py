@@ -10,7 +10,7 @@ from kalshi_daemon.ground.clock import ManualClock, SystemClock
 from kalshi_daemon.ground.errors import AuthFailed, ConfigurationError
 from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.kalshi.api import StreamControl
-from kalshi_daemon.kalshi.stream import AUTH_TRIES, KalshiStream
+from kalshi_daemon.kalshi.stream import AUTH_TRIES, KalshiStream, StreamSink
 from kalshi_daemon.settings.model import KalshiSettings
 from tests.kalshi.rest_stub import SIGNER
 from tests.kalshi.stream_stub import eventually, running, venue
@@ -183,7 +183,7 @@ async def test_an_unreachable_host_is_retried():
     clock = ManualClock(T0)
     heard: list = []
     stream = KalshiStream(
-        "ws://127.0.0.1:1/trade-api/ws/v2", SIGNER, clock, KalshiSettings(), heard.append, rng=Random(1)
+        "ws://127.0.0.1:1/trade-api/ws/v2", SIGNER, clock, KalshiSettings(), StreamSink(heard.append), rng=Random(1)
     )
     async with running(stream):
         for _ in range(3):
@@ -243,4 +243,4 @@ async def test_a_sink_that_fails_ends_the_task_loudly():
 )
 def test_a_url_that_is_no_websocket_is_refused(url):
     with pytest.raises(ConfigurationError, match="ws_url"):
-        KalshiStream(url, SIGNER, SystemClock(), KalshiSettings(), lambda _: None, rng=Random(1))
+        KalshiStream(url, SIGNER, SystemClock(), KalshiSettings(), StreamSink(lambda _: None), rng=Random(1))

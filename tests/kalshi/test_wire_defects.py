@@ -12,6 +12,7 @@ from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.errors import AlreadyExists, NotFound, OrderOutcomeUnknown
 from kalshi_daemon.ground.units import SECOND, Count, Nanos, Price, complement
 from kalshi_daemon.kalshi import rest_codec, ws_codec
+from kalshi_daemon.kalshi.server_time import ServerClock
 from tests.kalshi.rest_stub import exchange, reply
 from tests.kalshi.test_rest_bodies_and_answers import FILL, ORDER
 from tests.kalshi.test_rest_client_failures import created
@@ -89,7 +90,8 @@ async def test_defect_16_skew_is_measured_against_the_venue_s_stamps():
     async def handler(_):
         return reply({"exchange_active": True, "trading_active": True}, Date="Mon, 23 Nov 2026 15:00:00 GMT")
 
-    async with exchange(handler, clock=clock, on_server_time=lambda offset, _: heard.append(offset)) as stub:
+    server_clock = ServerClock(on_measured=lambda offset, _: heard.append(offset))
+    async with exchange(handler, clock=clock, server_clock=server_clock) as stub:
         await stub.client.exchange_status()
         assert abs(heard[-1] - 7 * SECOND) <= SECOND // 2
         clock.advance(Nanos(20 * SECOND))
@@ -103,6 +105,6 @@ async def test_defect_16_an_answer_without_a_stamp_says_nothing():
     async def handler(_):
         return reply({"exchange_active": True, "trading_active": True}, Date="some day")
 
-    async with exchange(handler, on_server_time=lambda offset, _: heard.append(offset)) as stub:
+    async with exchange(handler, server_clock=ServerClock(on_measured=lambda offset, _: heard.append(offset))) as stub:
         await stub.client.exchange_status()
         assert heard == []

@@ -16,6 +16,7 @@ from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos
 from kalshi_daemon.index_feed.consumer import IndexFeed
 from kalshi_daemon.index_feed.history import history_of
+from kalshi_daemon.index_feed.value_intake import FeedContext, FeedListeners
 from kalshi_daemon.kalshi.transport import open_session
 from kalshi_daemon.memory.models import Learning, build_learning
 from kalshi_daemon.settings.model import IndexFeedSettings, Settings
@@ -98,11 +99,9 @@ async def rig(folder, *, start: float = -0.1, gap_fill: bool = True) -> AsyncIte
                 feed_settings,
                 clock,
                 url,
-                on_tick=learning.on_tick,
-                on_bar=learning.on_bar,
-                session_open=lambda: False,
+                FeedListeners(learning.on_tick, learning.on_bar, learning.on_session),
+                FeedContext(lambda: False),
                 rng=random.Random(1),
-                on_session=learning.on_session,
             )
             with contextlib.suppress(asyncio.CancelledError):
                 async with asyncio.TaskGroup() as tasks:

@@ -13,7 +13,7 @@ from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.units import MILLISECOND, MINUTE, SECOND, Dollars, Nanos, Price, lots
 from kalshi_daemon.orders.ids import ClientOrderIds
 from kalshi_daemon.orders.journal import Journal
-from kalshi_daemon.orders.manager import OrderManager
+from kalshi_daemon.orders.manager import OrderCallbacks, OrderManager, OrderPorts
 from kalshi_daemon.settings.model import OrderSettings
 from kalshi_daemon.state import DaemonState
 from tests.guardrails.guard_rig import market_of
@@ -99,16 +99,14 @@ class Rig:
         self.journal = Journal.open(self.folder / "proc" / "journal.sqlite3", self.clock.now_ns(), synchronous="normal")
         self.manager = OrderManager(
             self.state,
-            self.venue,
-            self.journal,
-            self.clock,
+            OrderPorts(self.venue, self.journal, self.clock, self.audit.append, ClientOrderIds(self.entropy)),
             self.settings,
-            ids=ClientOrderIds(self.entropy),
-            on_change=self._changed,
-            audit=self.audit.append,
+            OrderCallbacks(
+                self._changed,
+                renew_allowed=lambda _order: self.renewing,
+                closed_guard=lambda _quote: self.closed_guard,
+            ),
             profiles=PROFILES,
-            renew_allowed=lambda _order: self.renewing,
-            closed_guard=lambda _quote: self.closed_guard,
         )
         self.venue.listener = self.manager.on_event
 

@@ -14,15 +14,15 @@ from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.units import MILLISECOND, MINUTE, SECOND, Nanos, Price, lots
 from kalshi_daemon.kalshi.auth import signer_from_pem
 from kalshi_daemon.kalshi.rest import KalshiRest
-from kalshi_daemon.kalshi.stream import KalshiStream
+from kalshi_daemon.kalshi.stream import KalshiStream, StreamSink
 from kalshi_daemon.kalshi.transport import open_session
 from kalshi_daemon.orders.ids import ClientOrderIds
 from kalshi_daemon.orders.journal import Journal
-from kalshi_daemon.orders.manager import OrderManager
+from kalshi_daemon.orders.manager import OrderCallbacks, OrderManager, OrderPorts
 from kalshi_daemon.settings.model import KalshiSettings, OrderSettings
 from kalshi_daemon.simulator.exchange.corrections import amend_settlement, move_to_shard
 from kalshi_daemon.simulator.exchange.rate_buckets import TIERS
-from kalshi_daemon.simulator.exchange.sim_server import SimServer
+from kalshi_daemon.simulator.exchange.sim_server import ServerOptions, SimServer
 from kalshi_daemon.state import DaemonState
 from tests.guardrails.guard_rig import market_of
 from tests.orders.order_rig import quote, window
@@ -41,7 +41,7 @@ class Bench:
     def __init__(self, folder):
         self.clock = ManualClock(START)
         self.exchange, self.hand = small_exchange()
-        self.server = SimServer(self.exchange, self.clock, tier=TIERS["basic"])
+        self.server = SimServer(self.exchange, self.clock, ServerOptions(tier=TIERS["basic"]))
         private, public = ed25519_pair()
         self.server.register_key("key-1", public, "ann")
         self.signer = signer_from_pem(private, "key-1")
@@ -82,15 +82,12 @@ async def bench(folder, *, scope="account", silent=False):
         rest = KalshiRest(urls.rest_url, made.signer, made.clock, settings, session=session)
         made.manager = OrderManager(
             made.state,
-            rest,
-            made.journal,
-            made.clock,
+            OrderPorts(rest, made.journal, made.clock, lambda _line: None, ClientOrderIds(b"01234567")),
             OrderSettings(scope=scope),
-            ids=ClientOrderIds(b"01234567"),
-            on_change=lambda: None,
-            audit=lambda _line: None,
+            OrderCallbacks(lambda: None),
         )
-        stream = KalshiStream(urls.ws_url, made.signer, made.clock, settings, made.manager.on_event, rng=Random(1))
+        sink = StreamSink(made.manager.on_event)
+        stream = KalshiStream(urls.ws_url, made.signer, made.clock, settings, sink, rng=Random(1))
         await made.drive(rest.load_limits())
         await made.drive(made.manager.start())
         tasks = [group.create_task(made.manager.run())]

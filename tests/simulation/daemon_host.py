@@ -127,7 +127,7 @@ class DaemonHost:
         elif event == "stop.accounts_not_compared":
             self._not_compared_life = self.lives
         elif event == "session.summary" and self.life is not None and self.life.components is not None:
-            ledger = self.life.components.orders._bookkeeping.ledger
+            ledger = self.life.components.core.orders._bookkeeping.ledger
             open_positions = {p.market_ticker: int(p.count) for p in ledger.open_positions() if p.count}
             proved, detail = bool(fields["books_equal"]), str(fields["books_detail"])
             self.last_books = LastBooks(open_positions, int(ledger.exchange_cash()), proved, detail)
@@ -239,7 +239,7 @@ class DaemonHost:
         """Hear of every intent at the instant it is written down."""
         while life.components is None:  # noqa: ASYNC110 - `trade` builds the components in its first step
             await asyncio.sleep(0)
-        journal = life.components.journal
+        journal = life.components.files.journal
         record = journal.record_intents
 
         def recorded(orders: Any) -> None:

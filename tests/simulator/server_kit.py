@@ -8,8 +8,8 @@ import orjson
 from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.units import MILLISECOND, Dollars
 from kalshi_daemon.simulator.exchange.exchange import DEFAULT_RULES, Exchange, Rules
-from kalshi_daemon.simulator.exchange.rate_buckets import TIERS, Tier
-from kalshi_daemon.simulator.exchange.sim_server import SimServer, SimUrls
+from kalshi_daemon.simulator.exchange.rate_buckets import TIERS
+from kalshi_daemon.simulator.exchange.sim_server import ServerOptions, SimServer, SimUrls
 from tests.simulator.exchange_kit import START, TICKER, small_listing
 from tests.simulator.key_kit import ed25519_key, ed25519_pair, signed
 
@@ -30,15 +30,18 @@ def create_body(client_order_id: str, **more: object) -> dict[str, object]:
     }
 
 
+PRIME = ServerOptions(tier=TIERS["prime"])
+
+
 class Venue:
     """The exchange, its server, and `ask` to talk to it as the member `api`."""
 
-    def __init__(self, *, rules: Rules = DEFAULT_RULES, tier: Tier = TIERS["prime"], **options: Any) -> None:
+    def __init__(self, options: ServerOptions = PRIME, *, rules: Rules = DEFAULT_RULES, **parts: Any) -> None:
         self.clock = ManualClock(START)
         self.exchange = Exchange(self.clock.now_ns, 7, lambda _index, _ns: 6852.34, small_listing(), rules=rules)
         self.api = self.exchange.open_account("api", Dollars(1_000 * 10_000))
         self.exchange.open_account("bob", Dollars(1_000 * 10_000))
-        self.server = SimServer(self.exchange, self.clock, tier=tier, **options)
+        self.server = SimServer(self.exchange, self.clock, options, **parts)
         self.server.register_key("key", ed25519_pair()[1], "api")
         self.urls: SimUrls
         self._session: aiohttp.ClientSession

@@ -9,6 +9,7 @@ from kalshi_daemon.ground.units import HOUR, MILLISECOND, MINUTE, SECOND, Dollar
 from kalshi_daemon.simulator.exchange.exchange import Rules
 from kalshi_daemon.simulator.exchange.faults import ErrorShape, Injection, Manner, When
 from kalshi_daemon.simulator.exchange.rate_buckets import TIERS
+from kalshi_daemon.simulator.exchange.sim_server import ServerOptions
 from tests.simulator.exchange_kit import EVENT, OTHER, RANGE_EVENT, TARGET, TICKER, put
 from tests.simulator.server_kit import ORDERS, PREFIX, Venue, create_body
 
@@ -452,7 +453,7 @@ async def test_signed_paths_need_a_signature_and_public_ones_do_not(venue):
 
 
 async def test_fast_time_widens_the_tolerance():
-    async with Venue(speed=200.0) as venue:
+    async with Venue(ServerOptions(speed=200.0)) as venue:
         late = venue.headers("GET", PREFIX + "/portfolio/balance", skew_ms=-1_999_000)
         assert (await venue.ask("GET", "/portfolio/balance", headers=late))[0] == 200
 
@@ -463,7 +464,7 @@ async def test_the_date_header_is_the_exchanges_own_time(venue):
 
 
 async def test_a_member_over_its_budget_gets_429_until_time_passes():
-    async with Venue(tier=TIERS["basic"]) as venue:
+    async with Venue(ServerOptions(tier=TIERS["basic"])) as venue:
         for n in range(10):
             await venue.create(f"a{n}")
         status, body = await venue.ask("POST", ORDERS, create_body("b"))

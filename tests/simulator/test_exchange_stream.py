@@ -14,6 +14,7 @@ from kalshi_daemon.ground.units import MINUTE, SECOND, Count, Nanos, Price, lots
 from kalshi_daemon.simulator.exchange.order_terms import OrderSpec
 from kalshi_daemon.simulator.exchange.sim_fees import FeeKind, FeeModel
 from kalshi_daemon.simulator.exchange.sim_orders import SimOrder
+from kalshi_daemon.simulator.exchange.sim_server import ServerOptions
 from kalshi_daemon.simulator.exchange.ws_commands import CommandDesk
 from kalshi_daemon.simulator.exchange.ws_server import Connection, frame_bytes
 from kalshi_daemon.simulator.exchange.ws_subscriptions import FRAMES_MAX, Subscription, Switchboard
@@ -74,7 +75,7 @@ async def test_acks_come_first_then_one_snapshot_per_market(venue):
 
 
 async def test_empty_sides_can_be_sent_for_strict_clients():
-    async with Venue(keep_empty_sides=True) as venue, venue.connect() as socket:
+    async with Venue(ServerOptions(keep_empty_sides=True)) as venue, venue.connect() as socket:
         client = Client(socket)
         await client.subscribe("orderbook_delta", market_ticker=TICKER)
         snapshot = await client.frame()
@@ -352,7 +353,7 @@ async def test_the_handshake_is_signed(venue):
 
 
 async def test_pings_say_heartbeat():
-    async with Venue(speed=1_000.0, ping_floor_s=0.01) as venue, venue.connect() as socket:
+    async with Venue(ServerOptions(speed=1_000.0, ping_floor_s=0.01)) as venue, venue.connect() as socket:
         async with asyncio.timeout(5):
             message = await socket.receive()
         assert (message.type, message.data) == (aiohttp.WSMsgType.PING, b"heartbeat")

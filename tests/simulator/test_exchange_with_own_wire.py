@@ -26,7 +26,7 @@ from kalshi_daemon.ground.errors import AlreadyExists, InsufficientBalance, Mark
 from kalshi_daemon.ground.units import MINUTE, Nanos, Price, lots
 from kalshi_daemon.kalshi.auth import signer_from_pem
 from kalshi_daemon.kalshi.rest import KalshiRest
-from kalshi_daemon.kalshi.stream import KalshiStream
+from kalshi_daemon.kalshi.stream import KalshiStream, StreamSink
 from kalshi_daemon.settings.model import KalshiSettings
 from tests.simulator.exchange_kit import EVENT, OTHER, TARGET, TICKER, put
 from tests.simulator.key_kit import ed25519_pair
@@ -128,7 +128,7 @@ async def test_stream_round_trip(desk, yes_prices):
     venue, client = desk
     ears = Ears()
     settings = KalshiSettings(use_yes_price=yes_prices)
-    stream = KalshiStream(venue.urls.ws_url, SIGNER, venue.clock, settings, ears, rng=random.Random(1))
+    stream = KalshiStream(venue.urls.ws_url, SIGNER, venue.clock, settings, StreamSink(ears), rng=random.Random(1))
     stream.want_books([TICKER, OTHER])
     async with asyncio.TaskGroup() as group:
         task = group.create_task(stream.run())

@@ -14,6 +14,7 @@ from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.clock import ElasticClock
 from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos
 from kalshi_daemon.index_feed.consumer import IndexFeed
+from kalshi_daemon.index_feed.value_intake import FeedContext, FeedListeners
 from kalshi_daemon.settings.model import IndexFeedSettings
 from kalshi_daemon.simulator.feed.feed_server import FeedServer
 from kalshi_daemon.simulator.feed.index_synthetic import synthesize_session
@@ -45,9 +46,8 @@ async def test_every_value_arrives_fresh_at_two_hundred_times_life():
         IndexFeedSettings(api_key=SecretStr("K"), agreeing_values_min=1),
         clock,
         await server.start(0),
-        on_tick=lambda tick: ages[tick.index].append(clock.now_ns() - tick.event_ns),
-        on_bar=lambda _bar: None,
-        session_open=lambda: clock.now_ns() >= OPEN_NS,
+        FeedListeners(lambda tick: ages[tick.index].append(clock.now_ns() - tick.event_ns), lambda _bar: None),
+        FeedContext(lambda: clock.now_ns() >= OPEN_NS),
         rng=random.Random(1),
     )
     follower = ClockFollower(f"http://127.0.0.1:{runner.addresses[0][1]}/clock", clock)

@@ -18,7 +18,7 @@ from kalshi_daemon.simulator.exchange.instruments import Listing
 from kalshi_daemon.simulator.exchange.listing import SERIES, Geometry, ladder_event
 from kalshi_daemon.simulator.exchange.order_terms import OrderSpec
 from kalshi_daemon.simulator.exchange.rate_buckets import TIERS
-from kalshi_daemon.simulator.exchange.sim_server import SimServer
+from kalshi_daemon.simulator.exchange.sim_server import ServerOptions, SimServer
 
 KEY_ID = "key-of-the-tests"
 _OURS = "kd-00000000000000aa-"
@@ -98,7 +98,9 @@ class ExchangeThread:
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         routes = (web.RouteDef("GET", "/hello", self._hello, {}),)
-        server = SimServer(self.exchange, SystemClock(), faults=self.faults, tier=TIERS["premier"], extra_routes=routes)
+        server = SimServer(
+            self.exchange, SystemClock(), ServerOptions(tier=TIERS["premier"]), faults=self.faults, extra_routes=routes
+        )
         server.register_key(KEY_ID, self._public, "api")
         urls = await server.start()
         self.rest_url, self.admin_url = urls.rest_url, urls.admin_url

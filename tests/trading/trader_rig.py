@@ -17,7 +17,7 @@ from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.units import POINT, SECOND, Nanos, Price, from_s, lots
 from kalshi_daemon.orders.cancelling import StopResult
 from kalshi_daemon.settings.model import Settings
-from kalshi_daemon.trading.loop import Trader, TraderParts
+from kalshi_daemon.trading.loop import Trader, TraderCallbacks, TraderParts, TraderRules
 from kalshi_daemon.trading.policy.named import build_policy
 from tests.guardrails import guard_rig
 
@@ -155,12 +155,16 @@ class Rig:
                 artifacts=self.notes,  # type: ignore[arg-type]  # takes notes in its place
                 clock=self.clock,
                 policy=self.policy or build_policy(settings),
-                rescan_ns_min=from_s(settings.pricing.rescan_s_min),
+            ),
+            TraderRules(
                 profiles=(replace(guard_rig.WIDE, scan_every=Nanos(180 * SECOND)),),
+                rescan_ns_min=from_s(settings.pricing.rescan_s_min),
+            ),
+            TraderCallbacks(
                 plan_ids=iter(f"p{n}" for n in range(10_000)).__next__,
                 on_progress=self._on_progress,
                 on_settled=self.settled.append,
-            )
+            ),
         )
 
     def others_agree(self, half_cents=8):

@@ -94,6 +94,7 @@ class FakeStream:
         self.wanted: list[list[str]] = []
         self.asked: list[list[str]] = []
         self.renewed: list[list[str]] = []
+        self.repeated = 0
 
     def want_books(self, market_tickers: Any) -> None:
         self.wanted.append(list(market_tickers))
@@ -130,7 +131,6 @@ class Rig:
         profile = ProfileSettings(series=series, lots=1, bins=4, impact_cap=0.05)
         off = ProfileSettings(enabled=False, series=("unheard of",), lots=1, bins=1, impact_cap=0.05)
         self.settings = Settings(profiles=ProfilesSettings(wide=profile, size=off, close=off))
-        self.repeated = 0
         self.reports: list[dict[str, Any]] = []
         self.monitor = VenueMonitor(
             self.state,
@@ -139,7 +139,6 @@ class Rig:
             self.clock,
             self.settings,
             listing_changed=self.changed,
-            repeated=lambda: self.repeated,
             on_report=lambda made: self.reports.append(as_written(made)),
         )
 

@@ -12,7 +12,7 @@ from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.units import MILLISECOND, MINUTE, SECOND, Nanos
 from kalshi_daemon.kalshi.auth import signer_from_pem
 from kalshi_daemon.kalshi.rest import KalshiRest
-from kalshi_daemon.kalshi.stream import KalshiStream
+from kalshi_daemon.kalshi.stream import KalshiStream, StreamSink
 from kalshi_daemon.kalshi.transport import open_session
 from kalshi_daemon.settings.model import ProfileSettings, ProfilesSettings, Settings
 from kalshi_daemon.simulator.exchange.sim_server import SimServer
@@ -115,7 +115,7 @@ async def bench():
             made.signer,
             made.clock,
             SETTINGS.kalshi,
-            hear,
+            StreamSink(hear),
             rng=Random(1),
         )
         made.monitor = VenueMonitor(
@@ -125,7 +125,6 @@ async def bench():
             made.clock,
             SETTINGS,
             listing_changed=lambda: None,
-            repeated=lambda: stream.repeated,
             on_report=lambda report: made.reports.append(as_written(report)),
         )
         tasks = [group.create_task(stream.run()), group.create_task(made.monitor.run())]

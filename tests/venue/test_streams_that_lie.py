@@ -333,7 +333,7 @@ async def test_the_figures_are_logged_and_written_each_minute():
     rig = Rig()
     async with running(rig):
         await streaming(rig)
-        rig.repeated = 3
+        rig.stream.repeated = 3
         rig.monitor.on_event(SequenceGap(1, 5, 7, rig.clock.now_ns()))
         change(rig)
         await rig.advance(65)

@@ -33,8 +33,22 @@ class SimUrls:
     admin_url: str
 
 
+@dataclass(frozen=True, slots=True)
+class ServerOptions:
+    """How the server behaves."""
+
+    speed: float = 1.0
+    """Widens the signature's tolerance and quickens pings: both are in the clock's time."""
+    tier: Tier = TIERS["basic"]
+    ping_floor_s: float = 0.05
+    keep_empty_sides: bool = False
+
+
+DEFAULT_OPTIONS: Final = ServerOptions()
+
+
 class SimServer:
-    """Owns the sockets. `speed` widens the signature's tolerance and quickens pings: both are in the clock's time.
+    """Owns the sockets.
 
     extra_routes: more aiohttp routes below the admin path, `web.RouteDef("GET", "/clock", keeper.handle_follow, {})`;
     their paths are given without the admin prefix. feed: the feed that the admin API may bend.
@@ -45,30 +59,27 @@ class SimServer:
         self,
         exchange: Exchange,
         clock: Clock,
+        options: ServerOptions = DEFAULT_OPTIONS,
         *,
-        speed: float = 1.0,
-        tier: Tier = TIERS["basic"],
         faults: Faults | None = None,
         extra_routes: Iterable[web.RouteDef] = (),
-        ping_floor_s: float = 0.05,
-        keep_empty_sides: bool = False,
         feed: FeedServer | None = None,
         machine_now: Callable[[], Nanos] | None = None,
     ) -> None:
         self.exchange = exchange
         self.keys = KeyRing()
         self.faults = faults or Faults()
-        clocks = [StampClock(clock.now_ns, round(_TOLERANCE_MS * max(1.0, speed)))]
+        clocks = [StampClock(clock.now_ns, round(_TOLERANCE_MS * max(1.0, options.speed)))]
         if machine_now is not None:
             clocks.append(StampClock(machine_now, _TOLERANCE_MS))
-        self.rest = RestServer(exchange, self.keys, self.faults, clocks, tier=tier)
+        self.rest = RestServer(exchange, self.keys, self.faults, clocks, tier=options.tier)
         self.hub = StreamHub(
             exchange,
             self.keys,
             self.faults,
             clocks,
-            ping_every_s=max(ping_floor_s, PING_S / max(1.0, speed)),
-            keep_empty_sides=keep_empty_sides,
+            ping_every_s=max(options.ping_floor_s, PING_S / max(1.0, options.speed)),
+            keep_empty_sides=options.keep_empty_sides,
         )
         exchange.set_listener(self.hub)
         self._extra_routes = tuple(extra_routes)

@@ -4,6 +4,7 @@ A second opinion on the few that matter most is worked out here, without the cha
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import ClassVar
 
 from kalshi_daemon.app.core import profiles_of
@@ -11,8 +12,19 @@ from kalshi_daemon.app.daemon import DaemonRun
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.window import Phase
 from kalshi_daemon.ground.units import MILLISECOND
+from kalshi_daemon.guardrails.chain import Chain, build_chain
+from kalshi_daemon.windows.macro import load_macro_calendar
 from tests.simulation.checkers.checker import Checker
 from tests.simulation.stage import Stage
+
+
+@lru_cache(maxsize=1)
+def _chain_of(life: DaemonRun) -> Chain:
+    """All guards, built a second time from the same settings."""
+    assert life.components is not None
+    settings, sessions = life.components.settings, life.components.core.sessions
+    release_near = load_macro_calendar(settings.macro).release_near
+    return build_chain(settings, session_of=sessions.session_of, release_near=release_near)
 
 
 class GuardsOpen(Checker):
@@ -27,7 +39,7 @@ class GuardsOpen(Checker):
             yield f"{order.client_order_id} is of a window nobody knows"
             return
         profile = next(profile for profile in profiles_of(components.settings) if profile.name == order.profile)
-        for verdict in components.chain.judge_window(state, profile, status.window, now):
+        for verdict in _chain_of(life).judge_window(state, profile, status.window, now):
             # The intent itself is part of the state by now; what may be lost is judged by `losses`.
             if not verdict.allows and verdict.guard not in {"daily_loss", "weekly_loss", "balance"}:
                 yield f"{order.client_order_id} was made while {verdict.guard} was closed ({verdict.note})"
