@@ -27,7 +27,7 @@ from kalshi_daemon.settings.model import ProfileSettings, Settings
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.trading.loop import Trader, TraderCallbacks, TraderParts, TraderRules
 from kalshi_daemon.trading.policy.named import build_policy
-from kalshi_daemon.venue.monitor import VenueMonitor
+from kalshi_daemon.venue.monitor import MonitorCallbacks, VenueMonitor
 from kalshi_daemon.windows.macro import load_macro_calendar
 from kalshi_daemon.windows.scheduler import WindowScheduler
 from kalshi_daemon.windows.sessions import SessionTable, load_sessions_ahead
@@ -96,8 +96,8 @@ def build_core(settings: Settings, plan: Plan, ports: Ports, router: EventRouter
         ports.stream,
         clock,
         settings,
-        listing_changed=scheduler.listing_changed,
-        on_report=ports.artifacts.monitor,
+        series,
+        MonitorCallbacks(scheduler.listing_changed, ports.artifacts.monitor),
     )
     chain = build_chain(settings, session_of=sessions.session_of, release_near=macro_calendar.release_near)
     orders = _orders(settings, plan, ports, router, state)

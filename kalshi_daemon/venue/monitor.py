@@ -8,7 +8,7 @@ opinion (`witness`) and never becomes the book.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 import structlog
@@ -24,6 +24,7 @@ from kalshi_daemon.domain.events import (
     StreamUp,
     VenueEvent,
 )
+from kalshi_daemon.domain.index import Series
 from kalshi_daemon.domain.monitor import Monitor
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.ground.backoff import doubled
@@ -38,7 +39,6 @@ from kalshi_daemon.venue.interest import near_by_distance, near_by_probability, 
 from kalshi_daemon.venue.listing import EventRecord, Listing
 from kalshi_daemon.venue.rest_cross_check import RestCrossCheck
 from kalshi_daemon.venue.stream_care import BookCare, stream_monitor
-from kalshi_daemon.windows.table import enabled_series
 
 UPKEEP_EVERY: Final = from_s(5.0)
 REPORT_EVERY: Final = MINUTE
@@ -53,6 +53,16 @@ EVENT_STATUSES: Final = ("open", "unopened", "closed")
 _log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class MonitorCallbacks:
+    """Whom the monitor tells."""
+
+    listing_changed: Callable[[], None]
+    """Called after every change of listed events, markets or their problems."""
+    on_report: Callable[[Monitor], None]
+    """Gets the monitor document of the streams once in REPORT_EVERY."""
+
+
 class VenueMonitor:
     """Owns `state.venue`. `on_event` is the stream's sink for it; `run` never returns by itself."""
 
@@ -63,21 +73,17 @@ class VenueMonitor:
         stream: StreamControl,
         clock: Clock,
         settings: Settings,
-        *,
-        listing_changed: Callable[[], None],
-        on_report: Callable[[Monitor], None],
+        series: Iterable[Series],
+        callbacks: MonitorCallbacks,
     ) -> None:
-        """`listing_changed` is called after every change of listed events, markets or their problems.
-
-        `on_report` gets the monitor document of the streams once in REPORT_EVERY.
-        """
+        """`series` are those that are followed: of the enabled profiles."""
         self._state = state
         self._api = api
         self._stream = stream
         self._clock = clock
         self._settings = settings.kalshi
-        self._series = {series.ticker: series for series in enabled_series(settings.profiles)}
-        self._listing_changed = listing_changed
+        self._series = {one.ticker: one for one in series}
+        self._listing_changed = callbacks.listing_changed
         self._poll_ns = from_s(settings.kalshi.discovery_poll_s)
         self._listing = Listing(state.venue, self._series, self._poll_ns)
         self._care = BookCare(
@@ -88,7 +94,7 @@ class VenueMonitor:
             lag_max=from_ms(settings.guards.book_lag_ms_max),
         )
         self._witness = RestCrossCheck(state, api, self._care, clock)
-        self._on_report = on_report
+        self._on_report = callbacks.on_report
         self._reported_ns = clock.now_ns()
         self._unread: set[str] = set(self._series)
         self._unread_event = asyncio.Event()

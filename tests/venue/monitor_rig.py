@@ -25,7 +25,8 @@ from kalshi_daemon.ground.units import (
 )
 from kalshi_daemon.settings.model import ProfileSettings, ProfilesSettings, Settings
 from kalshi_daemon.state import CalibrationView, DaemonState
-from kalshi_daemon.venue.monitor import VenueMonitor
+from kalshi_daemon.venue.monitor import MonitorCallbacks, VenueMonitor
+from kalshi_daemon.windows.table import enabled_series
 from tests.support.written import as_written
 from tests.venue.listing_samples import event_object, ladder_objects
 
@@ -138,8 +139,8 @@ class Rig:
             self.stream,
             self.clock,
             self.settings,
-            listing_changed=self.changed,
-            on_report=lambda made: self.reports.append(as_written(made)),
+            enabled_series(self.settings.profiles),
+            MonitorCallbacks(self.changed, lambda made: self.reports.append(as_written(made))),
         )
 
     def changed(self) -> None:

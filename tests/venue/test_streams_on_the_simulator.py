@@ -17,8 +17,9 @@ from kalshi_daemon.kalshi.transport import open_session
 from kalshi_daemon.settings.model import ProfileSettings, ProfilesSettings, Settings
 from kalshi_daemon.simulator.exchange.sim_server import SimServer
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.venue.monitor import UPKEEP_EVERY, VenueMonitor
+from kalshi_daemon.venue.monitor import UPKEEP_EVERY, MonitorCallbacks, VenueMonitor
 from kalshi_daemon.venue.stream_care import SILENCE_GRACE, SNAPSHOT_PATIENCE
+from kalshi_daemon.windows.table import enabled_series
 from tests.orders.order_rig import window
 from tests.simulator.exchange_kit import EVENT, OTHER, START, TARGET, TICKER, put, small_exchange
 from tests.simulator.key_kit import ed25519_pair
@@ -124,8 +125,8 @@ async def bench():
             stream,
             made.clock,
             SETTINGS,
-            listing_changed=lambda: None,
-            on_report=lambda report: made.reports.append(as_written(report)),
+            enabled_series(SETTINGS.profiles),
+            MonitorCallbacks(lambda: None, lambda report: made.reports.append(as_written(report))),
         )
         tasks = [group.create_task(stream.run()), group.create_task(made.monitor.run())]
         try:
