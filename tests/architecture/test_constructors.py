@@ -39,13 +39,23 @@ def callables() -> set[str]:
 
 
 @cache
-def product() -> dict[str, tuple[str, ast.ClassDef]]:
-    """Every class by name, with its file. A name that occurs twice stands for the first."""
-    found: dict[str, tuple[str, ast.ClassDef]] = {}
-    for path, tree in trees().items():
-        for node in tree.body:
-            if isinstance(node, ast.ClassDef):
-                found.setdefault(node.name, (path, node))
+def classes() -> dict[str, ast.ClassDef]:
+    """Every class of the product, by file and name."""
+    return {
+        f"{path}:{node.name}": node
+        for path, tree in trees().items()
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+    }
+
+
+@cache
+def product() -> dict[str, ast.ClassDef]:
+    """Classes by name, as an annotation names them; of two with one name one that is no frozen value."""
+    found: dict[str, ast.ClassDef] = {}
+    for node in classes().values():
+        if node.name not in found or "frozen=True" in dataclass_call(found[node.name]):
+            found[node.name] = node
     return found
 
 
@@ -68,7 +78,7 @@ def is_value(made: ast.ClassDef) -> bool:
     names = {ast.unparse(base).rpartition(".")[2] for base in made.bases}
     if names & VALUES:
         return True
-    if any(name in product() and is_value(product()[name][1]) for name in names):
+    if any(name in product() and is_value(product()[name]) for name in names):
         return True
     return "frozen=True" in dataclass_call(made) and not parts(made)
 
@@ -86,7 +96,7 @@ def names_in(annotation: ast.expr) -> Iterator[str]:
 def is_part(name: str, inside: ast.ClassDef) -> bool:
     if name in PARTS_OF_OTHERS or name in callables():
         return True
-    return name in product() and product()[name][1] is not inside and not is_value(product()[name][1])
+    return name in product() and product()[name] is not inside and not is_value(product()[name])
 
 
 def parts(made: ast.ClassDef) -> list[str]:
@@ -101,21 +111,17 @@ def parts(made: ast.ClassDef) -> list[str]:
 
 
 def test_no_constructor_takes_more_than_seven_arguments():
-    crowded = {
-        f"{path}: {name}": parameters(made)
-        for name, (path, made) in product().items()
-        if len(parameters(made)) > PARAMETERS_MAX
-    }
-    assert crowded == {}
+    counted = {name: parameters(made) for name, made in classes().items()}
+    assert {name: given for name, given in counted.items() if len(given) > PARAMETERS_MAX} == {}
 
 
 def test_no_dataclass_is_given_more_than_seven_parts_with_behaviour():
-    counted = {name: parts(made) for name, (_path, made) in product().items() if dataclass_call(made)}
+    counted = {name: parts(made) for name, made in classes().items() if dataclass_call(made)}
     assert {name: found for name, found in counted.items() if len(found) > PARAMETERS_MAX} == {}
     assert len(counted) >= 200
-    assert len(counted["Core"]) == PARAMETERS_MAX, "parts are recognised"
-    assert counted["Components"] == ["core", "wire", "files", "watches"]
-    assert counted["Order"] == counted["Picture"] == [], "values are none"
+    assert len(counted["app/core.py:Core"]) == PARAMETERS_MAX, "parts are recognised"
+    assert counted["app/assembly.py:Components"] == ["core", "wire", "files", "watches"]
+    assert counted["domain/order.py:Order"] == counted["trading/policy/picture.py:Picture"] == [], "values are none"
 
 
 def test_a_crowded_constructor_is_seen():
