@@ -121,7 +121,7 @@ def test_no_dataclass_is_given_more_than_seven_parts_with_behaviour():
     assert len(counted) >= 200
     assert len(counted["app/core.py:Core"]) == PARAMETERS_MAX, "parts are recognised"
     assert counted["app/assembly.py:Components"] == ["core", "wire", "files", "watches"]
-    assert counted["domain/order.py:Order"] == counted["trading/policy/picture.py:Picture"] == [], "values are none"
+    assert counted["domain/order.py:Order"] == counted["domain/quote.py:Quote"] == [], "values are none"
 
 
 def test_a_crowded_constructor_is_seen():
