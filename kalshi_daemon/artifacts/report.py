@@ -59,6 +59,8 @@ class DayFacts:
     """In 1/10 000 dollar."""
     settlements: dict[str, Json] = field(default_factory=dict)
     """market -> its settlement; a later line about the same market replaces the earlier one."""
+    profit_today: str = ""
+    """Dollars, as the ledger had it at the last settlement or correction; "" before the first."""
     positions: list[Json] = field(default_factory=list)
     positions_at: str = ""
     manifests_dropped: int = 0
@@ -105,7 +107,9 @@ class DayFacts:
                 return
             self.contracts += count
             self.fees += fee
-        elif action == "settle":
+        elif action in {"settle", "correct"}:
+            self.profit_today = str(entry.get("series_profit_today") or "not said")
+        if action == "settle":
             market = str(entry.get("market", ""))
             if market in self.settlements or len(self.settlements) < SETTLEMENTS_KEPT:
                 self.settlements[market] = dict(entry)
@@ -126,14 +130,13 @@ class DayFacts:
 
     @property
     def profit(self) -> int | None:
-        """Sum of the settled markets' profits in 1/10 000 dollar; None when one of them is not known."""
-        total = 0
-        for settlement in self.settlements.values():
-            try:
-                total += parse_dollars(settlement.get("profit"), "profit")
-            except MalformedField:
-                return None
-        return total
+        """Of the day in 1/10 000 dollar, settlements and corrections, by the ledger; None when it is not known."""
+        if not self.profit_today:
+            return None if self.settlements else 0  # lines of before 0.1.0 do not say it
+        try:
+            return parse_dollars(self.profit_today, "profit_today")
+        except MalformedField:
+            return None
 
     def _note_refusals(self, verdicts: Iterable[Verdict], kind: str, at: str) -> None:
         for verdict in verdicts:

@@ -15,7 +15,7 @@ from kalshi_daemon.digest.fills import settled_value
 from kalshi_daemon.digest.records import FillRecord, Records
 from kalshi_daemon.digest.scans import BUDGETS, Peak, ScanDay, WindowScans
 from kalshi_daemon.ground.units import CONTRACT, DOLLAR, Count, Dollars, Nanos, parse_level
-from kalshi_daemon.orders.ledger import cash_of_fill, payout
+from kalshi_daemon.orders.ledger import BookedFill, Booking, cash_of_fill, payout, profit_of
 from kalshi_daemon.orders.statement import CorrectionLine, MarketLine
 
 NOT_ONE_PROFILE: Final = "(not of one profile)"
@@ -96,8 +96,8 @@ def money(records: Records, scans: ScanDay) -> Money:
         profit=statement.profit,
         week_profit=records.journal.week_profit,
         fees=statement.fees,
-        by_series=_parts(records, lambda line: line.series_ticker, lambda one: one.booked.series_ticker),
-        by_window=_parts(records, lambda line: line.event_ticker, lambda one: one.booked.event_ticker),
+        by_series=_parts(records, lambda one: one.series_ticker),
+        by_window=_parts(records, lambda one: one.event_ticker),
         by_profile=_by_profile(records),
         open=tuple(_open(line, scans) for line in statement.positions),
         peaks=tuple(scans.peaks[name] for name in BUDGETS if name in scans.peaks),
@@ -110,19 +110,16 @@ def money(records: Records, scans: ScanDay) -> Money:
     )
 
 
-def _parts(
-    records: Records,
-    of_market: Callable[[MarketLine | CorrectionLine], str],
-    of_fill: Callable[[FillRecord], str],
-) -> tuple[Part, ...]:
+def _parts(records: Records, name: Callable[[Booking | BookedFill], str]) -> tuple[Part, ...]:
     parts: dict[str, Part] = {}
-    for line in records.journal.statement.settled:
-        part = _part(parts, of_market(line))
-        part.profit += line.profit or 0
-        part.markets.add(line.market_ticker)
-    for correction in records.journal.statement.corrections:
-        _part(parts, of_market(correction)).profit += correction.profit
-    _add_fills(parts, records.fills_of_day, of_fill)
+    of_part: defaultdict[str, list[Booking]] = defaultdict(list)
+    for booking in records.journal.statement.bookings:
+        of_part[name(booking)].append(booking)
+    for part_name, bookings in of_part.items():
+        part = _part(parts, part_name)
+        part.profit = profit_of(bookings)
+        part.markets = {one.market_ticker for one in bookings if one.before is None}
+    _add_fills(parts, records.fills_of_day, lambda one: name(one.booked))
     return tuple(parts[name] for name in sorted(parts))
 
 
@@ -188,7 +185,8 @@ def _fixing(window: WindowScans, records: Records, scans: ScanDay) -> Fixing:
     tape = records.tapes.get(window.index)
     value = None if tape is None else tape.at(window.target_ns)
     lines = [line for line in records.journal.statement.settled if line.event_ticker == window.event]
-    corrected = [one for one in records.journal.statement.corrections if one.event_ticker == window.event]
+    booked = [one for one in records.journal.statement.bookings if one.event_ticker == window.event]
+    corrected = [one for one in booked if one.before is not None]
     paid = {line.market_ticker: settled_value(records.journal.results.get(line.market_ticker)) for line in lines}
     return Fixing(
         window=window,
@@ -196,8 +194,8 @@ def _fixing(window: WindowScans, records: Records, scans: ScanDay) -> Fixing:
         yes=sum(one == 1.0 for one in paid.values()),
         no=sum(one == 0.0 for one in paid.values()),
         disagree=() if value is None else tuple(sorted(_disagreeing(paid, value, scans))),
-        paid=Dollars(sum(line.paid or 0 for line in lines) + sum(one.profit for one in corrected)),
-        profit=Dollars(sum(line.profit or 0 for line in lines) + sum(one.profit for one in corrected)),
+        paid=Dollars(sum(line.paid or 0 for line in lines) + profit_of(corrected)),
+        profit=profit_of(booked),
     )
 
 

@@ -13,7 +13,7 @@ A settlement is not final: a market may be disputed, determined again or amended
 booked first stays on its day; a correction stands beside it, on the day it was booked, with the difference.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import time, timedelta
 from typing import Final
@@ -64,6 +64,26 @@ class Result:
     """When the market was paid; of a correction, when it was booked."""
     revenue: Dollars | None = None
     """What the exchange says our position paid; None while only the market's result is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """A result as it was booked, and what it brought: all of the market's profit at first, then the difference."""
+
+    market_ticker: str
+    event_ticker: str
+    series_ticker: str
+    count: Count
+    """Signed, + YES."""
+    result: Result
+    before: Result | None
+    """What stood in the books until then; None: nothing, it is the first."""
+    profit: Dollars
+
+
+def profit_of(bookings: Iterable[Booking]) -> Dollars:
+    """What they brought together: the one sum behind every profit of a day, week, series or window."""
+    return Dollars(sum(one.profit for one in bookings))
 
 
 def cash_of_fill(fill: Fill) -> Dollars:
@@ -260,16 +280,23 @@ class Ledger:
         outcomes = [position.cash + (payout(one, position.count) or 0) for one in _SAYING]
         return Dollars(max(0, profit - min(outcomes)))
 
+    def bookings(self, since_ns: Nanos, until_ns: Nanos | None = None) -> Iterator[Booking]:
+        """What was booked in [since, until): markets settled then, and corrections made then; in no order."""
+        for ticker in self._results:
+            before = None
+            for entry, profit in self.entries(ticker):
+                if entry.at_ns >= since_ns and (until_ns is None or entry.at_ns < until_ns):
+                    held = self._positions[ticker]
+                    yield Booking(ticker, held.event_ticker, held.series_ticker, held.count, entry, before, profit)
+                before = entry
+
     def realized(self, since_ns: Nanos, until_ns: Nanos | None = None) -> Dollars:
-        """Profit of what was booked in [since, until): markets settled then, and corrections made then."""
-        return Dollars(
-            sum(
-                profit
-                for ticker in self._results
-                for entry, profit in self.entries(ticker)
-                if entry.at_ns >= since_ns and (until_ns is None or entry.at_ns < until_ns)
-            )
-        )
+        """Profit of what was booked in [since, until)."""
+        return profit_of(self.bookings(since_ns, until_ns))
+
+    def realized_today(self, series_ticker: str, now_ns: Nanos) -> Dollars:
+        """Of one series since New York midnight."""
+        return profit_of(one for one in self.bookings(day_start(now_ns)) if one.series_ticker == series_ticker)
 
     def tied_up(self) -> Dollars:
         """What open positions have done to the exchange's cash so far, mostly negative: pairs' dollars are held."""

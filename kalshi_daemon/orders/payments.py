@@ -4,7 +4,7 @@ What was booked is never rewritten: the exchange's list may contradict it, and t
 of now. The stream may contradict it too: then the market is in dispute until the list has spoken.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import structlog
@@ -127,7 +127,7 @@ class Payments:
             "previous_profit": format_dollars(before),
             "difference": format_dollars(Dollars(after - before)),
         }
-        self._store.audit({"action": "correct", "event": position.event_ticker, **facts})
+        self._audit("correct", position, {"event": position.event_ticker, **facts})
         state = self._store.state.ledger
         log.error(
             "settlement.corrected",
@@ -188,10 +188,15 @@ class Payments:
             "fees": format_dollars(position.fees),
             "source": source,
         }
-        self._store.audit({"action": "settle", **facts})
+        self._audit("settle", position, facts)
         # structlog keeps `event` for the line's own name.
         log.info("position.settled", **{f"{key}_ticker" if key == "event" else key: v for key, v in facts.items()})
         self._store.on_change()
+
+    def _audit(self, action: str, position: Position, facts: Mapping[str, object]) -> None:
+        """With what the series has brought today by now: the reports' profit of the day is the ledger's."""
+        today = self._ledger.realized_today(position.series_ticker, self._store.clock.now_ns())
+        self._store.audit({"action": action, **facts, "series_profit_today": format_dollars(today)})
 
 
 def _unsteady(settlement: Settlement, known: Result) -> Finding:

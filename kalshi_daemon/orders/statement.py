@@ -7,13 +7,13 @@ settled have no profit yet: they are shown as they stand now, whatever days were
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from itertools import pairwise
 
 from kalshi_daemon.ground.new_york import eastern_day
 from kalshi_daemon.ground.units import Count, Dollars, Nanos
-from kalshi_daemon.orders.ledger import BookedFill, Inherited, Ledger, Result, cash_of_fill
+from kalshi_daemon.orders.ledger import BookedFill, Booking, Inherited, Ledger, Result, cash_of_fill, profit_of
+from kalshi_daemon.state import Position
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +100,12 @@ class Statement:
     positions: tuple[MarketLine, ...]
     totals: tuple[Total, ...]
     corrections: tuple[CorrectionLine, ...] = ()
+    bookings: tuple[Booking, ...] = ()
+    """What is behind `settled` and `corrections`."""
 
     @property
     def profit(self) -> Dollars:
-        return Dollars(sum(total.profit for total in self.totals))
+        return profit_of(self.bookings)
 
     @property
     def fees(self) -> Dollars:
@@ -136,70 +138,64 @@ def make_statement(
     for ticker, result in results.items():
         for entry in (result, *(corrections or {}).get(ticker, ())):
             ledger.set_result(ticker, entry)
-    markets = [_market(ledger, ticker) for ticker in sorted(ledger.positions)]
+    booked_in_span = tuple(one for one in ledger.bookings(Nanos(0)) if eastern_day(one.result.at_ns) in span)
     lines = tuple(
         FillLine(booked, day, cash_of_fill(booked.fill), profile_of.get(booked.fill.order_id, ""))
         for booked in every
         if (day := eastern_day(booked.fill.event_ns)) in span
     )
-    settled = tuple(
-        sorted(
-            (line for line in markets if line.day is not None and line.day in span),
-            key=lambda line: (line.settled_ns or 0, line.market_ticker),
-        )
+    settled = [_settled(ledger.positions[one.market_ticker], one) for one in booked_in_span if one.before is None]
+    corrected = [_correction(one, one.before) for one in booked_in_span if one.before is not None]
+    known = [ledger.positions[ticker] for ticker in sorted(ledger.positions)]
+    return Statement(
+        fills=lines,
+        settled=tuple(sorted(settled, key=lambda line: (line.settled_ns or 0, line.market_ticker))),
+        positions=tuple(_market(one) for one in known if one.count and not ledger.entries(one.market_ticker)),
+        totals=_totals(lines, booked_in_span),
+        corrections=tuple(sorted(corrected, key=lambda line: (line.booked_ns, line.market_ticker))),
+        bookings=booked_in_span,
     )
-    positions = tuple(line for line in markets if line.day is None and line.count)
-    corrected = tuple(
-        sorted(
-            (line for ticker in ledger.positions for line in _corrections(ledger, ticker) if line.day in span),
-            key=lambda line: (line.booked_ns, line.market_ticker),
-        )
-    )
-    return Statement(lines, settled, positions, _totals(lines, settled, corrected), corrected)
 
 
-def _market(ledger: Ledger, ticker: str) -> MarketLine:
-    position = ledger.positions[ticker]
-    entries = ledger.entries(ticker)
-    common = (
-        ticker, position.event_ticker, position.series_ticker, position.count, position.cash, position.fees,
+def _market(held: Position) -> MarketLine:
+    return MarketLine(
+        held.market_ticker, held.event_ticker, held.series_ticker, held.count, held.cash, held.fees
     )  # fmt: skip
-    if not entries:
-        return MarketLine(*common)
-    result, profit = entries[0]
-    paid = Dollars(profit - position.cash)
-    return MarketLine(*common, result.result, eastern_day(result.at_ns), result.at_ns, paid, profit)
 
 
-def _corrections(ledger: Ledger, ticker: str) -> Iterable[CorrectionLine]:
-    position = ledger.positions[ticker]
-    for (before, _), (result, profit) in pairwise(ledger.entries(ticker)):
-        yield CorrectionLine(
-            ticker,
-            position.event_ticker,
-            position.series_ticker,
-            position.count,
-            result.result,
-            before.result,
-            eastern_day(result.at_ns),
-            result.at_ns,
-            profit,
-        )
+def _settled(held: Position, booking: Booking) -> MarketLine:
+    at = booking.result.at_ns
+    return replace(
+        _market(held),
+        result=booking.result.result,
+        day=eastern_day(at),
+        settled_ns=at,
+        paid=Dollars(booking.profit - held.cash),
+        profit=booking.profit,
+    )
 
 
-def _totals(
-    fills: Iterable[FillLine], settled: Iterable[MarketLine], corrections: Iterable[CorrectionLine]
-) -> tuple[Total, ...]:
+def _correction(booking: Booking, before: Result) -> CorrectionLine:
+    return CorrectionLine(
+        booking.market_ticker,
+        booking.event_ticker,
+        booking.series_ticker,
+        booking.count,
+        booking.result.result,
+        before.result,
+        eastern_day(booking.result.at_ns),
+        booking.result.at_ns,
+        booking.profit,
+    )
+
+
+def _totals(fills: Iterable[FillLine], bookings: Iterable[Booking]) -> tuple[Total, ...]:
     fills_of: defaultdict[tuple[date, str], list[FillLine]] = defaultdict(list)
-    settled_of: defaultdict[tuple[date, str], list[MarketLine]] = defaultdict(list)
+    booked_of: defaultdict[tuple[date, str], list[Booking]] = defaultdict(list)
     for fill in fills:
         fills_of[fill.day, fill.booked.series_ticker].append(fill)
-    for line in settled:
-        assert line.day is not None, "only settled markets are totalled"
-        settled_of[line.day, line.series_ticker].append(line)
-    corrected: defaultdict[tuple[date, str], int] = defaultdict(int)
-    for correction in corrections:
-        corrected[correction.day, correction.series_ticker] += correction.profit
+    for one in bookings:
+        booked_of[eastern_day(one.result.at_ns), one.series_ticker].append(one)
     return tuple(
         Total(
             day,
@@ -207,8 +203,8 @@ def _totals(
             fills=len(fills_of[day, series]),
             contracts=Count(sum(line.booked.fill.count for line in fills_of[day, series])),
             fees=Dollars(sum(line.booked.fill.fee for line in fills_of[day, series])),
-            settled=len(settled_of[day, series]),
-            profit=Dollars(sum(line.profit or 0 for line in settled_of[day, series]) + corrected[day, series]),
+            settled=sum(one.before is None for one in booked_of[day, series]),
+            profit=profit_of(booked_of[day, series]),
         )
-        for day, series in sorted({*fills_of, *settled_of, *corrected})
+        for day, series in sorted({*fills_of, *booked_of})
     )

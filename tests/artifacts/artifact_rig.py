@@ -46,6 +46,7 @@ def settle(market: str, profit: str | None = "0.5800", **more: str) -> dict[str,
         "count": "1.00",
         "profit": profit,
         "fees": "0.0000",
+        "series_profit_today": profit,
         **more,
     }
 

@@ -289,6 +289,18 @@ def test_an_unreadable_number_is_listed_said_and_not_taken_for_zero():
     assert "profit after fees not known" in text
 
 
+def test_the_profit_of_the_day_is_the_ledgers_a_correction_included():
+    made = facts()
+    assert made.profit == 0
+    made.note_audit(settle(TICKER, "0.5800", series_profit_today="1.1600"), RUN)
+    assert made.profit == 11_600, "another market was settled before this process wrote reports"
+    made.note_audit({"action": "correct", "market": TICKER, "series_profit_today": "-0.4200"}, RUN)
+    assert made.profit == -4_200
+    assert "profit after fees -0.4200 dollars" in render(made, "now")
+    old = encode({"series": "KXINXU", "day": DAY, "mode": "sim", "settlements": {TICKER: settle(TICKER)}})
+    assert parse_document(DayFacts, old, Path("facts.json")).profit is None, "written before lines said it: not zero"
+
+
 def test_text_from_outside_cannot_break_the_report():
     made = facts()
     made.note_audit({"action": "fill|\n# forged", "timestamp": ""}, RUN)

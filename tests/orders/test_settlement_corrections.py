@@ -61,7 +61,9 @@ async def test_a_list_that_changes_in_silence_is_corrected_beside_the_first_entr
     (line,) = said(logs, "settlement.corrected")
     assert (line["market"], line["previous_result"], line["result"]) == (ticker(), "yes", "no")
     assert (line["previous_profit"], line["profit"], line["difference"]) == ("0.5800", "-0.4200", "-1.0000")
-    assert len(rig.said("correct")) == 1
+    (settled,), (corrected,) = rig.said("settle"), rig.said("correct")
+    today = (settled["series_profit_today"], corrected["series_profit_today"])
+    assert today == ("0.5800", "-0.4200"), "the report's profit of the day is the ledger's"
     assert rig.journal.results_since(Nanos(0))[ticker()].result == "yes", "the first entry stays"
     assert [one.result for one in rig.journal.corrections()[ticker()]] == ["no"]
 
