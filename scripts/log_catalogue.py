@@ -7,12 +7,13 @@ docs/log-events.toml. A test holds the page equal to the source and the meanings
 import ast
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+from kalshi_daemon.ground.tables import Column, Table, markdown
 from kalshi_daemon.ladder.outcomes import OUTCOMES, PULLS
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -166,38 +167,39 @@ def subjects() -> dict[str, str]:
 def page() -> str:
     """The whole page. An event without a meaning is written with `?`, which the test refuses."""
     known = meanings()
-    rows = ["| event | level | fields | meaning |", "|---|---|---|---|"]
+    rows = []
     for name, event in events().items():
         fields = ", ".join(f"`{one}`" for one in sorted(event.fields)) + (", ..." if event.open else "")
-        rows.append(f"| `{name}` | {', '.join(sorted(event.levels))} | {fields or '-'} | {known.get(name, '?')} |")
-    outcomes = ["| outcome | meaning |", "|---|---|", *(f"| `{word}` | {text} |" for word, text in OUTCOMES.items())]
-    words = ["| first word | subject |", "|---|---|", *(f"| `{word}` | {text} |" for word, text in subjects().items())]
-    pulls = ["| reason | meaning |", "|---|---|", *(f"| `{word}` | {text} |" for word, text in PULLS.items())]
+        rows.append((f"`{name}`", ", ".join(sorted(event.levels)), fields or "-", known.get(name, "?")))
     return "\n".join(
         (
             _INTRO,
-            *rows,
-            "",
+            _table(("event", "level", "fields", "meaning"), rows),
             "## Subjects",
             "",
             "An event is called `subject.past_tense`. Names of before 0.1.0 are listed in CHANGELOG.md.",
             "",
-            *words,
-            "",
+            _meanings("first word", "subject", subjects()),
             "## Outcomes of a look at a market",
             "",
             "What a manifest says about each market, and `why TICKER` with its numbers.",
             "",
-            *outcomes,
-            "",
+            _meanings("outcome", "meaning", OUTCOMES),
             "## Why an order was pulled",
             "",
             "`reason` of `order.cancelled` and of a manifest's `cancel`, besides `guard:NAME` and `replaced`.",
             "",
-            *pulls,
-            "",
+            _meanings("reason", "meaning", PULLS),
         )
     )
+
+
+def _meanings(heading: str, meaning: str, words: Mapping[str, str]) -> str:
+    return _table((heading, meaning), [(f"`{word}`", text) for word, text in words.items()])
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return markdown(Table([Column(heading) for heading in headings], rows))
 
 
 def main(argv: list[str]) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kalshi_daemon.artifacts.report import FILLS_KEPT, QUOTES_KEPT, DayFacts
+from kalshi_daemon.ground.tables import Column, Table, markdown_section
 from kalshi_daemon.ground.units import Count, Dollars, format_count, format_dollars
 
 Json = dict[str, Any]
@@ -108,16 +109,9 @@ def _positions(facts: DayFacts) -> list[str]:
 
 
 def _table(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
-    body = [f"| {' | '.join(_cell(value) for value in row)} |" for row in rows]
-    if not body:
-        return []
-    head = [f"## {title}", "", f"| {' | '.join(headings)} |", f"|{'---|' * len(headings)}"]
-    return [*head, *body, ""]
-
-
-def _cell(value: object) -> str:
-    text = "" if value is None else str(value)
-    return "".join(char if char.isprintable() else " " for char in text).replace("|", "\\|")
+    """Nothing of a table without rows."""
+    cells = [tuple("" if value is None else str(value) for value in row) for row in rows]
+    return [markdown_section(Table([Column(name) for name in headings], cells, title))] if cells else []
 
 
 def _measure(row: Json) -> str:

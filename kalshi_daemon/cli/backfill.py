@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Final
 import orjson
 
 from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path, load, wants_json
-from kalshi_daemon.cli.output import Column, Table, show
+from kalshi_daemon.cli.output import show
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
+from kalshi_daemon.ground.tables import Column, Table
 from kalshi_daemon.settings.model import Mode, Settings
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Final
 
 from kalshi_daemon import __version__
 from kalshi_daemon.cli.common import Subparsers, a_date, a_path
-from kalshi_daemon.cli.output import Column, Table, show
+from kalshi_daemon.cli.output import show
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.errors import ExitCode
+from kalshi_daemon.ground.tables import Column, Table
 
 if TYPE_CHECKING:
     from kalshi_daemon.bars.sessions import Sample

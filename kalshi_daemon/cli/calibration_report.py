@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path, load_written
-from kalshi_daemon.cli.output import Column, Table, show
+from kalshi_daemon.cli.output import show
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.durable import place_for
 from kalshi_daemon.ground.errors import ConfigurationError, DaemonError, ExitCode, StateTooNew
+from kalshi_daemon.ground.tables import Column, Table
 
 if TYPE_CHECKING:
     from kalshi_daemon.research.live_figures import Learnt, LiveFigures

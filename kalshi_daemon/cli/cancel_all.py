@@ -8,12 +8,13 @@ from typing import Any, Final
 
 from kalshi_daemon.cli.clearing import Cleared, Clearing, Fate
 from kalshi_daemon.cli.common import Subparsers
-from kalshi_daemon.cli.output import Column, Table, show
+from kalshi_daemon.cli.output import show
 from kalshi_daemon.cli.resting import by_place, order_json
 from kalshi_daemon.cli.venue import add_connect_option, open_venue, settings_for_venue
 from kalshi_daemon.domain.events import RemoteOrder
 from kalshi_daemon.ground.clock import SystemClock
 from kalshi_daemon.ground.errors import DaemonError, ExitCode
+from kalshi_daemon.ground.tables import Column, Table
 from kalshi_daemon.ground.units import Nanos, format_count, format_price, from_s
 from kalshi_daemon.operations.kill_switch import POLL_S, engage, kill_switch_path, read_kill_switch
 from kalshi_daemon.operations.lock import running_daemon

@@ -3,8 +3,9 @@
 import argparse
 
 from kalshi_daemon.cli.common import Subparsers, load
-from kalshi_daemon.cli.output import Column, Table, show
+from kalshi_daemon.cli.output import show
 from kalshi_daemon.ground.errors import ExitCode
+from kalshi_daemon.ground.tables import Column, Table
 from kalshi_daemon.settings.loader import Credentials
 
 

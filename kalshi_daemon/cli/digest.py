@@ -1,12 +1,10 @@
 """`kalshi-daemon digest`: a trading day at a glance, from what the daemon wrote. Nobody is asked."""
 
 import argparse
-from collections.abc import Iterator
 from datetime import date
 
 from kalshi_daemon.cli.common import Subparsers, a_date, a_path, load_written, wants_json
-from kalshi_daemon.cli.output import Column, Table, show
-from kalshi_daemon.digest.digest import Digest
+from kalshi_daemon.cli.output import show
 from kalshi_daemon.digest.document import document
 from kalshi_daemon.digest.making import Source, digest_of
 from kalshi_daemon.digest.sections import markdown, sections
@@ -47,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     made = digest_of(source, day, now, _go_on, with_service=not args.skip_slo)
     if args.out is not None:
         write_whole(place_for(args.out, "Markdown", settings.state_dir), markdown(made).encode(), "Markdown")
-    show(args, document(made) if wants_json(args) else None, *_tables(made))
+    show(args, document(made) if wants_json(args) else None, *sections(made))
     return ExitCode.OK
 
 
@@ -57,8 +55,3 @@ def _a_day(text: str) -> date | str:
 
 def _go_on() -> None:
     """Nobody waits: a person has Ctrl-C."""
-
-
-def _tables(made: Digest) -> Iterator[Table]:
-    for one in sections(made):
-        yield Table([Column(name, right=right) for name, right in one.columns], one.rows, one.title, one.notes)

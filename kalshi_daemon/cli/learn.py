@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from kalshi_daemon.cli.common import Subparsers, UsageError, a_path, load
-from kalshi_daemon.cli.output import Column, Table, show
+from kalshi_daemon.cli.output import show
 from kalshi_daemon.cli.running_daemons import alone
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.errors import ConfigurationError, DaemonError, ExitCode
+from kalshi_daemon.ground.tables import Column, Table
 
 if TYPE_CHECKING:
     from kalshi_daemon.bars.sessions import Sample

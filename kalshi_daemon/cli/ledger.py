@@ -10,11 +10,12 @@ from typing import Any, Final
 
 from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path, load_written
 from kalshi_daemon.cli.orders import existing_journal
-from kalshi_daemon.cli.output import Column, Table, show
+from kalshi_daemon.cli.output import show
 from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.ground.durable import place_for, write_whole
 from kalshi_daemon.ground.errors import ExitCode
 from kalshi_daemon.ground.new_york import eastern_clock
+from kalshi_daemon.ground.tables import Column, Table
 from kalshi_daemon.ground.units import Dollars, Nanos, format_count, format_dollars, format_price
 from kalshi_daemon.orders.journal import ROWS_MAX, Journal
 from kalshi_daemon.orders.journal_archive import archives

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, load_written
-from kalshi_daemon.cli.output import Column, Table, show
+from kalshi_daemon.cli.output import show
 from kalshi_daemon.domain.order import Fill, Order
 from kalshi_daemon.ground.clock import SystemClock, iso_utc
 from kalshi_daemon.ground.errors import DaemonError, ExitCode
 from kalshi_daemon.ground.new_york import eastern_clock, eastern_day, eastern_midnights
+from kalshi_daemon.ground.tables import Column, Table
 from kalshi_daemon.ground.units import MINUTE, Count, Dollars, Nanos, format_count, format_dollars, format_price
 from kalshi_daemon.orders.journal import ROWS_MAX, Journal, journal_path
 from kalshi_daemon.orders.log_fields import order_facts

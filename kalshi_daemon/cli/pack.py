@@ -7,11 +7,12 @@ from typing import Any
 
 from kalshi_daemon.artifacts.paths import ArtifactPaths
 from kalshi_daemon.cli.common import Subparsers, load_written
-from kalshi_daemon.cli.output import Column, Table, show
+from kalshi_daemon.cli.output import show
 from kalshi_daemon.cli.running_daemons import alone
 from kalshi_daemon.ground.clock import SystemClock
 from kalshi_daemon.ground.errors import ExitCode, StateCorrupt
 from kalshi_daemon.ground.new_york import eastern_day
+from kalshi_daemon.ground.tables import Column, Table
 from kalshi_daemon.ground.units import MEGABYTE
 from kalshi_daemon.retention.packing import Piece, Work, pack, pending
 from kalshi_daemon.retention.pruning import Pruned, prune

@@ -9,9 +9,10 @@ from typing import Final
 
 from kalshi_daemon.cli.common import Subparsers, load_written
 from kalshi_daemon.cli.orders import existing_journal
-from kalshi_daemon.cli.output import Column, Table, show
+from kalshi_daemon.cli.output import show
 from kalshi_daemon.ground.clock import SystemClock, iso_utc
 from kalshi_daemon.ground.errors import ExitCode
+from kalshi_daemon.ground.tables import Column, Table
 from kalshi_daemon.operations.group_reset import ask, request_path
 from kalshi_daemon.operations.lock import running_daemon
 from kalshi_daemon.orders.journal import Journal

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from kalshi_daemon.cli.common import Subparsers
-from kalshi_daemon.cli.output import Column, Table, show
+from kalshi_daemon.cli.output import show
 from kalshi_daemon.cli.venue import add_connect_option, eastern_stamp, open_venue, settings_for_venue
 from kalshi_daemon.domain.events import RemoteOrder
 from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.ground.errors import ExitCode
+from kalshi_daemon.ground.tables import Column, Table
 from kalshi_daemon.ground.units import format_count, format_price
 from kalshi_daemon.orders.ids import is_ours
 from kalshi_daemon.settings.model import Settings

@@ -6,9 +6,10 @@ from datetime import date
 from typing import Final
 
 from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path
-from kalshi_daemon.cli.output import Column, Table, show
+from kalshi_daemon.cli.output import show
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.errors import ExitCode
+from kalshi_daemon.ground.tables import Column, Table
 
 _NOTES: Final = (
     "/ flat, / EWMA: CRPS ratio to the 60-day Gaussian and to the tuned EWMA x session curve; below 1 is better.",

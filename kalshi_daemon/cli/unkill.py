@@ -3,9 +3,10 @@
 import argparse
 
 from kalshi_daemon.cli.common import Subparsers, load
-from kalshi_daemon.cli.output import Column, Table, show
+from kalshi_daemon.cli.output import show
 from kalshi_daemon.cli.running_daemons import running_daemons
 from kalshi_daemon.ground.errors import ExitCode
+from kalshi_daemon.ground.tables import Column, Table
 from kalshi_daemon.operations.kill_switch import kill_switch_path, release
 from kalshi_daemon.settings.loader import Credentials
 

@@ -10,10 +10,11 @@ from kalshi_daemon.artifacts.decision import Decision, last_decision
 from kalshi_daemon.artifacts.manifest import LookRow
 from kalshi_daemon.artifacts.paths import ArtifactPaths
 from kalshi_daemon.cli.common import Subparsers, load_written
-from kalshi_daemon.cli.output import Column, Table, show
+from kalshi_daemon.cli.output import show
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.ground.errors import DaemonError, ExitCode, StateCorrupt
+from kalshi_daemon.ground.tables import Column, Table
 from kalshi_daemon.ground.units import format_count
 from kalshi_daemon.orders.journal import Journal, journal_path
 

@@ -7,11 +7,12 @@ from itertools import groupby
 from typing import Any, Final
 
 from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, load
-from kalshi_daemon.cli.output import Column, Table, show
+from kalshi_daemon.cli.output import show
 from kalshi_daemon.domain.window import Session, Window
 from kalshi_daemon.ground.clock import SystemClock
 from kalshi_daemon.ground.errors import ExitCode
 from kalshi_daemon.ground.new_york import eastern, eastern_clock, eastern_day, eastern_zone
+from kalshi_daemon.ground.tables import Column, Table
 from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.settings.loader import Credentials
 from kalshi_daemon.windows.sessions import SessionTable, load_sessions

@@ -1,7 +1,6 @@
 """The digest for people: titled tables of text cells, and the same as Markdown. Pure."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from kalshi_daemon.artifacts.monitors import ReadingLine, RecordOfIndex
@@ -12,30 +11,14 @@ from kalshi_daemon.digest.money import Money, Part
 from kalshi_daemon.digest.quoting import Quoting
 from kalshi_daemon.digest.service import Delay, Link, Service
 from kalshi_daemon.ground.new_york import eastern_clock
+from kalshi_daemon.ground.tables import Column, Table, markdown_section
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Count, Dollars, format_count, format_dollars, format_price
 
 REASONS_SHOWN: Final = 8
 Row = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A table. A heading that begins with "-" aligns left, every other column but the first aligns right."""
-
-    title: str
-    headings: Row
-    rows: tuple[Row, ...]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def columns(self) -> tuple[tuple[str, bool], ...]:
-        """(heading, aligns right) of each."""
-        return tuple(
-            (name.removeprefix("-"), at > 0 and not name.startswith("-")) for at, name in enumerate(self.headings)
-        )
-
-
-def sections(digest: Digest) -> tuple[Section, ...]:
+def sections(digest: Digest) -> tuple[Table, ...]:
     """All tables in reading order; those without rows are left out, but for the overview."""
     found = [_overview(digest), *_money(digest.money), *_fills(digest.fills), *_quoting(digest.quoting)]
     found += _forecast(digest.records.forecast, digest.quoting)
@@ -46,16 +29,19 @@ def sections(digest: Digest) -> tuple[Section, ...]:
 
 def markdown(digest: Digest) -> str:
     """One file for a reader or a renderer; outside text cannot break a table."""
-    lines = [f"# Digest of {digest.records.day:%A} {digest.records.day}, mode {digest.records.mode}", ""]
-    for one in sections(digest):
-        lines += [f"## {one.title}", "", f"| {' | '.join(name or ' ' for name, _right in one.columns)} |"]
-        lines += [f"|{'|'.join('---:' if right else '---' for _name, right in one.columns)}|"]
-        lines += [f"| {' | '.join(_cell(cell) for cell in row)} |" for row in one.rows]
-        lines += ["", *(line for note in one.notes for line in (_cell(note), ""))]
-    return "\n".join(lines).rstrip() + "\n"
+    head = f"# Digest of {digest.records.day:%A} {digest.records.day}, mode {digest.records.mode}\n\n"
+    return (head + "".join(map(markdown_section, sections(digest)))).rstrip() + "\n"
 
 
-def _overview(digest: Digest) -> Section:
+def _section(title: str, headings: Row, rows: tuple[Row, ...], notes: tuple[str, ...] = ()) -> Table:
+    """A heading that begins with "-" aligns left, every other column but the first aligns right."""
+    columns = tuple(
+        Column(name.removeprefix("-"), right=at > 0 and not name.startswith("-")) for at, name in enumerate(headings)
+    )
+    return Table(columns, rows, title, notes)
+
+
+def _overview(digest: Digest) -> Table:
     money, fills, quoting, records = digest.money, digest.fills, digest.quoting, digest.records
     share = "-" if fills.maker_share is None else f"{fills.maker_share:.1%}"
     rows = [
@@ -72,7 +58,7 @@ def _overview(digest: Digest) -> Section:
         ("contracts filled of placed", "-" if quoting.fill_ratio is None else f"{quoting.fill_ratio:.1%}"),
     ]
     made = f"made {eastern_clock(records.now_ns)} New York; edges are dollars per contract before fees, + is good"
-    return Section(f"{records.day:%a} {records.day}, mode {records.mode}", ("what", "-"), tuple(rows),
+    return _section(f"{records.day:%a} {records.day}, mode {records.mode}", ("what", "-"), tuple(rows),
                    (made, *records.notes))  # fmt: skip
 
 
@@ -85,12 +71,12 @@ def _open_text(money: Money) -> str:
     return f"{money.open_profit:.4f} in {len(money.open)} markets"
 
 
-def _money(money: Money) -> list[Section]:
+def _money(money: Money) -> list[Table]:
     headings = ("profit", "fees", "fills", "contracts", "markets settled")
     parts = (("series", money.by_series), ("window", money.by_window), ("profile", money.by_profile))
-    found = [Section(f"Money by {name}", (name, *headings), tuple(map(_part, rows))) for name, rows in parts]
+    found = [_section(f"Money by {name}", (name, *headings), tuple(map(_part, rows))) for name, rows in parts]
     found.append(
-        Section(
+        _section(
             "Budgets, the most that was used",
             ("guard", "most", "limit", "used", "at (ET)", "-note"),
             tuple(
@@ -107,7 +93,7 @@ def _money(money: Money) -> list[Section]:
         for one in money.fixings
     )  # fmt: skip
     names = ("window", "fixing (ET)", "our last value", "yes", "no", "paid", "profit", "-")
-    found.append(Section("Fixings", names, fixings))
+    found.append(_section("Fixings", names, fixings))
     corrected: tuple[Row, ...] = tuple(
         (one.market_ticker, format_count(one.count), one.previous_result, one.result, format_dollars(one.profit),
          eastern_clock(one.booked_ns))
@@ -115,13 +101,13 @@ def _money(money: Money) -> list[Section]:
     )  # fmt: skip
     note = "settlements that the exchange changed; profit is the difference"
     columns = ("market", "count", "-before", "-now", "profit", "booked (ET)")
-    found.append(Section("Corrections", columns, corrected, (note,)))
+    found.append(_section("Corrections", columns, corrected, (note,)))
     held = tuple(
         (line.market.market_ticker, format_count(line.market.count), format_dollars(line.market.cash),
          _number(line.fair, 4), _number(line.profit, 4))
         for line in money.open
     )  # fmt: skip
-    found.append(Section("Open positions", ("market", "count", "cash", "our fair", "profit at it"), held))
+    found.append(_section("Open positions", ("market", "count", "cash", "our fair", "profit at it"), held))
     return found
 
 
@@ -130,7 +116,7 @@ def _part(part: Part) -> Row:
     return (part.name, profit, fees, str(part.fills), format_count(Count(part.contracts)), str(len(part.markets)))
 
 
-def _fills(fills: FillSums) -> list[Section]:
+def _fills(fills: FillSums) -> list[Table]:
     if not fills.count:
         return []
     rows: list[Row] = [("expected, at the decision", *_edge(fills.expected))]
@@ -142,8 +128,8 @@ def _fills(fills: FillSums) -> list[Section]:
     headings = ("edge", "per contract", "dollars", "fills", "missing")
     worst = tuple(_fill_row(line) for line in fills.worst)
     return [
-        Section("Edges of the fills", headings, tuple(rows), (note,)),
-        Section("Worst fills", ("at (ET)", "-market", "-profile", "-side", "price", "count", "expected",
+        _section("Edges of the fills", headings, tuple(rows), (note,)),
+        _section("Worst fills", ("at (ET)", "-market", "-profile", "-side", "price", "count", "expected",
                                 *(f"{horizon} s" for horizon in HORIZONS), "settled"), worst),
     ]  # fmt: skip
 
@@ -163,7 +149,7 @@ def _edge(mean: Mean) -> Row:
             str(mean.missing))  # fmt: skip
 
 
-def _quoting(quoting: Quoting) -> list[Section]:
+def _quoting(quoting: Quoting) -> list[Table]:
     windows = tuple(
         (one.window.event, str(one.window.scans), str(one.window.proposed), str(one.window.accepted), str(one.orders),
          str(one.filled), _span(one.quoted_ns), "-" if one.share is None else f"{one.share:.0%}")
@@ -178,10 +164,10 @@ def _quoting(quoting: Quoting) -> list[Section]:
     ends += [("cancelled", why, str(count)) for why, count in _first(quoting.cancelled_why)]
     ends += [("not placed", why, str(count)) for why, count in _first(quoting.not_placed)]
     return [
-        Section("Quoting by window", ("window", "scans", "proposed", "accepted", "orders", "with fills", "quoted",
+        _section("Quoting by window", ("window", "scans", "proposed", "accepted", "orders", "with fills", "quoted",
                                       "of its time"), windows),
-        Section("Orders", ("orders", "-as", "count"), tuple(ends)),
-        Section("Guards that refused", ("guard", "scans", "quotes", "forced", "closed", "-last"), guards,
+        _section("Orders", ("orders", "-as", "count"), tuple(ends)),
+        _section("Guards that refused", ("guard", "scans", "quotes", "forced", "closed", "-last"), guards,
                 ("closed: at least one window, known to the interval of the scans",)),
     ]  # fmt: skip
 
@@ -192,21 +178,21 @@ def _first(counts: Mapping[str, int]) -> Iterable[tuple[str, int]]:
     return [*shown, ("others", rest)] if rest else shown
 
 
-def _forecast(readings: Mapping[str, RecordOfIndex] | None, quoting: Quoting) -> list[Section]:
+def _forecast(readings: Mapping[str, RecordOfIndex] | None, quoting: Quoting) -> list[Table]:
     alarms = tuple((one.guard, str(one.count.scans), _span(one.closed_ns), one.count.last) for one in quoting.alarms)
-    found = [Section("Alarms of the forecast", ("guard", "scans refused", "closed", "-last"), alarms)]
+    found = [_section("Alarms of the forecast", ("guard", "scans refused", "closed", "-last"), alarms)]
     if readings is None:
-        return [Section("Forecast", ("monitors", "-"), (("of this day", "not recorded"),)), *found]
+        return [_section("Forecast", ("monitors", "-"), (("of this day", "not recorded"),)), *found]
     rows = tuple(
         (index, figure, _number(one.value, 4), _number(one.n, 0), _number(one.low, 4), _number(one.high, 4), one.status)
         for index, figures in readings.items()
         for figure, one in figures.items() if isinstance(one, ReadingLine) and one.value is not None
     )  # fmt: skip
     headings = ("index", "-figure", "value", "n", "low", "high", "-status")
-    return [Section("Forecast, live monitors", headings, rows), *found]
+    return [_section("Forecast, live monitors", headings, rows), *found]
 
 
-def _service(service: Service) -> list[Section]:
+def _service(service: Service) -> list[Table]:
     log = service.log
     early = "" if log.early_ms is None else f", the tightest {log.early_ms[0]} ms early ({log.early_ms[1]})"
     waits = [one.took_ns for one in service.unknown if one.took_ns is not None]
@@ -237,9 +223,9 @@ def _service(service: Service) -> list[Section]:
         for run in log.runs.values()
     )  # fmt: skip
     return [
-        Section("Service", ("what", "-"), tuple(rows)),
-        Section("Delays, ms", ("what", "n", "p50", "p99", "most"), tuple(timed)),
-        Section("Runs", ("run", "first (ET)", "last (ET)", "-stopped by"), runs),
+        _section("Service", ("what", "-"), tuple(rows)),
+        _section("Delays, ms", ("what", "n", "p50", "p99", "most"), tuple(timed)),
+        _section("Runs", ("run", "first (ET)", "last (ET)", "-stopped by"), runs),
     ]
 
 
@@ -267,7 +253,3 @@ def _number(value: float | None, digits: int) -> str:
 def _span(ns: int) -> str:
     minutes, seconds = divmod(ns // SECOND, 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
-
-
-def _cell(text: str) -> str:
-    return "".join(char if char.isprintable() else " " for char in text).replace("|", "\\|")

@@ -7,7 +7,7 @@ from typing import IO, Final, Never, cast
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.table import Table
+from rich.table import Table as TerminalTable
 from rich.text import Text
 
 from kalshi_daemon.domain.index import Index
@@ -15,6 +15,7 @@ from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.window import Phase, WindowStatus
 from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.new_york import NEW_YORK
+from kalshi_daemon.ground.tables import Column, Table, for_terminal
 from kalshi_daemon.ground.units import SECOND, format_count, format_dollars
 from kalshi_daemon.operations.screen import Screen, descriptor_writer
 from kalshi_daemon.state import DaemonState
@@ -22,6 +23,11 @@ from kalshi_daemon.state import DaemonState
 _REDRAW_S: Final = 0.2
 _LAST_PICTURE_S: Final = 0.2
 """Patience at the end with a terminal that does not take the last picture."""
+_COLUMNS: Final = (
+    Column("window"),
+    Column("phase"),
+    *(Column(name, right=True) for name in ("resting", "filled", "position")),
+)
 _PHASE_STYLE: Final = {
     Phase.OPEN: "bold green",
     Phase.HOLD: "yellow",
@@ -73,26 +79,22 @@ def _headline(state: DaemonState, clock: Clock) -> Text:
     return Text.assemble(*parts)
 
 
-def _windows(state: DaemonState) -> Table:
-    table = Table(box=None, padding=(0, 2), header_style="bold")
-    for name in ("window", "phase", "resting", "filled", "position"):
-        table.add_column(name, justify="left" if name in {"window", "phase"} else "right")
+def _windows(state: DaemonState) -> TerminalTable:
     orders: dict[str, list[Order]] = {}
     for order in state.orders.values():
         orders.setdefault(order.event_ticker, []).append(order)
-    for event_ticker, status in sorted(state.windows.items(), key=lambda item: item[1].window.target_ns):
-        table.add_row(*_row(event_ticker, status, orders.get(event_ticker, []), state))
-    return table
+    shown = sorted(state.windows.items(), key=lambda item: item[1].window.target_ns)
+    rows = [_row(event_ticker, status, orders.get(event_ticker, []), state) for event_ticker, status in shown]
+    styles = [_PHASE_STYLE[status.phase] for _event_ticker, status in shown]
+    return for_terminal(Table(_COLUMNS, rows, row_styles=styles), ruled=False)
 
 
-def _row(event_ticker: str, status: WindowStatus, orders: list[Order], state: DaemonState) -> tuple[Text, ...]:
-    style = _PHASE_STYLE[status.phase]
+def _row(event_ticker: str, status: WindowStatus, orders: list[Order], state: DaemonState) -> tuple[str, ...]:
     resting = sum(1 for order in orders if order.status.live)
     held = [p for p in state.ledger.positions.values() if p.event_ticker == event_ticker]
     filled = sum(position.traded for position in held)
     gross = sum(abs(position.count) for position in held if not position.settled)
-    texts = (event_ticker, status.phase.value, str(resting), f"{filled / 100:g}", f"{gross / 100:g}")
-    return tuple(Text(text, style=style) for text in texts)
+    return (event_ticker, status.phase.value, str(resting), f"{filled / 100:g}", f"{gross / 100:g}")
 
 
 def _money(state: DaemonState) -> Text:

@@ -4,7 +4,8 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from kalshi_daemon.cli.output import Column, Table, clean, plain, show
+from kalshi_daemon.cli.output import show
+from kalshi_daemon.ground.tables import Column, Table, clean
 
 TABLE = Table(
     (Column("market"), Column("count", right=True)),
@@ -23,10 +24,6 @@ def test_piped_tables_are_aligned_text(capsys):
         "short                           10.00\n"
         "2 orders\n"
     )
-
-
-def test_an_empty_table_is_its_headings():
-    assert plain(Table((Column("a"), Column("b")), ())) == "a  b"
 
 
 def test_json_is_the_data_and_not_the_table(capsys):

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from kalshi_daemon.ground.tables import Column, Table, markdown
 from tests.mutants.mutant import Mutant
 from tests.mutants.mutate import TableOutdated, mutated
 from tests.mutants.table import MUTANTS
@@ -191,9 +192,9 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # the copies are removed all the same
     started = time.perf_counter()
     outcomes = judge_all(chosen, max(1, min(args.workers, len(chosen))))
-    sys.stdout.write("| mutant | promise it breaks | verdict | by |\n|---|---|---|---|\n")
-    for outcome in outcomes:
-        sys.stdout.write(f"| {outcome.mutant.name} | {outcome.mutant.promise} | {outcome.verdict} | {outcome.by} |\n")
+    columns = [Column(heading) for heading in ("mutant", "promise it breaks", "verdict", "by")]
+    rows = [(one.mutant.name, one.mutant.promise, one.verdict, one.by) for one in outcomes]
+    sys.stdout.write(markdown(Table(columns, rows)))
     uncaught = [outcome.mutant.name for outcome in outcomes if outcome.verdict != "caught"]
     summary = {
         "mutants": len(outcomes),

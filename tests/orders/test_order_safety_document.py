@@ -11,6 +11,7 @@ from kalshi_daemon.digest import keeper
 from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.new_york import eastern_ns
+from kalshi_daemon.ground.tables import Column, Table, markdown
 from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.kalshi.rate_limit import Endpoint, RateLimiter
 from kalshi_daemon.orders import cancelling, leases
@@ -68,12 +69,12 @@ def _cell(operation: Operation, ruling: Ruling) -> str:
 
 def table() -> str:
     """The table as it must stand in the document."""
-    lines = ["| outcome | " + " | ".join(operation.value for operation in Operation) + " |"]
-    lines.append("|---" * (len(Operation) + 1) + "|")
-    for name, error in OUTCOMES.items():
-        cells = [_cell(operation, rule(operation, error)) for operation in Operation]
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+    columns = [Column("outcome"), *(Column(operation.value) for operation in Operation)]
+    rows = [
+        (name, *(_cell(operation, rule(operation, error)) for operation in Operation))
+        for name, error in OUTCOMES.items()
+    ]
+    return markdown(Table(columns, rows)).rstrip()
 
 
 def section(title: str) -> str:

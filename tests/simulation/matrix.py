@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kalshi_daemon.ground.tables import Column, Table, markdown
 from kalshi_daemon.settings.model import HOURLY_SERIES
 from tests.simulation.batch import prepare
 from tests.simulation.play import Outcome, play
@@ -294,18 +295,27 @@ What the daemon did is read from its own log; what it says in quiet hours anyway
 frames whose number had passed, of index values that were not newer than the last one, and of changes to books that
 waited for their snapshot.
 
-| fault | what the daemon did | what was wrong | safe after | quoting after | alone |
-|---|---|---|---:|---:|---:|
 """
+_COLUMNS = (
+    *map(Column, ("fault", "what the daemon did", "what was wrong")),
+    *(Column(heading, right=True) for heading in ("safe after", "quoting after", "alone")),
+)
 
 
 def page(found: Iterable[Row]) -> str:
     """The whole page."""
-    return _HEAD + "".join(
-        f"| `{one.kind}`{_hits(one)} | {'; '.join(one.did) or 'went on'} | {', '.join(one.wrong) or '-'}"
-        f" | {one.safe_s:.1f} | {_quoting(one)} | {one.alone_s:.1f} |\n"
+    rows = [
+        (
+            f"`{one.kind}`{_hits(one)}",
+            "; ".join(one.did) or "went on",
+            ", ".join(one.wrong) or "-",
+            f"{one.safe_s:.1f}",
+            _quoting(one),
+            f"{one.alone_s:.1f}",
+        )
         for one in found
-    )
+    ]
+    return _HEAD + markdown(Table(_COLUMNS, rows))
 
 
 def kinds_on(text: str) -> list[str]:
