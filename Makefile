@@ -69,6 +69,7 @@ lint: setup ## ruff, mypy --strict, import-linter, sizes, dead and duplicate cod
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 	@$(BIN)/python scripts/check_sizes.py
+	@$(BIN)/python scripts/check_docstrings.py
 	@$(BIN)/vulture
 	@$(BIN)/pylint kalshi_daemon
 	@$(BIN)/shellcheck scripts/find-python scripts/managed-python scripts/setup scripts/check-visible scripts/service-test .ci/run

@@ -148,7 +148,9 @@ class CalibrationView(Protocol):
         """The distribution of the index at the target, or None while there is nothing to say (no valid print yet)."""
         ...
 
-    def health(self, now_ns: Nanos) -> CalibrationHealth: ...
+    def health(self, now_ns: Nanos) -> CalibrationHealth:
+        """How fresh the model is and what its own record says."""
+        ...
 
 
 class CorrelationView(Protocol):
@@ -166,7 +168,9 @@ class CorrelationView(Protocol):
 class RecordView(Protocol):
     """What readers may ask of a record of past forecasts."""
 
-    def readings(self) -> tuple[Reading, ...]: ...
+    def readings(self) -> tuple[Reading, ...]:
+        """Our probabilities against the market's mids: each figure with its limits."""
+        ...
 
 
 @dataclass(slots=True)

@@ -26,7 +26,9 @@ PATIENCE_ASKED: Final = Nanos(90 * SECOND)
 class Supervisor(Protocol):
     """Who must hear that a start takes long (`operations.notify`)."""
 
-    def waiting(self, status: str, within: Nanos) -> None: ...
+    def waiting(self, status: str, within: Nanos) -> None:
+        """Say what the start waits for, and that it may take up to `within`."""
+        ...
 
 
 async def start_when_clock_agrees(start: Callable[[], Awaitable[None]], clock: Clock, supervisor: Supervisor) -> None:

@@ -55,6 +55,7 @@ class StopSignal:
         self._ended = True
 
     async def wait(self) -> None:
+        """Until somebody asks to stop."""
         await self._asked.wait()
 
 

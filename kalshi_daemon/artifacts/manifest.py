@@ -200,6 +200,7 @@ def outcome_of(plan: QuotePlan, judgement: Judgement) -> str:
 
 
 def quote_row(quote: Quote) -> QuoteRow:
+    """A proposed quote as the manifest writes it: price in dollars, count in contracts, as text."""
     return QuoteRow(
         market=quote.market_ticker,
         side=quote.side.value,

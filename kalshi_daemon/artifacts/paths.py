@@ -25,6 +25,7 @@ def safe_name(text: str) -> str:
 
 
 def is_day(name: str) -> bool:
+    """Whether a folder is that of a day: YYYY-MM-DD."""
     return _DAY_FOLDER.fullmatch(name) is not None
 
 
@@ -46,14 +47,19 @@ class ArtifactPaths:
         return self.root / "data" / "raw" / "kalshi"
 
     def scan_folder(self, at_ns: Nanos, collision: int, series_ticker: str) -> Path:
-        """The folder of one scan's manifest: <date>/<HHMMSS[_n]>/<SERIES>."""
+        """The folder of one scan's manifest: <date>/<HHMMSS[_n]>/<SERIES>.
+
+        `collision`: scans of the same second before this one.
+        """
         name = f"{eastern(at_ns):%H%M%S}" + (f"_{collision}" if collision else "")
         return self.scans / day_of(at_ns) / name / safe_name(series_ticker)
 
     def audit(self, day: str) -> Path:
+        """The audit log of a day."""
         return self.root / "data" / "proc" / "audit" / f"live_orders_{day}.jsonl"
 
     def report(self, series_ticker: str, day: str) -> Path:
+        """The report of a series on a day, as Markdown."""
         return self.root / "reports" / safe_name(series_ticker) / f"{day}.md"
 
     def report_facts(self, series_ticker: str, day: str) -> Path:
@@ -78,6 +84,7 @@ class ArtifactPaths:
         return self.root / "reports" / "_artifacts" / "sessions" / f"{day}_{safe_name(run_id)}.json"
 
     def monitor(self, name: str) -> Path:
+        """The monitor document of this name."""
         return self.root / "reports" / "_artifacts" / "monitors" / f"{safe_name(name)}.json"
 
     @property

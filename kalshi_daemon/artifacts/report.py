@@ -70,6 +70,7 @@ class DayFacts:
     schema: int = SCHEMA
 
     def note_run(self, run_id: str, at: str) -> None:
+        """A run wrote to this day; the first and the last time are kept."""
         self.runs.setdefault(run_id, {"first": at})["last"] = at
 
     def note_scan(self, plan: QuotePlan, judgement: Judgement, run_id: str) -> None:

@@ -69,7 +69,10 @@ def readable(bars: Sequence[Bar]) -> bool:
 
 
 def write_day(path: Path, bars: Sequence[Bar], *, final: bool, missing: int) -> None:
-    """Write one day, replacing what was there. `bars` by start, readable. Raises OSError."""
+    """Write one day, replacing what was there. `bars` by start, readable. Raises OSError.
+
+    `missing`: minutes without a bar.
+    """
     import pyarrow as pa  # noqa: PLC0415
 
     columns = {

@@ -42,7 +42,7 @@ HORIZON_UNIT_MIN: Final = 15.0
 
 
 def quadratic(coefficients: Quadratic, log_horizon: float) -> float:
-    """Value at ln(h / 15)."""
+    """Value at ln(h / 15). `log_horizon` is ln(h / 15), h in minutes."""
     level, slope, bend = coefficients
     return level + slope * log_horizon + bend * log_horizon * log_horizon
 

@@ -138,7 +138,10 @@ def _said(kind: str, message: str) -> str:
 
 
 def read_judged_constants(path: Path) -> ModelConstants:
-    """As `read_constants`, for trading on: also refused when `calibrate` wrote them without holding days back."""
+    """As `read_constants`, for trading on: also refused when `calibrate` wrote them without holding days back.
+
+    Raises ConfigurationError.
+    """
     found = read_constants(path, KEY)
     judged = found.provenance.get("held_back")
     forecasts = judged.get("n") if isinstance(judged, dict) else None

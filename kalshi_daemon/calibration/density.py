@@ -61,6 +61,7 @@ class Shape:
         return self.below / (self.below + self.above)
 
     def cdf(self, z: Floats) -> Floats:
+        """Probabilities of at most `z`, a move in units of its sigma."""
         away = z - self.location
         low = 2.0 * self.share_below * stdtr(self.nu, np.minimum(away, 0.0) / self.below)
         high = 2.0 * (1.0 - self.share_below) * (stdtr(self.nu, np.maximum(away, 0.0) / self.above) - 0.5)
@@ -68,6 +69,7 @@ class Shape:
         return found
 
     def quantiles(self, probabilities: Floats) -> Floats:
+        """Moves in units of their sigma, by probability."""
         share = self.share_below
         low = self.below * stdtrit(self.nu, np.minimum(probabilities / (2.0 * share), 0.5))
         high = -self.above * stdtrit(self.nu, np.minimum((1.0 - probabilities) / (2.0 * (1.0 - share)), 0.5))

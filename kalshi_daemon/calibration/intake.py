@@ -24,5 +24,5 @@ CALM_MAX: Final = 0.02
 
 
 def plausible_range(bar: Bar, last: float) -> bool:
-    """Whether a bar's extremes may be believed after this price; points, all > 0."""
+    """Whether a bar's extremes may be believed after this price; points, all > 0. `last` is that price."""
     return log(bar.high / last) < JUMP_CAP and log(last / bar.low) < JUMP_CAP

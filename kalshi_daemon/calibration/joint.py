@@ -74,7 +74,10 @@ class Correlation:
         self.minute = max(self.minute, done)
 
     def fold(self, x: float, y: float) -> None:
-        """Add one minute's log returns, each over the root of the mass of its minute."""
+        """Add one minute's log returns, each over the root of the mass of its minute.
+
+        `x` is of the first index, `y` of the second.
+        """
         if self.weight > PRIOR_MIN:
             x, y = _capped(x, self.first / self.weight), _capped(y, self.second / self.weight)
         self.cross = _KEPT * self.cross + x * y

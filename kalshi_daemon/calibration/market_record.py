@@ -57,6 +57,7 @@ class Pending:
     """Its day."""
 
     def tickers(self) -> set[str]:
+        """The markets that wait for this fixing."""
         return {pair.market_ticker for pairs in self.marks.values() for pair in pairs}
 
 

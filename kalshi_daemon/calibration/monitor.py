@@ -74,22 +74,30 @@ class JumpMonitor:
     seen_ns: Nanos | None = None
 
     def arm(self, minute_variance: float) -> None:
-        """A new minute starts, with this expected variance of its log return."""
+        """A new minute starts, with this expected variance of its log return.
+
+        `minute_variance` is a squared log return.
+        """
         self.limit = JUMP_SIZE * sqrt(minute_variance)
 
     def watch(self, at_ns: Nanos, relative_move: float) -> None:
+        """Note a jump. `relative_move`: a fraction of the price since the minute began."""
         if relative_move > self.limit or relative_move < -self.limit:
             self.seen_ns = at_ns
             self.limit = inf
 
     def active(self, now_ns: Nanos) -> bool:
+        """Whether a jump was seen within the last JUMP_PAUSE."""
         return self.seen_ns is not None and now_ns - self.seen_ns < JUMP_PAUSE
 
 
 def likelihood_ratios(
     log_move: float, sigma: float, residual: ResidualDistribution, pit_map: PitMap, gaussian_sigma: float
 ) -> tuple[float, ...]:
-    """Density of each baseline over the published W(R(x / sigma)) at the move that came, 0..RATIO_MAX."""
+    """Density of each baseline over the published W(R(x / sigma)) at the move that came, 0..RATIO_MAX.
+
+    `log_move`, `sigma` and `gaussian_sigma` in log price.
+    """
     published = _density(log_move, sigma, residual, pit_map)
     z = log_move / gaussian_sigma
     gaussian = exp(-0.5 * min(z * z, _SQUARE_MAX)) / (gaussian_sigma * sqrt(2.0 * pi))

@@ -131,13 +131,17 @@ class SessionPath:
     def bar(self, at_ns: Nanos, price: float, high: float, low: float) -> tuple[Span, ...]:
         """Take a bar longer than a minute that begins at the last price and ends now: one span, watched.
 
-        No minute of it is known by itself, so none teaches the curve; its minute boundaries keep the price before it.
+        No minute of it is known by itself, so none teaches the curve; its minute boundaries keep the price
+        before it. `price`, `high` and `low` in points.
         """
         top, bottom = max(high, price, self.last), min(low, price, self.last)
         return self._leap(at_ns, price, log(top / bottom), watched=True)
 
     def stretch(self, start_ns: Nanos, end_ns: Nanos, high: float, low: float) -> None:
-        """Use a bar's extremes when the bar lies inside the running span; doing it twice changes nothing."""
+        """Use a bar's extremes when the bar lies inside the running span; doing it twice changes nothing.
+
+        `high` and `low` in points.
+        """
         if start_ns >= self.span_start_ns and end_ns <= self.span_end_ns:
             self.high = max(self.high, high)
             self.low = min(self.low, low)

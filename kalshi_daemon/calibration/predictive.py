@@ -152,5 +152,8 @@ def upper_edges(highest: Levels) -> Floats:
 
 
 def settled_sigma(variance: float, scale_squared: float, basis: float) -> float:
-    """sigma_eff = sqrt(c^2 sigma^2 + basis^2). `basis` is the sd of (venue print - our last tick) as a fraction."""
+    """sigma_eff = sqrt(c^2 sigma^2 + basis^2). `basis` is the sd of (venue print - our last tick) as a fraction.
+
+    `scale_squared` is c^2, a plain factor.
+    """
     return sqrt(scale_squared * variance + basis**2)

@@ -69,6 +69,7 @@ class PitMap:
     knots: Floats
 
     def apply(self, u: Floats) -> Floats:
+        """W: the share of outcomes at or below this quantile."""
         return np.interp(u, GRID, self.knots)
 
     def slope(self, u: Floats) -> Floats:
@@ -77,6 +78,7 @@ class PitMap:
         return found
 
     def invert(self, w: Floats) -> Floats:
+        """The quantile below which this share of outcomes lies."""
         return np.interp(w, self.knots, GRID)
 
 
@@ -91,7 +93,7 @@ class Correction:
     """Observations behind the map, with what the frozen distribution is worth."""
 
     def standard_error(self, u: float = 0.5) -> float:
-        """s_cal.
+        """s_cal, of a probability `u`.
 
         Sqrt(u (1 - u) / n_eff) with n_eff = concentration + 1, the spread of a Dirichlet distribution of the bins.
         """

@@ -40,7 +40,7 @@ def resolve(
 ) -> list[Resolved]:
     """Score the forecasts of one fixing as they were made; their layers, the detectors and the watch learn from them.
 
-    fixing: points.
+    fixing: points. `basis`: sd of (venue print - our last tick) as a fraction.
     """
     return [_resolve(index, taken, fixing, basis, monitor, watch) for taken in waiting]
 

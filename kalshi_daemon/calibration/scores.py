@@ -23,8 +23,8 @@ _ROOT_TWO_PI: Final = sqrt(2.0 * pi)
 def crps_of_quantiles(quantiles: Floats, probabilities: Floats, x: float) -> float:
     """Integral of (F(y) - 1{y >= x})^2 for the cdf that is linear between the quantiles, shapes (n,), ascending.
 
-    Exact for such a cdf: on a stretch of length d from F = a to F = b the integral of F^2 is d (a^2 + a b + b^2) / 3.
-    Beyond the outermost quantiles F counts as 0 and 1.
+    Exact for such a cdf: on a stretch of length d from F = a to F = b the integral of F^2 is d (a^2 + a b + b^2) /
+    3. Beyond the outermost quantiles F counts as 0 and 1. In the unit of `x`.
     """
     if x <= quantiles[0]:
         return float(quantiles[0] - x) + _squared(quantiles, 1.0 - probabilities)
@@ -47,7 +47,7 @@ def published_crps(x: float, sigma: float, residual: ResidualDistribution, pit_m
 
 
 def gaussian_crps(x: float, sigma: float) -> float:
-    """Closed form for N(0, sigma^2), sigma > 0."""
+    """Closed form for N(0, sigma^2), sigma > 0. `x` in the unit of `sigma`, and so is the score."""
     z = x / sigma
     density = exp(-0.5 * z * z) / _ROOT_TWO_PI
     return sigma * (z * erf(z / _ROOT_TWO) + 2.0 * density - 1.0 / _ROOT_PI)
@@ -65,7 +65,7 @@ def bernoulli_log_score(probability: float, *, happened: bool) -> float:
 
 
 def brier(probability: float, *, happened: bool) -> float:
-    """(p - y)^2, lower is better."""
+    """(p - y)^2, lower is better. Of probabilities, 0..1."""
     return (probability - happened) ** 2
 
 

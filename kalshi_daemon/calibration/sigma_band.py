@@ -29,6 +29,7 @@ class SlowLevel:
 
     @classmethod
     def cold(cls, daily_vol_prior: float) -> "SlowLevel":
+        """No data yet. `daily_vol_prior`: sigma of a session's log return (0.01 is 1 %)."""
         return cls.of(daily_vol_prior**2 / SESSION_MINUTES, PRIOR_MIN)
 
     @classmethod
@@ -51,7 +52,8 @@ class SlowLevel:
 def alarm_of(variance: float, slow: float, ratio_min: float, ratio_max: float) -> str:
     """Both sigmas, as per cent a day, when their ratio is outside the band; "" when it is inside.
 
-    variance: forecast, of an average minute. slow: its slow level; both > 0.
+    variance: forecast, of an average minute. slow: its slow level; both > 0. `ratio_min` and `ratio_max` bound fast
+    sigma over slow sigma.
     """
     ratio = sqrt(variance / slow)
     if ratio_min <= ratio <= ratio_max:

@@ -77,7 +77,10 @@ class VarianceState:
 
     @classmethod
     def cold(cls, daily_vol_prior: float) -> "VarianceState":
-        """No data yet: every state at the prior daily volatility (0.01 is 1 %), which weighs three minutes."""
+        """No data yet: every state at the prior daily volatility (0.01 is 1 %), which weighs three minutes.
+
+        `daily_vol_prior`: sigma of a session's log return.
+        """
         prior = daily_vol_prior**2 / SESSION_MINUTES
         return cls(np.full(8, PRIOR_MINUTES * prior), np.full(8, PRIOR_MINUTES), FLOOR_SHARE * prior)
 
@@ -101,9 +104,11 @@ class VarianceState:
         return [v if (v := n / d) > floor else floor for n, d in zip(num, den, strict=True)]
 
     def level_90(self) -> float:
+        """Variance of an average minute by the state of ninety minutes."""
         return max(float(self.num[_L90] / self.den[_L90]), self.floor)
 
     def level_1950(self) -> float:
+        """Variance of an average minute by the state of a week, 1 950 minutes."""
         return max(float(self.num[WEEK] / self.den[WEEK]), self.floor)
 
     def _after(self, seen: Observation) -> tuple[list[float], list[float]]:
@@ -165,8 +170,9 @@ def observed(length_min: float, mass: float, log_range: float, log_return: float
 def unobserved(length_min: float, mass: float, log_return: float, usual: float) -> Observation:
     """A gap in the ticks, folded in as one span of its whole length.
 
-    One squared return says as much as one minute, however long the gap: the other minutes are taken at `usual`
-    (the ninety-minute level). Otherwise a quiet pair of prints around an outage would wipe out the short states.
+    One squared return says as much as one minute, however long the gap: the other minutes are taken at `usual` (the
+    ninety-minute level). Otherwise a quiet pair of prints around an outage would wipe out the short states. `mass`:
+    of the session's curve, in average minutes.
     """
     single = log_return**2 / mass
     share = 1.0 / max(1.0, length_min)
@@ -184,17 +190,22 @@ class DailyState:
     gap_den: float = 0.0
 
     def fold_variance(self, realised: float) -> None:
+        """Add a session's realised variance, a sum of squared log returns."""
         kept = 2.0 ** (-1.0 / DAILY_HALF_LIFE)
         self.variance_num = kept * self.variance_num + realised
         self.variance_den = kept * self.variance_den + 1.0
 
     def fold_gap(self, gap: float) -> None:
+        """Add an overnight `gap`, a log return."""
         kept = 2.0 ** (-1.0 / DAILY_HALF_LIFE)
         self.gap_num = kept * self.gap_num + gap**2
         self.gap_den = kept * self.gap_den + 1.0
 
     def daily_sd(self, level_1950: float) -> float:
-        """Standard deviation of a session's return; from the five-day state until a whole day has been seen."""
+        """Standard deviation of a session's return; from the five-day state until a whole day has been seen.
+
+        `level_1950`: variance of an average minute.
+        """
         if self.variance_den > 0.0 and self.variance_num > 0.0:
             return sqrt(self.variance_num / self.variance_den)
         return sqrt(SESSION_MINUTES * level_1950)

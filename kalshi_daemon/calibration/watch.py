@@ -141,6 +141,7 @@ class Tally:
     came: list[float] = field(default_factory=lambda: [0.0] * PROBABILITY_BINS)
 
     def add(self, one: Scored) -> None:
+        """Add one resolved forecast with weight 1."""
         self.weight += 1.0
         self.crps += one.crps
         self.baseline_crps += one.baseline_crps
@@ -159,6 +160,7 @@ class Tally:
             self.came[place] += sum(y for _, y in strikes) / len(strikes)
 
     def fade(self, kept: float) -> None:
+        """Multiply all weights by `kept`, 0..1."""
         for name in ("weight", "crps", "baseline_crps", "log_gain", "square", "inside90", "inside99"):
             setattr(self, name, kept * getattr(self, name))
         for sums in (self.pits, self.seen, self.said, self.came):
@@ -195,12 +197,16 @@ class ForecastWatch:
     _readings: tuple[Reading, ...] | None = None
 
     def learn(self, bucket: int, one: Scored) -> None:
-        """Add one resolved forecast. A score that is no finite number is left out: it would stay for months."""
+        """Add one resolved forecast. A score that is no finite number is left out: it would stay for months.
+
+        `bucket`: of the horizons, from 0.
+        """
         self._readings = None
         if isfinite(one.crps) and isfinite(one.log_gain) and isfinite(one.square) and 0.0 <= one.pit <= 1.0:
             self.tallies[GROUP_OF[bucket]].add(one)
 
     def next_session(self) -> None:
+        """A session is over: what was seen counts less from now on."""
         kept = 2.0 ** (-1.0 / HALF_LIFE_SESSIONS)
         for tally in self.tallies.values():
             tally.fade(kept)

@@ -50,6 +50,7 @@ class Tally:
     outcomes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_OUTCOMES, 0))
 
     def add(self, one: "DayResult") -> None:
+        """Count one day."""
         self.sessions += 1
         self.bars += one.bars
         self.missing += one.missing if one.outcome != "empty" else 0

@@ -49,6 +49,7 @@ class Parser(argparse.ArgumentParser):
         self._add_global_options()
 
     def error(self, message: str) -> NoReturn:
+        """Raises UsageError where argparse would print and exit."""
         raise UsageError(message, self.prog)
 
     def _add_global_options(self) -> None:
@@ -74,7 +75,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def config_path(args: argparse.Namespace, environ: Mapping[str, str]) -> Path | None:
-    """--config, else the environment, else ./config.toml if it is there. Existence of a named file is checked later."""
+    """--config, else the environment, else ./config.toml if it is there. Existence of a named file is checked later.
+
+    Raises ConfigurationError when the variable is empty.
+    """
     named = getattr(args, "config", None)
     if named is not None:
         return cast("Path", named)
@@ -143,6 +147,7 @@ def _problem_of(folder: Path, *, may_be_absent: bool) -> str:
 
 
 def wants_json(args: argparse.Namespace) -> bool:
+    """Whether --json was given."""
     return bool(getattr(args, "json", False))
 
 

@@ -21,6 +21,7 @@ def show(args: argparse.Namespace, data: object, *tables: Table) -> None:
 
 
 def to_json(data: object) -> str:
+    """Indented JSON; what JSON has no form for is written as text."""
     return orjson.dumps(data, default=str, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS).decode()
 
 

@@ -37,6 +37,7 @@ class _Access:
 
 
 def add_connect_option(parser: argparse.ArgumentParser) -> None:
+    """The option --connect of commands that ask the exchange."""
     parser.add_argument(
         "--connect",
         metavar="ADMIN_URL",

@@ -31,6 +31,7 @@ _UNKNOWN_SHOWN: Final = 20
 
 
 def document(digest: Digest) -> Json:
+    """The digest as JSON: money as strings of dollars, times in UTC."""
     records = digest.records
     return {
         "schema": SCHEMA,

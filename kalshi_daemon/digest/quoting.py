@@ -71,6 +71,7 @@ class Quoting:
 
 
 def quoting(records: Records, scans: ScanDay) -> Quoting:
+    """How the day was quoted: orders, refusals, and what held quotes back."""
     orders = records.journal.orders
     placed = [one for one in orders if one.order.order_id is not None]
     refused = (one for one in orders if one.order.order_id is None and one.order.status is Status.REJECTED)

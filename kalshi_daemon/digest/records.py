@@ -83,6 +83,7 @@ class Pays:
     highest: Level | None
 
     def holds(self, value: Level) -> bool:
+        """Whether YES pays at this value, in 1/10 000 point."""
         return (self.lowest is None or value >= self.lowest) and (self.highest is None or value <= self.highest)
 
 
@@ -96,7 +97,7 @@ class Tape:
     """Receipt minus stamp."""
 
     def at(self, ns: int) -> float | None:
-        """The last value at or before `ns`, not older than VALUE_AGE_MAX; None when there is none."""
+        """The last value in points at or before `ns`, not older than VALUE_AGE_MAX; None when there is none."""
         place = int(np.searchsorted(self.at_ns, ns, side="right")) - 1
         if place < 0 or ns - int(self.at_ns[place]) > VALUE_AGE_MAX:
             return None

@@ -72,6 +72,7 @@ class Link:
             self.down.append((since, at))
 
     def end(self, run_id: str, at: Nanos, cause: str) -> None:
+        """A connection of this run ended, and why."""
         _count(self.ends, cause)
         if len(self._since) < RUNS_MAX:
             self._since.setdefault(run_id, at)
@@ -209,6 +210,7 @@ class Service:
 
 
 def service(records: Records, scans: ScanDay, log: ServiceLog) -> Service:
+    """How the daemon did its work that day: connections, answers, delays."""
     orders = records.journal.orders
     unknown = [one for order in orders for one in order.unknown]
     unknown.sort(key=lambda one: (one.took_ns is not None, -(one.took_ns or 0), one.client_order_id))

@@ -56,6 +56,7 @@ class PriceGrid:
     bands: tuple[PriceBand, ...]
 
     def contains(self, price: Price) -> bool:
+        """Whether an order may be placed at this price, in 1/10 000 dollar."""
         return 0 < price < PRICE_ONE and any(
             band.start <= price <= band.end and (price - band.start) % band.step == 0 for band in self.bands
         )

@@ -47,9 +47,11 @@ class OrderTable(MutableMapping[str, Order]):
         return client_order_id in self._all
 
     def values(self) -> ValuesView[Order]:
+        """All orders, live and ended."""
         return self._all.values()
 
     def items(self) -> ItemsView[str, Order]:
+        """All orders by client order id, live and ended."""
         return self._all.items()
 
     def __repr__(self) -> str:

@@ -84,10 +84,12 @@ class ManualClock:
         await self.sleep_until(Nanos(self._now + max(0, duration_ns)))
 
     def set(self, now_ns: Nanos) -> None:
+        """Move to an instant and wake who sleeps until then; never back."""
         self._now = max(self._now, int(now_ns))
         self._sleepers.wake(self._now)
 
     def advance(self, duration_ns: Nanos) -> None:
+        """Let time pass and wake whose sleep is over."""
         self.set(Nanos(self._now + duration_ns))
 
 

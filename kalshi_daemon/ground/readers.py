@@ -73,8 +73,9 @@ def scaled_decimal(
 ) -> int:
     """A decimal string as an integer of 10**-`decimals`, within `low`..`high` (in that unit, both included).
 
-    A minus is part of the grammar only when `low` is negative. Finer digits are refused, or rounded as `rounding` says;
-    more than `finest` decimals are refused whatever they are, for the field has no more.
+    A minus is part of the grammar only when `low` is negative. Finer digits are refused, or rounded as `rounding`
+    says; more than `finest` decimals are refused whatever they are, for the field has no more. Raises
+    MalformedField.
     """
     match = _DECIMAL.fullmatch(value) if isinstance(value, str) else None
     if match is None or (match[1] and low >= 0):
@@ -95,7 +96,7 @@ def scaled_decimal(
 
 
 def integer(value: object, field: str, *, low: int = 0, high: int = INT64_MAX) -> int:
-    """A JSON integer within `low`..`high`; booleans and floats are none."""
+    """A JSON integer within `low`..`high`; booleans and floats are none. Raises MalformedField."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise MalformedField(field, value, "an integer")
     if not low <= value <= high:
@@ -104,7 +105,7 @@ def integer(value: object, field: str, *, low: int = 0, high: int = INT64_MAX) -
 
 
 def finite(value: object, field: str, *, low: float, high: float) -> float:
-    """A JSON number, integer or not, within `low`..`high`."""
+    """A JSON number, integer or not, within `low`..`high`. Raises MalformedField."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise MalformedField(field, value, "a number")
     if not low <= value <= high:  # refuses NaN too; integers compare exactly, whatever their size
@@ -113,21 +114,27 @@ def finite(value: object, field: str, *, low: float, high: float) -> float:
 
 
 def integer_text(text: str, field: str, *, low: int = -INT64_MAX, high: int = INT64_MAX) -> int:
-    """A decimal integer written as text, as in an environment variable or an argument."""
+    """A decimal integer written as text, as in an environment variable or an argument.
+
+    Within `low`..`high`, both included. Raises MalformedField.
+    """
     if not _INTEGER.fullmatch(text):
         raise MalformedField(field, text, "an integer")
     return integer(int(text), field, low=low, high=high)
 
 
 def number_text(text: str, field: str) -> float:
-    """A decimal number written as text: digits with at most one point, a minus where it is negative."""
+    """A decimal number written as text: digits with at most one point, a minus where it is negative.
+
+    Raises MalformedField.
+    """
     if not _DECIMAL.fullmatch(text):
         raise MalformedField(field, text, "a decimal number")
     return float(text)
 
 
 def identifier(value: object, field: str) -> str:
-    """A ticker or an id: printable ASCII characters without white space."""
+    """A ticker or an id: printable ASCII characters without white space. Raises MalformedField."""
     if not isinstance(value, str) or not _ID.fullmatch(value):
         raise MalformedField(field, value, f"an id of 1 to {ID_CHARS_MAX} printable ASCII characters")
     return value
@@ -141,7 +148,8 @@ def named(value: object) -> str:
 def level(value: object, field: str) -> int:
     """An index level or strike, a JSON number or a decimal string, in 1/10 000 point, rounded half to even.
 
-    Numbers carry the noise of binary fractions (7844.999900000001 has been seen) and are rounded; strings are exact.
+    Numbers carry the noise of binary fractions (7844.999900000001 has been seen) and are rounded; strings are
+    exact. Raises MalformedField.
     """
     if isinstance(value, str):
         return scaled_decimal(value, field, decimals=4, low=1, high=LEVEL_MAX)
@@ -153,7 +161,7 @@ def level(value: object, field: str) -> int:
 
 
 def level_points(value: object, field: str) -> float:
-    """An index value of the feed, a JSON number of points above 0."""
+    """An index value of the feed, a JSON number of points above 0. Raises MalformedField."""
     number = finite(value, field, low=0.0, high=LEVEL_MAX / LEVEL_SCALE)
     if not number > 0.0 or not math.isfinite(number):
         raise MalformedField(field, value, "above 0")
@@ -176,7 +184,7 @@ def epoch_s(value: object, field: str) -> int:
 
 
 def rfc3339(value: object, field: str) -> int:
-    """RFC 3339 with an offset, in nanoseconds; digits beyond the ninth are dropped."""
+    """RFC 3339 with an offset, in nanoseconds; digits beyond the ninth are dropped. Raises MalformedField."""
     match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise MalformedField(field, value, "an RFC 3339 time")
@@ -191,8 +199,9 @@ def rfc3339(value: object, field: str) -> int:
 def parse_json(raw: bytes | str, where: str) -> Any:  # noqa: ANN401 - any JSON value; the callers narrow it
     """JSON whose objects name each key once, at most JSON_DEPTH_MAX deep.
 
-    Parsers keep the last of two equal keys without a word (orjson 3.11 and json both): a message that says two things
-    is not one to trade on. The keys written are counted in the bytes and compared with the keys that came out.
+    Parsers keep the last of two equal keys without a word (orjson 3.11 and json both): a message that says two
+    things is not one to trade on. The keys written are counted in the bytes and compared with the keys that came
+    out. Raises MalformedField.
     """
     try:
         parsed = orjson.loads(raw)

@@ -129,7 +129,10 @@ def dollars_from_float(amount: float) -> Dollars:
 
 
 def price_from_float(amount: float) -> Price:
-    """A configured price or price distance (0.05) as an integer, rounded down. Configuration only."""
+    """A configured price or price distance (0.05) as an integer, rounded down. Configuration only.
+
+    `amount` in dollars.
+    """
     return Price(int((Decimal(str(amount)) * _TEN_THOUSAND).to_integral_value(rounding=ROUND_FLOOR)))
 
 
@@ -139,10 +142,12 @@ def lots(contracts: int) -> Count:
 
 
 def from_ms(ms: int) -> Nanos:
+    """Milliseconds as nanoseconds."""
     return Nanos(ms * MILLISECOND)
 
 
 def from_s(seconds: float) -> Nanos:
+    """Seconds as nanoseconds, rounded to the nearest."""
     return Nanos(round(seconds * SECOND))
 
 
@@ -152,4 +157,5 @@ def to_ms(ns: Nanos) -> int:
 
 
 def to_s(ns: Nanos) -> float:
+    """Nanoseconds as seconds: to show and to log, never to calculate with."""
     return ns / SECOND

@@ -86,6 +86,7 @@ class ExposureMemo:
         self._exposure = Exposure((), ())
 
     def of(self, state: DaemonState) -> Exposure:
+        """Positions and resting orders of this state; made anew only after one of them has changed."""
         markets, fees = state.venue.markets, state.venue.fees
         positions = tuple(
             (one.market_ticker, one.count, one.cash, markets.get(one.market_ticker))

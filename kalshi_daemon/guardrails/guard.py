@@ -60,14 +60,18 @@ class Guard(Protocol):
 class WindowGuard(Guard, Protocol):
     """Asked about a window."""
 
-    def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict: ...
+    def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:
+        """Whether anything may be quoted in this window now, with the numbers compared."""
+        ...
 
 
 @runtime_checkable
 class QuoteGuard(Guard, Protocol):
     """Asked about a quote."""
 
-    def judge_quote(self, state: DaemonState, quote: Quote, context: QuoteContext, now: Nanos) -> Verdict: ...
+    def judge_quote(self, state: DaemonState, quote: Quote, context: QuoteContext, now: Nanos) -> Verdict:
+        """Whether this quote may be sent now, given those accepted before it, with the numbers compared."""
+        ...
 
 
 def answer(

@@ -144,7 +144,7 @@ class PlausibleValues:
         return self._believed[-1] if self._believed else None
 
     def believed_before(self, at_ns: Nanos) -> float | None:
-        """The last value believed before an instant; the oldest kept when it is longer ago than is kept."""
+        """The last value believed before an instant; the oldest kept when it is longer ago than is kept. In points."""
         found = next((value for stamp, value in reversed(self._believed) if stamp < at_ns), None)
         return self._believed[0][1] if found is None and len(self._believed) == _HISTORY else found
 

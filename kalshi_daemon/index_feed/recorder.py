@@ -67,6 +67,7 @@ class Columns:
         return len(self.kind)
 
     def add_tick(self, tick: Tick, *, believed: bool = True) -> None:
+        """One row for a value."""
         self._add(_TICK, tick, tick.event_ns, tick.value, believed=believed)
         self.open.append(None)
         self.high.append(None)
@@ -74,6 +75,7 @@ class Columns:
         self.start_ns.append(None)
 
     def add_bar(self, bar: Bar, kind: str = _BAR, *, believed: bool = True) -> None:
+        """One row for a bar."""
         self._add(kind, bar, bar.end_ns, bar.close, believed=believed)
         self.open.append(bar.open)
         self.high.append(bar.high)
@@ -81,6 +83,7 @@ class Columns:
         self.start_ns.append(bar.start_ns)
 
     def add_retraction(self, index: Index, from_ns: Nanos, to_ns: Nanos, now_ns: Nanos) -> None:
+        """One row that says: the values with stamps in [from, to] were wrong."""
         self.add_tick(Tick(index, Channel.VALUE, 0.0, to_ns, now_ns), believed=False)
         self.kind[-1], self.start_ns[-1] = _RETRACTED, from_ns
 
@@ -117,10 +120,12 @@ class Recorder:
         self._dropped_said = 0
 
     def on_tick(self, tick: Tick) -> None:
+        """Keep a value that is believed."""
         if self._has_room(tick.index):
             self._buffers[tick.index].add_tick(tick)
 
     def on_bar(self, bar: Bar) -> None:
+        """Keep a bar that is believed."""
         if self._has_room(bar.index):
             self._buffers[bar.index].add_bar(bar)
 

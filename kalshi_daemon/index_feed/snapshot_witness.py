@@ -45,6 +45,7 @@ class SnapshotWitness:
         self._off = False
 
     def on_withheld(self) -> None:
+        """A value is withheld: ask now."""
         if not self._off:
             self._wake.set()
 
@@ -54,6 +55,7 @@ class SnapshotWitness:
         return None if found is None or found.delayed else (found.at_ns, found.value)
 
     async def run(self) -> Never:
+        """Ask while a value is withheld, forever."""
         while True:
             await self._wake.wait()
             try:

@@ -79,5 +79,8 @@ def by_level(jump: Jump, level: float, tolerance: float) -> Opinion:
 
 
 def by_middle(value: float, middle: float, reach: float) -> Opinion:
-    """The listed ladder knows no more than which instrument it is, and where it was when it was listed."""
+    """The listed ladder knows no more than which instrument it is, and where it was when it was listed.
+
+    `value` and `middle` in points, `reach` as a log ratio.
+    """
     return Opinion.CONTRADICTS if abs(log(value / middle)) > reach else Opinion.SILENT

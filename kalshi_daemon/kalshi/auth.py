@@ -112,6 +112,6 @@ def generate_ed25519_pem() -> bytes:
 
 
 def generate_rsa_pem(bits: int = _RSA_BITS_MIN) -> bytes:
-    """A fresh RSA private key, PKCS#8 PEM, for tests and the simulator."""
+    """A fresh RSA private key, PKCS#8 PEM, for tests and the simulator. `bits`: length of its modulus."""
     key = generate_private_key(public_exponent=65_537, key_size=bits)
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -36,18 +36,21 @@ def loads(raw: bytes | str, where: str) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def as_object(value: object, where: str) -> Json:
+    """A JSON object. Raises MalformedField."""
     if not isinstance(value, dict):
         raise MalformedField(where, value, "an object")
     return value
 
 
 def as_array(value: object, where: str) -> list[Any]:
+    """A JSON array. Raises MalformedField."""
     if not isinstance(value, list):
         raise MalformedField(where, value, "an array")
     return value
 
 
 def need(obj: Mapping[str, Any], key: str, where: str) -> Any:  # noqa: ANN401 - narrowed by the caller
+    """A field that must be there and not null. Raises MissingField."""
     value = obj.get(key)
     if value is None:
         raise MissingField(key, where)
@@ -55,7 +58,7 @@ def need(obj: Mapping[str, Any], key: str, where: str) -> Any:  # noqa: ANN401 -
 
 
 def text(obj: Mapping[str, Any], key: str, where: str) -> str:
-    """A string that is not empty, of at most TEXT_CHARS_MAX characters."""
+    """A string that is not empty, of at most TEXT_CHARS_MAX characters. Raises MalformedField and MissingField."""
     value = need(obj, key, where)
     if not isinstance(value, str) or not 0 < len(value) <= TEXT_CHARS_MAX:
         raise MalformedField(f"{where}.{key}", value, f"a string of 1 to {TEXT_CHARS_MAX} characters")
@@ -83,10 +86,12 @@ def integer(obj: Mapping[str, Any], key: str, where: str, *, high: int = readers
 
 
 def optional_integer(obj: Mapping[str, Any], key: str, where: str) -> int | None:
+    """An integer, or None where it is absent or null. Raises MalformedField."""
     return None if obj.get(key) is None else integer(obj, key, where)
 
 
 def flag(obj: Mapping[str, Any], key: str, where: str) -> bool:
+    """A boolean that must be there. Raises MalformedField and MissingField."""
     value = need(obj, key, where)
     if not isinstance(value, bool):
         raise MalformedField(f"{where}.{key}", value, "true or false")
@@ -99,10 +104,12 @@ def number(obj: Mapping[str, Any], key: str, where: str, *, high: float) -> floa
 
 
 def price(obj: Mapping[str, Any], key: str, where: str) -> Price:
+    """A price in dollars as text, in 1/10 000 dollar. Raises MalformedField and MissingField."""
     return parse_price(need(obj, key, where), f"{where}.{key}")
 
 
 def count(obj: Mapping[str, Any], key: str, where: str) -> Count:
+    """A number of contracts as text, in 1/100 contract. Raises MalformedField and MissingField."""
     return parse_count(need(obj, key, where), f"{where}.{key}")
 
 
@@ -121,6 +128,7 @@ def book_side(obj: Mapping[str, Any], where: str) -> Side:
     """The direction, from `book_side` only.
 
     The legacy `side` and `action` mean different things on orders and on fills (docs/reference/venue.md 2.3).
+    Raises UnknownValue and MissingField.
     """
     value = text(obj, "book_side", where)
     side = _SIDES.get(value)
@@ -145,10 +153,12 @@ def timestamp(value: object, where: str) -> Nanos:
 
 
 def time_at(obj: Mapping[str, Any], key: str, where: str) -> Nanos:
+    """A time, in nanoseconds since 1970. Raises MalformedField and MissingField."""
     return timestamp(need(obj, key, where), f"{where}.{key}")
 
 
 def optional_time(obj: Mapping[str, Any], key: str, where: str) -> Nanos | None:
+    """A time, or None where it is absent, null or empty. Raises MalformedField."""
     return None if obj.get(key) in (None, "") else time_at(obj, key, where)
 
 
@@ -156,11 +166,13 @@ def optional_time(obj: Mapping[str, Any], key: str, where: str) -> Nanos | None:
 # Bounded: least recently used entries leave. Errors are not cached.
 @lru_cache(maxsize=16_384)
 def book_price(wire: str) -> Price:
+    """The price of a book level, in 1/10 000 dollar. Raises MalformedField."""
     return parse_price(wire, "price_dollars")
 
 
 @lru_cache(maxsize=65_536)
 def book_count(wire: str) -> Count:
+    """The size of a book level, in 1/100 contract. Raises MalformedField."""
     return parse_count(wire, "count_fp")
 
 

@@ -71,7 +71,10 @@ def parse_market(obj: Json, index_by_series: Mapping[str, Index]) -> Market:
 
 
 def parse_grid(ranges: object) -> PriceGrid:
-    """Read `price_ranges`; the label `price_level_structure` is never looked at (docs/reference/venue.md 6)."""
+    """Read `price_ranges`; the label `price_level_structure` is never looked at (docs/reference/venue.md 6).
+
+    Raises MalformedField.
+    """
     if not isinstance(ranges, list) or not 1 <= len(ranges) <= PRICE_BANDS_MAX:
         raise MalformedField("price_ranges", ranges, f"a list of 1 to {PRICE_BANDS_MAX} price bands")
     bands = []

@@ -97,6 +97,7 @@ class TokenBucket:
 
     @classmethod
     def full(cls, refill_per_s: int, capacity: int, now: Nanos) -> "TokenBucket":
+        """A bucket that holds all it can."""
         return cls(refill_per_s, capacity, capacity * _UNIT, int(now))
 
     def advance(self, now: Nanos) -> None:

@@ -87,9 +87,9 @@ def refusal_of(error: Mapping[str, Any] | str) -> Refusal:
 def rejection(operation: str, status: int, refusal: Refusal, cost: int = 0) -> VenueError:
     """The typed error of a refusal that is known to be final.
 
-    `status` is the HTTP status of the answer; for an item of a batch it is the batch's own (201 or 200) and only the
-    code and the text decide. An unreadable 404 is not NotFound: only the exchange itself is evidence that something
-    is not there, and a proxy's page is not the exchange.
+    `status` is the HTTP status of the answer; for an item of a batch it is the batch's own (201 or 200) and only
+    the code and the text decide. An unreadable 404 is not NotFound: only the exchange itself is evidence that
+    something is not there, and a proxy's page is not the exchange. `cost` in tokens.
     """
     words = {_slug(refusal.code), _slug(refusal.message), _slug(refusal.details)} - {""}
     if status == TOO_MANY_REQUESTS or _any_starts(words, _RATE):

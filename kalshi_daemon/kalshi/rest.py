@@ -114,7 +114,10 @@ class KalshiRest:
     # --- public reads -------------------------------------------------------------------------------------------------
 
     async def exchange_status(self) -> ExchangeStatus:
-        """A 5xx may carry the same body: the exchange is not active then (docs/reference/venue.md 2.1)."""
+        """A 5xx may carry the same body: the exchange is not active then (docs/reference/venue.md 2.1).
+
+        Raises VenueUnavailable when such an answer claims to be active.
+        """
         request = Request(Endpoint.STATUS, "/exchange/status", signed=False)
         answer = await self._transport.read(request, accept_5xx=True)
         failed = answer.status >= 500  # noqa: PLR2004 - HTTP

@@ -65,6 +65,7 @@ def create_body(order: NewOrder, subaccount: int) -> Json:
 
 
 def create_batch_body(orders: Sequence[NewOrder], subaccount: int) -> Json:
+    """The body of a batched create. Raises MalformedField."""
     return {"orders": [create_body(order, subaccount) for order in orders]}
 
 
@@ -81,7 +82,7 @@ def cancel_batch_body(orders: Sequence[OrderRef], subaccount: int) -> Json:
 def amend_body(order: NewOrder, total_count: Count, price: Price, expires_ns: Nanos) -> Json:
     """An AmendOrderV2Request: `count` is the total fillable, filled plus wanted remainder.
 
-    Source: docs/reference/venue.md 2.3.
+    Source: docs/reference/venue.md 2.3. Raises MalformedField.
     """
     if expires_ns < SECOND:
         raise MalformedField("expires_ns", expires_ns, "a time on the wire's one-second grid")
@@ -96,6 +97,7 @@ def amend_body(order: NewOrder, total_count: Count, price: Price, expires_ns: Na
 
 
 def order_group_body(contracts_limit: Count, subaccount: int) -> Json:
+    """The body of the create of a group. Raises MalformedField for a limit of nought."""
     if contracts_limit <= 0:
         raise MalformedField("contracts_limit", contracts_limit, "a positive count")
     return {"contracts_limit_fp": format_count(contracts_limit), "subaccount": subaccount}
@@ -170,7 +172,7 @@ def _without_shared_ids(item: Json, items: Sequence[Json]) -> Json:
 
 
 def remote_order(obj: Json) -> RemoteOrder:
-    """An order of `GET /portfolio/orders`."""
+    """An order of `GET /portfolio/orders`. Raises UnknownValue and MalformedField."""
     status = fields.text(obj, "status", "order")
     if status not in ORDER_STATUSES:
         raise UnknownValue("order.status", status, ORDER_STATUSES)
@@ -224,7 +226,10 @@ def position(obj: Json) -> VenuePosition:
 
 
 def settlement(obj: Json) -> Settlement:
-    """A settlement; `revenue` is one of the few amounts that stayed in integer cents (docs/reference/venue.md 6)."""
+    """A settlement; `revenue` is one of the few amounts that stayed in integer cents (docs/reference/venue.md 6).
+
+    Raises UnknownValue and MalformedField.
+    """
     result = fields.text(obj, "market_result", "settlement")
     if result not in MARKET_RESULTS:
         raise UnknownValue("settlement.market_result", result, MARKET_RESULTS)

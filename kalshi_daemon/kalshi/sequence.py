@@ -48,6 +48,7 @@ class SequenceTracker:
         self._repeats.clear()
 
     def follows(self, sid: int) -> bool:
+        """Whether numbers of this subscription have been seen."""
         return sid in self._last
 
     def observe(self, sid: int, seq: int, recv_ns: Nanos) -> Order | SequenceGap:

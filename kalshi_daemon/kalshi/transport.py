@@ -184,7 +184,8 @@ class Transport:
         """One write, sent at most once. Returns a 2xx answer whose body the caller must still find trustworthy.
 
         `still_wanted` is asked during the wait for tokens and right before the first byte: a latch that closed
-        meanwhile stops the request at once (VenueUnreachable: nothing left).
+        meanwhile stops the request at once (VenueUnreachable: nothing left). Raises OrderOutcomeUnknown when it
+        left and no trustworthy answer came, and the refusal as its VenueError.
         """
         self._need_signer(request)
         lane, cost = request.endpoint.lane, self.limiter.cost(request.endpoint, items)

@@ -100,6 +100,7 @@ class Frame:
 
 
 def subscribe_command(command_id: int, channels: Sequence[str]) -> bytes:
+    """Subscribe to channels that need no markets."""
     return _command(command_id, "subscribe", {"channels": list(channels)})
 
 
@@ -120,6 +121,7 @@ def update_command(command_id: int, sid: int, action: str, market_tickers: Seque
 
 
 def unsubscribe_command(command_id: int, sid: int) -> bytes:
+    """End one subscription."""
     return _command(command_id, "unsubscribe", {"sids": [sid]})
 
 

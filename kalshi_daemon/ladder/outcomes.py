@@ -86,7 +86,7 @@ def jump(mid: Price, last: Price, cap: Price) -> str:
 
 
 def tail(fair: float, model: float, least: float) -> str:
-    """The numbers of `tail`."""
+    """The numbers of `tail`. `fair`, `model` and `least` are probabilities."""
     return f"fair {fair:.4f}, model {model:.4f}, limit {least:.4f} to {1.0 - least:.4f}"
 
 
@@ -104,7 +104,10 @@ def no_price(view: BookView, needs: Needs) -> str:
 
 
 def crowded_out(score: int, taken: Sequence[int], bins: int, kept: int) -> str:
-    """The numbers of `not_in_top_bins`: the scores (1/10 000 dollar) of the quotes that were taken before it."""
+    """The numbers of `not_in_top_bins`: the scores (1/10 000 dollar) of the quotes that were taken before it.
+
+    `score` in 1/10 000 dollar, `kept`: quotes that rest already.
+    """
     least = f", the least of the quotes taken has {_signed(min(taken))}" if taken else ""
     return f"score {_signed(score)}{least}; {kept} kept and {len(taken)} new, limit {bins} bins"
 

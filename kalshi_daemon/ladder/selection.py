@@ -100,7 +100,8 @@ def appraise(
 ) -> Appraisal:
     """Fair value of a contract (model blended with a believable mid) and its required edge.
 
-    tau_ns: until the fixing; tick_age_ns: age of the index value by its own time.
+    tau_ns: until the fixing; tick_age_ns: age of the index value by its own time. `model_fair` and
+    `calibration_error` are probabilities.
     """
     fair = blend(model_fair, believable_mid(view, pricing), pricing.book_weight)
     required = required_edge(

@@ -70,6 +70,7 @@ class ForecastRecord:
         model.on_resolved = partial(self._on_fixing, model, recomputed)
 
     def listen_to_market(self, index: Index, record: MarketRecord) -> None:
+        """Keep each event of this record once it is resolved."""
         record.on_resolved = partial(self._on_event, index, record)
 
     def take(self) -> Lines:

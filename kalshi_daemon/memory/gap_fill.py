@@ -77,6 +77,7 @@ class GapFiller:
         """Minutes given to the models since the start, both indices together."""
 
     def on_session(self) -> None:
+        """The feed is back: ask for what it missed."""
         self._open(self._replays)
 
     def on_tick(self, tick: Tick) -> None:
@@ -113,6 +114,7 @@ class GapFiller:
         self._wake.set()
 
     async def run(self) -> Never:
+        """Fill gaps as they open, forever. Never raises for trouble with the vendor."""
         while True:
             await self._wake.wait()
             self._wake.clear()

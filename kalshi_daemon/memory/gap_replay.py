@@ -140,10 +140,12 @@ class GapReplay:
         return True
 
     def on_tick(self, tick: Tick) -> None:
+        """Teach the model a value, and keep it in case a gap has to be put together again."""
         self._keep(tick)
         self.model.on_tick(tick)
 
     def on_bar(self, bar: Bar) -> None:
+        """Teach the model a bar, and keep it in case a gap has to be put together again."""
         self._keep(bar)
         self.model.on_bar(bar)
 
@@ -232,6 +234,7 @@ class CorrelationReplay:
             self._before = replace(self._correlation)
 
     def drop(self) -> None:
+        """Nothing is in doubt any more: forget how it was before."""
         self._before = None
 
     def healed(self) -> None:

@@ -38,12 +38,14 @@ class Learning:
     """For prices in doubt; the gap filler has one of its own."""
 
     def on_tick(self, tick: Tick) -> None:
+        """A value that is believed."""
         if self.gaps is not None:
             self.gaps.on_tick(tick)
         self.replays[tick.index].on_tick(tick)
         self._follow()
 
     def on_bar(self, bar: Bar) -> None:
+        """A bar that is believed."""
         self.replays[bar.index].on_bar(bar)
         self._follow()
 
@@ -66,6 +68,7 @@ class Learning:
         self.together.arm()
 
     def on_settled(self, index: Index) -> None:
+        """The doubt about an index is over: what was learnt meanwhile stays."""
         self.replays[index].settle()
         if all(replay.confirmed is None for replay in self.replays.values()):
             self.together.drop()

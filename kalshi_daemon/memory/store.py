@@ -149,6 +149,7 @@ class CalibrationStore:
         self._problem = ""
 
     def path(self, index: Index) -> Path:
+        """The file of an index."""
         return memory_path(self._mode_dir, index)
 
     def _heard(self, index: Index, record: MarketRecord) -> MarketRecord:

@@ -98,6 +98,7 @@ class DiskWatch:
             self.looking = False
 
     async def run(self) -> Never:
+        """Look every 30 s, forever."""
         while True:
             await self._clock.sleep(LOOK_EVERY)
             await self.look()

@@ -27,6 +27,7 @@ log = structlog.get_logger()
 
 
 def request_path(mode_dir: Path, profile: str) -> Path:
+    """The file by which a person asks to end the halt of a profile."""
     return mode_dir / "data" / "proc" / "state" / f"reset_group_{profile}"
 
 
@@ -80,6 +81,7 @@ class GroupResetWatch:
         self._told.add(profile)
 
     async def run(self) -> Never:
+        """Look for such files twice a second, forever."""
         while True:
             await self.look()
             await asyncio.sleep(POLL_S)

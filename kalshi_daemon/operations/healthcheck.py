@@ -16,6 +16,7 @@ _USAGE: Final = 2
 
 
 def main(arguments: list[str]) -> int:
+    """Exit code 0 when the heartbeat of some mode is fresh, else 1; 2 for a wrong argument."""
     if len(arguments) != 1:
         print("usage: python -m kalshi_daemon.operations.healthcheck STATE_DIR", file=sys.stderr)  # noqa: T201 - a command
         return _USAGE

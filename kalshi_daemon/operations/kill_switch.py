@@ -35,6 +35,7 @@ class KillSwitch:
 
 
 def kill_switch_path(mode_dir: Path) -> Path:
+    """The file whose presence stops all trading."""
     return mode_dir / "data" / "proc" / "state" / "kill_switch"
 
 
@@ -101,6 +102,7 @@ class KillSwitchWatch:
         return found
 
     async def run(self) -> Never:
+        """Look twice a second of real time, forever."""
         while True:
             self.look()
             await asyncio.sleep(POLL_S)

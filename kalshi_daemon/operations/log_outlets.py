@@ -48,6 +48,7 @@ class LineQueue:
         """Since they were last told of."""
 
     def put(self, line: bytes, severity: Severity) -> None:
+        """Take a line; beyond the bounds the least severe and oldest go first."""
         self._by_severity.setdefault(severity, deque()).append((self._next, line))
         self._next += 1
         self.lines += 1
@@ -93,9 +94,13 @@ class Destination(Protocol):
         """Called about each second and before each batch: the event to tell of, or ""."""
         ...
 
-    def reopen(self) -> None: ...
+    def reopen(self) -> None:
+        """Begin anew at the same place, after a rotation by others."""
+        ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Let go; nothing is written afterwards."""
+        ...
 
 
 class Outlet:
@@ -121,6 +126,7 @@ class Outlet:
         return thread
 
     def put(self, line: bytes, severity: Severity) -> None:
+        """Queue a line for the thread. Never waits for the destination."""
         with self._changed:
             if self._stopping:
                 return

@@ -64,6 +64,7 @@ class LineSink:
             self.show()
 
     def write(self, line: bytes, severity: Severity = _INFO) -> None:
+        """Hand a finished line to every outlet. Never waits."""
         for outlet in self._outlets():
             outlet.put(line, severity)
 
@@ -134,7 +135,10 @@ class _LibraryHandler(logging.Handler):
 def configure(
     clock: Clock, *, level: str, stdout: bool, path: Path | None, bytes_max: int, fields: Mapping[str, str]
 ) -> LineSink:
-    """Point structlog and the standard library at one sink. Returns the sink, to be closed last."""
+    """Point structlog and the standard library at one sink. Returns the sink, to be closed last.
+
+    `bytes_max` is the size at which the file is rotated.
+    """
 
     def render(event: str, severity: Severity, facts: Mapping[str, Any]) -> bytes:
         names = {number: name for name, number in _LEVELS.items()}

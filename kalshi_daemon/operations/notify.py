@@ -32,6 +32,7 @@ class Notifier:
         return bool(self._address)
 
     def ready(self, status: str) -> None:
+        """Tell systemd that the start is over."""
         self._send(f"READY=1\nSTATUS={status}")
 
     def waiting(self, status: str, within: Nanos) -> None:
@@ -39,6 +40,7 @@ class Notifier:
         self._send(f"EXTEND_TIMEOUT_USEC={within // MICROSECOND}\nSTATUS={status}")
 
     def stopping(self, text: str) -> None:
+        """Tell systemd that the stop has begun."""
         self._send(f"STOPPING=1\nSTATUS={text}")
 
     def alive(self) -> None:

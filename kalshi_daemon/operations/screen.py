@@ -39,16 +39,20 @@ class Screen(io.TextIOBase):
             return not (self._busy or self._waiting)
 
     def isatty(self) -> bool:
+        """Yes: rich draws for a terminal."""
         return True
 
     def writable(self) -> bool:
+        """Yes: it takes text."""
         return True
 
     def write(self, text: str, /) -> int:
+        """Take a part of a picture; characters taken."""
         self._parts.append(text)
         return len(text)
 
     def flush(self) -> None:
+        """Hand what was written to the thread; the oldest stays when a terminal does not read."""
         data = "".join(self._parts).encode("utf-8", "replace")
         self._parts.clear()
         if data:

@@ -187,6 +187,7 @@ class AccountAudit:
         return compare_balance(expected, balance.cash), Dollars(moved - (ledger.tied_up() - self._open_cash))
 
     def totals(self) -> SessionTotals:
+        """The session's numbers so far, by our own books."""
         fills, contracts, fees, pnl = self._bookkeeping.session()
         counters = self._store.state.counters
         return SessionTotals(counters.orders_placed, counters.orders_cancelled, fills, contracts, fees, pnl)

@@ -383,5 +383,6 @@ def _lost(order: Order) -> bool:
 
 
 def ref_of(order: Order) -> OrderRef:
+    """How the exchange knows an order that has its id."""
     assert order.order_id is not None
     return OrderRef(order.order_id, order.market_ticker)

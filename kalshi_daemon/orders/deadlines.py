@@ -51,6 +51,7 @@ class Backoff:
         self._next: dict[str, Nanos] = {}
 
     def due(self, key: str, now: Nanos) -> bool:
+        """Whether the pause of this key is over."""
         return now >= self._next.get(key, Nanos(0))
 
     def hold(self, key: str, now: Nanos) -> None:

@@ -99,6 +99,7 @@ class Journal(JournalFile):
         return self._orders("updated_ns >= ? ORDER BY updated_ns DESC LIMIT ?", (since_ns, most))
 
     def order(self, client_order_id: str) -> Order | None:
+        """The order with this id of ours, live or ended; None if there is none. Raises StateCorrupt."""
         found = self._orders("client_order_id = ?", (client_order_id,))
         return found[0] if found else None
 
@@ -121,6 +122,7 @@ class Journal(JournalFile):
         return self._insert("fills", values, clause="ON CONFLICT (trade_id) DO NOTHING").rowcount == 1
 
     def fill(self, trade_id: str) -> BookedFill | None:
+        """A fill by the exchange's id; None if it was never booked. Raises StateCorrupt."""
         found = self._fills("trade_id = ?", (trade_id,))
         return found[0] if found else None
 
@@ -129,6 +131,7 @@ class Journal(JournalFile):
         return Count(sum(booked.fill.count for booked in self.fills_of(order_id)))
 
     def fills_since(self, since_ns: Nanos) -> list[BookedFill]:
+        """Fills made at `since_ns` or later by the exchange's stamp, oldest first. Raises StateCorrupt."""
         return self._fills("event_ns >= ? ORDER BY event_ns, trade_id", (since_ns,))
 
     def fills_of(self, order_id: str) -> list[BookedFill]:
@@ -183,23 +186,27 @@ class Journal(JournalFile):
         return found
 
     def inherit(self, positions: Sequence[Inherited]) -> None:
+        """Keep what the account held before our first order. Raises StateCorrupt."""
         with self.transaction():
             for held in positions:
                 values = (held.market_ticker, held.event_ticker, held.series_ticker, held.count)
                 self._insert("inherited", values, "INSERT OR REPLACE")
 
     def inherited(self, settled_since_ns: Nanos) -> list[Inherited]:
+        """What the account held before us, settled markets only since `settled_since_ns`. Raises StateCorrupt."""
         settled, values = self._settled_before(settled_since_ns)
         rows = self._select("inherited", f"WHERE market_ticker NOT IN ({settled})", values)
         with self._strictly("inherited"):
             return [inherited_of_row(row) for row in rows]
 
     def cursor(self, name: str) -> Nanos | None:
+        """How far a list of the exchange has been read; None: never. Raises StateCorrupt."""
         rows = self._select("cursors", "WHERE name = ?", (name,))
         with self._strictly("cursors"):
             return Nanos(integer(rows[0][1])) if rows else None
 
     def set_cursor(self, name: str, value: Nanos) -> None:
+        """Keep how far a list of the exchange has been read. Raises StateCorrupt."""
         self._insert("cursors", (name, value), "INSERT OR REPLACE")
 
     # --- what is in doubt ---------------------------------------------------------------------------------------------
@@ -210,6 +217,7 @@ class Journal(JournalFile):
         self._insert("quarantined_orders", values, "INSERT OR REPLACE")
 
     def end_quarantine(self, client_order_id: str) -> None:
+        """The doubts about this order are over. Raises StateCorrupt."""
         self._do("DELETE FROM quarantined_orders WHERE client_order_id = ?", (client_order_id,))
 
     def quarantined(self) -> list[QuarantineRow]:
@@ -226,6 +234,7 @@ class Journal(JournalFile):
                 self._insert("disputes", (row.market_ticker, row.source, row.said, row.since_ns))
 
     def disputes(self) -> list[DisputeRow]:
+        """Open disputes about settlements, by market and source. Raises StateCorrupt."""
         rows = self._select("disputes", "ORDER BY market_ticker, source")
         with self._strictly("disputes"):
             return [dispute_of_row(row) for row in rows]
@@ -250,6 +259,7 @@ class Journal(JournalFile):
             return {intent.profile: intent for intent in map(group_intent_of_row, rows)}
 
     def forget_group_intent(self, profile: str) -> None:
+        """The create of this profile's order group is settled. Raises StateCorrupt."""
         self._do("DELETE FROM group_creates WHERE profile = ?", (profile,))
 
     def record_group(self, group: GroupRow) -> None:
@@ -260,9 +270,11 @@ class Journal(JournalFile):
             self.forget_group_intent(group.profile)
 
     def forget_group(self, order_group_id: str) -> None:
+        """The exchange has this order group no more. Raises StateCorrupt."""
         self._do("DELETE FROM order_groups WHERE order_group_id = ?", (order_group_id,))
 
     def halt(self, profile: str, halt: GroupHalt) -> None:
+        """Keep that a profile was stopped by its order group. Raises StateCorrupt."""
         self._insert("group_halts", (profile, halt.at_ns, halt.reason), "INSERT OR REPLACE")
 
     def halts(self) -> dict[str, GroupHalt]:
@@ -272,6 +284,7 @@ class Journal(JournalFile):
             return dict(halt_of_row(row) for row in rows)
 
     def end_halt(self, profile: str) -> None:
+        """A person has let this profile quote again. Raises StateCorrupt."""
         self._do("DELETE FROM group_halts WHERE profile = ?", (profile,))
 
     # --- inside -------------------------------------------------------------------------------------------------------

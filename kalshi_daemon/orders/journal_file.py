@@ -88,6 +88,7 @@ class JournalFile:
         return opened
 
     def close(self) -> None:
+        """Let go of the database. Everything written is on disk already."""
         self._db.close()
 
     @property

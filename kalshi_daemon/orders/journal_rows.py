@@ -59,6 +59,7 @@ class DisputeRow:
 
 
 def order_row(order: Order) -> tuple[Any, ...]:
+    """An order as a row of `orders`."""
     return (
         order.client_order_id,
         order.market_ticker,
@@ -81,6 +82,7 @@ def order_row(order: Order) -> tuple[Any, ...]:
 
 
 def order_of_row(row: Sequence[Any]) -> Order:
+    """An order from its row. Raises ValueError."""
     return Order(
         client_order_id=text(row[0]),
         market_ticker=text(row[1]),
@@ -103,6 +105,7 @@ def order_of_row(row: Sequence[Any]) -> Order:
 
 
 def fill_of_row(row: Sequence[Any]) -> BookedFill:
+    """A fill from its row. Raises ValueError."""
     if row[10] not in {0, 1}:
         raise ValueError(f"is_taker {row[10]!r:.40}")
     fill = Fill(
@@ -129,23 +132,28 @@ def event_of_row(row: Sequence[Any]) -> tuple[Nanos, str, str, dict[str, Any]]:
 
 
 def result_of_row(row: Sequence[Any]) -> tuple[str, Result]:
+    """A market and its settlement, from the row. Raises ValueError."""
     revenue = None if row[3] is None else Dollars(integer(row[3], signed=True))
     return text(row[0]), Result(text(row[2]), Nanos(integer(row[7], signed=True)), revenue)
 
 
 def correction_of_row(row: Sequence[Any]) -> tuple[str, Result]:
+    """A market and its corrected settlement, from the row. Raises ValueError."""
     return text(row[0]), Result(text(row[2]), Nanos(integer(row[10])), Dollars(integer(row[3], signed=True)))
 
 
 def inherited_of_row(row: Sequence[Any]) -> Inherited:
+    """What was held before our first order, from its row. Raises ValueError."""
     return Inherited(text(row[0]), text(row[1]), text(row[2]), Count(integer(row[3], signed=True)))
 
 
 def group_of_row(row: Sequence[Any]) -> GroupRow:
+    """An order group from its row. Raises ValueError."""
     return GroupRow(text(row[0]), text(row[1]), Count(integer(row[2])), Nanos(integer(row[3])))
 
 
 def group_intent_of_row(row: Sequence[Any]) -> GroupIntent:
+    """The create of an order group without an answer, from its row. Raises ValueError."""
     listed = json.loads(row[2])
     if not isinstance(listed, list):
         raise ValueError(f"listed_before {row[2]!r:.40}")  # noqa: TRY004 - one kind for all
@@ -153,18 +161,22 @@ def group_intent_of_row(row: Sequence[Any]) -> GroupIntent:
 
 
 def halt_of_row(row: Sequence[Any]) -> tuple[str, GroupHalt]:
+    """A profile and its halt, from the row. Raises ValueError."""
     return text(row[0]), GroupHalt(Nanos(integer(row[1])), text(row[2]))
 
 
 def quarantine_of_row(row: Sequence[Any]) -> QuarantineRow:
+    """A doubt about an order, from its row. Raises ValueError."""
     return QuarantineRow(text(row[0]), text(row[1]), text(row[2]), Nanos(integer(row[3])))
 
 
 def dispute_of_row(row: Sequence[Any]) -> DisputeRow:
+    """A disputed settlement, from its row. Raises ValueError."""
     return DisputeRow(text(row[0]), text(row[1]), text(row[2]), Nanos(integer(row[3])))
 
 
 def text(value: object) -> str:
+    """A value that is text. Raises ValueError."""
     if not isinstance(value, str):
         raise ValueError(f"{value!r:.40} is not text")  # noqa: TRY004 - one kind for all
     return value
@@ -190,6 +202,7 @@ def _finite(value: object) -> float:
 
 
 def fill_row(booked: BookedFill) -> tuple[Any, ...]:
+    """A booked fill as a row of `fills`."""
     fill = booked.fill
     return (
         fill.trade_id,

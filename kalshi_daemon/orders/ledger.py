@@ -229,6 +229,7 @@ class Ledger:
         return self._positions
 
     def count(self, market_ticker: str) -> Count:
+        """Contracts held in a market, in 1/100, negative for NO; 0 where we hold none."""
         position = self._positions.get(market_ticker)
         return Count(0) if position is None else position.count
 

@@ -43,6 +43,7 @@ class Quarantine:
         return len(self._doubts)
 
     def names(self) -> tuple[str, ...]:
+        """The client order ids in quarantine."""
         return tuple(self._doubts)
 
     def add(self, order: Order, word: str, problem: str, now_ns: Nanos) -> bool:

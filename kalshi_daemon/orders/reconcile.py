@@ -176,6 +176,7 @@ def compare_positions(
 
 
 def position_text(ticker: str, ours: int, theirs: int) -> str:
+    """Both positions in words. `ours` and `theirs` in 1/100 contract, negative for NO."""
     return f"position in {ticker}: ours {format_count(Count(ours))}, exchange {format_count(Count(theirs))}"
 
 

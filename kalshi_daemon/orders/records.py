@@ -37,6 +37,7 @@ async def read_list[T](answer: Awaitable[list[T]], state: DaemonState) -> Listed
 
 
 def unreadable_findings(records: Sequence[UnreadableRecord]) -> list[Finding]:
+    """One finding for each record that cannot be read."""
     return [Finding(Act.UNREADABLE, f"unreadable:{record.place}", record.text) for record in records]
 
 

@@ -56,6 +56,7 @@ class Grid:
 
 
 def grid_of(days: Sequence[Day]) -> Grid:
+    """Prices of all days side by side, one column a minute; the last price is carried over gaps."""
     slots = max(day.slots for day in days)
     price = np.full((len(days), slots + 1), np.nan)
     whole = np.zeros(len(days), dtype=np.bool_)
@@ -160,6 +161,7 @@ class Baselines:
 
 
 def baselines_of(days: Sequence[Day]) -> Baselines:
+    """Everything the baselines need, worked out once for all days."""
     grid = grid_of(days)
     curve = curves(grid)
     masses = np.concatenate((np.zeros((len(curve), 1)), np.cumsum(curve, axis=1)), axis=1)

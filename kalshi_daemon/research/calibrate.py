@@ -131,7 +131,10 @@ def _distributions(material: Harvest, known: ModelConstants) -> ModelConstants:
 
 
 def judge(sample: Sample, candidate: ModelConstants, reference: ModelConstants, first: date, last: date) -> Verdict:
-    """Both through the harness from `first` to `last`, paired forecast by forecast."""
+    """Both through the harness from `first` to `last`, paired forecast by forecast.
+
+    Raises ConfigurationError when no forecast lies in those days.
+    """
     ours = walk(sample, first, last, constants=candidate)
     theirs = walk(sample, first, last, constants=reference)
     rows, gains, clusters, ratios = [], [], [], []

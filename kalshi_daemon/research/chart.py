@@ -104,10 +104,11 @@ class Chart:
     def line(
         self, points: Points, colour: Colour, label: str = "", *, dashed: bool = False, faint: bool = False
     ) -> None:
+        """Add a line through these points, in the units of the axes."""
         self.series.append(Line(tuple(points), colour, label, dashed, faint))
 
     def level(self, value: float) -> None:
-        """A dashed grey line across the whole frame."""
+        """A dashed grey line across the whole frame. `value` in the unit of the upright axis."""
         self.line([(self.x.low, value), (self.x.high, value)], Colour.GREY, dashed=True)
 
     def band(
@@ -118,9 +119,11 @@ class Chart:
         label: str = "",
         label_opacity: float = 0.0,
     ) -> None:
+        """Add a shaded band of (x, low, high). `opacity` and `label_opacity` from 0 to 1."""
         self.series.append(Band(tuple(edges), colour, opacity, label, label_opacity or opacity))
 
     def bars(self, bars: Sequence[tuple[float, float, float]], colour: Colour, label: str = "") -> None:
+        """Add bars of (from, to, height), in the units of the axes."""
         self.series.append(Bars(tuple(bars), colour, label))
 
     def dots(self, points: Points, colour: Colour, label: str = "", errors: Sequence[float] = ()) -> None:

@@ -98,7 +98,10 @@ def surprises_of(squares: Floats, probes: Floats, curve: Floats, half: Bools) ->
 def measured(
     ratios: Floats, days: Bools, others: Bools, edges: Sequence[int], shift: int, prior_sd: float = PRIOR_SD
 ) -> tuple[Multiplier, ...]:
-    """Multipliers of the windows between `edges`, which lie `shift` minutes after the columns' start."""
+    """Multipliers of the windows between `edges`, which lie `shift` minutes after the columns' start.
+
+    `prior_sd`: sd of a multiplier before data, a plain factor.
+    """
     age = np.arange(len(ratios))[::-1]
     weight = 2.0 ** (-age / AGE_HALF_LIFE_DAYS)
     found = []
@@ -144,10 +147,12 @@ def event_multipliers(found: Surprises, kinds: Mapping[str, Bools], press: Bools
 
 
 def half_day_multipliers(found: Surprises) -> tuple[Multiplier, ...]:
+    """Sigma on half days against whole ones, by minutes of the session."""
     return measured(found.short, found.half, ~found.half, HALF_DAY_EDGES_MIN, 0)
 
 
 def steps_of(multipliers: Sequence[Multiplier]) -> Steps:
+    """Multipliers as the constants file writes them: from, to (minutes), factor."""
     return tuple((float(one.start), float(one.end), round(one.shrunk, _DECIMALS)) for one in multipliers)
 
 

@@ -102,6 +102,7 @@ def packed(coefficients: VarianceCoefficients) -> Floats:
 
 
 def unpacked(values: Floats) -> VarianceCoefficients:
+    """Coefficients from the optimiser's vector; the reverse of `packed`."""
     count = (len(values) - 3) // 2
     level, by = values[3 : 3 + count].tolist(), values[3 + count :].tolist()
     return VarianceCoefficients(_quadratic(values[:3]), tuple(level), tuple(by))
@@ -110,7 +111,10 @@ def unpacked(values: Floats) -> VarianceCoefficients:
 def variance_fit(
     found: Harvest, rows: Bools, reference: VarianceCoefficients, figures: ResidualFigures, ridge: float = RIDGE
 ) -> VarianceCoefficients:
-    """Coefficients under a given residual shape, over the chosen rows."""
+    """Coefficients under a given residual shape, over the chosen rows.
+
+    `ridge`: weight of the distance to the reference, per coefficient.
+    """
     columns, x, anchor = design(found)[rows], found.x[rows], found.log_anchor[rows]
     distribution = _Shapes(*(part[rows] for part in _parts(_shapes(found, figures))))
     start = packed(reference)

@@ -54,6 +54,7 @@ def learn(models: Mapping[Index, RollingCalibration], samples: Mapping[Index, Sa
 
 
 def lessons_of(model: RollingCalibration, sample: Sample) -> Lessons:
+    """What a model has learnt of the bars, in numbers for people."""
     last_ns = model.last_seen_ns
     assert last_ns is not None, "it was fed"
     layers = (model.hour_layer, model.close_layer)

@@ -36,6 +36,7 @@ _GAUSSIAN: Final = "The dashed line is the Gaussian itself, made of one volatili
 
 
 def live_pictures(figures: LiveFigures) -> tuple[Picture, ...]:
+    """Every picture of the live report, in its order."""
     market, learnt = figures.market, figures.learnt
     unit = "month" if figures.by_month else "day"
     return (

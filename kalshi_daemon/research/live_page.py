@@ -115,6 +115,7 @@ def row_cells(row: LiveRow) -> tuple[str, ...]:
 
 
 def reading_cells(one: Reading) -> tuple[str, ...]:
+    """A figure with its limits as the cells of a table."""
     status = {Standing.LEARNING: "too few"}.get(one.standing, one.standing.value)
     value = "-" if one.value is None else f"{one.value:.4g}"
     return one.monitor, one.group, value, _limits(one.low, one.high), f"{one.n:.0f}", f"{one.n_min:.0f}", status

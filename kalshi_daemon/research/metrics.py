@@ -36,7 +36,10 @@ _ROOT_TWO_PI: Final = sqrt(2.0 * pi)
 
 
 def distribution_scores(distribution: PredictiveDistribution, fixing: float) -> tuple[float, float, float]:
-    """(CRPS, log score, PIT) of one distribution at the level in points the index was fixed at."""
+    """(CRPS, log score, PIT) of one distribution at the level in points the index was fixed at.
+
+    `fixing` is that level.
+    """
     at = np.array([fixing])
     x = float(np.log(fixing / distribution.level))
     quantiles = np.log(distribution.quantiles(GRID) / distribution.level)
@@ -52,6 +55,7 @@ def gaussian_crps(x: Floats, sigma: Floats) -> Floats:
 
 
 def gaussian_log_score(x: Floats, sigma: Floats) -> Floats:
+    """Log density of N(0, sigma^2) at x, both in log price."""
     z = x / sigma
     found: Floats = -0.5 * z * z - np.log(sigma * _ROOT_TWO_PI)
     return found
@@ -108,4 +112,5 @@ def diebold_mariano(differences: Floats, clusters: Counts) -> float:
 
 
 def pooled(values: Sequence[float]) -> Floats:
+    """Scores as an array."""
     return np.asarray(values, dtype=np.float64)

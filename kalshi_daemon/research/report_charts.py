@@ -22,6 +22,7 @@ _TARGETS: Final = ((HOURLY, Colour.BLUE, "full hours"), (CLOSE, Colour.ORANGE, "
 
 
 def pictures(figures: Figures) -> tuple[Picture, ...]:
+    """Every picture of the report on bars, in its order."""
     return (
         curve_picture(figures.shipped_curve, figures.curve, figures.realised_curve),
         *spreads_pictures(figures.spreads),
@@ -39,6 +40,7 @@ def pictures(figures: Figures) -> tuple[Picture, ...]:
 def curve_picture(
     shipped: Sequence[float], adapted: Sequence[float], realised: Sequence[tuple[float, float]]
 ) -> Picture:
+    """Variance by minute of the session, as a multiple of its mean: shipped, adapted, realised."""
     x = Axis(0.0, SESSION_MIN, "time, New York (ET)", ticks=HOURS)
     top = max([value for _, value in realised] + list(adapted[5:])) * 1.08
     chart = Chart("Session curve: intraday variance", x, Axis(0.0, top, "variance of a minute / session mean"))
@@ -80,6 +82,7 @@ def spreads_pictures(spreads: Iterable[Spread]) -> tuple[Picture, ...]:
 
 
 def pit_picture(horizon: int, counts: tuple[int, ...]) -> Picture:
+    """Histogram of the PIT at one `horizon`, in minutes."""
     n, bins = sum(counts), len(counts)
     share = 1.0 / bins
     half = Z95 * sqrt(share * (1.0 - share) / n) / share
@@ -95,6 +98,7 @@ def pit_picture(horizon: int, counts: tuple[int, ...]) -> Picture:
 
 
 def reliability_picture(bins: Sequence[ProbabilityBin]) -> Picture:
+    """What was said against what came, in ten bins of probability."""
     axes = unit_axis("forecast probability"), unit_axis("share settled YES")
     chart = Chart("Reliability of strike probabilities", *axes, width=NARROW, height=380.0)
     chart.line([(0.0, 0.0), (1.0, 1.0)], Colour.GREY, "perfect", dashed=True)
@@ -170,7 +174,7 @@ def by_period_pictures(periods: Sequence[Month], unit: str, baseline: str) -> tu
 def row_of_dots(
     title: str, what: Measure, found: Sequence[tuple[str, float, float]], unit: str, name: str, width: float = WIDE
 ) -> Chart:
-    """One dot for each (word, value, error), and the dashed line they are compared with."""
+    """One dot for each (word, value, error), and the dashed line they are compared with. `width` in pixels."""
     # One wild day must not flatten the others: the frame holds every dot, but of the longest bars only as much as four
     # in five have.
     values = [value for _, value, _ in found] + [what.even]
@@ -188,6 +192,7 @@ def row_of_dots(
 
 
 def maps_picture(maps: Sequence[BucketMap]) -> Picture:
+    """What online recalibration adds to the CDF, by horizon."""
     shown = [one for one in maps if one.horizon_min in {2.0, 10.0, 30.0, 55.0}]
     moved = [knot - n / PIT_BINS for one in shown for n, knot in enumerate(one.knots)]
     low, high = padded([*moved, -0.02, 0.02])
@@ -206,6 +211,7 @@ def maps_picture(maps: Sequence[BucketMap]) -> Picture:
 
 
 def scales_picture(maps: Sequence[BucketMap]) -> Picture:
+    """The factor that online recalibration puts on sigma, by horizon."""
     low, high = padded([*(one.scale for one in maps), 0.95, 1.05])
     x = horizons_axis(round(one.horizon_min) for one in maps)
     chart = Chart("Online scale at the end", x, Axis(low, high, "factor on sigma"))

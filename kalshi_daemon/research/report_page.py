@@ -73,6 +73,7 @@ def page_of(figures: Figures, *, plots: bool = True) -> str:
 
 
 def name_of(index: str) -> str:
+    """The index as people call it."""
     return {"SPX": "S&P 500", "NDX": "Nasdaq-100"}.get(index, index)
 
 

@@ -213,6 +213,7 @@ def walks(
 
 
 def keys() -> tuple[Key, ...]:
+    """Every cadence and horizon (minutes) that is scored."""
     return (*((HOURLY, horizon) for horizon in HOUR_HORIZONS), *((CLOSE, horizon) for horizon in CLOSE_HORIZONS))
 
 

@@ -34,6 +34,7 @@ class Selection:
 
 
 def regular(session: Session) -> bool:
+    """Whether a session is a whole day."""
     return not session.half_day
 
 

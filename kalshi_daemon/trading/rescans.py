@@ -37,13 +37,13 @@ class Rescans:
         self._driven: dict[Key, Nanos] = {}
 
     def scanned(self, key: Key, trigger: str, now: Nanos, *, guards_closed: bool, books_usable: int) -> None:
-        """A scan was made and found this."""
+        """A scan was made and found this. `books_usable`: how many."""
         self._found[key] = _Found(guards_closed, books_usable)
         if trigger in {GUARDS_OPENED, BOOKS_SYNCED}:
             self._driven[key] = now
 
     def trigger(self, key: Key, now: Nanos, books_usable: int, guards_open: Callable[[], bool]) -> str:
-        """Why to scan now, or "". `guards_open` is asked only when its answer decides."""
+        """Why to scan now, or "". `guards_open` is asked only when its answer decides. `books_usable`: how many now."""
         found = self._found.get(key)
         if found is None or now - self._driven.get(key, Nanos(now - self._apart)) < self._apart:
             return ""

@@ -81,6 +81,7 @@ class BookKeeper:
         return self._watched.setdefault(market_ticker, Changes())
 
     def unwatch(self, market_ticker: str) -> None:
+        """Stop keeping the book of this market."""
         self._watched.pop(market_ticker, None)
 
     def void(self, market_ticker: str) -> None:

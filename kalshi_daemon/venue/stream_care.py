@@ -150,7 +150,10 @@ class BookCare:
             _log.info("book.cross_check_agreed", market=market_ticker)
 
     def disagreed(self, market_ticker: str, text: str, compared: int) -> None:
-        """It did not, twice: the market is closed until it does, and its subscription is made again."""
+        """It did not, twice: the market is closed until it does, and its subscription is made again.
+
+        `compared`: how many levels were looked at.
+        """
         self._venue.streams.witness_disagreements += 1
         _log.error("book.cross_check_disagreed", market=market_ticker, compared=compared, differences=text)
         self._doubts.add(market_ticker, Evidence.WITNESS, text)

@@ -48,6 +48,7 @@ class Suspicions:
         return True
 
     def holds(self, market_ticker: str, kind: Evidence) -> bool:
+        """Whether there is evidence of this kind against a market's book."""
         return kind in self._found.get(market_ticker, {})
 
     def of_kind(self, kind: Evidence) -> list[str]:

@@ -84,6 +84,7 @@ class MacroWatch:
         self._seen: dict[str, bool] = {}
 
     async def run(self) -> Never:
+        """Look at the release feeds' files every 30 s, forever."""
         log = structlog.get_logger()
         while True:
             # Without configured feeds nothing can block, and simulated time need not wait for a thread.

@@ -104,6 +104,7 @@ class Release:
 
 
 def release(event: str, day: date, at: time) -> Release:
+    """A release of this day and New York time."""
     return Release(eastern_ns(day, at), event, day.isoformat())
 
 

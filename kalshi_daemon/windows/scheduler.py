@@ -64,6 +64,7 @@ class WindowScheduler:
             self.look()
 
     async def run(self) -> Never:
+        """Move windows from phase to phase as time passes, forever."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow_listing(), name="windows.listing")
             while True:

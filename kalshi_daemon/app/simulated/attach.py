@@ -170,7 +170,10 @@ def remembered(mode_dir: Path) -> str:
 
 
 def settings_of(settings: Settings, address: SimAddress) -> Settings:
-    """Loopback addresses and the simulator's throw-away key; never a key of the operator's."""
+    """Loopback addresses and the simulator's throw-away key; never a key of the operator's.
+
+    Raises ConfigurationError for an address that is not on this machine.
+    """
     addresses = (address.rest_url, address.ws_url, address.feed_url, address.feed_rest_url)
     for url in filter(None, addresses):
         host = url.split("://", 1)[-1].split("/", 1)[0].rsplit(":", 1)[0]

@@ -209,6 +209,7 @@ class Admin:
         self._faults = faults
 
     def routes(self, prefix: str) -> list[web.RouteDef]:
+        """Its routes below this path."""
         return [
             web.get(f"{prefix}/health", self._health),
             web.get(f"{prefix}/truth", self._truth),

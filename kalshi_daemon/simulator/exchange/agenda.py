@@ -40,9 +40,11 @@ class Agenda:
         self._frozen = False
 
     def add(self, when_ns: Nanos, turn: Turn, action: Action) -> None:
+        """Do this at `when_ns`; at one instant turns decide, then the order of arrival."""
         heapq.heappush(self._heap, _Entry(int(when_ns), int(turn), next(self._numbers), action))
 
     def next_due(self) -> int | None:
+        """When something is due next, in nanoseconds; None: nothing is planned."""
         return self._heap[0].when if self._heap else None
 
     def run(self, now_ns: Nanos, tell: Callable[[Nanos], None]) -> None:
@@ -60,6 +62,7 @@ class Agenda:
             entry.action(when)
 
     def freeze(self) -> None:
+        """Nothing happens any more."""
         self._frozen = True
 
     def thaw(self) -> None:

@@ -75,8 +75,13 @@ class Amendment:
 class Races(Protocol):
     """Somebody who acts between the arrival of a member's request and its execution."""
 
-    def before_create(self, account_name: str, spec: OrderSpec, now_ns: Nanos) -> None: ...
-    def before_cancel(self, account_name: str, order_id: str, now_ns: Nanos) -> None: ...
+    def before_create(self, account_name: str, spec: OrderSpec, now_ns: Nanos) -> None:
+        """A create has arrived and is not yet worked on."""
+        ...
+
+    def before_cancel(self, account_name: str, order_id: str, now_ns: Nanos) -> None:
+        """A cancel has arrived and is not yet worked on."""
+        ...
 
 
 class Exchange:
@@ -143,6 +148,7 @@ class Exchange:
     # -- set-up -------------------------------------------------------------------------------------------------
 
     def set_listener(self, listener: ExchangeListener) -> None:
+        """Who hears what happens, from now on."""
         self.matcher.listener = listener
 
     def list_markets(self, listing: Listing) -> None:
@@ -163,7 +169,10 @@ class Exchange:
         checks_cash: bool = True,
         precision: int = CENTICENT,
     ) -> Account:
-        """Add a member. In-process traders pass `keeps_history=False, checks_cash=False`: cheaper, and silent."""
+        """Add a member. In-process traders pass `keeps_history=False, checks_cash=False`: cheaper, and silent.
+
+        `precision`: the step of its fees, in micro-dollars.
+        """
         if name in self.accounts:
             raise ValueError(f"account {name!r} exists")
         micros = cash * MICROS

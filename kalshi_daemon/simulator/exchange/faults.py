@@ -56,6 +56,7 @@ class Injection:
     poison: Poison | None = None
 
     def refusal(self) -> Refusal:
+        """The refusal it answers with."""
         return Refusal(self.status, self.code, self.code.replace("_", " "))
 
 

@@ -28,6 +28,7 @@ class GroupDesk:
         """Group id -> order id -> order, live ones and, until looked at, ended ones."""
 
     def of(self, account: Account) -> dict[str, OrderGroup]:
+        """The groups of an account, by id."""
         return self.groups.setdefault(account.name, {})
 
     def refuse(self, account: Account, group_id: str, shard: int = 0) -> Refusal | None:
@@ -40,6 +41,7 @@ class GroupDesk:
         return GROUP_TRIGGERED if group.triggered else None
 
     def join(self, order: SimOrder) -> None:
+        """An order begins to rest in its group."""
         if order.group_id:
             self._orders[order.group_id][order.order_id] = order
 
@@ -69,6 +71,7 @@ class GroupDesk:
         return None
 
     def trigger(self, account: Account, group_id: str, now_ns: Nanos) -> Refusal | None:
+        """Cancel all of a group and close it, as the operator asks; why not, if it cannot be."""
         group = self.of(account).get(group_id)
         if group is None:
             return GROUP_NOT_FOUND
@@ -76,6 +79,7 @@ class GroupDesk:
         return None
 
     def reset(self, account: Account, group_id: str, now_ns: Nanos) -> Refusal | None:
+        """Let a group take orders again; why not, if it cannot be."""
         group = self.of(account).get(group_id)
         if group is None:
             return GROUP_NOT_FOUND

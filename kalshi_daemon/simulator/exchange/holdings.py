@@ -34,8 +34,9 @@ class Holding:
     def apply(self, side: Side, price: Price, count: Count) -> int:
         """Book a fill and return the change of cash before fees.
 
-        Closing comes first: the closed part gives back what it fetches now and realizes the difference to its average
-        cost (rounded down on the cost side); the rest opens at its own price (NO pays 1 - price).
+        Closing comes first: the closed part gives back what it fetches now and realizes the difference to its
+        average cost (rounded down on the cost side); the rest opens at its own price (NO pays 1 - price). In
+        micro-dollars.
         """
         buying = side is Side.BID
         own = price if buying else PRICE_ONE - price

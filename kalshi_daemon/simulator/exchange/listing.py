@@ -142,6 +142,7 @@ def range_event(series: SeriesSpec, shape: Geometry, spot: float, opens_ns: Nano
     """A partition: inclusive `between` bins with a `less` and a `greater` tail, mutually exclusive.
 
     Bins run from a multiple of the step to 0.0001 (SPX) or 0.01 (NDX) below the next; the B-number is the middle.
+    `spot` in points.
     """
     ticker = event_ticker(series.ticker, target_ns)
     bins = shape.legs - 2

@@ -50,6 +50,7 @@ def read_price(body: Json, key: str) -> Price:
 
 
 def read_side(body: Json) -> Side:
+    """The side a body asks for. Raises Refused."""
     value = body.get("side")
     if value == "bid":
         return Side.BID

@@ -84,6 +84,7 @@ def bad_request(details: str) -> Refusal:
 
 
 def invalid_order(details: str) -> Refusal:
+    """An order that contradicts itself or the market."""
     return Refusal(400, "invalid_order", "invalid order", details)
 
 

@@ -69,7 +69,7 @@ class RateBuckets:
         self._write = TokenBucket(tier.write_rate, tier.write_capacity, now_ns)
 
     def admit(self, method: str, cost: int, now_ns: Nanos) -> bool:
-        """GETs use the read bucket, everything else the write bucket."""
+        """GETs use the read bucket, everything else the write bucket. `cost` in tokens."""
         return (self._read if method == "GET" else self._write).take(cost, now_ns)
 
 

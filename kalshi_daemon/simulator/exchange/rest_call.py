@@ -49,14 +49,14 @@ class Call:
         return values[0] if values else ""
 
     def tickers(self, name: str, most: int) -> list[str]:
-        """A comma-separated list, repeated parameters included."""
+        """A comma-separated list, repeated parameters included. Raises Refused beyond `most` of them."""
         found = [ticker for value in self.query.get(name, ()) for ticker in value.split(",") if ticker]
         if len(found) > most:
             raise Refused(bad_request(f"{name}: at most {most}"))
         return found
 
     def whole(self, name: str, default: int | None = None) -> int | None:
-        """An integer parameter; 400 when it is something else."""
+        """An integer parameter; 400 when it is something else. `default` stands for one that is absent."""
         value = self.text(name)
         if not value:
             return default
@@ -71,6 +71,7 @@ class Call:
         return None if seconds is None else Nanos(seconds * SECOND)
 
     def flag(self, name: str) -> bool:
+        """Whether a parameter is "true" or "1"."""
         return self.text(name).lower() in ("true", "1")
 
     def limit(self, most: int, default: int) -> int:
@@ -135,6 +136,7 @@ class Route:
 
 
 def ok(body: Json) -> Answer:
+    """An answer with status 200."""
     return Answer(200, body)
 
 
@@ -144,7 +146,7 @@ def page[Item](
     """The next page of items in ascending `rank`, and the cursor after it ("" on the last page).
 
     A cursor names the rank it stopped at, so lists that grow at the end page without gaps; one that cannot be read
-    starts over, as the venue's does.
+    starts over, as the venue's does. `most` and `default`: items on a page.
     """
     limit = call.limit(most, default)
     after = _read_cursor(call.text("cursor"))

@@ -37,6 +37,7 @@ class StampClock:
     tolerance_ms: int
 
     def accepts(self, stamp_ms: int) -> bool:
+        """Whether a request stamped so is recent enough."""
         return abs(stamp_ms - self.now_ns() // MILLISECOND) <= self.tolerance_ms
 
 
@@ -54,6 +55,7 @@ class KeyRing:
         self._keys[key_id] = (key, account_name)
 
     def revoke(self, key_id: str) -> None:
+        """Let this key sign no more."""
         self._keys.pop(key_id, None)
 
     def check(self, headers: Mapping[str, str], method: str, path: str, clocks: Sequence[StampClock]) -> str | Refusal:

@@ -95,6 +95,7 @@ class SimBook[O: BookOrder]:
         self.asks: BookSide[O] = BookSide(is_bid=False)
 
     def side(self, side: Side) -> BookSide[O]:
+        """The side an order of `side` rests on."""
         return self.bids if side is Side.BID else self.asks
 
     def against(self, side: Side) -> BookSide[O]:

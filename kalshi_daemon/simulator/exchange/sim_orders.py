@@ -62,6 +62,7 @@ class SimMarket:
         return MarketStatus.INACTIVE if self.inactive else MarketStatus.ACTIVE
 
     def trades_at(self, now_ns: Nanos) -> bool:
+        """Whether orders can trade at this instant."""
         return self.spec.open_ns <= now_ns < self.spec.close_ns and not self.inactive
 
 
@@ -105,19 +106,23 @@ class Account:
         return Dollars(whole)
 
     def holding(self, ticker: str, event_ticker: str) -> Holding:
+        """The stake in a market, made when there is none."""
         found = self.holdings.get(ticker)
         if found is None:
             found = self.holdings[ticker] = Holding(ticker, event_ticker)
         return found
 
     def position(self, ticker: str) -> Count:
+        """Net contracts in a market, in 1/100: + YES, - NO."""
         held = self.holdings.get(ticker)
         return Count(0) if held is None else held.count
 
     def realized(self) -> int:
+        """Profit of everything closed, in micro-dollars, without fees."""
         return sum(held.realized for held in self.holdings.values())
 
     def add_resting(self, order: "SimOrder") -> None:
+        """An order begins to rest."""
         spec = order.market.spec
         self.resting.setdefault(spec.ticker, {})[order.order_id] = order
         self.resting_count += 1
@@ -125,6 +130,7 @@ class Account:
         self.orders[order.order_id] = order
 
     def drop_resting(self, order: "SimOrder") -> None:
+        """An order rests no more."""
         spec = order.market.spec
         of_market = self.resting[spec.ticker]
         del of_market[order.order_id]

@@ -70,6 +70,7 @@ class VenueDesk:
         self.shards[number] = Shard(exchange_active=not exchange, trading_active=False)
 
     def resume_shard(self, number: int) -> None:
+        """A shard trades again."""
         self._enter()
         self.shards[number] = Shard()
 
@@ -92,6 +93,7 @@ class VenueDesk:
         self._enter()
 
     def deactivate(self, tickers: Iterable[str]) -> None:
+        """Pause single markets, as the exchange does by hand."""
         now = self._enter()
         for ticker in tickers:
             market = self._catalogue.markets[ticker]

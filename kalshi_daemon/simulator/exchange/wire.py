@@ -38,16 +38,19 @@ def outcome(side: Side) -> str:
 
 
 def error_json(refusal: Refusal) -> Json:
+    """The envelope of a refusal."""
     body = {"code": refusal.code, "message": refusal.message}
     return body | {"details": refusal.details} if refusal.details else body
 
 
 def fee_numbers(fees: FeeModel) -> tuple[str, int | float]:
+    """Fee type and multiplier as they are published: a whole number where it is one."""
     whole, rest = divmod(fees.multiplier_ppm, 1_000_000)
     return fees.kind.value, whole if rest == 0 else fees.multiplier_ppm / 1_000_000
 
 
 def series_json(series: SeriesSpec, fees: FeeModel, updated_ns: Nanos) -> Json:
+    """A series of `GET /series`."""
     kind, multiplier = fee_numbers(fees)
     return {
         "ticker": series.ticker,
@@ -68,6 +71,7 @@ def series_json(series: SeriesSpec, fees: FeeModel, updated_ns: Nanos) -> Json:
 
 
 def fee_change_json(change: FeeChange) -> Json:
+    """A planned change of fees."""
     kind, multiplier = fee_numbers(change.fees)
     return {
         "id": change.change_id,
@@ -79,6 +83,7 @@ def fee_change_json(change: FeeChange) -> Json:
 
 
 def event_json(event: EventSpec, override: FeeModel | None, markets: list[Json] | None, shard: int = SHARD) -> Json:
+    """An event, with its markets where they were asked for."""
     body: Json = {
         "event_ticker": event.ticker,
         "series_ticker": event.series_ticker,
@@ -99,6 +104,7 @@ def event_json(event: EventSpec, override: FeeModel | None, markets: list[Json] 
 
 
 def ranges_json(grid: PriceGrid) -> list[Json]:
+    """The price bands of a market, in dollars."""
     return [
         {"start": price_text(band.start), "end": price_text(band.end), "step": price_text(band.step)}
         for band in grid.bands
@@ -188,11 +194,13 @@ def levels_json(
 
 
 def orderbook_json(book: SimBook[SimOrder], depth: int = 0) -> Json:
+    """Bids of both sides, best last; `depth` levels a side, 0 means all."""
     yes, no = levels_json(book, depth=depth)
     return {"yes_dollars": yes, "no_dollars": no}
 
 
 def order_json(order: SimOrder) -> Json:
+    """An order of `GET /portfolio/orders`."""
     side = outcome(order.side)
     body: Json = {
         "order_id": order.order_id,
@@ -259,6 +267,7 @@ def amended_json(receipt: Receipt, resting_before: Count | None) -> Json:
 
 
 def fill_json(fill: FillRecord) -> Json:
+    """A fill of `GET /portfolio/fills`."""
     order = fill.order
     side = outcome(order.side)
     return {
@@ -284,6 +293,7 @@ def fill_json(fill: FillRecord) -> Json:
 
 
 def trade_json(trade: TradeRecord) -> Json:
+    """A public trade."""
     side = outcome(trade.taker_side)
     return {
         "trade_id": trade.trade_id,
@@ -300,6 +310,7 @@ def trade_json(trade: TradeRecord) -> Json:
 
 
 def position_json(held: Holding, shard: int = SHARD) -> Json:
+    """A position of `GET /portfolio/positions`."""
     return {
         "ticker": held.ticker,
         "exchange_index": shard,
@@ -331,6 +342,7 @@ def event_positions_json(holdings: Iterable[Holding]) -> list[Json]:
 
 
 def settlement_json(paid: SettlementRecord, shard: int = SHARD) -> Json:
+    """A settlement of `GET /portfolio/settlements`; `revenue` in cents."""
     return {
         "ticker": paid.ticker,
         "exchange_index": shard,
@@ -351,6 +363,7 @@ def balance_json(account: Account, portfolio_value: int, now_ns: Nanos, shard: i
     """Cents are truncated; `balance` is what is free, collateral of resting orders already taken off.
 
     All money is on shard 0 (collateral is per shard): another shard, asked for by its number, has none.
+    `portfolio_value` in micro-dollars.
     """
     free = account.available if shard in (None, SHARD) else 0
     return {
@@ -363,6 +376,7 @@ def balance_json(account: Account, portfolio_value: int, now_ns: Nanos, shard: i
 
 
 def group_json(group: OrderGroup) -> Json:
+    """An order group."""
     return {
         "id": group.group_id,
         "contracts_limit_fp": count_text(group.limit),

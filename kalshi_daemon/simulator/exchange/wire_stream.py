@@ -69,6 +69,7 @@ def delta_msg(
 
 
 def ticker_msg(market: SimMarket, now_ns: Nanos) -> bytes:
+    """Channel `ticker`."""
     bid, bid_size, ask, ask_size = top_of(market.book)
     body: Json = {
         "market_ticker": market.spec.ticker,
@@ -91,6 +92,7 @@ def ticker_msg(market: SimMarket, now_ns: Nanos) -> bytes:
 
 
 def trade_msg(trade: TradeRecord) -> bytes:
+    """Channel `trade`."""
     side = outcome(trade.taker_side)
     body: Json = {
         "trade_id": trade.trade_id,
@@ -109,6 +111,7 @@ def trade_msg(trade: TradeRecord) -> bytes:
 
 
 def fill_msg(fill: FillRecord) -> bytes:
+    """Channel `fill`."""
     order = fill.order
     side = outcome(order.side)
     body: Json = {
@@ -136,6 +139,7 @@ def fill_msg(fill: FillRecord) -> bytes:
 
 
 def user_order_msg(order: SimOrder, reason: Reason, now_ns: Nanos) -> bytes:
+    """Channel `user_orders`."""
     side = outcome(order.side)
     body: Json = {
         "order_id": order.order_id,
@@ -173,6 +177,7 @@ def user_order_msg(order: SimOrder, reason: Reason, now_ns: Nanos) -> bytes:
 
 
 def position_msg(account: Account, market: SimMarket) -> bytes:
+    """Channel `market_positions`."""
     held = account.holding(market.spec.ticker, market.spec.event_ticker)
     body: Json = {
         "user_id": account.user_id,
@@ -189,6 +194,7 @@ def position_msg(account: Account, market: SimMarket) -> bytes:
 
 
 def lifecycle_msg(market: SimMarket, event: LifecycleEvent, now_ns: Nanos) -> bytes:
+    """Channel `market_lifecycle_v2`: a market."""
     spec = market.spec
     body: Json = {"event_type": event.value, "market_ticker": spec.ticker}
     match event:
@@ -241,6 +247,7 @@ def _metadata(market: SimMarket) -> Json:
 
 
 def event_msg(event: EventSpec) -> bytes:
+    """Channel `market_lifecycle_v2`: a new event."""
     body: Json = {
         "event_ticker": event.ticker,
         "exchange_index": SHARD,
@@ -254,6 +261,7 @@ def event_msg(event: EventSpec) -> bytes:
 
 
 def event_fee_msg(event_ticker: str, fees: FeeModel | None) -> bytes:
+    """Channel `market_lifecycle_v2`: fees of an event."""
     kind, multiplier = (None, None) if fees is None else fee_numbers(fees)
     return orjson.dumps(
         {"event_ticker": event_ticker, "fee_type_override": kind, "fee_multiplier_override": multiplier}
@@ -261,6 +269,7 @@ def event_fee_msg(event_ticker: str, fees: FeeModel | None) -> bytes:
 
 
 def group_msg(group: OrderGroup, event: GroupEvent, now_ns: Nanos) -> bytes:
+    """Channel `order_group_updates`."""
     body: Json = {
         "event_type": event.value,
         "order_group_id": group.group_id,

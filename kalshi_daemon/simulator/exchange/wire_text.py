@@ -7,12 +7,12 @@ from kalshi_daemon.ground.units import PRICE_ONE, SECOND, Level, Nanos
 
 
 def price_text(price: int) -> str:
-    """Four decimals of a dollar."""
+    """Four decimals of a dollar. `price` in 1/10 000 dollar."""
     return f"{price // PRICE_ONE}.{price % PRICE_ONE:04d}"
 
 
 def count_text(count: int) -> str:
-    """Two decimals of a contract, signed."""
+    """Two decimals of a contract, signed. `count` in 1/100 contract."""
     sign = "-" if count < 0 else ""
     return f"{sign}{abs(count) // 100}.{abs(count) % 100:02d}"
 

@@ -70,6 +70,7 @@ class CommandDesk:
         self.subscriptions.pop(subscription.sid, None)
 
     def close(self) -> None:
+        """End every subscription of the connection."""
         for subscription in list(self.subscriptions.values()):
             self.drop(subscription)
 

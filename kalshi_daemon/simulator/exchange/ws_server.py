@@ -88,6 +88,7 @@ class Connection:
         self._flushing = False
 
     def push(self, frame: bytes, subscription: Subscription | None) -> None:
+        """Queue a frame; one that may be poisoned is, before it is numbered."""
         if subscription is not None and self._faults.poisons:
             frame = self._poisoned(frame, subscription.channel)
         if subscription is None:
@@ -129,6 +130,7 @@ class Connection:
         self._flush_soon()
 
     def ping(self) -> None:
+        """Send a ping, as the exchange does every ten seconds."""
         self._frames.append((frame_bytes(b"heartbeat", _PING_FRAME), None, 0.0))
         self._flush_soon()
 

@@ -55,7 +55,10 @@ class Outbox(Protocol):
 
     account_name: str
 
-    def push(self, frame: bytes, subscription: "Subscription | None") -> None: ...
+    def push(self, frame: bytes, subscription: "Subscription | None") -> None:
+        """Queue a frame of a subscription, or (None) of the connection itself."""
+        ...
+
     def overflowed(self, subscription: "Subscription") -> None:
         """The subscription has more frames waiting than it may; drop it with error 25."""
         ...
@@ -78,6 +81,7 @@ class Subscription:
         self.waiting = 0
 
     def hears(self, ticker: str) -> bool:
+        """Whether this market is among those asked for."""
         return self.tickers is None or ticker in self.tickers
 
     def next_seq(self) -> int:
@@ -112,6 +116,7 @@ class Switchboard:
         self._books: dict[str, list[Subscription]] = {}
 
     def add(self, subscription: Subscription) -> None:
+        """From now on frames of its channel reach it."""
         self._by_channel[subscription.channel].append(subscription)
         self.index_books(subscription, subscription.tickers or ())
 
@@ -123,11 +128,13 @@ class Switchboard:
         self.unindex_books(subscription, subscription.tickers or ())
 
     def index_books(self, subscription: Subscription, tickers: Iterable[str]) -> None:
+        """Note which books it follows."""
         if subscription.channel == "orderbook_delta":
             for ticker in tickers:
                 self._books.setdefault(ticker, []).append(subscription)
 
     def unindex_books(self, subscription: Subscription, tickers: Iterable[str]) -> None:
+        """Note which books it follows no more."""
         if subscription.channel != "orderbook_delta":
             return
         for ticker in tickers:
@@ -142,6 +149,7 @@ class Switchboard:
         return self._books.get(ticker)
 
     def of(self, channel: str) -> list[Subscription]:
+        """The subscriptions of a channel."""
         return self._by_channel[channel]
 
     def private(self, channel: str, account_name: str, ticker: str) -> list[Subscription]:
@@ -154,7 +162,7 @@ class Switchboard:
 
 
 def error_frame(code: int, command_id: int | None, **extra: object) -> bytes:
-    """A connection-level error; `extra` may name the market."""
+    """A connection-level error; `extra` may name the market. `code` is the exchange's number of the error."""
     body: dict[str, Any] = {"type": "error", "msg": {"code": code, "msg": ERRORS[code], **extra}}
     if command_id:
         body = {"id": command_id, **body}

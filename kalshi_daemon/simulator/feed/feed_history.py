@@ -228,10 +228,12 @@ def _bearer(request: Request) -> str:
 
 
 def json_response(status: HTTPStatus, body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    """An answer with a JSON body."""
     return _response(status, orjson.dumps(body), {"Content-Type": "application/json", **(headers or {})})
 
 
 def raw_json_response(body: bytes) -> Response:
+    """An answer whose JSON was written before."""
     return _response(HTTPStatus.OK, body, {"Content-Type": "application/json"})
 
 

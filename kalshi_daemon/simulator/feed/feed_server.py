@@ -186,7 +186,7 @@ class FeedServer:
         self.send_raw(orjson.dumps([_status(status, message)]).decode())
 
     async def close_all(self, code: int, reason: str = "") -> None:
-        """Close every connection with a close frame."""
+        """Close every connection with a close frame. `code` is that of RFC 6455."""
         await asyncio.gather(*(client.connection.close(code, reason) for client in tuple(self._clients)))
 
     # --------------------------------------------------------------- session

@@ -57,7 +57,7 @@ class IndexPath:
         return Nanos(self.open_ns + (len(self.values) - 1) * SECOND)
 
     def value_at(self, at_ns: Nanos) -> float:
-        """The last value at or before; the previous close before the open."""
+        """The last value at or before; the previous close before the open. In points."""
         second = (at_ns - self.open_ns) // SECOND
         if second < 0:
             return self.previous_close

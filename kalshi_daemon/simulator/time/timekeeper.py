@@ -45,7 +45,10 @@ log = structlog.get_logger()
 
 
 def quantum_ns(speed: float) -> Nanos:
-    """Simulated time between steps: 2 ms of real time, at least 20 ms, at most one second."""
+    """Simulated time between steps: 2 ms of real time, at least 20 ms, at most one second.
+
+    `speed`: simulated seconds in a real one.
+    """
     return Nanos(min(max(int(speed * QUANTUM_WALL_NS), QUANTUM_NS_MIN), QUANTUM_NS_MAX))
 
 

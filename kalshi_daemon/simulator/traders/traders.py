@@ -60,6 +60,7 @@ class Ladder:
 
     @classmethod
     def of(cls, contracts: Sequence[Contract], target_ns: Nanos, trades_from_ns: Nanos) -> "Ladder":
+        """The contracts of one fixing, by the intervals of points in which they pay."""
         lows = np.array([-np.inf if c.lowest is None else (c.lowest / POINT) - 0.005 for c in contracts])
         highs = np.array([np.inf if c.highest is None else (c.highest / POINT) + 0.005 for c in contracts])
         return cls(contracts[0].index, tuple(contracts), target_ns, trades_from_ns, lows, highs)
@@ -170,6 +171,7 @@ class Takers:
         return then_ns + int(self._rng.exponential(MINUTE / per_minute))
 
     def act(self, now_ns: Nanos, market: MarketAccess, value_at: Callable[[Nanos], float], sigma: float) -> None:
+        """Send what is due by now: noise at its rate, and whoever has seen a price that pays."""
         if now_ns >= self._ladder.target_ns - SECOND:
             return
         while self._next_noise_ns <= now_ns:
