@@ -15,6 +15,7 @@ from typing import Final
 import aiohttp
 import structlog
 
+from kalshi_daemon import __version__
 from kalshi_daemon.app.assembly import Components, Endpoints, build_components
 from kalshi_daemon.app.core import Plan
 from kalshi_daemon.app.session_end import Steps, exit_code, first_failure, say_failure, summarise, unsummarised
@@ -189,6 +190,7 @@ class DaemonRun:
             self._digest = DigestKeeper(source, self._clock, components.core.sessions)
         log.info(
             "daemon.starting",
+            version=__version__,
             armed=plan.armed,
             force_gate_pass=plan.force_gate_pass,
             rest_url=where.rest_url,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+from kalshi_daemon import __version__
 from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.ground.units import Nanos
 
@@ -18,6 +19,8 @@ class _Head:
     session_date: str
     """New York."""
     generated_at: str
+    daemon_version: str = ""
+    """The version that wrote it; "" in files of before 0.1.0."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +60,7 @@ class SessionSummary(SessionTotals, _Head):
 def build_session(totals: SessionTotals, *, run_id: str, mode: str, day: str, now_ns: Nanos) -> SessionSummary:
     """The totals with who, which day and when in front."""
     return SessionSummary(
+        daemon_version=__version__,
         session_id=f"{mode}-{day}-{run_id}",
         run_id=run_id,
         mode=mode,

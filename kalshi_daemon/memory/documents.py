@@ -17,6 +17,7 @@ from typing import Any, Final
 import numpy as np
 import orjson
 
+from kalshi_daemon import __version__
 from kalshi_daemon.calibration.agenda import agenda_of
 from kalshi_daemon.calibration.constants import SESSION_MINUTES, Floats, ModelConstants
 from kalshi_daemon.calibration.density import family_of
@@ -130,7 +131,8 @@ def curve_and_layer(document: Mapping[str, Any]) -> tuple[Nanos, list[float], Re
 def encoded(document: Mapping[str, Any]) -> bytes:
     """The file of a document: header line, document line. Raises TypeError for what is no plain value."""
     body = orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)  # a number of numpy's is a number
-    header = {"format": FORMAT, "version": VERSION, "sha256": hashlib.sha256(body).hexdigest()}
+    digest = hashlib.sha256(body).hexdigest()
+    header = {"format": FORMAT, "version": VERSION, "daemon_version": __version__, "sha256": digest}
     return orjson.dumps(header) + b"\n" + body + b"\n"
 
 

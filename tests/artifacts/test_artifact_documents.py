@@ -197,9 +197,10 @@ def test_no_data_and_alert_and_the_worse_of_them():
 
 def test_the_session_carries_the_callers_totals_after_its_own_head():
     made = as_written(build_session(totals(fills=3), run_id="r1", mode="sim", day=DAY, now_ns=NOW))
-    assert list(made)[:6] == ["schema", "session_id", "run_id", "mode", "session_date", "generated_at"]
+    head = ["schema", "session_id", "run_id", "mode", "session_date", "generated_at", "daemon_version"]
+    assert list(made)[:7] == head
     assert (made["run_id"], made["fills"]) == ("r1", 3)
-    assert list(made)[6:] == list(totals().log_fields)
+    assert list(made)[7:] == list(totals().log_fields)
 
 
 @given(st.text())

@@ -58,7 +58,7 @@ OPTIONAL = {
     "manifest": {"schema", "pays_from", "pays_to"},
     "go_no_go": {"schema", "record"},
     "monitor": {"schema"},
-    "session": {"schema"},
+    "session": {"schema", "daemon_version"},
     "report": set(as_written(DOCUMENTS["report"])) - {"series", "day", "mode"},
 }
 """Fields younger than the first document of their kind."""
