@@ -75,3 +75,4 @@ _.pnl_dollars
 _.exchange_pnl_dollars
 _.books_detail
 _.resting_at_end
+_.daemon_version
