@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
+from kalshi_daemon import __version__
 from kalshi_daemon.ground.errors import StateCorrupt, StateTooNew
 from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.orders.journal_errors import (
@@ -30,6 +31,10 @@ our file."""
 BUSY_MS_MAX: Final = 2_000
 """Longest wait for another process that holds the file."""
 _FREE_BYTES_MIN: Final = 1_000_000
+DAEMON_VERSION: Final = sum(
+    int(part) * weight for part, weight in zip(__version__.split("."), (10_000, 100, 1), strict=True)
+)
+"""The version that last opened the journal to write, as `PRAGMA user_version` keeps it: 100 is 0.1.0. For people."""
 _PRIMARY: Final = 0xFF
 _LOCKED: Final = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _REFUSED: Final = (
@@ -197,6 +202,8 @@ class JournalFile:
             self._db.executescript(f"BEGIN; {script}; {stamp}; COMMIT;")
         if _tables(self._db) != _expected_tables():
             raise StateDamaged(str(self._path), "its tables are not the ones that the migrations make")
+        if self._db.execute("PRAGMA user_version").fetchone() != (DAEMON_VERSION,):
+            self._db.execute(f"PRAGMA user_version = {DAEMON_VERSION}")
 
     def _version(self) -> int:
         row = self._db.execute("SELECT COALESCE(MAX(version), 0) FROM schema").fetchone()
