@@ -56,10 +56,14 @@ class Camera:
 
 
 def draw(what: Group, path: Path, title: str) -> None:
-    """One SVG that needs nothing from anywhere: rich's template without its web fonts."""
+    """One SVG that needs nothing from anywhere: rich's template without its web fonts.
+
+    xml:space: librsvg drops the no-break spaces that indent and align (findings/librsvg_no_break_spaces.sh).
+    """
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(what)
     svg = _WEB_FONTS.sub("", console.export_svg(title=title, theme=MONOKAI, unique_id=path.stem))
+    svg = svg.replace("<svg ", '<svg xml:space="preserve" ', 1)
     path.write_text("\n".join(line.rstrip() for line in svg.splitlines()) + "\n", encoding="utf-8")
 
 
