@@ -11,6 +11,7 @@ from tests.mutants import (
     orders_leave,
     orders_once,
     quarantine,
+    reports,
     retention,
     settings,
     settlements,
@@ -38,4 +39,5 @@ MUTANTS = (
     *settlements.MUTANTS,
     *quarantine.MUTANTS,
     *shards.MUTANTS,
+    *reports.MUTANTS,
 )
