@@ -241,8 +241,7 @@ def _with(verdicts: tuple[Verdict, ...], one: Verdict) -> tuple[Verdict, ...]:
 
 
 def _say(verdict: Verdict) -> str:
-    numbers = f"{_text(verdict.measured)} against {_text(verdict.limit)} {verdict.unit}".strip()
-    return f"{numbers} ({verdict.note})" if verdict.note else numbers
+    return f"{verdict.numbers} ({verdict.note})" if verdict.note else verdict.numbers
 
 
 def _text(value: float | str | None) -> str:

@@ -19,6 +19,7 @@ from kalshi_daemon.ground.tables import Column, Table
 from kalshi_daemon.ground.units import Dollars, Nanos, format_count, format_dollars, format_price
 from kalshi_daemon.orders.journal import ROWS_MAX, Journal
 from kalshi_daemon.orders.journal_archive import archives
+from kalshi_daemon.orders.journals import corrections_of, inherited_of, results_of
 from kalshi_daemon.orders.statement import CorrectionLine, FillLine, MarketLine, Span, Statement, make_statement
 from kalshi_daemon.settings.model import Settings
 
@@ -86,11 +87,9 @@ def _statement(journals: Sequence[Journal], settings: Settings, span: Span) -> S
     profile_of = {order.order_id: order.profile for order in orders if order.order_id is not None}
     known = {booked.fill.trade_id: booked for journal in journals for booked in journal.fills_since(Nanos(0))}
     fills = [booked for booked in known.values() if whole_account or booked.fill.order_id in profile_of]
-    held = {one.market_ticker: one for journal in journals for one in journal.inherited(Nanos(0))}
-    inherited = list(held.values()) if whole_account else []
-    results = {ticker: one for journal in journals for ticker, one in journal.results_since(Nanos(0)).items()}
-    corrections = {ticker: found for journal in journals for ticker, found in journal.corrections().items()}
-    return make_statement(fills, inherited, results, profile_of, span, corrections)
+    inherited = inherited_of(journals, Nanos(0)) if whole_account else []
+    results = results_of(journals, Nanos(0))
+    return make_statement(fills, inherited, results, profile_of, span, corrections_of(journals))
 
 
 # --- for people -------------------------------------------------------------------------------------------------------

@@ -35,6 +35,7 @@ from kalshi_daemon.index_feed.recorder import folder_of
 from kalshi_daemon.operations.logging import log_path, rotated_path
 from kalshi_daemon.orders.journal import ROWS_MAX, Journal, journal_path
 from kalshi_daemon.orders.journal_archive import archives
+from kalshi_daemon.orders.journals import corrections_of, inherited_of, results_of
 from kalshi_daemon.orders.ledger import BookedFill, week_start
 from kalshi_daemon.orders.statement import Span, make_statement
 
@@ -100,12 +101,12 @@ def read_journal(journals: Sequence[Journal], day: date, *, whole_account: bool,
     fills = [
         one for one in known.values() if one.fill.event_ns < end and (whole_account or one.fill.order_id in behind)
     ]
-    held = {one.market_ticker: one for journal in journals for one in journal.inherited(week)} if whole_account else {}
-    results = {ticker: one for journal in journals for ticker, one in journal.results_since(week).items()}
+    held = inherited_of(journals, week) if whole_account else []
+    results = results_of(journals, week)
     profile_of = {order_id: order.profile for order_id, order in behind.items()}
-    corrections = {ticker: found for journal in journals for ticker, found in journal.corrections().items()}
-    statement = make_statement(fills, held.values(), results, profile_of, Span(day, day), corrections)
-    of_week = make_statement(fills, held.values(), results, profile_of, Span(eastern_day(week), day), corrections)
+    corrections = corrections_of(journals)
+    statement = make_statement(fills, held, results, profile_of, Span(day, day), corrections)
+    of_week = make_statement(fills, held, results, profile_of, Span(eastern_day(week), day), corrections)
     return JournalDay(
         statement=statement,
         week_profit=of_week.profit,

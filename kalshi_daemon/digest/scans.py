@@ -187,7 +187,7 @@ def _verdict(row: Verdict, at: Nanos) -> _Verdict:
     use = None
     if row.guard in BUDGETS and isinstance(row.measured, int | float) and isinstance(row.limit, int | float):
         use = Peak(row.guard, float(row.measured), float(row.limit), at, row.note)
-    return _Verdict(row.guard, row.passed, not row.passed and row.forced, row.note or _phrase(row), use)
+    return _Verdict(row.guard, row.passed, not row.passed and row.forced, row.note or row.numbers, use)
 
 
 def _index(name: str) -> Index:
@@ -227,8 +227,3 @@ def _density(edge: Level | None, level: float, width: float) -> float:
 
 def _level(text: str | None) -> Level | None:
     return None if text is None else parse_level(text)
-
-
-def _phrase(verdict: Verdict) -> str:
-    measured = "no data" if verdict.measured is None else str(verdict.measured)
-    return f"{measured} against {verdict.limit} {verdict.unit}".strip()

@@ -37,6 +37,13 @@ class Verdict:
     def allows(self) -> bool:
         return self.passed or self.forced
 
+    @property
+    def numbers(self) -> str:
+        """What was measured against what is allowed: "5310 against 5000 ms"; "no data" where nothing was measured."""
+        measured = "no data" if self.measured is None else _shown(self.measured)
+        limit = "" if self.limit is None else f" against {_shown(self.limit)}"
+        return f"{measured}{limit} {self.unit}".strip()
+
 
 @dataclass(frozen=True, slots=True)
 class JudgedQuote:
@@ -65,3 +72,7 @@ class Judgement:
     def forced(self) -> tuple[Verdict, ...]:
         """The refusals that an override let through; each is to be logged each time."""
         return tuple(verdict for verdict in self.plan_verdicts if verdict.forced)
+
+
+def _shown(value: float | str) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -8,7 +8,7 @@ from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import DAY, MILLISECOND, MINUTE, PRICE_ONE, SECOND, Count, Nanos, format_level
 from kalshi_daemon.simulator.exchange.catalogue import FeeChange
 from kalshi_daemon.simulator.exchange.holdings import Holding, SettlementRecord
-from kalshi_daemon.simulator.exchange.instruments import EventSpec, SeriesSpec
+from kalshi_daemon.simulator.exchange.instruments import EventSpec, MarketSpec, SeriesSpec
 from kalshi_daemon.simulator.exchange.listener import TradeRecord
 from kalshi_daemon.simulator.exchange.order_groups import OrderGroup
 from kalshi_daemon.simulator.exchange.order_terms import Refusal
@@ -141,11 +141,13 @@ def _static_market_json(market: SimMarket) -> dict[str, object]:
         "price_ranges": ranges_json(market.grid),
         "exchange_index": market.shard,
     }
-    if spec.floor is not None:
-        body["floor_strike"] = level_number(spec.floor)
-    if spec.cap is not None:
-        body["cap_strike"] = level_number(spec.cap)
-    return body
+    return body | strikes_json(spec)
+
+
+def strikes_json(spec: MarketSpec) -> Json:
+    """The strikes a market has; one that is open has no key."""
+    strikes = {"floor_strike": spec.floor, "cap_strike": spec.cap}
+    return {name: level_number(strike) for name, strike in strikes.items() if strike is not None}
 
 
 def market_json(market: SimMarket, now_ns: Nanos) -> Json:

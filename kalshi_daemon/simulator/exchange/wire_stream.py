@@ -17,11 +17,18 @@ from kalshi_daemon.simulator.exchange.order_groups import GroupEvent, OrderGroup
 from kalshi_daemon.simulator.exchange.order_terms import OrderState, Reason
 from kalshi_daemon.simulator.exchange.sim_fees import FeeModel
 from kalshi_daemon.simulator.exchange.sim_orders import Account, FillRecord, SimMarket, SimOrder
-from kalshi_daemon.simulator.exchange.wire import SHARD, fee_numbers, levels_json, outcome, ranges_json, top_of
+from kalshi_daemon.simulator.exchange.wire import (
+    SHARD,
+    fee_numbers,
+    levels_json,
+    outcome,
+    ranges_json,
+    strikes_json,
+    top_of,
+)
 from kalshi_daemon.simulator.exchange.wire_text import (
     count_text,
     fee_text,
-    level_number,
     micros_text,
     price_text,
     rfc3339,
@@ -239,11 +246,7 @@ def _metadata(market: SimMarket) -> Json:
         "expected_expiration_ts": spec.close_ns // SECOND,
         "strike_type": spec.strike_type.value,
     }
-    if spec.floor is not None:
-        body["floor_strike"] = level_number(spec.floor)
-    if spec.cap is not None:
-        body["cap_strike"] = level_number(spec.cap)
-    return body
+    return body | strikes_json(spec)
 
 
 def event_msg(event: EventSpec) -> bytes:
