@@ -332,7 +332,7 @@ class DaemonRun:
         """Bring the books up to date, write what is left, print the summary last. No step depends on one before."""
         steps = self._steps
         steps.take("memory", components.core.learning.memory.save)
-        summed_up = await steps.wait_for("summary", summarise(components, self.state, stopped))
+        summed_up = await steps.wait_for("summary", summarise(components.core.orders, self.state, stopped))
         summary = summed_up or unsummarised(self.state, stopped)
         steps.take("archive", components.core.orders.archive)
         steps.take("report", lambda: components.files.artifacts.report(self.state))

@@ -6,12 +6,12 @@ from typing import Final
 
 import structlog
 
-from kalshi_daemon.app.assembly import Components
 from kalshi_daemon.artifacts.session import SessionTotals
 from kalshi_daemon.ground.errors import AuthFailed, ConfigurationError, DaemonError, ExitCode, FeedAuthFailed, leaves_of
 from kalshi_daemon.ground.units import Count, format_count, format_dollars
 from kalshi_daemon.orders.account_audit import BooksCheck
 from kalshi_daemon.orders.cancelling import StopResult
+from kalshi_daemon.orders.manager import OrderManager
 from kalshi_daemon.settings.model import Mode, Settings
 from kalshi_daemon.state import DaemonState
 
@@ -67,16 +67,16 @@ def unsummarised(state: DaemonState, stopped: StopResult) -> SessionTotals:
     )
 
 
-async def summarise(components: Components, state: DaemonState, stopped: StopResult) -> SessionTotals:
+async def summarise(orders: OrderManager, state: DaemonState, stopped: StopResult) -> SessionTotals:
     """The fields of `session.summary`. Money as strings with four decimals; None where the exchange did not answer."""
     check: BooksCheck | None = None
     within_s = _ASK_WITHIN_S if stopped.verified else _ASK_WITHIN_UNVERIFIED_S
     try:
         async with asyncio.timeout(within_s):
-            check = await components.core.orders.books_equal()
+            check = await orders.books_equal()
     except TimeoutError:
         log.warning("stop.accounts_not_compared", waited_s=within_s)
-    numbers = components.core.orders.summary()  # after the comparison: it may have brought the last fills
+    numbers = orders.summary()  # after the comparison: it may have brought the last fills
     exchange_pnl = None if check is None else check.exchange_pnl
     counters = state.counters
     return SessionTotals(

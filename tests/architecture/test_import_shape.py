@@ -8,7 +8,7 @@ import grimp
 import pytest
 
 PACKAGES_DEEP_MAX: Final = 12
-MODULES_DEEP_MAX: Final = 26
+MODULES_DEEP_MAX: Final = 25
 TOP_MAX: Final = 26
 """Packages and modules directly below `kalshi_daemon`."""
 
