@@ -16,7 +16,7 @@ import heapq
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -28,6 +28,7 @@ from kalshi_daemon.artifacts.manifest import Manifest
 from kalshi_daemon.artifacts.paths import MANIFEST, ArtifactPaths, scan_order
 from kalshi_daemon.ground.documents import parse_document, parse_object
 from kalshi_daemon.ground.errors import StateCorrupt
+from kalshi_daemon.ground.folders import or_noted
 
 Json = dict[str, Any]
 
@@ -168,8 +169,9 @@ class ScanReader:
 
     def __iter__(self) -> Iterator[StoredScan]:
         # Loose ones are listed before a pack is opened: what is packed meanwhile is missing there and looked for again.
-        loose = loose_scans(self._paths, self._day)
-        sources = [self._loose(loose), *(self._packed(path) for path in packs(self._paths, self._day))]
+        loose = or_noted(lambda: loose_scans(self._paths, self._day), self.problems)
+        packed = or_noted(lambda: packs(self._paths, self._day), self.problems)
+        sources = [self._loose(loose), *(self._packed(path) for path in packed)]
         yield from self._once(heapq.merge(*sources, key=lambda one: one.place))
         if self._gone:
             again = (one for path in packs(self._paths, self._day) for one in self._packed(path))
@@ -182,7 +184,7 @@ class ScanReader:
                 self._seen.add(identity)
                 yield one
 
-    def _loose(self, found: list[LooseScan]) -> Iterator[StoredScan]:
+    def _loose(self, found: Sequence[LooseScan]) -> Iterator[StoredScan]:
         for one in found:
             try:
                 yield one.read()

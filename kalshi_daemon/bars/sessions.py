@@ -19,6 +19,7 @@ from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.folders import FIX, files_below, is_there
 from kalshi_daemon.ground.new_york import eastern_day
 from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.windows.sessions import load_sessions
@@ -137,19 +138,34 @@ def read_sample(path: Path, index: Index) -> Sample:
 
 
 def indices_at(path: Path) -> frozenset[Index]:
-    """Those that file names there speak for. Raises ConfigurationError when nothing is there."""
-    if not path.exists():
+    """Those that file names there speak for. Raises ConfigurationError when nothing is there, or it cannot be read."""
+    if not _is_there(path):
         raise ConfigurationError(str(path), "no such file or folder")
     files = _parquet(path) if path.is_dir() else [path]
     return frozenset(index_of(file)[0] for file in files if names_index(file))
 
 
 def _parquet(folder: Path) -> Sequence[Path]:
-    return sorted(folder.rglob("*.parquet"))
+    """Raises ConfigurationError for a folder in it that cannot be read: bars would be missing without a word."""
+    try:
+        return [file for file in files_below(folder) if file.suffix == ".parquet"]
+    except OSError as problem:
+        raise _unreadable(problem) from problem
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return is_there(path)
+    except OSError as problem:
+        raise _unreadable(problem) from problem
+
+
+def _unreadable(problem: OSError) -> ConfigurationError:
+    return ConfigurationError(str(problem.filename), f"cannot be read: {problem.strerror}", FIX)
 
 
 def _files(path: Path, index: Index) -> Sequence[Path]:
-    if not path.is_dir():
+    if not _is_there(path) or not path.is_dir():
         if names_index(path) and index_of(path)[0] is not index:
             raise ConfigurationError(str(path), f"its name does not speak for {index}")
         return (path,)

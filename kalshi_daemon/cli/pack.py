@@ -47,13 +47,13 @@ def run(args: argparse.Namespace) -> int:
         last = date.max if settings.mode is Mode.SIM else today - timedelta(days=1)
         packed = list(_packed(ArtifactPaths(settings.mode_dir), last, left))
         pruned = prune(settings.mode_dir, today, settings.retention)
-    left += pruned.left
+    left += [one for one in pruned.left if one not in left]
     show(args, _data(packed, pruned, left), _table(settings, packed, pruned, left))
     return ExitCode.FAILURE if left else ExitCode.OK
 
 
 def _packed(paths: ArtifactPaths, last: date, left: list[str]) -> Iterator[tuple[Work, Piece]]:
-    for work in pending(paths, last.isoformat()):
+    for work in pending(paths, last.isoformat(), left):
         done = Piece()
         try:
             while True:

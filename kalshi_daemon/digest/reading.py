@@ -28,6 +28,7 @@ from kalshi_daemon.domain.order import Order
 from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.ground.documents import Document, read_document
 from kalshi_daemon.ground.errors import MalformedData, StateCorrupt, StateTooNew
+from kalshi_daemon.ground.folders import cannot_read
 from kalshi_daemon.ground.new_york import eastern_day, eastern_midnights
 from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.index_feed.day_files import read_recordings
@@ -174,7 +175,7 @@ def read_tapes(root: Path, day: date, notes: list[str], go_on: GoOn) -> dict[Ind
     try:
         found = read_recordings(folder, _ticks, go_on)
     except OSError as problem:
-        notes.append(f"index values cannot be read: {problem}")
+        notes.append(f"index values: {cannot_read(problem) if problem.filename else problem}")
         return {}
     if found.unreadable:
         notes.append(f"{folder}: {found.unreadable} files of index values cannot be read")

@@ -11,6 +11,7 @@ Blocking.
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -18,10 +19,12 @@ from typing import Final
 import orjson
 
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.ground.folders import entries, or_noted
 from kalshi_daemon.index_feed.recorder import FOLDER
 
 PARTS_KEY: Final = b"kalshi_daemon.parts"
 _NAME: Final = re.compile(r"(?P<day>[0-9]{8})(?P<time>T[0-9]{6})?_(?P<index>[A-Z]+)(?P<number>_[0-9]+)?\.parquet")
+_DATE_PARTS: Final = (re.compile("[0-9]{4}"), re.compile("[0-9]{2}"), re.compile("[0-9]{2}"))
 _TRIES_MAX: Final = 5
 
 
@@ -44,9 +47,12 @@ class Recorded[T]:
 
 
 def recordings(folder: Path) -> list[Recording]:
-    """The files of a day's folder that hold index values, in the order of writing: a day's file, then flushes."""
+    """The files of a day's folder that hold index values, in the order of writing: a day's file, then flushes.
+
+    None when there is no folder. Raises OSError, named, for one that cannot be read.
+    """
     found: list[tuple[tuple[bool, str, int], Recording]] = []
-    for path in folder.glob("*.parquet"):
+    for path in entries(folder):
         match = _NAME.fullmatch(path.name)
         index = None if match is None else next((one for one in Index if one.value == match["index"]), None)
         if match is not None and index is not None:
@@ -55,11 +61,18 @@ def recordings(folder: Path) -> list[Recording]:
     return [one for _, one in sorted(found, key=lambda one: (*one[0], one[1].path.name))]
 
 
-def recorded_days(raw: Path) -> Iterator[tuple[str, Path]]:
-    """The days with a folder of index values below `<mode_dir>/data/raw`: YYYY-MM-DD and the folder."""
-    for folder in sorted(raw.glob(f"[0-9][0-9][0-9][0-9]/[0-9][0-9]/[0-9][0-9]/{FOLDER}")):
-        if folder.is_dir():
-            yield "-".join(folder.parts[-4:-1]), folder
+def recorded_days(raw: Path, notes: list[str] | None = None) -> Iterator[tuple[str, Path]]:
+    """The days with a folder of index values below `<mode_dir>/data/raw`: YYYY-MM-DD and the folder.
+
+    A folder that cannot be read is named in `notes` and left out; without `notes` its OSError is raised.
+    """
+    found = [raw]
+    for name in _DATE_PARTS:
+        below = (one for folder in found for one in or_noted(partial(entries, folder), notes))
+        found = [one for one in below if name.fullmatch(one.name)]
+    for day in found:
+        if any(one.name == FOLDER for one in or_noted(partial(entries, day), notes)):
+            yield "-".join(day.parts[-3:]), day / FOLDER
 
 
 def day_file(folder: Path, day: str, index: Index) -> Path:
@@ -86,6 +99,7 @@ def read_recordings[T](folder: Path, read: Callable[[Path], T], go_on: Callable[
     """Read the files of a day so that each row counts once, also while the day is being packed.
 
     read: one file; an OSError, ValueError, KeyError or TypeError is a file that cannot be read (pyarrow's own are).
+    Raises OSError for a folder that cannot be read.
     """
     for _ in range(_TRIES_MAX):
         try:

@@ -24,6 +24,7 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.durable import append_lines
 from kalshi_daemon.ground.errors import StateTooNew
+from kalshi_daemon.ground.folders import entries
 from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.memory.record_rows import (
     VERSION,
@@ -139,8 +140,8 @@ def append(folder: Path, lines: Lines) -> dict[str, Sequence[bytes]]:
             continue
         if over:
             log.warning("forecast_record.full", day=day, dropped=over, bytes_max=BYTES_MAX)
-    for old in sorted(folder.glob("*.jsonl"))[:-DAYS_MAX]:
-        with suppress(OSError):
+    with suppress(OSError):
+        for old in _days(folder)[:-DAYS_MAX]:
             old.unlink()
     return left
 
@@ -159,11 +160,8 @@ class Kept:
 
 
 def _days(folder: Path) -> list[Path]:
-    """The files, oldest first; none when the folder is not there. Raises OSError: `glob` would find none in silence."""
-    try:
-        return sorted(path for path in folder.iterdir() if path.name.endswith(".jsonl"))
-    except FileNotFoundError:
-        return []
+    """The files, oldest first; none when the folder is not there. Raises OSError, named."""
+    return [path for path in entries(folder) if path.name.endswith(".jsonl")]
 
 
 def read_record(folder: Path, index: Index, first: date | None = None, last: date | None = None) -> Kept:

@@ -26,6 +26,7 @@ from kalshi_daemon.domain.monitor import Monitor
 from kalshi_daemon.ground.clock import Clock, iso_utc
 from kalshi_daemon.ground.durable import write_whole
 from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.folders import entries
 from kalshi_daemon.ground.off_loop import in_thread
 from kalshi_daemon.ground.units import DAY, SECOND, Nanos
 from kalshi_daemon.memory.documents import (
@@ -91,7 +92,7 @@ def put_aside(path: Path, why: str, now_ns: Nanos) -> Path:
     """
     aside = path.with_name(f"{path.name}.{why}-{iso_utc(now_ns)[:19].replace(':', '')}Z")
     path.replace(aside)
-    for old in sorted(path.parent.glob(f"{path.name}.{why}-*"))[:-ASIDE_MAX]:
+    for old in [one for one in entries(path.parent) if one.match(f"{path.name}.{why}-*")][:-ASIDE_MAX]:
         old.unlink()
     return aside
 

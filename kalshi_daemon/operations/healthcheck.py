@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from kalshi_daemon.ground.clock import SystemClock
+from kalshi_daemon.ground.folders import cannot_read, entries, is_there
 from kalshi_daemon.ground.units import SECOND
 
 HEARTBEAT_NAME: Final = "heartbeat"
@@ -21,7 +22,12 @@ def main(arguments: list[str]) -> int:
         print("usage: python -m kalshi_daemon.operations.healthcheck STATE_DIR", file=sys.stderr)  # noqa: T201 - a command
         return _USAGE
     now_s = SystemClock().now_ns() / SECOND
-    beats = [path.stat().st_mtime for path in Path(arguments[0]).glob(f"*/{HEARTBEAT_NAME}")]
+    try:
+        candidates = [folder / HEARTBEAT_NAME for folder in entries(Path(arguments[0]))]
+        beats = [path.stat().st_mtime for path in candidates if is_there(path)]
+    except OSError as problem:
+        print(cannot_read(problem), file=sys.stderr)  # noqa: T201 - a command
+        return 1
     return 0 if beats and now_s - max(beats) <= FRESH_S else 1
 
 

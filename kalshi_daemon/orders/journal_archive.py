@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from kalshi_daemon.domain.order import Status
+from kalshi_daemon.ground.folders import entries
 from kalshi_daemon.ground.new_york import eastern_day
 from kalshi_daemon.ground.units import DAY, Nanos
 from kalshi_daemon.orders.journal import Journal
@@ -49,11 +50,7 @@ def archives(journal_path: Path) -> list[Path]:
 
     `glob` would find none in it, and what was traded before would be missing from every sum.
     """
-    folder = archive_folder(journal_path)
-    try:
-        return sorted(path for path in folder.iterdir() if path.match("journal-*.sqlite3"))
-    except FileNotFoundError:
-        return []
+    return [path for path in entries(archive_folder(journal_path)) if path.match("journal-*.sqlite3")]
 
 
 def earlier_runs_folder(journal_path: Path) -> Path:
@@ -62,8 +59,8 @@ def earlier_runs_folder(journal_path: Path) -> Path:
 
 
 def earlier_runs(journal_path: Path) -> list[Path]:
-    """Their folders, oldest first; each holds a journal and its archives."""
-    return sorted(earlier_runs_folder(journal_path).glob("run-*"))
+    """Their folders, oldest first; each holds a journal and its archives. Raises OSError when they cannot be read."""
+    return [path for path in entries(earlier_runs_folder(journal_path)) if path.match("run-*")]
 
 
 def move_old(journal_path: Path, now_ns: Nanos, ended_before: Nanos) -> Moved:

@@ -73,7 +73,11 @@ class RetentionKeeper:
         if not may():
             return
         try:
-            for work in await asyncio.to_thread(pending, self._paths, last.isoformat()):
+            notes: list[str] = []
+            works = await asyncio.to_thread(pending, self._paths, last.isoformat(), notes)
+            for note in notes:
+                self._say_once("retention.file_left", note)
+            for work in works:
                 if work not in self._given_up and not await self._pack(work, may):
                     return
             today = eastern_day(self._clock.now_ns())

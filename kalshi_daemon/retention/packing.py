@@ -13,6 +13,7 @@ import heapq
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -23,6 +24,7 @@ from kalshi_daemon.artifacts.scan_files import LooseScan, StoredScan, folders, l
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.durable import draft_of, replacing, sync_folder
 from kalshi_daemon.ground.errors import StateCorrupt
+from kalshi_daemon.ground.folders import entries, or_noted
 from kalshi_daemon.index_feed.day_files import PARTS_KEY, day_file, digest_of, parts_of, recorded_days, recordings
 from kalshi_daemon.index_feed.recorder import FOLDER
 
@@ -65,22 +67,26 @@ class Work:
     of: str = ""
 
 
-def pending(paths: ArtifactPaths, last: str) -> list[Work]:
-    """What is not packed of the days up to `last` (YYYY-MM-DD), oldest first."""
+def pending(paths: ArtifactPaths, last: str, notes: list[str] | None = None) -> list[Work]:
+    """What is not packed of the days up to `last` (YYYY-MM-DD), oldest first.
+
+    A folder that cannot be read costs itself: it is named in `notes`. Without `notes` its OSError is raised.
+    """
     found = [
         Work(day, SCANS, series)
-        for day in folders(paths.scans)
+        for day in or_noted(partial(folders, paths.scans), notes)
         if is_day(day) and day <= last
-        for series in sorted({one.series for one in loose_scans(paths, day)})
+        for series in sorted({one.series for one in or_noted(partial(loose_scans, paths, day), notes)})
     ]
-    trails = paths.audit(last).parent
-    for path in (*trails.glob("*.jsonl"), *trails.glob("*.jsonl.packing")):
+    for path in or_noted(partial(entries, paths.audit(last).parent), notes):
+        if not path.name.endswith((".jsonl", ".jsonl.packing")):
+            continue
         day = path.name.partition(".")[0].rpartition("_")[2]
         if is_day(day) and day <= last and path.name.startswith(paths.audit(day).name):
             found.append(Work(day, AUDIT))
-    for day, folder in recorded_days(paths.root / "data" / "raw"):
+    for day, folder in recorded_days(paths.root / "data" / "raw", notes):
         if day <= last:
-            names = {one.index for one in recordings(folder) if not one.whole}
+            names = {one.index for one in or_noted(partial(recordings, folder), notes) if not one.whole}
             found += [Work(day, VALUES, index.value) for index in sorted(names)]
     return sorted(set(found), key=lambda one: (one.day, one.what, one.of))
 
@@ -143,7 +149,7 @@ def _write_scans(pack: Path, fresh: list[StoredScan], wanted: set[bytes]) -> Non
 def _remove_folders(folder: Path) -> None:
     """The folders of a scan once nothing is in them, and drafts of a kill with them."""
     with suppress(OSError):
-        for draft in folder.glob(".*.tmp"):
+        for draft in (one for one in entries(folder) if one.match(".*.tmp")):
             draft.unlink()
         folder.rmdir()
         folder.parent.rmdir()
@@ -212,7 +218,7 @@ def pack_recordings(folder: Path, day: str, index: Index) -> Piece:
 
     piece, target = Piece(), day_file(folder, day, index)
     draft_of(target).unlink(missing_ok=True)
-    for torn in folder.glob(f".{day}T*_{index.value}*.tmp"):
+    for torn in (one for one in entries(folder) if one.match(f".{day}T*_{index.value}*.tmp")):
         torn.unlink()
     flushes = [one.path for one in recordings(folder) if not one.whole and (one.day, one.index) == (day, index)]
     tables: list[pa.Table] = []

@@ -11,11 +11,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from kalshi_daemon.artifacts.paths import MANIFEST, ArtifactPaths, is_day, scan_order
 from kalshi_daemon.artifacts.scan_files import PACK_SUFFIX, folders
+from kalshi_daemon.ground.folders import files_below, or_noted
 from kalshi_daemon.ground.units import MEGABYTE
 from kalshi_daemon.index_feed.day_files import recorded_days
 from kalshi_daemon.operations.logging import log_path, rotated_path
@@ -68,10 +70,10 @@ def choose(
 
 
 def prune(mode_dir: Path, today: date, limits: RetentionSettings) -> Pruned:
-    """Let go what `choose` says. Never raises for a file that resists: it is named."""
-    total = size_of(mode_dir)
+    """Let go what `choose` says. Never raises for a file or folder that resists: it is named, once."""
     pruned = Pruned()
-    for one in choose(inventory(mode_dir), total, today, limits, simulated=_simulated(mode_dir)):
+    total = size_of(mode_dir, pruned.left)
+    for one in choose(inventory(mode_dir, pruned.left), total, today, limits, simulated=_simulated(mode_dir)):
         before = pruned.bytes
         for path in one.paths:
             try:
@@ -88,27 +90,33 @@ def prune(mode_dir: Path, today: date, limits: RetentionSettings) -> Pruned:
             pruned.items.append(one)
         for folder in {path.parent for path in one.paths}:
             _remove_empty(folder, mode_dir)
+    pruned.left = list(dict.fromkeys(pruned.left))
     pruned.bytes_remaining = total - pruned.bytes
     return pruned
 
 
-def inventory(mode_dir: Path) -> list[Item]:
-    """Everything that may ever go."""
+def inventory(mode_dir: Path, notes: list[str] | None = None) -> list[Item]:
+    """Everything that may ever go.
+
+    A folder that cannot be read costs itself: it is named in `notes`. Without `notes` its OSError is raised.
+    """
     paths = ArtifactPaths(mode_dir)
-    found: list[tuple[str, str, tuple[Path, ...]]] = [
-        *((day, "scans", _scans(paths.scans / day)) for day in _days(paths.scans)),
-        *((day, "index values", _files(folder)) for day, folder in recorded_days(mode_dir / "data" / "raw")),
-        *((day, "reports", tuple(files)) for day, files in _reports(paths).items()),
+    raw = mode_dir / "data" / "raw"
+    found: list[tuple[str, str, Sequence[Path]]] = [
+        *((day, "scans", or_noted(partial(_scans, paths.scans / day), notes)) for day in _days(paths.scans, notes)),
+        *((day, "index values", or_noted(partial(_files, one), notes)) for day, one in recorded_days(raw, notes)),
+        *((day, "reports", files) for day, files in _reports(paths, notes).items()),
         *_rotated_log(rotated_path(log_path(mode_dir))),
     ]
     if _simulated(mode_dir):  # elsewhere nobody makes such folders, and a journal is a journal
-        found += [("", "earlier run", tuple(_walk(one))) for one in earlier_runs(journal_path(mode_dir))]
-    return [Item(day, kind, files, sum(_size(one) for one in files)) for day, kind, files in found if files]
+        runs = or_noted(partial(earlier_runs, journal_path(mode_dir)), notes)
+        found += [("", "earlier run", files_below(one, notes)) for one in runs]
+    return [Item(day, kind, tuple(files), sum(_size(one) for one in files)) for day, kind, files in found if files]
 
 
-def size_of(folder: Path) -> int:
-    """Bytes of all files below a folder; a link counts as itself."""
-    return sum(_size(path) for path in _walk(folder))
+def size_of(folder: Path, notes: list[str] | None = None) -> int:
+    """Bytes of all files below a folder; a link counts as itself. `notes`: see `inventory`."""
+    return sum(_size(path) for path in files_below(folder, notes))
 
 
 def _simulated(mode_dir: Path) -> bool:
@@ -126,15 +134,20 @@ def _scans(folder: Path) -> tuple[Path, ...]:
     return (*packed, *(one for one in loose if one.is_file()))
 
 
-def _reports(paths: ArtifactPaths) -> dict[str, list[Path]]:
+def _reports(paths: ArtifactPaths, notes: list[str] | None) -> dict[str, list[Path]]:
     """By day: the reports with what they are made from, digests, summaries of sessions."""
     reports, facts = paths.root / "reports", paths.root / "data" / "proc" / "reports"
     artifacts = reports / "_artifacts"
+
+    def files(folder: Path) -> Sequence[Path]:
+        return or_noted(partial(_files, folder), notes)
+
+    tops = [top / one for top in (reports, facts) for one in or_noted(partial(folders, top), notes)]
     named = [
-        *((path, path.stem) for top in (reports, facts) for one in folders(top) for path in _files(top / one)),
-        *((path, path.stem.removesuffix("-digest")) for path in _files(reports)),
-        *((path, path.stem.removeprefix("digest_")) for path in _files(artifacts)),
-        *((path, path.name.partition("_")[0]) for path in _files(artifacts / "sessions")),
+        *((path, path.stem) for top in tops for path in files(top)),
+        *((path, path.stem.removesuffix("-digest")) for path in files(reports)),
+        *((path, path.stem.removeprefix("digest_")) for path in files(artifacts)),
+        *((path, path.name.partition("_")[0]) for path in files(artifacts / "sessions")),
     ]
     found: dict[str, list[Path]] = {}
     for path, day in named:
@@ -157,8 +170,8 @@ def _rotated_log(path: Path) -> Iterator[tuple[str, str, tuple[Path, ...]]]:
         yield day, "log", (path,)
 
 
-def _days(folder: Path) -> list[str]:
-    return [one for one in folders(folder) if is_day(one)]
+def _days(folder: Path, notes: list[str] | None) -> list[str]:
+    return [one for one in or_noted(partial(folders, folder), notes) if is_day(one)]
 
 
 def _files(folder: Path) -> tuple[Path, ...]:
@@ -167,11 +180,6 @@ def _files(folder: Path) -> tuple[Path, ...]:
             return tuple(Path(one.path) for one in entries if one.is_file(follow_symlinks=False))
     except (FileNotFoundError, NotADirectoryError):
         return ()
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    for top, _, names in os.walk(folder):
-        yield from (Path(top) / name for name in names)
 
 
 def _size(path: Path) -> int:

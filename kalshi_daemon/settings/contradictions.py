@@ -54,6 +54,9 @@ def check_contradictions(settings: Settings, origins: Origins) -> None:
     _check_openings(settings, origins)
     _check_leases(settings, origins)
     _check_stop(settings, origins)
+    _check_cutoff(settings, origins)
+    _check_clock(settings, origins)
+    _check_log(settings, origins)
     _check_feed(settings, origins)
 
 
@@ -183,6 +186,65 @@ def _check_stop(settings: Settings, origins: Origins) -> None:
                 origins,
                 f"orders.stop_deadline_s >= {least:g}, or a shorter kalshi.{name}",
             )
+
+
+def _check_cutoff(settings: Settings, origins: Origins) -> None:
+    """A cutoff is verified by `gone_by`, where the expiry of every order ends too: its requests must fit in before."""
+    lead, kalshi = settings.windows.cancel_lead_s, settings.kalshi
+    for name, timeout_ms in (
+        ("write_timeout_ms", kalshi.write_timeout_ms),
+        ("read_timeout_ms", kalshi.read_timeout_ms),
+    ):
+        least = _STOP_PER_REQUEST * timeout_ms / 1_000
+        if lead < least:
+            raise broken(
+                "windows.cancel_lead_s",
+                f"{lead:g} s is below twice kalshi.{name} ({timeout_ms} ms): a cutoff whose first request gets no "
+                "answer would have no time for another",
+                origins,
+                f"windows.cancel_lead_s >= {least:g}, or a shorter kalshi.{name}",
+            )
+    asked_s = settings.orders.unknown_ask_after_ms / 1_000
+    if asked_s >= lead:
+        raise broken(
+            "orders.unknown_ask_after_ms",
+            f"{asked_s * 1_000:g} is not below windows.cancel_lead_s ({lead:g} s): an order whose answer was lost at "
+            "the cutoff would be asked about after it",
+            origins,
+            f"orders.unknown_ask_after_ms < {lead * 1_000:g}",
+        )
+
+
+def _check_clock(settings: Settings, origins: Origins) -> None:
+    """A clock as wrong as its guard allows must neither miss a cutoff nor let a lease end before its renewal."""
+    skew_s = settings.guards.clock_skew_ms_max / 1_000
+    for key, most, why in (
+        (
+            "windows.cancel_lead_s",
+            settings.windows.cancel_lead_s,
+            "a slow clock would begin to cancel after the cutoff",
+        ),
+        ("orders.lease_s", settings.orders.lease_s / 2, "orders would expire before they are renewed, at half a lease"),
+    ):
+        if skew_s >= most:
+            raise broken(
+                "guards.clock_skew_ms_max",
+                f"{skew_s * 1_000:g} is too much for {key}: by a clock wrong by that {why}",
+                origins,
+                f"guards.clock_skew_ms_max < {most * 1_000:g}, or a longer {key}",
+            )
+
+
+def _check_log(settings: Settings, origins: Origins) -> None:
+    """The log and the file it was rotated to count in what is kept, and the newer of them never goes."""
+    each, most = settings.log.file_megabytes_max, settings.retention.megabytes_max
+    if settings.log.file and 2 * each > most:
+        raise broken(
+            "log.file_megabytes_max",
+            f"twice {each} is above retention.megabytes_max ({most}): the log alone would make every finished day go",
+            origins,
+            f"log.file_megabytes_max <= {most // 2}",
+        )
 
 
 def _check_feed(settings: Settings, origins: Origins) -> None:

@@ -18,6 +18,7 @@ from typing import Any, Final, cast
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from kalshi_daemon.ground.errors import ConfigurationError, LiveNotAcknowledged
+from kalshi_daemon.ground.folders import FIX, entries
 from kalshi_daemon.ground.named_files import read_named
 from kalshi_daemon.settings.environment import ENV_PREFIX, number_of, place_of, value_of, variables
 from kalshi_daemon.settings.model import Mode, Settings
@@ -214,11 +215,15 @@ def _read_credentials(folder: Path | None) -> tuple[dict[str, Any], dict[str, st
     places: dict[str, str] = {}
     if folder is None:
         return values, places
-    if not folder.is_dir():
-        raise ConfigurationError(CREDENTIALS, f"{folder} is not a directory")
+    try:
+        if not folder.is_dir():
+            raise ConfigurationError(CREDENTIALS, f"{folder} is not a directory")
+        present = {path.name for path in entries(folder)}
+    except OSError as problem:
+        raise ConfigurationError(CREDENTIALS, f"{folder} cannot be read: {problem.strerror}", FIX) from problem
     for name, key in _CREDENTIAL_FILES.items():
         path = folder / name
-        if not path.exists():
+        if name not in present:
             continue
         _put(values, key, path if key == "kalshi.private_key_path" else _read_secret(path))
         places[key] = f"{CREDENTIALS} ({name})"

@@ -140,7 +140,7 @@ MUTANTS = (
         "records_pruned",
         "what the forecast has learnt never goes",
         "retention/pruning.py",
-        'path.stem.removesuffix("-digest")) for path in _files(reports)),\n',
+        'path.stem.removesuffix("-digest")) for path in files(reports)),\n',
         'path.stem) for path in _files(paths.root / "calibration" / "record")),\n',
         _PRUNING,
     ),

@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 
 _BOUNDS = ("settings/test_settings_bounds.py",)
 _RULES = ("settings/test_settings_rules.py",)
+_FOLDERS = ("ground/test_folders.py",)
 _CONSTANTS = ("calibration/test_constants_file.py",)
 
 MUTANTS = (
@@ -107,8 +108,8 @@ MUTANTS = (
         "stop_without_a_second_try",
         "a stop leaves time for a request without an answer and for one more",
         "settings/contradictions.py",
-        "least = _STOP_PER_REQUEST * timeout_ms / 1_000",
-        "least = timeout_ms / 1_000",
+        "least = _STOP_PER_REQUEST * timeout_ms / 1_000\n        if deadline",
+        "least = timeout_ms / 1_000\n        if deadline",
         _RULES,
     ),
     Mutant(
@@ -128,18 +129,82 @@ MUTANTS = (
         ("ground/test_named_files.py",),
     ),
     Mutant(
+        "cutoff_without_a_second_try",
+        "a cutoff leaves time for a request without an answer and for one more",
+        "settings/contradictions.py",
+        "least = _STOP_PER_REQUEST * timeout_ms / 1_000\n        if lead",
+        "least = timeout_ms / 1_000\n        if lead",
+        _RULES,
+    ),
+    Mutant(
+        "asked_after_the_cutoff",
+        "an order whose answer was lost at a cutoff is asked about before it is over",
+        "settings/contradictions.py",
+        "    if asked_s >= lead:\n",
+        "    if asked_s > 1_000.0:\n",
+        _RULES,
+    ),
+    Mutant(
+        "a_wrong_clock_misses_the_cutoff",
+        "a clock as wrong as its guard allows begins to cancel before the cutoff",
+        "settings/contradictions.py",
+        "        if skew_s >= most:\n",
+        "        if skew_s >= 2.0 * most:\n",
+        _RULES,
+    ),
+    Mutant(
+        "the_log_fills_what_is_kept",
+        "the log alone does not make finished days go",
+        "settings/contradictions.py",
+        "settings.log.file and 2 * each > most",
+        "settings.log.file and each > most",
+        _RULES,
+    ),
+    Mutant(
         "unread_folder_is_empty",
-        "a record that cannot be read is not an empty one",
-        "memory/forecast_record.py",
-        "for path in folder.iterdir() if",
-        'for path in folder.glob("*") if',
-        ("cli/test_state_folder.py",),
+        "a folder that cannot be read is not an empty one",
+        "ground/folders.py",
+        "not read at once\n    except (FileNotFoundError, NotADirectoryError):",
+        "not read at once\n    except OSError:",
+        _FOLDERS,
+    ),
+    Mutant(
+        "unread_folders_are_walked_past",
+        "a folder that cannot be read, somewhere below another, is named or raised",
+        "ground/folders.py",
+        "        if notes is None:\n            raise problem\n",
+        "        if notes is None:\n            return\n",
+        _FOLDERS,
+    ),
+    Mutant(
+        "what_cannot_be_seen_is_not_there",
+        "what may be there and cannot be seen is not taken for absent",
+        "ground/folders.py",
+        "        path.stat()\n    except (FileNotFoundError, NotADirectoryError):",
+        "        path.stat()\n    except OSError:",
+        _FOLDERS,
+    ),
+    Mutant(
+        "one_unread_folder_stops_the_packing",
+        "a folder that cannot be read costs itself",
+        "ground/folders.py",
+        "    except OSError as problem:\n        if notes is None:\n",
+        "    except OSError as problem:\n        if notes is not False:\n",
+        _FOLDERS,
     ),
     Mutant(
         "unread_archives_are_none",
         "archives that cannot be read are not left out of a sum",
         "orders/journal_archive.py",
-        "for path in folder.iterdir() if",
+        "for path in entries(archive_folder(journal_path)) if",
+        'for path in archive_folder(journal_path).glob("*") if',
+        ("cli/test_state_folder.py",),
+    ),
+    Mutant(
+        "unread_record_is_empty",
+        "a record that cannot be read is not an empty one",
+        "memory/forecast_record.py",
+        "for path in entries(folder) if",
         'for path in folder.glob("*") if',
         ("cli/test_state_folder.py",),
     ),

@@ -249,6 +249,9 @@ def test_gone_by_goes_down_to_two_seconds():
         KALSHI_DAEMON_WINDOWS__GONE_BY_S="2",
         KALSHI_DAEMON_WINDOWS__CANCEL_LEAD_S="1",
         KALSHI_DAEMON_WINDOWS__NEW_QUOTES_UNTIL_S="3",
+        KALSHI_DAEMON_KALSHI__READ_TIMEOUT_MS="500",
+        KALSHI_DAEMON_KALSHI__WRITE_TIMEOUT_MS="500",
+        KALSHI_DAEMON_GUARDS__CLOCK_SKEW_MS_MAX="999",
     ).settings.windows
     assert (windows.gone_by_s, windows.new_quotes_until_s) == (2.0, 3.0)
 
@@ -339,6 +342,12 @@ def test_the_address_of_history_is_checked(mode, url, problem):
         ("PROFILES__WIDE__SERIES", "[]", ("profiles.wide.series", "profiles.wide.enabled")),
         ("SIM__UNTIL", "09:25", ("sim.until", "sim.start")),
         ("ORDERS__STOP_DEADLINE_S", "9.9", ("orders.stop_deadline_s", "kalshi.read_timeout_ms")),
+        ("WINDOWS__CANCEL_LEAD_S", "9.9", ("windows.cancel_lead_s", "kalshi.read_timeout_ms")),
+        ("KALSHI__READ_TIMEOUT_MS", "5001", ("windows.cancel_lead_s", "kalshi.read_timeout_ms")),
+        ("KALSHI__WRITE_TIMEOUT_MS", "5001", ("windows.cancel_lead_s", "kalshi.write_timeout_ms")),
+        ("ORDERS__UNKNOWN_ASK_AFTER_MS", "10000", ("orders.unknown_ask_after_ms", "windows.cancel_lead_s")),
+        ("GUARDS__CLOCK_SKEW_MS_MAX", "10000", ("guards.clock_skew_ms_max", "windows.cancel_lead_s")),
+        ("LOG__FILE_MEGABYTES_MAX", "1001", ("log.file_megabytes_max", "retention.megabytes_max")),
         ("KALSHI__WRITE_TIMEOUT_MS", "10001", ("orders.stop_deadline_s", "kalshi.write_timeout_ms")),
     ],
 )
@@ -350,7 +359,15 @@ def test_a_contradiction_is_refused_with_both_keys(name, value, keys):
 def test_a_limit_just_inside_is_no_contradiction():
     load(KALSHI_DAEMON_ORDERS__LEASE_S="16", KALSHI_DAEMON_GUARDS__DAILY_LOSS_DOLLARS="250")
     load(KALSHI_DAEMON_WINDOWS__FIRST_QUOTES="15:54:59", KALSHI_DAEMON_GUARDS__BOOK_AGE_S_MAX="20.1")
+    load(KALSHI_DAEMON_WINDOWS__CANCEL_LEAD_S="10", KALSHI_DAEMON_KALSHI__WRITE_TIMEOUT_MS="5000")
+    load(KALSHI_DAEMON_ORDERS__UNKNOWN_ASK_AFTER_MS="9999", KALSHI_DAEMON_GUARDS__CLOCK_SKEW_MS_MAX="9999")
+    load(KALSHI_DAEMON_LOG__FILE_MEGABYTES_MAX="1000")
     load(KALSHI_DAEMON_ORDERS__GROUP_CONTRACTS_LIMIT="2", KALSHI_DAEMON_GUARDS__FEED_AGE_FINAL_MINUTE_MS="2500")
+
+
+def test_a_clock_as_wrong_as_is_allowed_must_leave_time_to_renew():
+    problem = refused(KALSHI_DAEMON_ORDERS__LEASE_S="16", KALSHI_DAEMON_GUARDS__CLOCK_SKEW_MS_MAX="8000")
+    assert "guards.clock_skew_ms_max 8000 is too much for orders.lease_s" in problem
 
 
 def test_an_hour_without_new_quotes_leaves_no_hourly_window():

@@ -40,8 +40,6 @@ _AT_AN_INSTANT = {
     *("stream_drop", "stream_gap", "group_triggered", "stranger_order", "feed_abort", "feed_duplicate"),
     *("feed_reorder", "fee_change", "late_settlement"),
 }
-_DRAWN_EACH_TIME = {"poisoned_answer", "poisoned_frame"}
-"""Kinds that are another fault with every answer or frame: one play of them alone shows nothing."""
 _SLOWLY_SEEN_S = 90.0
 """How long a market is withheld: silence is given 20 s, an answer 10 s, upkeep comes every 5 s."""
 _LISTED_AGAIN_S = 180.0
@@ -50,6 +48,25 @@ _FEE_POLL_S = 20.0
 """The shipped 1800 s would only make the watch longer."""
 _WRITES = {"create": "batch_create", "cancel": "batch_cancel", "renewal": "amend"}
 _PRIVATE, _BOOKS = "fill,user_orders", "orderbook_delta"
+_ASKED = {
+    "a create": "batch_create",
+    "a cancel": "batch_cancel",
+    "a renewal": "amend",
+    "the list of orders": "orders",
+    "the list of fills": "fills",
+    "positions": "positions",
+    "cash": "balance",
+    "the status": "exchange_status",
+    "the listing": "events",
+    "a book": "orderbooks",
+}
+_CHANNELS = {
+    "books": "orderbook_delta",
+    "fills": "fill",
+    "orders": "user_orders",
+    "markets' lives": "market_lifecycle_v2",
+}
+"""Which field is hit, and by what that is no number, is drawn from the seed."""
 _VARIANTS = {
     "field_removed": {
         f"`{lacks}` of a {name}": f"{operation}:{lacks}"
@@ -63,6 +80,8 @@ _VARIANTS = {
         "of all books": _BOOKS,
         "of all": f"{_PRIVATE},{_BOOKS},market_lifecycle_v2",
     },
+    "poisoned_answer": {f"to {name}": operation for name, operation in _ASKED.items()},
+    "poisoned_frame": {f"of {name}": channel for name, channel in _CHANNELS.items()},
     "poisoned_feed": {"in values": "V", "in minute bars": "AM"},
     "unit_mixup": {"in frames": "frame", "in the feed": "feed"},
     "skewed_401": {"of a clock ahead": "1", "of a clock behind": "-1"},
@@ -92,7 +111,7 @@ class Row:
 
 def all_kinds() -> list[str]:
     """The kinds of fault that have a line, and the deaths of the daemon."""
-    return [*(kind for kind in KINDS if kind not in _DRAWN_EACH_TIME), *(ending.value for ending in Ending)]
+    return [*KINDS, *(ending.value for ending in Ending)]
 
 
 def rows(kinds: Iterable[str], workers: int) -> list[Row]:

@@ -1,4 +1,4 @@
-"""Faults of the index feed's values: null, another size, another index's, one that stands still."""
+"""Faults of the index feed's values: null, another size, another index's, one that stands still, a lying snapshot."""
 
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.simulator.exchange.poison import Poison
@@ -56,9 +56,32 @@ def _frozen(stage: Stage, _for_s: float) -> Effect:
     return _published(stage, [Misprint(_index(stage), times=_FOREVER, frozen=True)])
 
 
+def _snapshot_wrong(stage: Stage, _for_s: float) -> Effect:
+    """Values of a wrong size, and the REST snapshot that is asked about them lies: the same way, another, or no number.
+
+    The snapshot is one witness: one that repeats the misprint must not outweigh the other index, which goes on.
+    """
+    rng, index = stage.rng, _index(stage)
+    factor = rng.choice(tuple(one for one in FACTORS if one))
+    told = Misprint(index, frozenset({"snapshot"}), times=_FOREVER, factor=factor)
+    match rng.choice(("same", "same", "other", "frozen", "null")):
+        case "other":
+            told.factor = rng.uniform(0.9, 1.1)
+        case "frozen":
+            told.frozen = True
+        case "null":
+            told.poison = Poison("value", None)
+        case _:
+            pass
+    wrong = Misprint(index, times=rng.randint(10, AGREEING_S_MAX), factor=factor)
+    feed = _published(stage, [wrong, told])
+    return Effect(lambda: told.hits > 0, feed.end)
+
+
 MISPRINTS: dict[str, Begin] = {
     "index_null": _null,
     "index_wrong_size": _wrong_size,
     "index_unsteady": _unsteady,
     "index_frozen": _frozen,
+    "index_snapshot_wrong": _snapshot_wrong,
 }

@@ -31,7 +31,7 @@ from tests.simulation.scenario import Death, Ending, Scenario, Trouble, draw
 from tests.simulation.settings_of import settings_of
 from tests.simulation.stage import Stage
 from tests.simulation.steady_loop import NumberedTasks, Steps, drain
-from tests.simulation.troubles import DRAWN, KINDS
+from tests.simulation.troubles import KINDS
 from tests.simulation.virtual_time import LoopClock
 
 _LOOK_S = 0.25
@@ -106,7 +106,7 @@ def play(
     gc.collect()
     gc.disable()  # collected at fixed simulated times: finalizers must not depend on what ran before
     try:
-        drawn = scenario or draw(seed, kinds or DRAWN)
+        drawn = scenario or draw(seed, kinds or tuple(KINDS))
         playing = _Play(exchange(loop, drawn), drawn, folder, outcome, say, onlooker or Onlooker())
         loop.set_exception_handler(playing.unheard)
         with playing.files():

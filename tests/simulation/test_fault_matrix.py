@@ -52,7 +52,7 @@ def test_a_page_names_its_kinds_and_what_never_came_back():
 def test_the_log_is_told_once_and_in_order():
     said = Counter({("order.unknown", ""): 2, ("guard.refused", "pull feed_age"): 3, ("order.resolved", "resting"): 2})
     said["nobody.knows", ""] += 1
-    said["window.planned", ""] += 1
+    said["window.phase_changed", ""] += 1
     assert told(said) == ["quotes pulled: `feed_age`", "fate of 2 unknown: asked", "asked: 2 resting", "`nobody.knows`"]
 
 

@@ -356,6 +356,3 @@ KINDS: dict[str, Begin] = {
     **FAR_AWAY,
     **DISK,
 }
-LATER = frozenset({"fill_list_misprinted"})
-"""Played when asked for by name, and by the tests of the kinds: what the seeds mean stays as it was."""
-DRAWN = tuple(kind for kind in KINDS if kind not in LATER)

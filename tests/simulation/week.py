@@ -24,7 +24,7 @@ from tests.simulation.disk_troubles import DISK
 from tests.simulation.play import Onlooker, play
 from tests.simulation.scenario import Scenario, Trouble
 from tests.simulation.stage import Stage
-from tests.simulation.troubles import DRAWN
+from tests.simulation.troubles import KINDS
 from tests.simulation.week_host import WeekHost
 
 DAYS = tuple(date(2026, 11, 30).replace(month=month, day=day) for month, day in
@@ -41,7 +41,7 @@ FILES_A_DAY_MAX, MB_A_DAY_MAX = 64, 10.0
 GROWTH_MAX = {"descriptors": 2, "tasks": 4}
 """What the last day may have more of than the first one had, at most."""
 _HEAVY = (*DISK, "kill_switch")
-_LIGHT = tuple(kind for kind in DRAWN if kind not in _HEAVY or kind in {"log_full", "output_stalled"})
+_LIGHT = tuple(kind for kind in KINDS if kind not in _HEAVY or kind in {"log_full", "output_stalled"})
 """Faults that end no process."""
 
 

@@ -12,6 +12,7 @@ import structlog
 
 from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.folders import FIX, is_there
 from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.orders.journal import journal_path
 from kalshi_daemon.orders.journal_archive import archive_folder, earlier_runs, earlier_runs_folder
@@ -30,11 +31,11 @@ def put_earlier_run_aside(mode_dir: Path, now_ns: Nanos) -> Path | None:
     journal = journal_path(mode_dir)
     # The journal itself last: its write-ahead log, left alone beside a new journal, would be taken for that one's.
     parts = [archive_folder(journal), *(journal.with_name(journal.name + end) for end in ("-wal", "-shm")), journal]
-    found = [path for path in parts if path.exists()]
-    if not found:
-        return None
     target = earlier_runs_folder(journal) / f"run-{iso_utc(now_ns).replace(':', '')}"
     try:
+        found = [path for path in parts if is_there(path)]
+        if not found:
+            return None
         target.mkdir(parents=True, exist_ok=True)
         for path in found:
             path.rename(target / path.name)
@@ -42,6 +43,7 @@ def put_earlier_run_aside(mode_dir: Path, now_ns: Nanos) -> Path | None:
             shutil.rmtree(old)
     except OSError as problem:
         where = str(problem.filename or target)
-        raise ConfigurationError("state_dir", f"{where}: {problem.strerror}", "an earlier run lies there") from problem
+        fix = f"an earlier run lies there; {FIX if isinstance(problem, PermissionError) else 'see to that path'}"
+        raise ConfigurationError("state_dir", f"{where}: {problem.strerror}", fix) from problem
     log.info("simulator.earlier_run_moved_aside", path=str(target), kept=KEPT)
     return target
