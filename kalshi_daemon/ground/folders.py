@@ -13,10 +13,10 @@ FIX: Final = "let the user that runs this read it (chown, chmod)"
 
 
 def entries(folder: Path) -> list[Path]:
-    """What lies in a folder, by name; nothing when it is not there or no folder. Raises another OSError, named."""
+    """What lies in a folder, by name; nothing when it is not there. Raises OSError, named; also for a file."""
     try:
         return sorted(folder / name for name in os.listdir(folder))  # noqa: PTH208 - `iterdir` is not read at once
-    except (FileNotFoundError, NotADirectoryError):
+    except FileNotFoundError:
         return []
 
 

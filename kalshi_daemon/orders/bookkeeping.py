@@ -41,13 +41,23 @@ class Bookkeeping:
     """Our money. Nothing here waits."""
 
     def __init__(
-        self, store: OrderStore, scope: Scope, archive_after_days: int, accepted: Collection[str] = ()
+        self,
+        store: OrderStore,
+        scope: Scope,
+        archive_after_days: int,
+        accepted: Collection[str] = (),
+        dismissed: Collection[str] = (),
     ) -> None:
-        """`accepted`: trade ids that an operator wants booked as the exchange lists them, whatever they say."""
+        """Trade ids that an operator names, of fills that cannot be.
+
+        `accepted`: to be booked as the exchange lists them, whatever they say. `dismissed`: they never happened.
+        """
         self._store = store
         self._scope = scope
         self._archive_after = Nanos(archive_after_days * DAY)
         self._accepted = frozenset(accepted)
+        self._dismissed = frozenset(dismissed)
+        self._told_dismissed: set[str] = set()
         self.ledger = Ledger()
         self.refused = RefusedFills(store.state)
         """Fills that cannot be."""
@@ -109,7 +119,10 @@ class Bookkeeping:
         named = store.find(fill.client_order_id, None)
         problem = self._impossible(booked, order)
         if problem:
-            self._refuse(booked, order, place, problem)
+            if fill.trade_id in self._dismissed:
+                self._dismiss(fill, problem)
+            else:
+                self._refuse(booked, order, place, problem)
             return False
         with store.journal.transaction():
             if not store.journal.add_fill(booked, store.clock.now_ns()):
@@ -150,6 +163,18 @@ class Bookkeeping:
         if order is None:
             return venue.fees.get(series) if booked.fill.event_ns >= self.started_ns else None
         return venue.fees.get(series, FEES_WHEN_UNKNOWN)
+
+    def _dismiss(self, fill: Fill, problem: str) -> None:
+        """An operator says that it never happened: it counts nowhere. Positions and cash still have to agree."""
+        if fill.trade_id not in self._told_dismissed:
+            self._told_dismissed.add(fill.trade_id)
+            log.warning(
+                "fill.dismissed",
+                trade_id=fill.trade_id,
+                order_id=fill.order_id,
+                market=fill.market_ticker,
+                problem=problem,
+            )
 
     def _refuse(self, booked: BookedFill, order: Order | None, place: str, problem: str) -> None:
         fill, store = booked.fill, self._store

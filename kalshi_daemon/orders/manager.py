@@ -126,7 +126,11 @@ class OrderManager:
         self._whole_account = settings.scope == "account"
         self._store = OrderStore(state, ports.journal, ports.clock, ports.audit, callbacks.on_change)
         self._bookkeeping = Bookkeeping(
-            self._store, settings.scope, settings.archive_after_days, settings.fills_accepted
+            self._store,
+            settings.scope,
+            settings.archive_after_days,
+            settings.fills_accepted,
+            settings.fills_dismissed,
         )
         self._asker = OutcomeResolver(self._store, api, settings)
         self._groups = Groups(self._store, api, settings, profiles)

@@ -1,9 +1,9 @@
 """Fills that the exchange tells of and that cannot be: not booked, counted as they are listed, and never forgotten.
 
 One of a list keeps the reconciliation guard shut with its words until the list says something possible, says it no
-more, or an operator names it in `orders.fills_accepted`. One of the stream alone is only a rumour: its order is in
-quarantine, and the list decides. What it might be counts in every worst case meanwhile: as it is told, and its order
-once more in full.
+more, or an operator names it in `orders.fills_accepted` or `orders.fills_dismissed`. One of the stream alone is only a
+rumour: its order is in quarantine, and the list decides. What it might be counts in every worst case meanwhile: as it
+is told, and its order once more in full.
 """
 
 from collections.abc import Collection
@@ -105,7 +105,7 @@ class RefusedFills:
                 Act.IMPOSSIBLE,
                 f"misprint:{trade_id}",
                 f"fill {trade_id} of order {one.fill.order_id} cannot be: {one.problem} (to book it as it is listed,"
-                " name it in orders.fills_accepted)",
+                " name it in orders.fills_accepted; if it never happened, in orders.fills_dismissed)",
             )
             for trade_id, one in self._refused.items()
             if one.place != STREAM

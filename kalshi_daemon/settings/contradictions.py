@@ -57,6 +57,7 @@ def check_contradictions(settings: Settings, origins: Origins) -> None:
     _check_cutoff(settings, origins)
     _check_clock(settings, origins)
     _check_log(settings, origins)
+    _check_fills(settings, origins)
     _check_feed(settings, origins)
 
 
@@ -245,6 +246,13 @@ def _check_log(settings: Settings, origins: Origins) -> None:
             origins,
             f"log.file_megabytes_max <= {most // 2}",
         )
+
+
+def _check_fills(settings: Settings, origins: Origins) -> None:
+    both = sorted(set(settings.orders.fills_accepted) & set(settings.orders.fills_dismissed))
+    if both:
+        problem = f"names {both[0]}, which orders.fills_accepted books"
+        raise broken("orders.fills_dismissed", problem, origins, "name it in one of them")
 
 
 def _check_feed(settings: Settings, origins: Origins) -> None:

@@ -311,6 +311,8 @@ class OrderSettings(Section):
     """The exchange cancels a profile's quotes once more contracts than this trade within its rolling 15 s."""
     fills_accepted: tuple[Annotated[str, Field(pattern=r"^[!-~]{1,128}$")], ...] = Field((), max_length=100)
     """Trade ids of fills that cannot be as the exchange lists them, and that are to be booked so all the same."""
+    fills_dismissed: tuple[Annotated[str, Field(pattern=r"^[!-~]{1,128}$")], ...] = Field((), max_length=100)
+    """Trade ids of fills that cannot be as the exchange lists them, and that never happened: they count nowhere."""
 
 
 class SimSettings(Section):

@@ -45,8 +45,9 @@ def test_what_is_not_there_is_empty_and_what_is_there_is_sorted(tmp_path):
     made(folder / "b", "3")
     assert [path.name for path in entries(folder)] == ["1", "2", "b"]
     assert [path.name for path in files_below(folder)] == ["1", "2", "3"]
-    for nothing in (tmp_path / "gone", folder / "1", folder / "1" / "below"):
-        assert entries(nothing) == files_below(nothing) == []
+    assert entries(tmp_path / "gone") == files_below(tmp_path / "gone") == files_below(folder / "1") == []
+    with pytest.raises(NotADirectoryError):
+        entries(folder / "1")
     assert (is_there(folder), is_there(tmp_path / "gone"), is_there(folder / "1" / "below")) == (True, False, False)
 
 

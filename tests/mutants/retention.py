@@ -38,7 +38,7 @@ MUTANTS = (
         "settings/contradictions.py",
         'AtMost(f"retention.{less}", below, ',
         'AtMost(f"retention.{less}", 0, ',
-        ("settings/test_settings_rules.py",),
+        ("settings/test_contradictions.py",),
     ),
     Mutant(
         "pack_not_compared",

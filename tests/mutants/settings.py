@@ -3,7 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 _BOUNDS = ("settings/test_settings_bounds.py",)
-_RULES = ("settings/test_settings_rules.py",)
+_RULES = ("settings/test_contradictions.py", "settings/test_settings_rules.py")
 _FOLDERS = ("ground/test_folders.py",)
 _CONSTANTS = ("calibration/test_constants_file.py",)
 
@@ -161,10 +161,26 @@ MUTANTS = (
         _RULES,
     ),
     Mutant(
+        "a_dismissed_fill_counts",
+        "a listed fill that never happened can be dismissed by an operator",
+        "orders/bookkeeping.py",
+        "            if fill.trade_id in self._dismissed:\n",
+        "            if fill.trade_id in self._told_dismissed:\n",
+        ("orders/test_refused_fills.py",),
+    ),
+    Mutant(
+        "any_fill_can_be_dismissed",
+        "a fill that can be is booked, whatever an operator dismisses",
+        "orders/bookkeeping.py",
+        "        if problem:\n            if fill.trade_id in self._dismissed:",
+        "        if problem or fill.trade_id in self._dismissed:\n            if fill.trade_id in self._dismissed:",
+        ("orders/test_refused_fills.py",),
+    ),
+    Mutant(
         "unread_folder_is_empty",
         "a folder that cannot be read is not an empty one",
         "ground/folders.py",
-        "not read at once\n    except (FileNotFoundError, NotADirectoryError):",
+        "not read at once\n    except FileNotFoundError:",
         "not read at once\n    except OSError:",
         _FOLDERS,
     ),

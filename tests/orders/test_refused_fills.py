@@ -140,6 +140,60 @@ async def test_one_that_an_operator_names_is_booked_as_it_is_listed(tmp_path, cl
     rig.journal.close()
 
 
+def phantom_of(order, now_ns):
+    """A fill at another price than its order's, that nobody ever made."""
+    return Fill(
+        "t-9", order.order_id, order.market_ticker, order.side, Price(4_100), Count(100), Dollars(0), is_taker=False,
+        event_ns=now_ns,
+    )  # fmt: skip
+
+
+async def test_one_that_an_operator_dismisses_counts_nowhere(tmp_path, clock, venue):
+    first = Rig(tmp_path, clock, venue)
+    async with first.running():
+        first.state.venue.fees["KXINXU"] = FREE
+        (order,) = await first.manager.place([quote()])
+        venue.misprinted["t-9"] = phantom_of(order, clock.now_ns())
+        look(first)
+        await first.pass_time(3)
+        assert "if it never happened, in orders.fills_dismissed" in first.state.reconciliation.problem
+    first.settings = OrderSettings(fills_dismissed=("t-9",))
+    rig = first.reborn()
+    with capture_logs() as logs:
+        async with rig.running():
+            await rig.pass_time(30)
+            look(rig)
+            await rig.pass_time(30)
+            assert rig.state.reconciliation.agreed, rig.state.reconciliation.problem
+            assert (rig.state.refused_fills, rig.state.quarantined) == ({}, {})
+            assert rig.journal.fill("t-9") is None
+            assert rig.state.ledger.positions == {}
+            assert rig.journal.cursor("fills") > 0, "read on from there"
+            check = await drive(rig.clock, rig.manager.books_equal())
+    assert check.equal, check.detail
+    assert [line["trade_id"] for line in logs if line["event"] == "fill.dismissed"] == ["t-9"], "once"
+    rig.journal.close()
+
+
+async def test_a_real_one_that_is_dismissed_keeps_the_guard_shut_and_one_that_can_be_is_booked(tmp_path, clock, venue):
+    first = Rig(tmp_path, clock, venue)
+    async with first.running():
+        _order, fill = await traded(first, {"price": Price(4_100)})
+        look(first)
+        await first.pass_time(3)
+    first.settings = OrderSettings(fills_dismissed=(fill.trade_id,))
+    rig = first.reborn()
+    async with rig.running():
+        await rig.pass_time(30)
+        assert not rig.state.reconciliation.agreed
+        assert "position" in rig.state.reconciliation.problem
+        venue.misprinted.clear()
+        await rig.pass_time(30)
+        assert rig.journal.fill(fill.trade_id) is not None
+        assert rig.state.reconciliation.agreed, rig.state.reconciliation.problem
+    rig.journal.close()
+
+
 async def test_one_of_an_orders_own_list_waits_too(rig):
     async with rig.running():
         order, fill = await traded(rig, {"fee": Dollars(5_000)})
