@@ -82,7 +82,10 @@ class OrderGroup:
             return refuse(self, None, wanted, note="the profile has no order group at the exchange yet")
         far = state.venue.far_shards(context.window.event_ticker) if state.shard_balances else []
         if far:
-            note = f"groups do not span shards: ours are on shard 0, a market of the event is on shard {far[0]}"
+            note = (
+                f"groups do not span shards: ours are on shard 0, a market of the event is on shard {far[0]}"
+                " (orders.groups = off trades there without that brake)"
+            )
             return refuse(self, None, wanted, note=note)
         return answer(self, wanted, wanted, passed=True)
 

@@ -18,29 +18,32 @@ stretch is taken back.
 
 How far is far: JUMP_RATE per square root of a second, seven standard deviations of the wildest openings of March 2020
 (0.034 % per square root of a second), at least `jump_min`, at most JUMP_CAP, the exchange's own limit before it halts.
+In a calm market less than `jump_min` is far (`calm`).
 """
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import log, sqrt
 from typing import Final
 
 from kalshi_daemon.domain.index import Bar, Tick
 from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
-from kalshi_daemon.index_feed.ruling import PlausibilityLimits, Ruling, Word
+from kalshi_daemon.index_feed.calm import CALM_MIN, UsualStep
+from kalshi_daemon.index_feed.ruling import Doubt, PlausibilityLimits, Ruling, Word
 from kalshi_daemon.index_feed.witnesses import (
     BAR_FRESH_NS,
     BOOKS_LAG_NS,
+    BOOKS_TOLERANCE,
     FRESH_NS,
     NOTHING_KNOWN,
     SNAPSHOT_FRESH_NS,
     Jump,
     Opinion,
     OutsideLevels,
-    by_level,
     by_middle,
     by_move,
+    level_opinion,
 )
 
 JUMP_RATE: Final = 0.0024
@@ -59,19 +62,6 @@ _SETTLING: Final = frozenset({"other_index", "books"})
 """Witnesses that do not live on the vendor's own values of this index."""
 _UNCONFIRMED: Final = "unconfirmed"
 """Stands for a day's first values that nobody vouches for: no witness, but as good as one against them."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Doubt:
-    """A stretch believed without an independent witness."""
-
-    from_ns: Nanos
-    known: tuple[Nanos, float] | None
-    """What was known before it."""
-    first: bool
-    """It began with the first value of a day: any move from the last close is possible, so only levels can settle."""
-    apart_ns: Nanos
-    """When values first were too far from what was known."""
 
 
 def _nothing() -> OutsideLevels:
@@ -95,16 +85,18 @@ class PlausibleValues:
         self._withheld: deque[Tick] = deque(maxlen=_WITHHELD_MAX)
         self._apart_ns: Nanos | None = None
         """Stamp of the first value withheld since the last one believed."""
-        self._doubt: _Doubt | None = None
-        self._under: _Doubt | None = None
+        self._doubt: Doubt | None = None
+        self._under: Doubt | None = None
         """A day's first values, still in doubt themselves when what followed them came into doubt."""
         self._bar: Bar | None = None
+        self._steps = UsualStep()
         self._outside = outside
 
     def judge(self, tick: Tick, others: Sequence["PlausibleValues"]) -> Ruling:
         """Rule on a value that is later than all before. `others` are the other indices' values."""
         move, limit = self._from_known(tick)
-        if not self._new_day(tick) and abs(move) <= limit:
+        new_day = self._new_day(tick)
+        if not new_day and abs(move) <= limit and not self._goes_on(tick):
             return self._near(tick, others, move, limit)
         if self._withheld and not self._follows(self._withheld[-1], tick):
             self._withheld.clear()
@@ -112,7 +104,7 @@ class PlausibleValues:
         if self._apart_ns is None:
             self._apart_ns = tick.event_ns
         agrees, against = self._votes(tick.value, others)
-        reason = self._confirmed(agrees, against, in_reach=abs(move) <= limit)
+        reason = self._confirmed(agrees, against, in_reach=new_day and abs(move) <= limit)
         if not reason:
             return Ruling(Word.WITHHELD, (), move, limit, against=", ".join(against))
         return self._confirm(reason, move, limit)
@@ -124,13 +116,13 @@ class PlausibleValues:
     def believes_bar(self, bar: Bar) -> bool:
         """Whether all of a bar's prices are near the values believed in its time."""
         inside, before = [], None
+        limit = self._limits.jump_min
         for stamp, value in reversed(self._believed):
             if stamp < bar.start_ns:
                 before = stamp, value
                 break
             if stamp <= bar.end_ns:
                 inside.append(value)
-        limit = self._limits.jump_min
         if not inside:
             if before is None:
                 return False
@@ -170,10 +162,19 @@ class PlausibleValues:
         return log(tick.value / value), self._reach(until_ns - at_ns)
 
     def _reach(self, elapsed_ns: int) -> float:
-        return min(JUMP_CAP, max(self._limits.jump_min, JUMP_RATE * sqrt(max(0, elapsed_ns) / SECOND)))
+        return _reach(elapsed_ns, self._steps.least_far(self._limits.jump_min))
+
+    def _goes_on(self, tick: Tick) -> bool:
+        """Whether a value that is near what is known is no return: what is withheld has come to it step by step."""
+        if not self._withheld:
+            return False
+        last = self._withheld[-1]
+        step = JUMP_RATE * sqrt(max(1.0, (tick.event_ns - last.event_ns) / SECOND))
+        return abs(log(tick.value / last.value)) <= step
 
     def _follows(self, before: Tick, tick: Tick) -> bool:
-        return abs(log(tick.value / before.value)) <= self._reach(tick.event_ns - before.event_ns)
+        limit = _reach(tick.event_ns - before.event_ns, self._limits.jump_min)
+        return abs(log(tick.value / before.value)) <= limit
 
     # Believing
 
@@ -232,7 +233,7 @@ class PlausibleValues:
                 vouched = True
         if self._doubt is None and not vouched:
             apart_ns = ticks[0].event_ns if self._apart_ns is None else self._apart_ns
-            self._doubt = _Doubt(ticks[0].event_ns, known, first, apart_ns if doubt is None else doubt.apart_ns)
+            self._doubt = Doubt(ticks[0].event_ns, known, first, apart_ns if doubt is None else doubt.apart_ns)
         self._withheld.clear()
         self._apart_ns = None
         self._believe(ticks)
@@ -247,7 +248,7 @@ class PlausibleValues:
             retracted=retracted,
         )
 
-    def _withdraw(self, tick: Tick, doubt: _Doubt, against: Sequence[str]) -> Ruling:
+    def _withdraw(self, tick: Tick, doubt: Doubt, against: Sequence[str]) -> Ruling:
         """The witnesses have come to say otherwise: the stretch is withheld, and what was known before it is known."""
         retracted = doubt.from_ns, self._believed[-1][0]
         stretch = self._take_back(doubt)
@@ -266,21 +267,23 @@ class PlausibleValues:
             retracted=retracted,
         )
 
-    def _drop_under(self, under: _Doubt, doubt: _Doubt) -> tuple[Nanos, Nanos]:
+    def _drop_under(self, under: Doubt, doubt: Doubt) -> tuple[Nanos, Nanos]:
         """A day's first values were wrong: what follows them is the first now."""
         kept = [one for one in self._believed if not under.from_ns <= one[0] < doubt.from_ns]
         last_ns = max(one[0] for one in self._believed if one[0] < doubt.from_ns)
         self._believed = deque(kept, maxlen=_HISTORY)
+        self._steps.begin_again(kept)
         self._doubt, self._under = replace(under, from_ns=doubt.from_ns), None
         return under.from_ns, last_ns
 
-    def _take_back(self, doubt: _Doubt) -> list[tuple[Nanos, float]]:
+    def _take_back(self, doubt: Doubt) -> list[tuple[Nanos, float]]:
         """Know only what was known before the stretch in doubt; gives the stretch."""
         stretch = [one for one in self._believed if one[0] >= doubt.from_ns]
         while self._believed and self._believed[-1][0] >= doubt.from_ns:
             self._believed.pop()
         if not self._believed and doubt.known is not None:
             self._believed.append(doubt.known)
+        self._steps.begin_again(self._believed)
         return stretch
 
     def _believe(self, ticks: Iterable[Tick]) -> None:
@@ -288,6 +291,7 @@ class PlausibleValues:
             if not self._believed or tick.value != self._believed[-1][1]:
                 self._changed_ns = tick.event_ns
             self._believed.append((tick.event_ns, tick.value))
+            self._steps.add(tick.event_ns, tick.value)
 
     def _confirmed(self, agrees: Sequence[str], against: Sequence[str], *, in_reach: bool) -> str:
         """Why what is withheld may be believed; "" when it may not."""
@@ -351,19 +355,23 @@ class PlausibleValues:
         now_ns = self._withheld[-1].event_ns if self._withheld else self._believed[-1][0]
         found: dict[str, Opinion] = {}
         tolerance, outside, bar = self._limits.jump_min, self._outside(), self._bar
+        if known is not None:  # a small jump is held against the vendor's own levels more closely
+            tolerance = max(min(CALM_MIN, tolerance), min(tolerance, abs(log(value / known[1])) / 2.0))
         if bar is not None and started_ns + RUN_MIN_NS <= bar.end_ns and now_ns - bar.end_ns <= BAR_FRESH_NS:
             then = self._value_at(bar.end_ns)
             if then is not None:
-                found["minute_bar"] = _by_level(known, then, bar.close, tolerance)
+                found["minute_bar"] = level_opinion(known, then, bar.close, tolerance)
         if outside.books is not None:
-            said = _by_level(known, value, outside.books, tolerance)
+            said = level_opinion(known, value, outside.books, self._limits.jump_min)
+            if known is not None and abs(log(value / known[1])) <= BOOKS_TOLERANCE:
+                said = Opinion.SILENT  # too near to each other for books to tell
             if said is Opinion.AGREES or now_ns - started_ns >= BOOKS_LAG_NS:
                 found["books"] = said
         if outside.snapshot is not None:
             at_ns, level = outside.snapshot
             then = self._value_at(at_ns)
             if then is not None and started_ns <= at_ns and -FRESH_NS <= now_ns - at_ns <= SNAPSHOT_FRESH_NS:
-                found["snapshot"] = _by_level(known, then, level, tolerance)
+                found["snapshot"] = level_opinion(known, then, level, tolerance)
         if outside.ladder_middle is not None:
             found["ladder"] = by_middle(value, outside.ladder_middle, JUMP_CAP)
         return found
@@ -378,10 +386,9 @@ class PlausibleValues:
         return self.believed_before(Nanos(at_ns + 1))
 
 
-def _by_level(known: tuple[Nanos, float] | None, value: float, level: float, tolerance: float) -> Opinion:
-    if known is None:  # nothing to be nearer to: right or wrong by itself
-        return Opinion.AGREES if abs(log(value / level)) <= tolerance else Opinion.CONTRADICTS
-    return by_level(Jump(known[1], value), level, tolerance)
+def _reach(elapsed_ns: int, least: float) -> float:
+    """The most a value may have moved in the time, natural log; `least`: however short that is."""
+    return min(JUMP_CAP, max(least, JUMP_RATE * sqrt(max(0, elapsed_ns) / SECOND)))
 
 
 def within(bar: Bar, low: float, high: float, limit: float) -> bool:

@@ -59,3 +59,16 @@ class PlausibilityLimits:
     jump_min: float
     values_min: int
     confirm_ns: Nanos
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A stretch believed without an independent witness."""
+
+    from_ns: Nanos
+    known: tuple[Nanos, float] | None
+    """What was known before it."""
+    first: bool
+    """It began with the first value of a day: any move from the last close is possible, so only levels can settle."""
+    apart_ns: Nanos
+    """When values first were too far from what was known."""

@@ -22,6 +22,9 @@ SNAPSHOT_FRESH_NS: Final = Nanos(60 * SECOND)
 BOOKS_LAG_NS: Final = Nanos(10 * SECOND)
 """Books follow the index: before this they do not speak against a jump."""
 
+BOOKS_TOLERANCE: Final = 0.0075
+"""Natural log. Where books put the index is right to half of this: they do not tell moves that are smaller."""
+
 
 class Opinion(Enum):
     """What a witness says about a jump."""
@@ -76,6 +79,13 @@ def by_level(jump: Jump, level: float, tolerance: float) -> Opinion:
     if to_value <= min(tolerance, max(tolerance, abs(jump.move)) / 2.0):
         return Opinion.AGREES
     return Opinion.CONTRADICTS if to_known < to_value else Opinion.SILENT
+
+
+def level_opinion(known: tuple[Nanos, float] | None, value: float, level: float, tolerance: float) -> Opinion:
+    """As `by_level`; with nothing known there is nothing to be nearer to: right or wrong by itself."""
+    if known is None:
+        return Opinion.AGREES if abs(log(value / level)) <= tolerance else Opinion.CONTRADICTS
+    return by_level(Jump(known[1], value), level, tolerance)
 
 
 def by_middle(value: float, middle: float, reach: float) -> Opinion:

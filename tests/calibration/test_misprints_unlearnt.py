@@ -218,28 +218,34 @@ def compared(seed: int, script: Script, *, bars: bool, others: bool, history: bo
     return ratio, life.sigma(30, 2) / twin.sigma(30, 2), life
 
 
-FACTOR = st.floats(-3.0, 3.0).filter(lambda x: abs(x) >= 0.01).map(exp)
+FACTOR = st.floats(-3.0, 3.0).filter(lambda x: abs(x) >= 0.003).map(exp)
 """Anything from a twentieth to twenty times: nearer to the truth than an index moves in a second nobody can tell."""
-STRETCH = st.tuples(st.integers(0, 1_500), st.integers(1, 300), st.sampled_from(sorted(KINDS)) | FACTOR)
+NEARLY_RIGHT = st.floats(-0.02, 0.02).filter(lambda x: abs(x) >= 0.003).map(exp)
+STRETCH = st.tuples(st.integers(0, 1_500), st.integers(1, 300), st.sampled_from(sorted(KINDS)) | FACTOR | NEARLY_RIGHT)
 
 
+JUMP_MIN = IndexFeedSettings().jump_share_min
 NEAR = {"one per cent off": 0.01, "frozen one per cent off": 0.01}
+
+
+CALM_KNOWN_S = 60
 
 
 def tellable(script: Script) -> bool:
     """Whether nobody is asked to tell what cannot be told.
 
-    A stretch that begins, after zeros, nearer to the truth than an index moves in their time; or one that lasts until
-    the market itself may have come to where it is.
+    A stretch that begins, after zeros, nearer to the truth than an index moves in their time; or one less than
+    `jump_share_min` off before the calm of the market is known, from values of the last five minutes.
     """
     away = {kind: abs(log(kind)) if isinstance(kind, float) else NEAR.get(kind, 1.0) for _, _, kind in script}
-    if any(away[kind] < 0.03 and length > 60 for _, length, kind in script):
-        return False
-    silent = 1
+    silent, right = 1, [False] * 2_000
     for second in range(2_000):
         kind = next((kind for start, length, kind in script if start <= second < start + length), None)
-        if kind not in (None, "zero") and away[kind] < 1.05 * JUMP_RATE * sqrt(silent):
-            return False
+        right[second] = kind is None
+        if kind not in (None, "zero"):
+            calm_known = sum(right[max(0, second - 300) : second]) >= CALM_KNOWN_S
+            if away[kind] < max(1.05 * JUMP_RATE * sqrt(silent), 0.0 if calm_known else 1.05 * JUMP_MIN):
+                return False
         silent = silent + 1 if kind == "zero" else 1
     return True
 

@@ -11,7 +11,41 @@ _SNAPSHOT = ("index_feed/test_snapshot.py",)
 
 _IMPLIED = ("ladder/test_implied.py",)
 
+_CALM = ("index_feed/test_calm.py",)
+
 MUTANTS = (
+    Mutant(
+        "a_drift_is_a_return",
+        "what is withheld and comes near what was known step by step is no return",
+        "index_feed/plausibility.py",
+        " and not self._goes_on(tick):",
+        ":",
+        _CALM,
+    ),
+    Mutant(
+        "calm_is_not_noticed",
+        "in a calm market a value 0.3 % off is withheld",
+        "index_feed/plausibility.py",
+        "self._steps.least_far(self._limits.jump_min)",
+        "self._limits.jump_min",
+        _CALM,
+    ),
+    Mutant(
+        "the_level_before_confirms_a_small_jump",
+        "a witness that is at the known level does not confirm a small jump from it",
+        "index_feed/plausibility.py",
+        "tolerance = max(min(CALM_MIN, tolerance), min(tolerance, abs(log(value / known[1])) / 2.0))",
+        "tolerance = self._limits.jump_min",
+        _CALM,
+    ),
+    Mutant(
+        "a_wild_hour_is_never_forgotten",
+        "how far is far follows the last five minutes",
+        "index_feed/calm.py",
+        "(len(self._steps) > VALUES_MAX or at_ns - self._steps[0][0] > WITHIN_NS)",
+        "len(self._steps) > 100 * VALUES_MAX",
+        _CALM,
+    ),
     Mutant(
         "the_books_distribution_is_kept_for_ever",
         "what the books imply is worked out again when a level of one changes",

@@ -112,6 +112,58 @@ def test_a_damaged_journal_is_refused_or_read_as_it_was(whole, scratch, data):
     same_or_refused(scratch, bytes(content), known)
 
 
+WAL_HEADER, FRAME_HEADER = 32, 24
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """The files of a journal whose process was killed, and its facts after each commit, the last ones first."""
+    path = journal_path(tmp_path_factory.mktemp("killed"))
+    with closing(Journal.open(path, NOW)) as journal:
+        fill_journal(journal)
+        last = facts(journal)
+        files = {end: path.with_name(path.name + end).read_bytes() for end in ("", "-wal", "-shm")}
+        page = journal._db.execute("PRAGMA page_size").fetchone()[0]
+    known = [last]
+    scratch = tmp_path_factory.mktemp("commits")
+    for size in range(len(files["-wal"]), WAL_HEADER - 1, -(page + FRAME_HEADER)):
+        found = facts_of(scratch, files | {"-wal": files["-wal"][:size]})
+        if found is not None and found not in known:
+            known.append(found)
+    return files, known
+
+
+def facts_of(folder, files):
+    """What a journal of these files says; None when it is refused."""
+    path = folder / "journal.sqlite3"
+    for end in ("", "-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+        path.with_name(path.name + end).write_bytes(files[end])
+    try:
+        with closing(Journal.open(path, NOW)) as journal:
+            return facts(journal)
+    except StateCorrupt:
+        return None
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_damage_in_the_write_ahead_log_costs_the_last_commits_at_most(killed, scratch, data):
+    """Each frame has a checksum: what follows a damaged one is as if it had not come to the disk, and nothing else."""
+    files, known = killed
+    assert len(known) > 10, "a commit for each thing that was written"
+    end = data.draw(st.sampled_from(("-wal", "-wal", "-wal", "-shm")))
+    content = bytearray(files[end])
+    places = st.integers(0, len(content) - 1) | st.integers(0, min(len(content), 4_000) - 1)
+    if data.draw(st.booleans()):
+        content = content[: data.draw(places)]
+    else:
+        for at in data.draw(st.lists(places, min_size=1, max_size=3)):
+            content[at] = data.draw(st.integers(0, 255))
+    found = facts_of(scratch, files | {end: bytes(content)})
+    assert found is None or found in (known if end == "-wal" else known[:1])
+
+
 def test_a_digit_changed_in_a_value_is_damage(path):
     with closing(Journal.open(path, NOW)) as journal:
         fill_journal(journal)

@@ -67,16 +67,24 @@ def _merged(files: list[Path]) -> dict[str, Any]:
 
 
 def _matrix(kinds: list[str], workers: int) -> int:
-    from tests.simulation.matrix import PAGE, all_kinds, page, rows  # noqa: PLC0415 - not before the hash seed is set
+    from tests.simulation.matrix import (  # noqa: PLC0415 - not before the hash seed is set
+        PAGE,
+        Row,
+        all_kinds,
+        cells_of,
+        page,
+        rows,
+    )
 
     began = time.perf_counter()
-    found = rows(kinds or all_kinds(), workers)
-    for row in found:
+
+    def tell(row: Row) -> None:
+        _print(f"| {' | '.join(cells_of(row))} |")
         for line in row.violations:
             _print(f"{row.kind} (seed {row.seed}): {line}")
-    if kinds:
-        _print(page(found))
-    else:
+
+    found = rows(kinds or all_kinds(), workers, tell)
+    if not kinds:
         PAGE.write_text(page(found), encoding="utf-8")
     result = {
         "kinds": len(found),
