@@ -1,7 +1,7 @@
 """A folder that cannot be read is never an empty one, whoever looks into it."""
 
-import ast
 import os
+import re
 from datetime import date
 from pathlib import Path
 
@@ -66,12 +66,12 @@ def test_what_cannot_be_read_is_raised_or_named(tmp_path):
 
 
 def test_nobody_looks_into_folders_in_a_way_that_finds_none_where_he_may_not_look():
+    silent = re.compile(r"\.(r?glob|iglob|iterdir)\(|\bos\.walk\(")
     found = [
-        f"{path.relative_to(PACKAGE)}:{node.lineno} {node.attr}"
+        f"{path.relative_to(PACKAGE)}:{number} {line.strip()}"
         for path in sorted(PACKAGE.rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if path != PACKAGE / "ground" / "folders.py" and isinstance(node, ast.Attribute)
-        if node.attr in {"glob", "rglob", "iglob", "iterdir"} or ast.unparse(node) == "os.walk"
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if silent.search(line) and path != PACKAGE / "ground" / "folders.py"
     ]
     assert found == [], "ground/folders.py looks"
 

@@ -114,7 +114,7 @@ def all_kinds() -> list[str]:
 
 
 def rows(kinds: Iterable[str], workers: int, tell: Callable[[Row], None]) -> list[Row]:
-    """Play a quiet hour and each kind, and tell each row in order. Raises AssertionError in the end for kinds never felt."""
+    """Play a quiet hour and each kind, and tell each row. Raises AssertionError in the end for kinds never felt."""
     wanted = [(kind, variant) for kind in kinds for variant in variants_of(kind)]
     with multiprocessing.get_context("spawn").Pool(workers, initializer=prepare) as pool:
         quiet = pool.map(_quiet, range(1, _QUIET_SEEDS + 1))
