@@ -1,5 +1,6 @@
 """docs/log-events.md says what the source logs: every event, its level, its fields and its meaning."""
 
+import ast
 import importlib.util
 import re
 from pathlib import Path
@@ -107,3 +108,40 @@ def test_the_reader_sees_each_form_of_a_call(tmp_path):
 def test_an_event_without_a_meaning_shows_on_the_page(monkeypatch):
     monkeypatch.setattr(catalogue, "meanings", dict)
     assert "| `daemon.ready` | info | `reconciled` | ? |" in catalogue.page()
+
+
+PROOFS = ("simulation", "kills", "way_down", "soak", "service")
+
+
+def names_in(folder: Path) -> dict[str, str]:
+    """What looks like an event's name in the texts of these sources, and where."""
+    subjects, found = set(catalogue.subjects()), {}
+    for path in sorted(folder.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+            subject, _, said = text.partition(".")
+            if subject in subjects and re.fullmatch(r"[a-z]+(_[a-z]+)*", said):
+                found[text] = f"{path.relative_to(ROOT)}:{node.lineno}"
+    return found
+
+
+@pytest.mark.parametrize("proof", PROOFS)
+def test_what_a_proof_looks_for_in_the_log_is_an_event(proof):
+    found, known = names_in(ROOT / "tests" / proof), catalogue.events()
+    assert found, "it reads the log"
+    assert {name: where for name, where in found.items() if name not in known} == {}
+
+
+def test_what_the_fault_matrix_leaves_out_is_said_by_something():
+    from tests.simulation.matrix import _SAYS, _SKIPPED  # noqa: PLC0415 - half a second
+
+    known = catalogue.events()
+    assert _SAYS.keys() <= known.keys()
+    assert [one for one in _SKIPPED if not any(name.startswith(one) for name in known)] == []
+
+
+def test_a_renamed_event_in_a_proof_is_found(tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    (tmp_path / "one.py").write_text("said['window.planned', ''] += 1; path = 'kalshi.https://x'\n")
+    assert names_in(tmp_path) == {"window.planned": "one.py:1"}
+    assert "window.planned" not in catalogue.events()
