@@ -118,10 +118,10 @@ def names_in(folder: Path) -> dict[str, str]:
     subjects, found = set(catalogue.subjects()), {}
     for path in sorted(folder.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
-            subject, _, said = text.partition(".")
-            if subject in subjects and re.fullmatch(r"[a-z]+(_[a-z]+)*", said):
-                found[text] = f"{path.relative_to(ROOT)}:{node.lineno}"
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                subject, _, said = node.value.partition(".")
+                if subject in subjects and re.fullmatch(r"[a-z]+(_[a-z]+)*", said):
+                    found[node.value] = f"{path.relative_to(ROOT)}:{node.lineno}"
     return found
 
 
