@@ -82,7 +82,7 @@ def by_level(jump: Jump, level: float, tolerance: float) -> Opinion:
 
 
 def level_opinion(known: tuple[Nanos, float] | None, value: float, level: float, tolerance: float) -> Opinion:
-    """As `by_level`; with nothing known there is nothing to be nearer to: right or wrong by itself."""
+    """As `by_level`: value and level in points, tolerance a natural log. With nothing known: right or wrong alone."""
     if known is None:
         return Opinion.AGREES if abs(log(value / level)) <= tolerance else Opinion.CONTRADICTS
     return by_level(Jump(known[1], value), level, tolerance)
