@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant
 _TABLES = ("ground/test_tables.py",)
 _DRAWING = ("research/test_drawing.py",)
 
+_MODELS = ("artifacts/test_document_models.py",)
 MUTANTS = (
     Mutant(
         "daemon_loads_the_plotting_library",
@@ -45,5 +46,45 @@ MUTANTS = (
         'char if char.isprintable() else "?"',
         "char",
         _TABLES,
+    ),
+    Mutant(
+        "newer_schema_guessed_at",
+        "a document of a newer daemon is not guessed at",
+        "ground/documents.py",
+        "    if schema > known:\n",
+        "    if schema > 1000 * known:\n",
+        _MODELS,
+    ),
+    Mutant(
+        "verdict_half_read",
+        "a verdict that does not say whether it was forced is not read as one that was not",
+        "artifacts/manifest.py",
+        "            if one.name not in found:\n",
+        "            if one.name not in (*found, one.name):\n",
+        _MODELS,
+    ),
+    Mutant(
+        "correction_not_reported",
+        "the report's profit of a day counts a settlement that was corrected",
+        "artifacts/report.py",
+        '        elif action in {"settle", "correct"}:\n',
+        '        elif action == "settle":\n',
+        ("artifacts/test_artifact_documents.py",),
+    ),
+    Mutant(
+        "newer_forecast_in_silence",
+        "lines of a newer daemon in the forecast record are said",
+        "memory/record_rows.py",
+        "        raise NewerVersionError(version)\n",
+        "        raise ValueError(version)\n",
+        ("memory/test_forecast_record.py",),
+    ),
+    Mutant(
+        "torn_line_spoils_the_next",
+        "a last line that a crash has torn stays alone",
+        "ground/durable.py",
+        '            left = memoryview((b"\\n" if torn else b"")',
+        '            left = memoryview((b"" if torn else b"")',
+        ("ground/test_append_lines.py",),
     ),
 )
