@@ -1,8 +1,6 @@
 """One number: of the package, of the changelog's newest version, of --version and of the files the daemon writes."""
 
-import contextlib
 import re
-import sqlite3
 import tomllib
 from datetime import date
 from pathlib import Path
@@ -15,8 +13,6 @@ from kalshi_daemon.artifacts.session import build_session
 from kalshi_daemon.cli.main import main
 from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.memory.documents import decoded, encoded
-from kalshi_daemon.orders.journal import Journal, journal_path
-from kalshi_daemon.orders.journal_file import DAEMON_VERSION
 from tests.artifacts.artifact_rig import totals
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,21 +43,3 @@ def test_the_files_of_the_daemon_say_which_version_wrote_them():
     content = encoded({"learnt": 1})
     assert orjson.loads(content.partition(b"\n")[0])["daemon_version"] == __version__
     assert decoded(content) == {"learnt": 1}
-
-
-def test_the_order_journal_says_which_version_opened_it_last(tmp_path):
-    path = journal_path(tmp_path)
-    Journal.open(path, Nanos(0), synchronous="normal").close()
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        assert number(db) == DAEMON_VERSION
-        db.execute("PRAGMA user_version = 7")
-    Journal.open(path, Nanos(0), synchronous="normal").close()
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        assert number(db) == DAEMON_VERSION
-
-
-def number(db):
-    major, minor, patch = (int(part) for part in __version__.split("."))
-    (found,) = db.execute("PRAGMA user_version").fetchone()
-    assert 10_000 * major + 100 * minor + patch == DAEMON_VERSION
-    return found

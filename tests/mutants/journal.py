@@ -30,6 +30,14 @@ MUTANTS = (
         _FILE,
     ),
     Mutant(
+        "journal_keeps_its_first_version",
+        "the journal says which version last opened it to write",
+        "orders/journal_file.py",
+        '        if self._db.execute("PRAGMA user_version").fetchone() != (DAEMON_VERSION,):',
+        '        if self._db.execute("PRAGMA user_version").fetchone() == (0,):',
+        _FILE,
+    ),
+    Mutant(
         "stop_waits_behind_a_lock",
         "after one wait for a lock no write waits again",
         "orders/journal_file.py",

@@ -1,5 +1,6 @@
 """The journal's file: every failure told by its cause, and no damage that is read as something else."""
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kalshi_daemon import __version__
 from kalshi_daemon.domain.order import Settlement, Status
 from kalshi_daemon.ground.errors import StateCorrupt, StateTooNew
 from kalshi_daemon.ground.units import Count, Dollars, Nanos
@@ -298,3 +300,13 @@ def test_text_that_is_no_utf8_is_damage(path):
             db.commit()
         with pytest.raises(StateDamaged):
             journal.live_orders()
+
+
+def test_the_journal_says_which_version_opened_it_last(tmp_path):
+    major, minor, patch = (int(part) for part in __version__.split("."))
+    path = journal_path(tmp_path)
+    for before in (0, 7):  # never stamped, stamped by another version
+        Journal.open(path, Nanos(0), synchronous="normal").close()
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            assert db.execute("PRAGMA user_version").fetchone() == (10_000 * major + 100 * minor + patch,), before
+            db.execute("PRAGMA user_version = 7")
