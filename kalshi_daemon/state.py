@@ -11,6 +11,7 @@ from kalshi_daemon.domain.contract import FeeSchedule, Market
 from kalshi_daemon.domain.events import Balance, ExchangeStatus
 from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast, Reading
 from kalshi_daemon.domain.index import Bar, Index, Tick
+from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS, Instruments, Pair
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.order_table import OrderTable
 from kalshi_daemon.domain.window import WindowStatus
@@ -154,7 +155,7 @@ class CalibrationView(Protocol):
 
 
 class CorrelationView(Protocol):
-    """What readers may ask of the correlation of the two indices (written by `calibration.joint`)."""
+    """What readers may ask of the correlation of a pair of indices (written by `calibration.joint`)."""
 
     @property
     def value(self) -> float: ...
@@ -284,6 +285,8 @@ class SessionCounters:
 class DaemonState:
     """Everything the tasks share."""
 
+    instruments: Instruments = SHIPPED_INSTRUMENTS
+    """Written once by `daemon`: the table of indices and series."""
     armed: bool = False
     """Written once by `daemon`: whether this process may send orders at all."""
     force_gate_pass: bool = False
@@ -296,14 +299,14 @@ class DaemonState:
     """By `daemon` (stop) only; checked in the submit path."""
     feed: FeedState = field(default_factory=FeedState)
     """By `index_feed.consumer`."""
-    index: dict[Index, IndexState] = field(default_factory=lambda: {index: IndexState() for index in Index})
-    """By `index_feed.consumer`."""
+    index: dict[Index, IndexState] = field(init=False)
+    """By `index_feed.consumer`: every index of the table."""
     skew: dict[str, ClockSkew] = field(default_factory=dict)
     """Keys `kalshi` (by kalshi.rest) and `index_feed` (by index_feed.consumer)."""
     calibration: dict[Index, CalibrationView] = field(default_factory=dict)
     """By `calibration.updater`."""
-    correlation: CorrelationView | None = None
-    """By `calibration.joint`."""
+    correlations: dict[Pair, CorrelationView] = field(default_factory=dict)
+    """By `calibration.joint`: of each pair of the table."""
     market_records: dict[Index, RecordView] = field(default_factory=dict)
     """By `trader`: our probabilities against the market's mids, after the fixings."""
     windows: dict[str, WindowStatus] = field(default_factory=dict)
@@ -342,6 +345,9 @@ class DaemonState:
     order_groups: OrderGroupState = field(default_factory=OrderGroupState)
     """By `orders.manager`."""
     counters: SessionCounters = field(default_factory=SessionCounters)
+
+    def __post_init__(self) -> None:
+        self.index = {index: IndexState() for index in self.instruments.indices}
 
     def live_orders(self) -> tuple[Order, ...]:
         """Every order that may still trade, as far as we can prove."""

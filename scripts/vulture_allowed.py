@@ -76,3 +76,7 @@ _.exchange_pnl_dollars
 _.books_detail
 _.resting_at_end
 _.daemon_version
+
+# The shipped indices by name, for tests and benchmarks; the product asks the table.
+_.NDX
+_.SPX

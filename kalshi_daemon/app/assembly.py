@@ -11,7 +11,7 @@ import aiohttp
 from kalshi_daemon.app.core import Core, Plan, Ports, build_core
 from kalshi_daemon.app.event_router import EventRouter
 from kalshi_daemon.artifacts.writer import ArtifactWriter
-from kalshi_daemon.domain.index import SERIES, Index
+from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.units import Nanos, from_ms
 from kalshi_daemon.index_feed.consumer import IndexFeed
@@ -124,8 +124,9 @@ class _Builder:
         settings, clock, state, folder = self._settings, self._clock, self._state, self._settings.mode_dir
         rest, stream = self._wire()
         artifacts = ArtifactWriter(folder, clock, run_id=self._plan.run_id, mode=settings.mode.value)
-        recorder = Recorder(folder, clock, flush_every_s=settings.index_feed.record_flush_s)
-        history = history_of(settings.index_feed, clock, self._session)
+        flush_every_s, table = settings.index_feed.record_flush_s, state.instruments
+        recorder = Recorder(folder, clock, flush_every_s=flush_every_s, indices=table.indices)
+        history = history_of(settings.index_feed, clock, self._session, table.by_feed_ticker)
         journal = Journal.open(journal_path(folder), clock.now_ns(), synchronous=settings.orders.journal_synchronous)
         kept = recorder if settings.index_feed.record else None
         ports = Ports(clock, rest, stream, history, journal, artifacts, kept)
@@ -174,7 +175,9 @@ class _Builder:
             where.signer,
             clock,
             self._settings.kalshi,
-            StreamSink(self._router.on_venue_event, is_ours=lambda ticker: ticker.partition("-")[0] in SERIES),
+            StreamSink(
+                self._router.on_venue_event, is_ours=lambda ticker: ticker.partition("-")[0] in state.instruments.series
+            ),
             rng=self._jitter,
             server_clock=server_clock,
         )

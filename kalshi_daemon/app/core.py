@@ -87,8 +87,8 @@ def build_core(settings: Settings, plan: Plan, ports: Ports, router: EventRouter
     macro_calendar = load_macro_calendar(settings.macro)
     learning = build_learning(settings, clock, ports.history, sessions, macro_calendar)
     state.calibration.update(learning.models)
-    state.correlation = learning.memory.correlation
-    series = enabled_series(settings.profiles)
+    state.correlations.update(learning.memory.correlations)
+    series = enabled_series(settings)
     scheduler = WindowScheduler(state, clock, sessions, settings.windows, series, on_phase=router.on_phase)
     monitor = VenueMonitor(
         state,

@@ -37,6 +37,7 @@ from kalshi_daemon.operations.logging import LineSink, configure, log_path
 from kalshi_daemon.operations.notify import Notifier
 from kalshi_daemon.operations.status import status_of
 from kalshi_daemon.orders.cancelling import StopResult
+from kalshi_daemon.settings.instruments import instruments_of
 from kalshi_daemon.settings.model import Mode, Settings
 from kalshi_daemon.state import DaemonState
 
@@ -80,7 +81,7 @@ async def run_daemon(settings: Settings, options: RunOptions) -> ExitCode:
                 address = await (
                     join(settings.sim.connect)
                     if settings.sim.connect
-                    else stack.enter_async_context(embedded_simulator(settings.sim))
+                    else stack.enter_async_context(embedded_simulator(settings.sim, settings.instruments))
                 )
                 settings = settings_of(settings, address)
                 stack.callback(remember(settings.mode_dir, address).unlink, missing_ok=True)
@@ -131,7 +132,7 @@ class DaemonRun:
         self._settings = settings
         self._options = options
         self._clock = clock
-        self.state = DaemonState()
+        self.state = DaemonState(instruments_of(settings.instruments))
         self._entropy = entropy or os.urandom(16)
         self._run_id = self._entropy[:6].hex()
         self.sink = sink or _open_log(settings, options, clock, self._run_id)
@@ -186,7 +187,8 @@ class DaemonRun:
         self.components = components
         if self._options.write_digest:
             whole_account = self._settings.orders.scope == "account"
-            source = Source(self._settings.mode_dir, self._settings.mode.value, whole_account)
+            mode = self._settings.mode.value
+            source = Source(self._settings.mode_dir, mode, whole_account, self.state.instruments)
             self._digest = DigestKeeper(source, self._clock, components.core.sessions)
         log.info(
             "daemon.starting",

@@ -3,14 +3,8 @@
 * the vendor's: `timestamp` (UTC, bar START), `open`, `high`, `low`, `close` as floats;
 * scaled: `ts` (epoch seconds UTC, bar START) and int32 prices in 1/`price_scale` points (schema metadata).
 
-Which index a file speaks for is read from its name, by the first of these words in it (letters only, any case):
-
-| word          | index | level        |
-|---------------|-------|--------------|
-| SPX, ES       | SPX   | as it stands |
-| SPY           | SPX   | x 10         |
-| NDX, NQ       | NDX   | as it stands |
-| QQQ           | NDX   | x 41         |
+Which index a file speaks for is read from its name, by the first word in it (letters only, any case) that is the name
+of an index of the table or of one of its stand-ins: ES, and SPY with ten times its level, speak for SPX.
 
 A future or an ETF is a stand-in: its returns are right, its level is near enough for a ladder to be built around it.
 """
@@ -26,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS, Instruments
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.named_files import check_regular
 from kalshi_daemon.ground.new_york import NEW_YORK
@@ -35,14 +30,6 @@ if TYPE_CHECKING:
 
 type Values = NDArray[np.float64]
 
-WORDS: Final = {
-    "SPX": (Index.SPX, 1.0),
-    "ES": (Index.SPX, 1.0),
-    "SPY": (Index.SPX, 10.0),
-    "NDX": (Index.NDX, 1.0),
-    "NQ": (Index.NDX, 1.0),
-    "QQQ": (Index.NDX, 41.0),
-}
 BAR_SECONDS: Final = (60, 300)
 PRICES: Final = ("open", "high", "low", "close")
 _SLACK: Final = 1e-9
@@ -78,38 +65,38 @@ class Bars:
         return tuple(sorted({_date(int(second)) for second in looks}))
 
 
-def index_of(path: Path) -> tuple[Index, float]:
+def index_of(path: Path, table: Instruments = SHIPPED_INSTRUMENTS) -> tuple[Index, float]:
     """The index a file name speaks for and the factor to its level. Raises ConfigurationError."""
     for word in _words(path):
-        if word in WORDS:
-            return WORDS[word]
-    raise ConfigurationError(str(path), "the file name names no index", f"one of {', '.join(WORDS)}")
+        if word in table.bar_words:
+            return table.bar_words[word]
+    raise ConfigurationError(str(path), "the file name names no index", f"one of {', '.join(table.bar_words)}")
 
 
 def _words(path: Path) -> Sequence[str]:
     return re.split(r"[^A-Z]+", path.stem.upper())
 
 
-def names_index(path: Path) -> bool:
+def names_index(path: Path, table: Instruments = SHIPPED_INSTRUMENTS) -> bool:
     """Whether the file's name speaks for any index."""
-    return any(word in WORDS for word in _words(path))
+    return any(word in table.bar_words for word in _words(path))
 
 
-def read_bars(path: Path, *, unnamed: Index | None = None) -> Bars:
+def read_bars(path: Path, *, unnamed: Index | None = None, table: Instruments = SHIPPED_INSTRUMENTS) -> Bars:
     """Every bar of a file. Raises ConfigurationError naming the file: missing, truncated, wrong columns, bad bars.
 
     unnamed: what a file is taken for whose name speaks for no index, at its own level; None: it is refused.
     """
-    index, factor = index_of(path) if unnamed is None or names_index(path) else (unnamed, 1.0)
-    table = _read_table(path)
-    names = set(table.column_names)
+    index, factor = index_of(path, table) if unnamed is None or names_index(path, table) else (unnamed, 1.0)
+    columns = _read_table(path)
+    names = set(columns.column_names)
     if {"timestamp", *PRICES} <= names:
-        start_s, scale = table["timestamp"].to_numpy().astype("datetime64[s]").astype(np.int64), 1.0
+        start_s, scale = columns["timestamp"].to_numpy().astype("datetime64[s]").astype(np.int64), 1.0
     elif {"ts", *PRICES} <= names:
-        start_s, scale = table["ts"].to_numpy().astype(np.int64), _price_scale(path, table)
+        start_s, scale = columns["ts"].to_numpy().astype(np.int64), _price_scale(path, columns)
     else:
         raise ConfigurationError(str(path), "no bars in it", "columns timestamp or ts, open, high, low, close")
-    prices = [np.round(table[name].to_numpy().astype(np.float64) / scale * factor, 8) for name in PRICES]
+    prices = [np.round(columns[name].to_numpy().astype(np.float64) / scale * factor, 8) for name in PRICES]
     order = np.argsort(start_s, kind="stable")
     start_s, prices = start_s[order], [column[order] for column in prices]
     _check(path, start_s, prices)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from kalshi_daemon.bars.files import PRICES, Bars, index_of, names_index, read_bars
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
+from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS, Instruments
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.ground.errors import ConfigurationError
@@ -27,8 +28,6 @@ from kalshi_daemon.windows.sessions import load_sessions
 type Floats = NDArray[np.float64]
 type Counts = NDArray[np.int64]
 
-CASH_WORDS: Final = frozenset({"SPX", "NDX"})
-"""Names of the indices themselves; every other instrument stands in for one."""
 BAD_DAYS: Final = frozenset({"2024-05-30"})
 """Left out of cash files: the vendor's bars of that day are broken (README of the shared data)."""
 COVER_MIN: Final = 0.95
@@ -91,6 +90,8 @@ class Sample:
     bar_seconds: int
     files: tuple[str, ...] = ()
     """Names of the files it was read from."""
+    table: Instruments = SHIPPED_INSTRUMENTS
+    """With the row of its index."""
 
     def until(self, last: date) -> "Sample":
         """The days up to `last`, included. Raises ConfigurationError when there are none."""
@@ -108,17 +109,17 @@ class Sample:
         return found
 
 
-def read_sample(path: Path, index: Index) -> Sample:
+def read_sample(path: Path, index: Index, table: Instruments = SHIPPED_INSTRUMENTS) -> Sample:
     """All bars of `index` at `path`. Raises ConfigurationError naming the file: unreadable, mixed, or nothing there.
 
     A file whose name speaks for no index is taken for a stand-in of this one; of a folder only when all are such files.
     The same bar in two files, as where a longer file was dropped beside a shorter one, counts once.
     """
-    found = [read_bars(file, unnamed=index) for file in _files(path, index)]
+    found = [read_bars(file, unnamed=index, table=table) for file in _files(path, index, table)]
     lengths = {bars.bar_seconds for bars in found}
     if len(lengths) > 1:
         raise ConfigurationError(str(path), f"bars of {sorted(lengths)} s side by side", "one length at a time")
-    cash = {_is_cash(bars.path) for bars in found}
+    cash = {_is_cash(bars.path, table) for bars in found}
     if len(cash) > 1:
         raise ConfigurationError(str(path), "the index and a stand-in side by side", "one instrument at a time")
     starts, columns = _joined(path, found)
@@ -134,15 +135,15 @@ def read_sample(path: Path, index: Index) -> Sample:
         days.append(Day(session, seconds, starts[part], *(column[part] for column in columns)))
     if not days:
         raise ConfigurationError(str(path), f"no bars of {index} inside a session")
-    return Sample(index, tuple(days), is_cash, seconds, tuple(bars.path.name for bars in found))
+    return Sample(index, tuple(days), is_cash, seconds, tuple(bars.path.name for bars in found), table)
 
 
-def indices_at(path: Path) -> frozenset[Index]:
+def indices_at(path: Path, table: Instruments = SHIPPED_INSTRUMENTS) -> frozenset[Index]:
     """Those that file names there speak for. Raises ConfigurationError when nothing is there, or it cannot be read."""
     if not _is_there(path):
         raise ConfigurationError(str(path), "no such file or folder")
     files = _parquet(path) if path.is_dir() else [path]
-    return frozenset(index_of(file)[0] for file in files if names_index(file))
+    return frozenset(index_of(file, table)[0] for file in files if names_index(file, table))
 
 
 def _parquet(folder: Path) -> Sequence[Path]:
@@ -164,21 +165,23 @@ def _unreadable(problem: OSError) -> ConfigurationError:
     return ConfigurationError(str(problem.filename), f"cannot be read: {problem.strerror}", FIX)
 
 
-def _files(path: Path, index: Index) -> Sequence[Path]:
+def _files(path: Path, index: Index, table: Instruments) -> Sequence[Path]:
     if not _is_there(path) or not path.is_dir():
-        if names_index(path) and index_of(path)[0] is not index:
+        if names_index(path, table) and index_of(path, table)[0] != index:
             raise ConfigurationError(str(path), f"its name does not speak for {index}")
         return (path,)
     every = _parquet(path)
-    named = [file for file in every if names_index(file)]
-    files = [file for file in named if index_of(file)[0] is index] if named else every
+    named = [file for file in every if names_index(file, table)]
+    files = [file for file in named if index_of(file, table)[0] == index] if named else every
     if not files:
         raise ConfigurationError(str(path), f"no bar file of {index} in this folder")
     return files
 
 
-def _is_cash(file: Path) -> bool:
-    return any(word in CASH_WORDS for word in file.stem.upper().replace("-", "_").split("_"))
+def _is_cash(file: Path, table: Instruments) -> bool:
+    """Whether a name is that of an index itself; every other word stands in for one."""
+    names = {index.value for index in table.rows}
+    return any(word in names for word in file.stem.upper().replace("-", "_").split("_"))
 
 
 def _joined(path: Path, found: Sequence[Bars]) -> tuple[Counts, tuple[Floats, Floats, Floats, Floats]]:

@@ -137,17 +137,17 @@ def _said(kind: str, message: str) -> str:
     return message if kind == "value_error" else f"wanted {wanted(kind, message)}"
 
 
-def read_judged_constants(path: Path) -> ModelConstants:
+def read_judged_constants(path: Path, key: str = KEY) -> ModelConstants:
     """As `read_constants`, for trading on: also refused when `calibrate` wrote them without holding days back.
 
     Raises ConfigurationError.
     """
-    found = read_constants(path, KEY)
+    found = read_constants(path, key)
     judged = found.provenance.get("held_back")
     forecasts = judged.get("n") if isinstance(judged, dict) else None
     if type(forecasts) is not int or forecasts < 1:
         problem = "fitted without days held back to judge it on"
-        raise ConfigurationError(f"{KEY}: {path}", problem, "calibrate with --hold-out")
+        raise ConfigurationError(f"{key}: {path}", problem, "calibrate with --hold-out")
     return found
 
 

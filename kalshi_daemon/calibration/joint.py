@@ -1,4 +1,4 @@
-"""SPX and NDX as one bet: an adaptive correlation and a Student-t copula over the two distributions.
+"""Two indices as one bet: an adaptive correlation and a Student-t copula over the two distributions.
 
 Source: docs/reference/model.md 4.7.
 

@@ -71,7 +71,7 @@ class PredictiveDistribution:
         edges up to the 1e-12 that the table leaves out on either side.
         """
         ladder = LADDERS.edges(contracts)
-        if ladder.index is not None and ladder.index is not self.index:
+        if ladder.index is not None and ladder.index != self.index:
             ticker = contracts[0].market_ticker
             raise ValueError(f"{ticker} settles on {ladder.index}, the distribution is of {self.index}")
         z = (ladder.log_edges - log(self.level)) / self.sigma

@@ -18,7 +18,7 @@ from kalshi_daemon.calibration.monitor import RecordMonitor
 from kalshi_daemon.calibration.path import SessionPath, Span
 from kalshi_daemon.calibration.predictive import PredictiveDistribution, settled_sigma
 from kalshi_daemon.calibration.recalibration import CASH_SCALE_PRIOR, Recalibration
-from kalshi_daemon.calibration.resolving import OnResolved, no_listener, resolve
+from kalshi_daemon.calibration.resolving import AS_SHIPPED, OnResolved, OwnRecord, Terms, no_listener, resolve
 from kalshi_daemon.calibration.session_curve import curve_of
 from kalshi_daemon.calibration.sigma_band import SlowLevel
 from kalshi_daemon.calibration.today import Events, Floats, Outlook, Sessions, Taken, Today, no_events
@@ -54,17 +54,15 @@ class RollingCalibration:
         events: Events = no_events,
         scale_prior: Sequence[float] = CASH_SCALE_PRIOR,
         constants: ModelConstants = SHIPPED,
-        learns: bool = True,
+        record: OwnRecord = AS_SHIPPED,
     ) -> None:
         """`sessions` gives the session of an instant, `events` the releases felt in it, `scale_prior` the first c^2.
 
-        Raises ValueError when that does not fit. `learns`: keep the record of its own forecasts, and correct by it.
+        Raises ValueError when that does not fit, or the shipped table has no strikes of the index and `record` neither.
         """
-        self.index = index
-        self.settings = settings
-        self._sessions = sessions
-        self._events = events
-        self._basis = settings.settlement_basis_bp * 1e-4
+        self.index, self.settings = index, settings
+        self._sessions, self._events = sessions, events
+        self._terms = Terms.of(index, settings.settlement_basis_bp * 1e-4, record.strike_step)
         self.variance = VarianceState.cold(settings.daily_vol_prior)
         self.slow = SlowLevel.cold(settings.daily_vol_prior)
         self.ratio = RangeRatio()
@@ -76,7 +74,7 @@ class RollingCalibration:
         self.monitor = RecordMonitor()
         self.watch = ForecastWatch()
         self.constants = constants
-        self._learns = learns
+        self._learns = record.learns
         self._residuals = family_of(constants.residual)
         self.base: Floats = constants.diurnal
         self.today: Today | None = None
@@ -298,7 +296,7 @@ class RollingCalibration:
             if item.bucket is not None:
                 self._take(today, path, item, item.bucket)
             if waiting:
-                done = resolve(self.index, waiting, path.last, self._basis, monitor=self.monitor, watch=self.watch)
+                done = resolve(waiting, path.last, self._terms, monitor=self.monitor, watch=self.watch)
                 self.on_resolved(today.session, item.target_ns, done)
 
     def _take(self, today: Today, path: SessionPath, item: Item, bucket: int) -> None:
@@ -329,7 +327,7 @@ class RollingCalibration:
             asof_ns=now_ns,
             target_ns=target_ns,
             level=path.last,
-            sigma=settled_sigma(model.variance, correction.scale_squared, self._basis),
+            sigma=settled_sigma(model.variance, correction.scale_squared, self._terms.basis),
             calibration_error=correction.standard_error(),
             residual=model.residual,
             pit_map=correction.pit_map,

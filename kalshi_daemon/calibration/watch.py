@@ -18,7 +18,6 @@ from kalshi_daemon.calibration.monitor import THRESHOLD, RecordMonitor
 from kalshi_daemon.calibration.recalibration import BUCKET_CENTRES_MIN, BUCKETS, PitMap, Recalibration
 from kalshi_daemon.calibration.scores import gaussian_crps, gaussian_log_score, published_crps
 from kalshi_daemon.domain.forecast import Reading, Standing
-from kalshi_daemon.domain.index import Index
 
 HALF_LIFE_SESSIONS: Final = 20.0
 NEAR, HOUR, LONG = "near", "hour", "long"
@@ -37,7 +36,6 @@ PROBABILITY_BINS: Final = 10
 """Of the strikes' probabilities."""
 BIN_COUNT_MIN: Final = 120.0
 """Forecasts a probability bin must have before its gap counts."""
-STRIKE_STEP: Final = {Index.SPX: 5.0, Index.NDX: 10.0}
 """Points between two hourly strikes (docs/reference/venue.md 7)."""
 _STRIKE_REACH: Final = 2.5
 _STRIKES_MAX: Final = 20
@@ -112,9 +110,8 @@ def plain_state(horizon_min: float) -> int:
     return _PLAIN_STATES[horizon_min > _HOUR_MIN_MAX]
 
 
-def ladder_around(index: Index, level: float, sigma: float) -> tuple[float, ...]:
+def ladder_around(step: float, level: float, sigma: float) -> tuple[float, ...]:
     """Log distances of listed hourly strikes within 2.5 sigma of the level, at most 20, evenly thinned; ascending."""
-    step = STRIKE_STEP[index]
     reach = level * (exp(_STRIKE_REACH * sigma) - 1.0)
     step *= max(1, ceil(2.0 * reach / step / _STRIKES_MAX))
     first = ceil((level - reach) / step)

@@ -69,9 +69,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "progress bar and a table. Exit code 4 when the vendor has no bars in the range, 69 when it cannot be "
         "reached, 78 when it rejects the key or plan.",
     )
-    parser.add_argument(
-        "--index", choices=(*(index.value for index in Index), BOTH), default=BOTH, help="default: both"
-    )
+    parser.add_argument("--index", metavar="NAME", default=BOTH, help="an index of the table, or both: all (default)")
     parser.add_argument("--from", dest="first", metavar="D", type=a_date, required=True, help="first date")
     parser.add_argument("--to", dest="last", metavar="D", type=a_date, required=True, help="last date")
     parser.add_argument("--out", metavar="DIR", type=a_path, help="default: <state_dir>/<mode>/data/bars")
@@ -88,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
     if last < first:
         raise UsageError(f"--from {first} --to {last} is not a span of days", "kalshi-daemon backfill")
     settings = load(args, Credentials.FEED).settings
+    indices = _chosen(args.index, settings)
     if not settings.index_feed.rest_url:
         problem = f"mode {settings.mode.value} has nobody to ask"
         raise ConfigurationError("index_feed.rest_url", problem, "--mode live or demo, or set the address")
@@ -99,7 +98,6 @@ def run(args: argparse.Namespace) -> int:
         hint = simulated if settings.mode is Mode.SIM else ""
         raise UsageError(f"no session has opened from {first} to {last}{hint}", "kalshi-daemon backfill")
     root: Path = args.out or settings.mode_dir / FOLDER
-    indices = [index for index in Index if args.index in {index.value, BOTH}]
     tallies = {index: Tally() for index in indices}
     _speak_on_standard_error()
     on_terminal = sys.stdout.isatty() and not wants_json(args)
@@ -108,6 +106,17 @@ def run(args: argparse.Namespace) -> int:
         asyncio.run(_fetch(settings, clock, sessions, root, tallies, said, again=args.again))
     _sum_up(args, root, tallies, on_terminal=on_terminal)
     return ExitCode.OK if any(tally.bars for tally in tallies.values()) else ExitCode.REFUSED
+
+
+def _chosen(name: str, settings: Settings) -> tuple[Index, ...]:
+    """Raises UsageError."""
+    from kalshi_daemon.settings.instruments import instruments_of  # noqa: PLC0415
+
+    table = instruments_of(settings.instruments)
+    if name != BOTH and name not in table.rows:
+        known = ", ".join((*table.indices, BOTH))
+        raise UsageError(f"--index {name}: none of {known}", "kalshi-daemon backfill")
+    return table.indices if name == BOTH else (Index(name),)
 
 
 def _speak_on_standard_error() -> None:

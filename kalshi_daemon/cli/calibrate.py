@@ -7,7 +7,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from kalshi_daemon import __version__
-from kalshi_daemon.cli.common import Subparsers, a_date, a_path
+from kalshi_daemon.cli.common import Subparsers, a_date, a_path, an_index, check_index, load_table
 from kalshi_daemon.cli.output import show
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.errors import ExitCode
@@ -45,7 +45,9 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--data", metavar="PATH", type=a_path, required=True, help="a file of minute bars, or a directory"
     )
-    parser.add_argument("--index", type=Index, choices=tuple(Index), default=Index.NDX, help="index the bars belong to")
+    parser.add_argument(
+        "--index", metavar="NAME", type=an_index, default=Index("NDX"), help="index the bars belong to (NDX)"
+    )
     parser.add_argument("--until", metavar="D", type=a_date, required=True, help="last date used")
     parser.add_argument("--out", metavar="FILE", type=a_path, help="write the constants here (default: only print)")
     parser.add_argument("--name", help="name of the constants (default: index and date)")
@@ -70,9 +72,11 @@ def run(args: argparse.Namespace) -> int:
     from kalshi_daemon.ground.durable import place_for, write_whole  # noqa: PLC0415
     from kalshi_daemon.research.calibrate import fit, held_back, judge  # noqa: PLC0415
 
+    table = load_table(args)
+    check_index(args.index, table, "calibrate")
     until: date = args.until
     reference = SHIPPED if args.against is None else read_constants(args.against)
-    sample = read_sample(args.data, args.index).until(until)
+    sample = read_sample(args.data, args.index, table).until(until)
     verdict = None
     if args.hold_out != 0:
         earlier, first, last = held_back(sample, args.hold_out)

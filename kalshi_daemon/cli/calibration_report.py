@@ -6,7 +6,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path, load_written
+from kalshi_daemon.cli.common import (
+    Subparsers,
+    UsageError,
+    a_date,
+    a_path,
+    an_index,
+    check_index,
+    load_table,
+    load_written,
+)
 from kalshi_daemon.cli.output import show
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.durable import place_for
@@ -48,7 +57,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "with monitors, their evidence and alarms, and the market's mid prices; safe while a daemon runs. With "
         "--skip-plots numbers only. Exit code 4: nothing has been recorded yet.",
     )
-    parser.add_argument("--index", type=Index, choices=tuple(Index), help="the index (needed with --data, else both)")
+    parser.add_argument("--index", metavar="NAME", type=an_index, help="the index (needed with --data, else all)")
     parser.add_argument("--from", dest="first", metavar="D", type=a_date, help="first date (needed with --data)")
     parser.add_argument("--to", dest="last", metavar="D", type=a_date, help="last date (needed with --data)")
     parser.add_argument(
@@ -97,7 +106,9 @@ def _on_bars(args: argparse.Namespace) -> int:
     if args.out is not None:
         _write(args.out, "")  # a place that cannot be written is said before the minutes of work, not after
     constants = SHIPPED if args.constants is None else read_constants(args.constants)
-    sample = read_sample(args.data, args.index)
+    table = load_table(args)
+    check_index(args.index, table, "calibration-report")
+    sample = read_sample(args.data, args.index, table)
     figures = figures_of(sample, args.first, args.last, constants=constants, fan_day=args.day)
     notes = [figures.constants]
     if args.out is not None:
@@ -113,11 +124,14 @@ def _on_bars(args: argparse.Namespace) -> int:
 
 def _live(args: argparse.Namespace) -> int:
     from kalshi_daemon.research.live_page import HEADINGS, live_page_of, row_cells, span_of, verdict_of  # noqa: PLC0415
+    from kalshi_daemon.settings.instruments import instruments_of  # noqa: PLC0415
 
     if args.data is not None or args.constants is not None:
         raise UsageError("--live reads the daemon's own record: --data and --constants belong to bars", _COMMAND)
     settings = load_written(args, "calibration-report")
-    wanted = tuple(Index) if args.index is None else (args.index,)
+    table = instruments_of(settings.instruments)
+    check_index(args.index, table, "calibration-report")
+    wanted = table.indices if args.index is None else (args.index,)
     problems: list[StateTooNew] = []
     found = {index: _figures(settings, index, args, problems) for index in wanted}
     known = {index: figures for index, figures in found.items() if figures is not None}

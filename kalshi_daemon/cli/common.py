@@ -7,9 +7,11 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
+from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.errors import ConfigurationError, DaemonError, ExitCode
 
 if TYPE_CHECKING:
+    from kalshi_daemon.domain.instruments import Instruments
     from kalshi_daemon.settings.loader import Credentials, LoadedSettings
     from kalshi_daemon.settings.model import Settings
 
@@ -113,6 +115,34 @@ def load(
         options | dict(overrides or {}),
         needs=needs,
     )
+
+
+def load_table(args: argparse.Namespace, *, named_only: bool = False) -> "Instruments":
+    """The table of instruments alone, for commands that need no other setting. Raises ConfigurationError.
+
+    named_only: ./config.toml is not looked at, which beside another bot may be that bot's.
+    """
+    from kalshi_daemon.settings.instruments import instruments_of  # noqa: PLC0415 - as above
+    from kalshi_daemon.settings.loader import load_instruments  # noqa: PLC0415
+
+    named = getattr(args, "config", None) is not None or CONFIG_VARIABLE in os.environ
+    path = None if named_only and not named else config_path(args, os.environ)
+    return instruments_of(load_instruments(path, os.environ))
+
+
+def check_index(index: Index | None, table: "Instruments", command: str) -> None:
+    """Raise UsageError for an index that is not in the table; None is none."""
+    if index is not None and index not in table.rows:
+        known = ", ".join(table.indices)
+        raise UsageError(f"--index {index}: not in the table of instruments ({known})", f"kalshi-daemon {command}")
+
+
+def an_index(text: str) -> Index:
+    """An argparse type: the name of an index; `check_index` says whether it is one of the table."""
+    try:
+        return Index(text)
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from None
 
 
 def load_written(args: argparse.Namespace, command: str) -> "Settings":

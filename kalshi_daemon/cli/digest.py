@@ -12,6 +12,7 @@ from kalshi_daemon.ground.clock import SystemClock
 from kalshi_daemon.ground.durable import place_for, write_whole
 from kalshi_daemon.ground.errors import ExitCode
 from kalshi_daemon.ground.new_york import eastern_day
+from kalshi_daemon.settings.instruments import instruments_of
 from kalshi_daemon.settings.model import Mode
 
 TODAY = "today"
@@ -37,7 +38,9 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = load_written(args, "digest")
-    source = Source(settings.mode_dir, settings.mode.value, settings.orders.scope == "account")
+    source = Source(
+        settings.mode_dir, settings.mode.value, settings.orders.scope == "account", instruments_of(settings.instruments)
+    )
     now = None if settings.mode is Mode.SIM else SystemClock().now_ns()  # simulated sessions have dates of their own
     day = args.date
     if day == TODAY:

@@ -14,6 +14,7 @@ from kalshi_daemon.ground.tables import Column, Table
 
 if TYPE_CHECKING:
     from kalshi_daemon.bars.sessions import Sample
+    from kalshi_daemon.domain.instruments import Instruments
 
 SESSIONS: Final = 250
 _SESSIONS_MAX: Final = 2_000
@@ -64,19 +65,21 @@ def run(args: argparse.Namespace) -> int:
     from kalshi_daemon.memory.store import document_of, memory_path, put_aside  # noqa: PLC0415
     from kalshi_daemon.research.learn import learn, lessons_of, table_of  # noqa: PLC0415
     from kalshi_daemon.research.releases import research_calendar  # noqa: PLC0415
+    from kalshi_daemon.settings.instruments import instruments_of  # noqa: PLC0415
     from kalshi_daemon.settings.loader import Credentials  # noqa: PLC0415
 
     if not 1 <= args.sessions <= _SESSIONS_MAX:
         raise UsageError(f"--sessions {args.sessions} is not within 1..{_SESSIONS_MAX}", "kalshi-daemon learn")
     settings = load(args, Credentials.NONE).settings
     with alone(settings.mode_dir):
-        samples = _samples(args.data, args.sessions)
+        table = instruments_of(settings.instruments)
+        samples = _samples(args.data, args.sessions, table)
         paths = {index: memory_path(settings.mode_dir, index) for index in samples}
         for path in paths.values():
             if path.exists() and not args.replace:
                 raise MemoryThere(path)
         models = models_of(settings, table_of(samples), research_calendar())
-        correlation = learn(models, samples)
+        correlations = learn(models, samples, table.pairs)
         saved_ns = SystemClock().now_ns()
         replaced: dict[Index, Path] = {}
         for index, path in paths.items():
@@ -85,7 +88,7 @@ def run(args: argparse.Namespace) -> int:
                     replaced[index] = put_aside(path, "replaced", saved_ns)
                 except OSError as error:
                     raise ConfigurationError(str(path), f"cannot be put aside: {error.strerror}") from error
-            document = document_of(models[index], MarketRecord(), correlation, saved_ns)
+            document = document_of(models[index], MarketRecord(), correlations.get(table.pair_of(index)), saved_ns)
             write_whole(path, encoded(document), "what the model has learnt")
     found = [lessons_of(models[index], sample) for index, sample in samples.items()]
     rows = tuple((one.index, f"{one.sessions}", one.first, one.last, f"{one.resolved_weight:.0f}") for one in found)
@@ -94,25 +97,26 @@ def run(args: argparse.Namespace) -> int:
         "later one takes the session curve and the online corrections."
     )
     kept = [f"{index.value}: the memory before it is kept as {path}" for index, path in replaced.items()]
-    left = [f"{index.value}: no bars, its memory is as it was" for index in Index if index not in paths]
+    left = [f"{index.value}: no bars, its memory is as it was" for index in table.indices if index not in paths]
     data = {one.index: asdict(one) | {"replaced": replaced.get(Index(one.index))} for one in found}
     show(args, data, Table(_COLUMNS, rows, notes=(*map(str, paths.values()), *kept, *left, note)))
     return ExitCode.OK
 
 
-def _samples(path: Path, sessions: int) -> "dict[Index, Sample]":
+def _samples(path: Path, sessions: int, table: "Instruments") -> "dict[Index, Sample]":
     """The last sessions of each index that has bars there. Raises ConfigurationError: none has, or not its own."""
     from kalshi_daemon.bars.sessions import (  # noqa: PLC0415 - numpy and pyarrow: `--help` need not pay
         indices_at,
         read_sample,
     )
 
-    wanted = indices_at(path)
+    wanted = indices_at(path, table)
+    advice = f"bars of {' and '.join(table.indices)} by `backfill`"
     if not wanted:
-        raise ConfigurationError(str(path), "no bar file that names an index", "bars of SPX and NDX by `backfill`")
-    found = {index: read_sample(path, index) for index in Index if index in wanted}
+        raise ConfigurationError(str(path), "no bar file that names an index", advice)
+    found = {index: read_sample(path, index, table) for index in table.indices if index in wanted}
     for sample in found.values():
         if not sample.cash:
             names = ", ".join(sample.files[:3])
-            raise ConfigurationError(str(path), f"{names}: not the index itself", "bars of SPX and NDX by `backfill`")
+            raise ConfigurationError(str(path), f"{names}: not the index itself", advice)
     return {index: replace(sample, days=sample.days[-sessions:]) for index, sample in found.items()}

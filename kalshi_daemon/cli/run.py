@@ -10,6 +10,7 @@ from kalshi_daemon.app.stopping import deafen
 from kalshi_daemon.cli.common import Subparsers, a_date, a_path, load, wants_json
 from kalshi_daemon.ground.errors import ExitCode
 from kalshi_daemon.memory.models import constants_of
+from kalshi_daemon.settings.instruments import instruments_of
 from kalshi_daemon.settings.loader import Credentials, require_live_acknowledgement
 from kalshi_daemon.settings.model import Mode, Settings
 from kalshi_daemon.windows.macro import load_macro_calendar
@@ -48,7 +49,8 @@ def run(args: argparse.Namespace) -> int:
         signal.signal(number, signal.SIG_IGN)
     settings = load(args, Credentials.ALL, _overrides(args)).settings
     # Read again when the parts are built; a bad one need not wait for the simulator, or for the exchange's clock.
-    constants_of(settings)
+    for index in instruments_of(settings.instruments).indices:
+        constants_of(settings, index)
     load_macro_calendar(settings.macro)
     if args.arm and settings.mode is Mode.LIVE:
         require_live_acknowledgement(settings)

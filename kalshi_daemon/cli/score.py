@@ -5,9 +5,8 @@ from dataclasses import asdict
 from datetime import date
 from typing import Final
 
-from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path
+from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path, an_index, check_index, load_table
 from kalshi_daemon.cli.output import show
-from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.errors import ExitCode
 from kalshi_daemon.ground.tables import Column, Table
 
@@ -31,7 +30,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "the flat baseline needs 60 of them.",
     )
     parser.add_argument("--data", metavar="PATH", type=a_path, required=True, help="a bar file, or a directory of them")
-    parser.add_argument("--index", type=Index, choices=tuple(Index), required=True, help="index the bars belong to")
+    parser.add_argument("--index", metavar="NAME", type=an_index, required=True, help="index the bars belong to")
     parser.add_argument("--from", dest="first", metavar="D", type=a_date, required=True, help="first date scored")
     parser.add_argument("--to", dest="last", metavar="D", type=a_date, required=True, help="last date scored")
     parser.add_argument(
@@ -72,7 +71,9 @@ def run(args: argparse.Namespace) -> int:
     last: date = args.last
     if last < first:
         raise UsageError(f"--from {first} --to {last} is not a span of days", "kalshi-daemon score")
-    sample = read_sample(args.data, args.index)
+    table = load_table(args)
+    check_index(args.index, table, "score")
+    sample = read_sample(args.data, args.index, table)
     constants = [SHIPPED] if args.constants is None else [read_constants(path) for path in args.constants]
     cold = None if args.cold is None else Cold(args.cold)
     found = score(sample, first, last, constants=constants, cold=cold, selection=selection_of(args.days))

@@ -4,7 +4,7 @@ import argparse
 from datetime import date, time
 from typing import Final
 
-from kalshi_daemon.cli.common import Subparsers, a_date, a_path
+from kalshi_daemon.cli.common import Subparsers, a_date, a_path, load_table
 from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
 
 _FROM: Final = time(9, 25)
@@ -19,7 +19,7 @@ def add_parser(subparsers: Subparsers) -> None:
         "admin_url, key_id, private_key_path, key_type, session_date, speed, clock, now_ns and end_ns (the exchange's "
         "time, nanoseconds since 1970 in UTC), then serves until SIGTERM. GET {admin_url}/truth returns the "
         "exchange's own records. Simulated time runs at --speed and waits for daemons that follow it. Requests may "
-        "carry timestamps of the simulated clock or of this machine's.",
+        "carry timestamps of the simulated clock or of this machine's. A named --config adds its [instruments].",
     )
     parser.add_argument(
         "--port", type=_port, default=0, metavar="P", help="port for REST, websocket and admin (0: any)"
@@ -90,6 +90,7 @@ def run(args: argparse.Namespace) -> int:
         index_replay=tuple(args.index_replay),
         hold_for_follower_s=args.hold,
         real_clock=args.real_clock,
+        table=load_table(args, named_only=True),
     )
     world = World(plan)
     _configure_logging()

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             f"--from {first} --to {last} is not a span of at most {_DAYS_MAX} days", "kalshi-daemon windows"
         )
     sessions = load_sessions(first, last)
-    series = enabled_series(settings.profiles)
+    series = enabled_series(settings)
     planned = {session.day: build_windows(session, settings.windows, series) for session in sessions.sessions}
     rows = tuple(_rows(sessions, planned, first, last))
     notes = () if rows else ("no weekday in this span",)

@@ -14,7 +14,6 @@ from typing import Final
 
 from kalshi_daemon.digest.records import Fair, FillRecord, Records, Tape
 from kalshi_daemon.digest.scans import ScanDay
-from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.ground.units import CONTRACT, MINUTE, PRICE_ONE, SECOND, Count, Dollars, Nanos
 from kalshi_daemon.orders.ledger import Result, cash_of_fill
 
@@ -148,7 +147,7 @@ def _markout(
     near = _nearest(fairs, moment, markout_slack(horizon_s))
     if near is not None:
         return Markout(edge(record, near.fair), FAIR)
-    series = SERIES.get(record.booked.series_ticker)
+    series = records.instruments.series.get(record.booked.series_ticker)
     moved = None if series is None else _moved(fairs, moment, records.tapes.get(series.index))
     return None if moved is None else Markout(edge(record, moved), DELTA)
 

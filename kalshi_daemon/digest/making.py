@@ -24,6 +24,7 @@ from kalshi_daemon.digest.scans import ScanDay
 from kalshi_daemon.digest.sections import markdown
 from kalshi_daemon.digest.service import ServiceLog
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS, Instruments
 from kalshi_daemon.ground.errors import DaemonError, ExitCode
 from kalshi_daemon.ground.new_york import eastern_midnights
 from kalshi_daemon.ground.units import Nanos
@@ -51,6 +52,7 @@ class Source:
     root: Path
     mode: str
     whole_account: bool
+    instruments: Instruments = SHIPPED_INSTRUMENTS
 
     @property
     def paths(self) -> ArtifactPaths:
@@ -86,9 +88,10 @@ def digest_of(
     if not _is_day(source, found, journal):
         raise NoSuchDay(str(path), f"nothing of {found}: no order, fill, settlement or scan (is --mode right?)")
     held = {line.market_ticker for line in journal.statement.positions}
-    scans = ScanDay({one.booked.fill.market_ticker for one in journal.fills} | held)
+    wanted = {one.booked.fill.market_ticker for one in journal.fills} | held
+    scans = ScanDay(wanted, source.instruments.indices)
     fold_manifests(source.paths, found, scans, go_on)
-    tapes = read_tapes(source.root, found, notes, go_on)
+    tapes = read_tapes(source.root, found, notes, go_on, source.instruments.indices)
     log = ServiceLog(scans) if with_service else None
     if log is not None:
         fold_log(source.root, found, log, notes, go_on)
@@ -107,6 +110,7 @@ def digest_of(
         tapes=tapes,
         forecast=forecast,
         notes=tuple(notes),
+        instruments=source.instruments,
     )
     return make_digest(records, scans, log)
 

@@ -7,7 +7,7 @@ called between two files and every LINES_A_BREATH lines, and may raise to give u
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -168,12 +168,12 @@ def fold_manifests(paths: ArtifactPaths, day: date, scans: ScanDay, go_on: GoOn)
     scans.finish()
 
 
-def read_tapes(root: Path, day: date, notes: list[str], go_on: GoOn) -> dict[Index, Tape]:
+def read_tapes(root: Path, day: date, notes: list[str], go_on: GoOn, ours: Container[Index]) -> dict[Index, Tape]:
     """The ticks of the day by index, in order of their stamps; an index without any is left out."""
     start, end = eastern_midnights(day)
     folder = folder_of(root / "data" / "raw", start)
     try:
-        found = read_recordings(folder, _ticks, go_on)
+        found = read_recordings(folder, _ticks, go_on, ours)
     except OSError as problem:
         notes.append(f"index values: {cannot_read(problem) if problem.filename else problem}")
         return {}

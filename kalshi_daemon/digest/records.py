@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from kalshi_daemon.artifacts.monitors import RecordOfIndex
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS, Instruments
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.ground.units import SECOND, Dollars, Level, Nanos
 from kalshi_daemon.orders.ledger import BookedFill, Result
@@ -134,6 +135,7 @@ class Records:
     """The monitors of the day, as `go_no_go.json` had them: index -> figure -> reading. None: not recorded."""
     notes: tuple[str, ...] = ()
     """What could not be read."""
+    instruments: Instruments = SHIPPED_INSTRUMENTS
 
     @property
     def fills_of_day(self) -> list[FillRecord]:

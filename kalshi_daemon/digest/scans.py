@@ -5,7 +5,7 @@ quoting there: the scans are when it was asked, so the time closed is known to a
 """
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Container, Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
@@ -13,6 +13,7 @@ from typing import Final
 from kalshi_daemon.artifacts.manifest import InputsRow, LookRow, Manifest
 from kalshi_daemon.digest.records import Fair, Interval, Pays, covered
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS
 from kalshi_daemon.domain.verdict import Verdict
 from kalshi_daemon.ground.errors import MalformedField
 from kalshi_daemon.ground.units import Level, Nanos, parse_level
@@ -74,9 +75,10 @@ class _Verdict:
 
 
 class ScanDay:
-    """The fold. `wanted`: markets whose fairs are kept. Not thread-safe; one digest makes one."""
+    """The fold. `wanted`: markets whose fairs are kept; `ours`: the indices there are. Not thread-safe."""
 
-    def __init__(self, wanted: Collection[str] = ()) -> None:
+    def __init__(self, wanted: Collection[str] = (), ours: Container[Index] = SHIPPED_INSTRUMENTS.indices) -> None:
+        self._ours = ours
         self.windows: dict[str, WindowScans] = {}
         self.guards: dict[str, GuardCount] = {}
         self.fairs: dict[str, list[Fair]] = {ticker: [] for ticker in wanted}
@@ -150,7 +152,7 @@ class ScanDay:
                 timestamp(text, name)
                 for name, text in (("opens", row.opens), ("new_until", row.new_until), ("target", row.target))
             )
-            index = _index(manifest.inputs.index)
+            index = _index(manifest.inputs.index, self._ours)
             found = WindowScans(row.event_ticker, manifest.series, index, opens, until, target)
         return found
 
@@ -190,11 +192,10 @@ def _verdict(row: Verdict, at: Nanos) -> _Verdict:
     return _Verdict(row.guard, row.passed, not row.passed and row.forced, row.note or row.numbers, use)
 
 
-def _index(name: str) -> Index:
-    try:
-        return Index(name)
-    except ValueError:
-        raise MalformedField("inputs.index", name, "an index") from None
+def _index(name: str, ours: Container[Index]) -> Index:
+    if name not in ours:
+        raise MalformedField("inputs.index", name, "an index of the table")
+    return Index(name)
 
 
 def _look(row: LookRow, at: Nanos, inputs: InputsRow) -> tuple[str, Pays, Fair | None]:

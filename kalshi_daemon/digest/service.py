@@ -216,6 +216,7 @@ def service(records: Records, scans: ScanDay, log: ServiceLog) -> Service:
     unknown.sort(key=lambda one: (one.took_ns is not None, -(one.took_ns or 0), one.client_order_id))
     spans = [(one.opens_ns, one.target_ns) for one in scans.windows.values()]
     span = (min(s for s, _t in spans), min(max(t for _s, t in spans), records.now_ns)) if spans else None
+    tapes = records.tapes
     return Service(
         log=log,
         up_ns=sum(run.last_ns - run.first_ns for run in log.runs.values()),
@@ -223,7 +224,7 @@ def service(records: Records, scans: ScanDay, log: ServiceLog) -> Service:
         cancel=delay([took for one in orders for took in one.cancel_ns]),
         scan=delay(log.scan_ns),
         stream_lag_ms=delay(log.stream_lag_ms),
-        ticks=tuple(_ticks(index, records.tapes[index], span) for index in Index if index in records.tapes),
+        ticks=tuple(_ticks(index, tapes[index], span) for index in records.instruments.indices if index in tapes),
         unknown=tuple(unknown),
     )
 

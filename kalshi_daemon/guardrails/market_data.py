@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.ground.units import HOUR, MILLISECOND, MINUTE, Nanos, to_s
@@ -98,7 +97,7 @@ class FeedMoving:
         changed = state.index[index].changed_ns
         if changed is None:
             return refuse(self, None, limit, "ms", note=f"{index.value} has not changed yet")
-        others = (state.index[other].changed_ns for other in Index if other is not index)
+        others = (state.index[other].changed_ns for other in state.instruments.peers(index))
         moving = any(other is not None and now - other <= self.still_max for other in others)
         still = now - changed
         return answer(

@@ -114,7 +114,7 @@ class IndexFeed:
         self._session_open = context.session_open
         self._on_session = listeners.on_session
         self._rng = rng
-        self._topics = tuple(Topic(Channel(name), index) for name in settings.channels for index in Index)
+        self._topics = tuple(Topic(Channel(name), index) for name in settings.channels for index in state.index)
         self._guard = MonotonicGuard()
         self._intake = ValueIntake(
             state, settings, listeners.on_tick, context.known, listeners.beliefs, context.outside
@@ -220,7 +220,7 @@ class IndexFeed:
             missing = tuple(str(topic) for topic in self._topics if topic in session.pending)
             log.warning("feed.acks_missing", missing=missing, wanted=len(self._topics))
             self._state.feed.problem = f"not acknowledged: {', '.join(missing)}"
-        unacknowledged = [index for index in Index if not self._carries_values(index, session)]
+        unacknowledged = [index for index in self._state.index if not self._carries_values(index, session)]
         if unacknowledged:
             raise FeedProtocolError(f"no value topic acknowledged for {', '.join(unacknowledged)}")
         session.opened_mono_ns = self._clock.mono_ns()
@@ -245,7 +245,7 @@ class IndexFeed:
         now = self._clock.now_ns()
         self._state.feed.last_frame_ns = now
         try:
-            events, ignored, refused = decode_counted(frame, now)
+            events, ignored, refused = decode_counted(frame, now, self._state.instruments.by_feed_ticker)
         except MalformedData as wrong:
             events, ignored, refused = (), 0, (RefusedItem(None, wrong),)
         if refused:
@@ -342,13 +342,13 @@ class IndexFeed:
             if not self._session_open():
                 session.quiet_since_ns = now
                 continue
-            heard = {index: _later(self._state.index[index].recv_ns, session.quiet_since_ns) for index in Index}
+            heard = {index: _later(one.recv_ns, session.quiet_since_ns) for index, one in self._state.index.items()}
             if now - max(heard.values()) >= most:
                 raise FeedProtocolError("silent while the market is open")
-            for index in Index:
-                if now - heard[index] >= most and index not in session.silent:
+            for index, at_ns in heard.items():
+                if now - at_ns >= most and index not in session.silent:
                     session.silent.add(index)
-                    log.warning("feed.index_silent", index=index.value, silent_ms=(now - heard[index]) // 1_000_000)
+                    log.warning("feed.index_silent", index=index.value, silent_ms=(now - at_ns) // 1_000_000)
 
 
 def _later(stamp: Nanos | None, floor: Nanos) -> Nanos:

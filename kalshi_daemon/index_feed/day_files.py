@@ -9,7 +9,7 @@ Blocking.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
@@ -23,7 +23,7 @@ from kalshi_daemon.ground.folders import entries, or_noted
 from kalshi_daemon.index_feed.recorder import FOLDER
 
 PARTS_KEY: Final = b"kalshi_daemon.parts"
-_NAME: Final = re.compile(r"(?P<day>[0-9]{8})(?P<time>T[0-9]{6})?_(?P<index>[A-Z]+)(?P<number>_[0-9]+)?\.parquet")
+_NAME: Final = re.compile(r"(?P<day>[0-9]{8})(?P<time>T[0-9]{6})?_(?P<index>[A-Z]{1,10})(?P<number>_[0-9]+)?\.parquet")
 _DATE_PARTS: Final = (re.compile("[0-9]{4}"), re.compile("[0-9]{2}"), re.compile("[0-9]{2}"))
 _TRIES_MAX: Final = 5
 
@@ -54,10 +54,9 @@ def recordings(folder: Path) -> list[Recording]:
     found: list[tuple[tuple[bool, str, int], Recording]] = []
     for path in entries(folder):
         match = _NAME.fullmatch(path.name)
-        index = None if match is None else next((one for one in Index if one.value == match["index"]), None)
-        if match is not None and index is not None:
+        if match is not None:
             place = (match["time"] is not None, f"{match['day']}{match['time']}", int((match["number"] or "_0")[1:]))
-            found.append((place, Recording(path, index, match["day"], match["time"] is None)))
+            found.append((place, Recording(path, Index(match["index"]), match["day"], match["time"] is None)))
     return [one for _, one in sorted(found, key=lambda one: (*one[0], one[1].path.name))]
 
 
@@ -95,26 +94,30 @@ def parts_of(path: Path) -> dict[str, str]:
     return {str(name): str(digest) for name, digest in found.items()}
 
 
-def read_recordings[T](folder: Path, read: Callable[[Path], T], go_on: Callable[[], None]) -> Recorded[T]:
-    """Read the files of a day so that each row counts once, also while the day is being packed.
+def read_recordings[T](
+    folder: Path, read: Callable[[Path], T], go_on: Callable[[], None], ours: Container[Index]
+) -> Recorded[T]:
+    """Read the files of a day and of these indices so that each row counts once, also while the day is being packed.
 
     read: one file; an OSError, ValueError, KeyError or TypeError is a file that cannot be read (pyarrow's own are).
     Raises OSError for a folder that cannot be read.
     """
     for _ in range(_TRIES_MAX):
         try:
-            return _read(folder, read, go_on)
+            return _read(folder, read, go_on, ours)
         except FileNotFoundError:
             continue  # packed since it was listed: the list has changed
     raise FileNotFoundError(f"{folder}: its files change while they are read")
 
 
-def _read[T](folder: Path, read: Callable[[Path], T], go_on: Callable[[], None]) -> Recorded[T]:
+def _read[T](folder: Path, read: Callable[[Path], T], go_on: Callable[[], None], ours: Container[Index]) -> Recorded[T]:
     parts: dict[Index, list[T]] = {}
     inside: dict[str, str] = {}
     unreadable = 0
     for one in recordings(folder):
         go_on()
+        if one.index not in ours:
+            continue
         try:
             if one.path.name in inside and digest_of(one.path) == inside[one.path.name]:
                 continue

@@ -5,6 +5,7 @@ what was refused (key, plan) is not. Time-outs run in real time, waiting on the 
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from math import isfinite
@@ -16,6 +17,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from kalshi_daemon.domain.index import Bar, Index
+from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS
 from kalshi_daemon.ground.backoff import doubled
 from kalshi_daemon.ground.clock import Clock, iso_utc
 from kalshi_daemon.ground.errors import ConfigurationError, HistoryUnavailable
@@ -60,7 +62,8 @@ class _RateLimitedError(Exception):
 class HistoryClient:
     """Asks one host with one key. `in_flight` counts requests on the wire.
 
-    calls_per_min: our own pace, 0 for none. Raises ConfigurationError for an address that is none.
+    calls_per_min: our own pace, 0 for none. ours: the indices by the vendor's ticker.
+    Raises ConfigurationError for an address that is none.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class HistoryClient:
         *,
         timeout_s: float,
         calls_per_min: int = 0,
+        ours: Mapping[str, Index] = SHIPPED_INSTRUMENTS.by_feed_ticker,
     ) -> None:
         try:
             self._base = URL(base_url).origin()
@@ -81,6 +85,7 @@ class HistoryClient:
         self._clock = clock
         self._session = session
         self._timeout_s = timeout_s
+        self._ours = ours
         self._pause = Nanos(MINUTE // calls_per_min) if calls_per_min else Nanos(0)
         self._next_call_ns = Nanos(0)
         self.in_flight = 0
@@ -111,10 +116,10 @@ class HistoryClient:
         """The newest value of each index that has one; asked once. Raises HistoryRefused, HistoryUnavailable."""
         asked = "snapshot"
         try:
-            status, body, _sent_ns = await self._ask(snapshot_target(), asked)
+            status, body, _sent_ns = await self._ask(snapshot_target(self._ours), asked)
         except _RateLimitedError:
             raise HistoryUnavailable(asked, "rate limited (429)") from None
-        return decode_snapshot(status, body, asked)
+        return decode_snapshot(status, body, asked, self._ours)
 
     async def _page(self, target: str, index: Index, asked: str, attempts: int) -> Page:
         for attempt in range(attempts):
@@ -175,7 +180,12 @@ def _retry_after(text: str | None) -> Nanos:
     return Nanos(max(0, min(RETRY_AFTER_MAX, from_s(seconds))))
 
 
-def history_of(settings: IndexFeedSettings, clock: Clock, session: aiohttp.ClientSession) -> HistoryClient | None:
+def history_of(
+    settings: IndexFeedSettings,
+    clock: Clock,
+    session: aiohttp.ClientSession,
+    ours: Mapping[str, Index] = SHIPPED_INSTRUMENTS.by_feed_ticker,
+) -> HistoryClient | None:
     """The history that the settings name; None when nobody is to be asked. Raises ConfigurationError."""
     if not (settings.gap_fill and settings.rest_url):
         return None
@@ -186,4 +196,5 @@ def history_of(settings: IndexFeedSettings, clock: Clock, session: aiohttp.Clien
         session,
         timeout_s=settings.rest_timeout_s,
         calls_per_min=settings.rest_calls_per_min,
+        ours=ours,
     )

@@ -14,12 +14,14 @@ guessed at: a feed that switches its unit must stop us, not shift us. The ticker
 an item that cannot be read costs itself: what is wrong with one index, or with one that is not ours, blinds no other.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 import orjson
 
-from kalshi_daemon.domain.index import INDEX_OF_FEED_TICKER, Bar, Channel, Index, Tick
+from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
+from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS
 from kalshi_daemon.ground.errors import MalformedData, MalformedField, MissingField
 from kalshi_daemon.ground.readers import epoch_ms, level_points, parse_json
 from kalshi_daemon.ground.units import SECOND, Nanos
@@ -78,8 +80,13 @@ def decode(frame: bytes | str, recv_ns: Nanos) -> tuple[FeedEvent, ...]:
     return decoded.events
 
 
-def decode_counted(frame: bytes | str, recv_ns: Nanos) -> Decoded:
-    """What of a frame can be read, item by item. Raises MalformedField when it is no JSON, or has no objects."""
+def decode_counted(
+    frame: bytes | str, recv_ns: Nanos, ours: Mapping[str, Index] = SHIPPED_INSTRUMENTS.by_feed_ticker
+) -> Decoded:
+    """What of a frame can be read, item by item. Raises MalformedField when it is no JSON, or has no objects.
+
+    ours: the indices by the vendor's ticker; items of any other are counted and left out.
+    """
     parsed = parse_json(frame, "frame")
     items = parsed if isinstance(parsed, list) else [parsed]
     events: list[FeedEvent] = []
@@ -89,18 +96,18 @@ def decode_counted(frame: bytes | str, recv_ns: Nanos) -> Decoded:
             refused.append(RefusedItem(None, MalformedField("frame", item, "an array of objects")))
             continue
         try:
-            event = _decode_item(item, recv_ns)
+            event = _decode_item(item, recv_ns, ours)
         except MalformedData as problem:
-            refused.append(RefusedItem(_index_of(item), problem))
+            refused.append(RefusedItem(_index_of(item, ours), problem))
         else:
             if event is not None:
                 events.append(event)
     return Decoded(tuple(events), len(items) - len(events) - len(refused), tuple(refused))
 
 
-def _index_of(item: dict[str, Any]) -> Index | None:
+def _index_of(item: dict[str, Any], ours: Mapping[str, Index]) -> Index | None:
     ticker = item.get("T" if item.get("ev") == "V" else "sym")
-    return INDEX_OF_FEED_TICKER.get(ticker) if isinstance(ticker, str) else None
+    return ours.get(ticker) if isinstance(ticker, str) else None
 
 
 def encode_auth(api_key: str) -> str:
@@ -155,17 +162,17 @@ def tick_of_second(bar: Bar) -> Tick:
     return Tick(bar.index, bar.channel, bar.close, bar.end_ns, bar.recv_ns)
 
 
-def _decode_item(item: dict[str, Any], recv_ns: Nanos) -> FeedEvent | None:
+def _decode_item(item: dict[str, Any], recv_ns: Nanos, ours: Mapping[str, Index]) -> FeedEvent | None:
     kind = _required(item, "ev", "event")
     if kind == "status":
         return FeedStatus(_text(item, "status", "status"), _optional_text(item, "message"))
     if kind == "V":
-        index = _index(item, "T", "V")
+        index = ours.get(_text(item, "T", "V"))  # tickers are case-sensitive
         return None if index is None else _tick(item, index, recv_ns)
     channel = _BAR_CHANNELS.get(kind) if isinstance(kind, str) else None
     if channel is None:
         return None
-    index = _index(item, "sym", channel.value)
+    index = ours.get(_text(item, "sym", channel.value))
     return None if index is None else _bar(item, channel, index, recv_ns)
 
 
@@ -213,11 +220,6 @@ def _text(item: dict[str, Any], key: str, where: str) -> str:
 
 def _optional_text(item: dict[str, Any], key: str) -> str:
     return "" if item.get(key) is None else str(item[key])
-
-
-def _index(item: dict[str, Any], key: str, where: str) -> Index | None:
-    """The index of a ticker; None for a ticker that is not ours. Tickers are case-sensitive."""
-    return INDEX_OF_FEED_TICKER.get(_text(item, key, where))
 
 
 def _level(item: dict[str, Any], key: str, where: str) -> float:

@@ -18,7 +18,7 @@ day they came.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Final, Never
 import structlog
 
 from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
+from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS
 from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.durable import sync_folder
 from kalshi_daemon.ground.new_york import NEW_YORK
@@ -108,12 +109,20 @@ COLUMN_NAMES: Final = ("kind", "channel", "event_ns", "recv_ns", "value", "open"
 class Recorder:
     """Buffers what the feed delivers and flushes it on the clock. `on_tick` and `on_bar` only append."""
 
-    def __init__(self, mode_dir: Path, clock: Clock, *, flush_every_s: float, rows_max: int = ROWS_MAX) -> None:
+    def __init__(
+        self,
+        mode_dir: Path,
+        clock: Clock,
+        *,
+        flush_every_s: float,
+        rows_max: int = ROWS_MAX,
+        indices: Iterable[Index] = SHIPPED_INSTRUMENTS.indices,
+    ) -> None:
         self._root = mode_dir / "data" / "raw"
         self._clock = clock
         self._every_ns = from_s(flush_every_s)
         self._rows_max = rows_max
-        self._buffers = {index: Columns() for index in Index}
+        self._buffers = {index: Columns() for index in indices}
         self._writing = asyncio.Lock()
         self.dropped = 0
         """Rows that found no room, since the start."""

@@ -9,18 +9,20 @@ Source: docs/reference/feed.md 2.2.
 `last_updated` is in Unix NANOseconds. An index whose item cannot be read has no value; the others keep theirs.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
 
-from kalshi_daemon.domain.index import INDEX_OF_FEED_TICKER, Index
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS
 from kalshi_daemon.ground.errors import HistoryRefused, HistoryUnavailable, MalformedField
 from kalshi_daemon.ground.readers import epoch_ns, level_points
 from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.index_feed.aggregates import object_of, words_of
 
 ITEMS_MAX: Final = 250
-"""The vendor's most per page; two are asked for."""
+"""The vendor's most per page."""
 _REFUSED: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 _WORDS_MAX: Final = 200
 
@@ -37,12 +39,14 @@ class SnapshotValue:
     """The plan is a delayed one: the stamp is a quarter of an hour old."""
 
 
-def snapshot_target() -> str:
-    """Path and query for both indices."""
-    return f"/v3/snapshot/indices?ticker.any_of={','.join(index.feed_ticker for index in Index)}&limit={len(Index)}"
+def snapshot_target(ours: Mapping[str, Index]) -> str:
+    """Path and query for every index, by the vendor's ticker."""
+    return f"/v3/snapshot/indices?ticker.any_of={','.join(ours)}&limit={len(ours)}"
 
 
-def decode_snapshot(status: int, body: bytes, asked: str) -> dict[Index, SnapshotValue]:
+def decode_snapshot(
+    status: int, body: bytes, asked: str, ours: Mapping[str, Index] = SHIPPED_INSTRUMENTS.by_feed_ticker
+) -> dict[Index, SnapshotValue]:
     """The values of an answer, by index. Raises HistoryRefused where the plan has none, else HistoryUnavailable."""
     found = object_of(status, body, asked, _REFUSED)
     items = found.get("results")
@@ -50,7 +54,7 @@ def decode_snapshot(status: int, body: bytes, asked: str) -> dict[Index, Snapsho
         raise HistoryUnavailable(asked, words_of(found, status))
     values: dict[Index, SnapshotValue] = {}
     refusals: list[str] = []
-    tickers = [_index_of(item) for item in items]
+    tickers = [_index_of(item, ours) for item in items]
     for item, index in zip(items, tickers, strict=True):
         if index is None or tickers.count(index) > 1:  # said twice is said by nobody
             continue
@@ -65,9 +69,9 @@ def decode_snapshot(status: int, body: bytes, asked: str) -> dict[Index, Snapsho
     return values
 
 
-def _index_of(item: object) -> Index | None:
+def _index_of(item: object, ours: Mapping[str, Index]) -> Index | None:
     ticker = item.get("ticker") if isinstance(item, dict) else None
-    return INDEX_OF_FEED_TICKER.get(ticker) if isinstance(ticker, str) else None
+    return ours.get(ticker) if isinstance(ticker, str) else None
 
 
 def _value(item: dict[str, Any], index: Index) -> SnapshotValue | None:

@@ -106,13 +106,15 @@ class ValueIntake:
         self._state = state
         self._on_tick = on_tick
         self._beliefs = beliefs
-        self._values = {index: PlausibleValues(limits, known.get(index), partial(outside, index)) for index in Index}
+        self._values = {
+            index: PlausibleValues(limits, known.get(index), partial(outside, index)) for index in state.index
+        }
         self._delayed = 0
 
     def take(self, tick: Tick) -> int:
         """Judge a value that is later than all before of its index; returns how many are believed by it."""
         self._note_delay(tick)
-        others = [values for index, values in self._values.items() if index is not tick.index]
+        others = [self._values[index] for index in self._state.instruments.peers(tick.index)]
         ruling = self._values[tick.index].judge(tick, others)
         state = self._state.index[tick.index]
         self._tell(tick, state, ruling)

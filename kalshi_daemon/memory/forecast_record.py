@@ -183,7 +183,7 @@ def read_record(folder: Path, index: Index, first: date | None = None, last: dat
                 except ValueError:
                     unreadable += bool(line.strip())
                     continue
-                if row.index is index:
+                if row.index == index:
                     rows[row.key] = row
     ordered = sorted(rows.values(), key=lambda row: row.target_ns)
     return Kept(

@@ -74,7 +74,7 @@ class GapFiller:
         self._hidden: set[Index] = set()
         """Whose open gap is one of withheld or wrong values."""
         self.filled = 0
-        """Minutes given to the models since the start, both indices together."""
+        """Minutes given to the models since the start, all indices together."""
 
     def on_session(self) -> None:
         """The feed is back: ask for what it missed."""

@@ -217,33 +217,32 @@ class GapReplay:
 
 
 class CorrelationReplay:
-    """Lets the correlation look again at the minutes of the running session that a gap had hidden from it.
+    """Lets correlations look again at the minutes of the running session that a gap had hidden from them.
 
     Minutes of earlier sessions are not made up for: what forgets by halves in three sessions, is taken for 0.8 at the
     least and is stressed to 0.7 where it matters, does not miss them.
     """
 
-    def __init__(self, correlation: Correlation, models: tuple[RollingCalibration, RollingCalibration]) -> None:
-        self._correlation = correlation
-        self._models = models
-        self._before: Correlation | None = None
+    def __init__(self, together: Sequence[tuple[Correlation, tuple[RollingCalibration, RollingCalibration]]]) -> None:
+        self._together = together
+        self._before: Sequence[Correlation] | None = None
 
     def arm(self) -> None:
         """From here on prices may have been missed. Armed already: the older gap stays open too."""
         if self._before is None:
-            self._before = replace(self._correlation)
+            self._before = [replace(correlation) for correlation, _ in self._together]
 
     def drop(self) -> None:
         """Nothing is in doubt any more: forget how it was before."""
         self._before = None
 
     def healed(self) -> None:
-        """One of the models was put together again: follow both anew from before the gap."""
+        """One of the models was put together again: follow all anew from before the gap."""
         if self._before is None:
             return
-        self._correlation.go_back(self._before)
-        one, other = self._models
-        self._correlation.follow(one.today, other.today)
+        for (correlation, (one, other)), before in zip(self._together, self._before, strict=True):
+            correlation.go_back(before)
+            correlation.follow(one.today, other.today)
 
 
 def _touches(event: Tick | Bar, from_ns: Nanos, to_ns: Nanos) -> bool:

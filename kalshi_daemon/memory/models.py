@@ -1,4 +1,4 @@
-"""The models of both indices, joined with what they remember and with those who tell them what they missed."""
+"""The models of all indices, joined with what they remember and with those who tell them what they missed."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,15 +7,18 @@ import structlog
 
 from kalshi_daemon.calibration.constants import ModelConstants
 from kalshi_daemon.calibration.constants_file import SHIPPED, read_judged_constants
+from kalshi_daemon.calibration.resolving import OwnRecord
 from kalshi_daemon.calibration.session_curve import decaying
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.domain.index import Bar, Index, Tick
+from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS, Instruments
 from kalshi_daemon.ground.clock import Clock, iso_utc
 from kalshi_daemon.ground.units import Nanos, from_s
 from kalshi_daemon.index_feed.history import HistoryClient
 from kalshi_daemon.memory.gap_fill import GapFiller
 from kalshi_daemon.memory.gap_replay import CorrelationReplay, GapReplay
-from kalshi_daemon.memory.store import CalibrationStore
+from kalshi_daemon.memory.store import CalibrationStore, Keeping
+from kalshi_daemon.settings.instruments import instruments_of
 from kalshi_daemon.settings.model import Settings
 from kalshi_daemon.windows.releases import MacroCalendar
 from kalshi_daemon.windows.scheduled import ReleaseEvents
@@ -36,21 +39,25 @@ class Learning:
     gaps: GapFiller | None
     together: CorrelationReplay
     """For prices in doubt; the gap filler has one of its own."""
+    instruments: Instruments = SHIPPED_INSTRUMENTS
 
     def on_tick(self, tick: Tick) -> None:
         """A value that is believed."""
         if self.gaps is not None:
             self.gaps.on_tick(tick)
         self.replays[tick.index].on_tick(tick)
-        self._follow()
+        self._follow(tick.index)
 
     def on_bar(self, bar: Bar) -> None:
         """A bar that is believed."""
         self.replays[bar.index].on_bar(bar)
-        self._follow()
+        self._follow(bar.index)
 
-    def _follow(self) -> None:
-        self.memory.correlation.follow(self.models[Index.SPX].today, self.models[Index.NDX].today)
+    def _follow(self, index: Index) -> None:
+        pair = self.instruments.pair_of(index)
+        correlation = self.memory.correlations.get(pair)
+        if correlation is not None:
+            correlation.follow(*(self.models[one].today for one in pair))
 
     def keep_missed(self, keep: Callable[[Bar], None]) -> None:
         """Have the bars kept that history gave for what was missed."""
@@ -103,24 +110,26 @@ def build_learning(
     for what was remembered.
     """
     chosen, feed = settings.calibration, settings.index_feed
+    instruments = instruments_of(settings.instruments)
     models = models_of(settings, sessions, macro)
     memory = CalibrationStore(
         settings.mode_dir,
         clock,
         models,
         sessions,
-        sessions_max=chosen.memory_sessions_max,
-        slow_days_max=chosen.memory_slow_days_max,
-        save_every=from_s(chosen.memory_save_s),
+        Keeping(chosen.memory_sessions_max, chosen.memory_slow_days_max, from_s(chosen.memory_save_s)),
+        instruments,
     )
     memory.recall()
     replays = {index: GapReplay(model) for index, model in models.items()}
     memory.recomputed = lambda index, at_ns: replays[index].recomputed(at_ns)
     memory.confirmed = lambda index: replays[index].confirmed
-    pair = (models[Index.SPX], models[Index.NDX])
-    doubts = CorrelationReplay(memory.correlation, pair)
+    together = [
+        (correlation, (models[one], models[other])) for (one, other), correlation in memory.correlations.items()
+    ]
+    doubts = CorrelationReplay(together)
     if history is None:
-        return Learning(models, memory, replays, None, None, doubts)
+        return Learning(models, memory, replays, None, None, doubts, instruments)
     gaps = GapFiller(
         replays,
         history,
@@ -128,27 +137,36 @@ def build_learning(
         clock,
         warm_up_sessions=chosen.warm_up_sessions,
         jump_min=feed.jump_share_min,
-        together=CorrelationReplay(memory.correlation, pair),
+        together=CorrelationReplay(together),
     )
-    return Learning(models, memory, replays, history, gaps, doubts)
+    return Learning(models, memory, replays, history, gaps, doubts, instruments)
 
 
-def constants_of(settings: Settings) -> ModelConstants:
-    """The constants in use. Raises ConfigurationError."""
+def constants_of(settings: Settings, index: Index) -> ModelConstants:
+    """The constants of an index: its own file's, else those for all. Raises ConfigurationError."""
+    own = instruments_of(settings.instruments).rows[index].constants_file
+    if own is not None:
+        return read_judged_constants(own, f"instruments.indices.{index}.constants_file")
     chosen = settings.calibration.constants_file
     return SHIPPED if chosen is None else read_judged_constants(chosen)
 
 
 def models_of(settings: Settings, sessions: SessionTable, macro: MacroCalendar) -> dict[Index, RollingCalibration]:
-    """New models of both indices, with the constants in use. Raises ConfigurationError."""
-    chosen = settings.calibration
-    constants = constants_of(settings)
+    """New models of all indices, each with its constants. Raises ConfigurationError."""
+    chosen, instruments = settings.calibration, instruments_of(settings.instruments)
     own = {kind: decaying(event.multiplier, event.decay_min) for kind, event in chosen.events.items()}
-    events = ReleaseEvents(macro, {**constants.events, **own})
-    return {
-        index: RollingCalibration(index, chosen, sessions.session_of, events=events, constants=constants)
-        for index in Index
-    }
+    models: dict[Index, RollingCalibration] = {}
+    for index in instruments.indices:
+        constants = constants_of(settings, index)
+        models[index] = RollingCalibration(
+            index,
+            chosen,
+            sessions.session_of,
+            events=ReleaseEvents(macro, {**constants.events, **own}),
+            constants=constants,
+            record=OwnRecord(instruments.strike_step(index)),
+        )
+    return models
 
 
 def last_prices(models: Mapping[Index, RollingCalibration]) -> dict[Index, tuple[Nanos, float]]:

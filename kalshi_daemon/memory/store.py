@@ -1,6 +1,6 @@
 """What the models have learnt, kept on disk: one file per index, whole or absent.
 
-    <mode_dir>/calibration/<SPX|NDX>.json
+    <mode_dir>/calibration/<index>.json
 
 The record of resolved forecasts (`forecast_record`) lies beside them and is written at the same moments.
 Written on a timer, shortly after every close and at the stop; read once, before anything is quoted. A file that cannot
@@ -22,6 +22,7 @@ from kalshi_daemon.calibration.market_record import MarketRecord
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.domain.forecast import Standing
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS, Instruments
 from kalshi_daemon.domain.monitor import Monitor
 from kalshi_daemon.ground.clock import Clock, iso_utc
 from kalshi_daemon.ground.durable import write_whole
@@ -53,6 +54,17 @@ CLOSE_SEEN_WITHIN: Final = Nanos(60 * SECOND)
 MONITOR: Final = "calibration_memory"
 
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How old what is kept may be, and how often it is written."""
+
+    sessions_max: int
+    """Closes that may have passed unseen since."""
+    slow_days_max: int
+    """Days for which curve and corrections are taken over."""
+    save_every: Nanos
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +112,20 @@ def put_aside(path: Path, why: str, now_ns: Nanos) -> Path:
 def document_of(
     model: RollingCalibration,
     market: MarketRecord,
-    correlation: Correlation,
+    correlation: Correlation | None,
     saved_ns: Nanos,
     confirmed: Document | None = None,
 ) -> Document:
-    """What the file of an index holds. `confirmed`: what is written of the model while its last prices are in doubt."""
-    return {
+    """What the file of an index holds. `confirmed`: what is written of the model while its last prices are in doubt.
+
+    correlation: with the partner of the index; None, and no such entry, where it has none.
+    """
+    found: Document = {
         "saved_ns": saved_ns,
         "model": remember(model) if confirmed is None else confirmed,
         "market": market.snapshot(),
-        "correlation": correlation.snapshot(),
     }
+    return found if correlation is None else found | {"correlation": correlation.snapshot()}
 
 
 class CalibrationStore:
@@ -122,18 +137,16 @@ class CalibrationStore:
         clock: Clock,
         models: Mapping[Index, RollingCalibration],
         sessions: SessionTable,
-        *,
-        sessions_max: int,
-        slow_days_max: int,
-        save_every: Nanos,
+        keeping: Keeping,
+        instruments: Instruments = SHIPPED_INSTRUMENTS,
     ) -> None:
         self._mode_dir = mode_dir
         self._clock = clock
         self._models = models
         self._sessions = sessions
-        self._sessions_max = sessions_max
-        self._slow_max = Nanos(slow_days_max * DAY)
-        self._save_every = save_every
+        self._sessions_max = keeping.sessions_max
+        self._slow_max = Nanos(keeping.slow_days_max * DAY)
+        self._save_every = keeping.save_every
         self.record = ForecastRecord(mode_dir / FOLDER)
         self.recomputed: Callable[[Index, Nanos], bool] = lambda _index, _at_ns: False
         """Whether a forecast of this instant was made after the fact, from minutes that came later."""
@@ -142,8 +155,9 @@ class CalibrationStore:
         for index, model in models.items():
             self.record.listen(model, partial(self._made_again, index))
         self.records = {index: self._heard(index, MarketRecord()) for index in models}
-        self.correlation = Correlation()
-        """Kept in the file of each index; a file without it leaves it at its prior."""
+        self._pair_of = instruments.pair_of
+        self.correlations = {pair: Correlation() for pair in instruments.pairs}
+        """By pair, kept in the files of both its indices; files without it leave it at its prior."""
         self.recollections: dict[Index, Recollection] = {}
         self.saves = 0
         """Times everything was written since the start."""
@@ -196,7 +210,9 @@ class CalibrationStore:
         except (ValueError, KeyError) as problem:  # KeyError: a part that lacks a field
             return self._refuse(index, f"lacks {problem}" if isinstance(problem, KeyError) else str(problem))
         self.records[index] = self._heard(index, record)
-        self.correlation = correlation or self.correlation
+        pair = self._pair_of(index)
+        if correlation is not None and pair in self.correlations:
+            self.correlations[pair] = correlation
         return Recollection(saved_ns, sessions_missed=missed, last_price_ns=last_seen_ns)
 
     def _missed(self, last_seen_ns: Nanos) -> int:
@@ -279,7 +295,13 @@ class CalibrationStore:
         """
         saved_ns = self._clock.now_ns()
         documents = {
-            index: document_of(model, self.records[index], self.correlation, saved_ns, self.confirmed(index))
+            index: document_of(
+                model,
+                self.records[index],
+                self.correlations.get(self._pair_of(index)),
+                saved_ns,
+                self.confirmed(index),
+            )
             for index, model in self._models.items()
         }
         return {index: one for index, one in documents.items() if one["model"]["last_seen_ns"] is not None}

@@ -10,7 +10,6 @@ from rich.live import Live
 from rich.table import Table as TerminalTable
 from rich.text import Text
 
-from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.window import Phase, WindowStatus
 from kalshi_daemon.ground.clock import Clock
@@ -68,8 +67,8 @@ def _headline(state: DaemonState, clock: Clock) -> Text:
     now = clock.now_ns()
     stamp = datetime.fromtimestamp(now / SECOND, tz=NEW_YORK).strftime("%Y-%m-%d %H:%M:%S ET")
     parts = [Text(stamp, style="bold")]
-    for index in Index:
-        last = state.index[index].last
+    for index, one in state.index.items():
+        last = one.last
         shown = "silent" if last is None else f"{last.value:,.2f} ({(now - last.event_ns) / SECOND:.1f} s old)"
         parts.append(Text(f"   {index.value} {shown}"))
     if state.latch.closed:

@@ -5,13 +5,12 @@ from typing import Final
 
 import structlog
 
-from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.ground.units import SECOND, Dollars, Nanos, format_dollars
 from kalshi_daemon.kalshi.api import PortfolioApi
 from kalshi_daemon.orders.bookkeeping import KEPT, Bookkeeping
 from kalshi_daemon.orders.deadlines import EXCHANGE_ERRORS
 from kalshi_daemon.orders.ledger import FLAT
-from kalshi_daemon.orders.order_store import OrderStore, series_of
+from kalshi_daemon.orders.order_store import OrderStore, in_table
 from kalshi_daemon.orders.reconcile import Finding, compare_balance, compare_fills, compare_positions, disagreements
 from kalshi_daemon.orders.reconciling import Reconciler
 from kalshi_daemon.orders.records import read_list
@@ -127,7 +126,7 @@ class AccountAudit:
         findings += self._settler.findings()
         answer = await read_list(self._api.positions(), store.state)
         findings += answer.findings
-        positions = [p for p in answer.records if series_of(p.market_ticker, store.state) in SERIES]
+        positions = [p for p in answer.records if in_table(p.market_ticker, store.state)]
         unsettled = books.unsettled()
         settled = {p.market_ticker for p in positions} - set(unsettled)
         findings += compare_positions(unsettled, positions, {t for t in settled if books.ledger.result(t) is not None})
@@ -153,9 +152,7 @@ class AccountAudit:
         """Every fill of the session on both sides, one by one: price, count and fee."""
         ours = {booked.fill.trade_id: booked.fill for booked in self._store.journal.fills_since(since)}
         listed = await read_list(self._api.fills(min_ts_ns=since), self._store.state)
-        theirs = [
-            f for f in listed.records if series_of(f.market_ticker, self._store.state) in SERIES and f.event_ns >= since
-        ]
+        theirs = [f for f in listed.records if in_table(f.market_ticker, self._store.state) and f.event_ns >= since]
         missed, findings = compare_fills(ours, theirs, since, self._store.clock.now_ns())
         for fill in missed:
             self._bookkeeping.book_fill(fill, "list", LIST)

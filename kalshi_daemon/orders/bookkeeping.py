@@ -11,7 +11,6 @@ from typing import Final
 import structlog
 
 from kalshi_daemon.domain.contract import FeeSchedule
-from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.domain.order import Fill, Order
 from kalshi_daemon.ground.errors import StateCorrupt
 from kalshi_daemon.ground.units import DAY, Count, Dollars, Nanos, format_count, format_dollars, format_price
@@ -25,7 +24,7 @@ from kalshi_daemon.orders.ledger import (
     day_start,
     week_start,
 )
-from kalshi_daemon.orders.order_store import OrderStore, event_of, series_of
+from kalshi_daemon.orders.order_store import OrderStore, event_of, in_table, series_of
 from kalshi_daemon.orders.payments import Payments
 from kalshi_daemon.orders.reconcile import Finding, Scope, compare_fills
 from kalshi_daemon.orders.refused_fills import STREAM, RefusedFills, as_order
@@ -113,7 +112,7 @@ class Bookkeeping:
         series = series_of(fill.market_ticker, store.state)
         # The exchange's id first: it is what the lists tell of a fill. The name may be another order's all the same.
         order = store.find(None, fill.order_id) or store.find(fill.client_order_id, None)
-        if order is None and series not in SERIES:
+        if order is None and series not in store.state.instruments.series:
             return False
         booked = BookedFill(fill, event_of(fill.market_ticker, store.state), series)
         named = store.find(fill.client_order_id, None)
@@ -150,7 +149,7 @@ class Bookkeeping:
     def _impossible(self, booked: BookedFill, order: Order | None) -> str:
         """Why a fill that is not known yet cannot be; "" when it can, or an operator has accepted it as it is."""
         fill, journal = booked.fill, self._store.journal
-        if fill.trade_id in self._accepted and booked.series_ticker in SERIES:
+        if fill.trade_id in self._accepted and booked.series_ticker in self._store.state.instruments.series:
             return ""
         problem = impossible_fill(fill, order, journal.filled_total(fill.order_id), self._fees(booked, order))
         return problem if not problem or journal.fill(fill.trade_id) is None else ""
@@ -214,8 +213,7 @@ class Bookkeeping:
 
     def _may_be_ours(self, fill: Fill) -> bool:
         """Of our series, or of an order of ours whatever market it names."""
-        in_series = series_of(fill.market_ticker, self._store.state) in SERIES
-        return in_series or self._store.find(None, fill.order_id) is not None
+        return in_table(fill.market_ticker, self._store.state) or self._store.find(None, fill.order_id) is not None
 
     def _count_in(self, booked: BookedFill) -> None:
         if self._scope == "account" or self._store.find(None, booked.fill.order_id) is not None:

@@ -67,6 +67,11 @@ def series_of(market_ticker: str, state: DaemonState) -> str:
     return market_ticker.partition("-")[0] if market is None else market.contract.series_ticker
 
 
+def in_table(market_ticker: str, state: DaemonState) -> bool:
+    """Whether a market is of a series of ours; what is of another is a stranger's business."""
+    return series_of(market_ticker, state) in state.instruments.series
+
+
 class OrderStore:
     """Our orders. `audit` gets one flat dict per action, `on_change` is called after anything readers care about."""
 

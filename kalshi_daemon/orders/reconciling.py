@@ -11,7 +11,6 @@ from typing import Final
 import structlog
 
 from kalshi_daemon.domain.events import Balance, RemoteOrder
-from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.domain.order import Fill, Order, Status
 from kalshi_daemon.ground.units import DAY, MINUTE, SECOND, Count, Nanos, from_s
 from kalshi_daemon.kalshi.api import PortfolioApi
@@ -19,7 +18,7 @@ from kalshi_daemon.orders.bookkeeping import Bookkeeping
 from kalshi_daemon.orders.cancelling import Canceller
 from kalshi_daemon.orders.cash import CashWatch, Mark
 from kalshi_daemon.orders.deadlines import EXCHANGE_ERRORS
-from kalshi_daemon.orders.order_store import OrderStore, event_of, series_of
+from kalshi_daemon.orders.order_store import OrderStore, event_of, in_table, series_of
 from kalshi_daemon.orders.outcome_resolver import LAPSE_GRACE, PATIENCE, OutcomeResolver, report_of
 from kalshi_daemon.orders.quarantine import QUARANTINED_MAX
 from kalshi_daemon.orders.reconcile import (
@@ -243,7 +242,7 @@ class Reconciler:
         cursor = store.journal.cursor(_FILLS)
         since = Nanos(asked - FIRST_LOOK_BACK) if cursor is None else Nanos(cursor - FILL_OVERLAP)
         listed = await read_list(self._api.fills(min_ts_ns=since), store.state)
-        others = [f.event_ns for f in listed.records if series_of(f.market_ticker, store.state) not in SERIES]
+        others = [f.event_ns for f in listed.records if not in_table(f.market_ticker, store.state)]
         if others:
             self.cash.others_traded(max(others))
         # The venue's filter is in whole seconds and its stamps are its own clock's: the edges are not compared.
@@ -283,8 +282,8 @@ class Reconciler:
         asked = self._store.clock.now_ns()
         state = self._store.state
         answer = await read_list(self._api.positions(), state)
-        listed = [p for p in answer.records if series_of(p.market_ticker, state) in SERIES]
-        others = (p for p in answer.records if series_of(p.market_ticker, state) not in SERIES)
+        listed = [p for p in answer.records if in_table(p.market_ticker, state)]
+        others = (p for p in answer.records if not in_table(p.market_ticker, state))
         self.cash.others_hold(held=any(p.count for p in others))
         theirs = {position.market_ticker: position.count for position in listed}
         if self._store.journal.cursor(_INHERITED) is None:

@@ -8,9 +8,8 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.ground.errors import PartlyUnreadable, UnreadableRecord
-from kalshi_daemon.orders.order_store import series_of
+from kalshi_daemon.orders.order_store import in_table
 from kalshi_daemon.orders.reconcile import Act, Finding
 from kalshi_daemon.state import DaemonState
 
@@ -42,4 +41,4 @@ def unreadable_findings(records: Sequence[UnreadableRecord]) -> list[Finding]:
 
 
 def _may_be_ours(market_ticker: str, state: DaemonState) -> bool:
-    return not market_ticker or series_of(market_ticker, state) in SERIES
+    return not market_ticker or in_table(market_ticker, state)

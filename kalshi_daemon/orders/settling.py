@@ -5,7 +5,6 @@ from typing import Final
 import structlog
 
 from kalshi_daemon.domain.events import MarketLifecycle
-from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.domain.order import Settlement
 from kalshi_daemon.ground.errors import UnreadableRecord
 from kalshi_daemon.ground.units import DAY, MINUTE, SECOND, Nanos
@@ -13,7 +12,7 @@ from kalshi_daemon.kalshi.api import PortfolioApi
 from kalshi_daemon.orders.bookkeeping import KEPT, Bookkeeping
 from kalshi_daemon.orders.deadlines import EXCHANGE_ERRORS
 from kalshi_daemon.orders.ledger import FLAT
-from kalshi_daemon.orders.order_store import OrderStore, series_of
+from kalshi_daemon.orders.order_store import OrderStore, in_table
 from kalshi_daemon.orders.reconcile import Finding, compare_settlement
 from kalshi_daemon.orders.records import read_list, unreadable_findings
 
@@ -110,7 +109,7 @@ class Settler:
                 self._unreadable[record.place] = (since_ns, record)
         before = self._bookkeeping.ledger.corrected
         for settlement in listed.records:
-            if series_of(settlement.market_ticker, self._store.state) not in SERIES:
+            if not in_table(settlement.market_ticker, self._store.state):
                 continue
             if settlement.market_ticker in self._bookkeeping.ledger.positions:
                 self.listed[settlement.market_ticker] = settlement

@@ -1,6 +1,6 @@
 """What the models would know had the daemon watched these bars: its own models, fed session by session."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -8,6 +8,7 @@ from kalshi_daemon.bars.sessions import Day, Sample
 from kalshi_daemon.calibration.joint import Correlation
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS, Pair
 from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.research.score import forecasts
 from kalshi_daemon.windows.sessions import SessionTable, load_sessions
@@ -32,25 +33,30 @@ def table_of(samples: Mapping[Index, Sample]) -> SessionTable:
     return load_sessions(min(days), max(days))
 
 
-def learn(models: Mapping[Index, RollingCalibration], samples: Mapping[Index, Sample]) -> Correlation:
-    """Feed each sample to its model, which must be new, both indices day by day.
+def learn(
+    models: Mapping[Index, RollingCalibration],
+    samples: Mapping[Index, Sample],
+    pairs: Sequence[Pair] = SHIPPED_INSTRUMENTS.pairs,
+) -> Mapping[Pair, Correlation]:
+    """Feed each sample to its model, which must be new, all indices day by day.
 
-    Returns their correlation, at its prior where there is one index alone.
+    Returns the correlation of each pair, at its prior where there is one index of it alone.
     """
     days: dict[str, dict[Index, Day]] = {}
     for index, sample in samples.items():
         for day in sample.days:
             days.setdefault(day.session.day, {})[index] = day
-    correlation = Correlation()
-    for _, both in sorted(days.items()):
-        for index, day in both.items():
+    correlations = {pair: Correlation() for pair in pairs}
+    for _, every in sorted(days.items()):
+        for index, day in every.items():
             forecasts(models[index], day, ())
-        correlation.follow(models[Index.SPX].today, models[Index.NDX].today)
+        for (one, other), correlation in correlations.items():
+            correlation.follow(models[one].today, models[other].today)
     for model in models.values():
         if model.today is not None:
             # The last fixing would be scored at the daemon's first price, and stand in the record as the daemon's own.
             model.today.waiting.clear()
-    return correlation
+    return correlations
 
 
 def lessons_of(model: RollingCalibration, sample: Sample) -> Lessons:

@@ -16,8 +16,7 @@ from kalshi_daemon.calibration.constants_file import SHIPPED
 from kalshi_daemon.calibration.predictive import PredictiveDistribution
 from kalshi_daemon.calibration.recalibration import BUCKET_CENTRES_MIN, Recalibration
 from kalshi_daemon.calibration.updater import RollingCalibration
-from kalshi_daemon.calibration.watch import PROBABILITY_BINS, STRIKE_STEP, ladder_around
-from kalshi_daemon.domain.index import Index
+from kalshi_daemon.calibration.watch import PROBABILITY_BINS, ladder_around
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.research import metrics
@@ -32,8 +31,6 @@ FAN_STEP_MIN: Final = 2
 FAN_FROM_MIN: Final = 5
 """The first fan starts when the first quotes may: 09:35."""
 _CURVE_BUCKET_MIN: Final = 5
-_NOMINAL: Final = {Index.SPX: 6_850.0, Index.NDX: 25_200.0}
-"""Level at which a stand-in's strikes are as far apart, relatively, as the index's own."""
 BP: Final = 1e4
 
 
@@ -116,8 +113,10 @@ class Figures:
 class _Strikes:
     """Per probability bin: each forecast's mean probability and share of strikes reached, and its day."""
 
-    index: Index
-    cash: bool
+    step: float
+    """Points between strikes."""
+    nominal: float | None
+    """Of a stand-in: the level at which its strikes are as far apart, relatively, as the index's own."""
     said: list[list[float]] = field(default_factory=lambda: [[] for _ in range(PROBABILITY_BINS)])
     came: list[list[float]] = field(default_factory=lambda: [[] for _ in range(PROBABILITY_BINS)])
     days: list[list[int]] = field(default_factory=lambda: [[] for _ in range(PROBABILITY_BINS)])
@@ -126,9 +125,8 @@ class _Strikes:
     def take(self, day: Day, mark: Mark, distribution: PredictiveDistribution) -> None:
         self.variance[mark.key].append(distribution.sigma**2 * distribution.residual.second_moment)
         at = float(day.prices()[mark.end])
-        step = STRIKE_STEP[self.index]
-        level = distribution.level if self.cash else _NOMINAL[self.index] + step * (distribution.level % 1.0)
-        ladder = np.array(ladder_around(self.index, level, distribution.sigma))
+        level = distribution.level if self.nominal is None else self.nominal + self.step * (distribution.level % 1.0)
+        ladder = np.array(ladder_around(self.step, level, distribution.sigma))
         if not len(ladder):
             return
         said = 1.0 - distribution.cdf(distribution.level * np.exp(ladder))
@@ -155,7 +153,8 @@ def figures_of(
     days = sample.between(first, last)
     fan_row = _row_of(sample, last if fan_day is None else fan_day, chosen=fan_day is not None)
     model = harness.model_of(sample, constants=constants)
-    strikes = _Strikes(sample.index, sample.cash)
+    row, step = sample.table.rows[sample.index], sample.table.strike_step(sample.index)
+    strikes = _Strikes(step, None if sample.cash else row.level)
     records = harness.walk(sample, first, last, model=model, seen=strikes.take)
     baselines = baselines_of([day for day in sample.days if day.session.day <= last.isoformat()])
     wanted = harness.keys()

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from typing import Final
 
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.research.chart import Chart, Colour
 from kalshi_daemon.research.picture import Picture
@@ -74,7 +76,8 @@ def page_of(figures: Figures, *, plots: bool = True) -> str:
 
 def name_of(index: str) -> str:
     """The index as people call it."""
-    return {"SPX": "S&P 500", "NDX": "Nasdaq-100"}.get(index, index)
+    row = SHIPPED_INSTRUMENTS.rows.get(Index(index))
+    return index if row is None else row.title
 
 
 def document_of(title: str, body: str) -> str:

@@ -21,6 +21,7 @@ from kalshi_daemon.calibration.constants import ModelConstants
 from kalshi_daemon.calibration.constants_file import SHIPPED
 from kalshi_daemon.calibration.predictive import PredictiveDistribution
 from kalshi_daemon.calibration.recalibration import BUCKETS, CASH_SCALE_PRIOR
+from kalshi_daemon.calibration.resolving import OwnRecord
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
@@ -240,7 +241,7 @@ def model_of(
         events=ReleaseEvents(research_calendar(), constants.events),
         scale_prior=CASH_SCALE_PRIOR if sample.cash else STAND_IN_PRIOR,
         constants=constants,
-        learns=learns,
+        record=OwnRecord(sample.table.strike_step(sample.index), learns=learns),
     )
 
 

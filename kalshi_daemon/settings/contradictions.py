@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from datetime import time
 from typing import Final
 
+from kalshi_daemon.domain.index import Cadence
 from kalshi_daemon.ground.errors import ConfigurationError
-from kalshi_daemon.settings.model import CLOSE_SERIES, HOURLY_SERIES, Settings
+from kalshi_daemon.settings.instruments import INDICES_MAX, InstrumentsSettings, instruments_of
+from kalshi_daemon.settings.model import Settings
 
 type Origins = Mapping[str, str]
 
@@ -42,6 +44,7 @@ class AtMost:
 
 def check_contradictions(settings: Settings, origins: Origins) -> None:
     """Raise ConfigurationError for the first contradiction."""
+    check_instruments(settings.instruments, origins)
     _check_windows(settings, origins)
     _check_profiles(settings, origins)
     for pair in (*_limits(settings), *_ages(settings)):
@@ -62,8 +65,9 @@ def check_contradictions(settings: Settings, origins: Origins) -> None:
 
 
 def broken(key: str, problem: str, origins: Origins, fix: str = "") -> ConfigurationError:
-    """The error of a key whose value breaks a rule."""
-    return ConfigurationError(origins.get(key, "") or "settings", f"{key} {problem}", fix)
+    """The error of a key whose value breaks a rule; of a table, the place of anything in it."""
+    inside = (place for one, place in origins.items() if one.startswith(f"{key}."))
+    return ConfigurationError(origins.get(key) or next(inside, "settings"), f"{key} {problem}", fix)
 
 
 def _limits(settings: Settings) -> Iterator[AtMost]:
@@ -120,8 +124,11 @@ def _check_openings(settings: Settings, origins: Origins) -> None:
     if first.hour * _HOUR_S + first.minute * 60 + first.second >= last_s:
         problem = f"{first} is not before 16:00 less {key} ({until:g} s): no window opens"
         raise broken("windows.first_quotes", problem, origins, "an earlier time")
+    hourly = {
+        one.ticker for one in instruments_of(settings.instruments).series.values() if one.cadence is Cadence.HOURLY
+    }
     for name, profile in settings.profiles:
-        if until >= _HOUR_S and profile.enabled and set(profile.series) & set(HOURLY_SERIES):
+        if until >= _HOUR_S and profile.enabled and set(profile.series) & hourly:
             problem = f"{until:g} s is an hour or more: no hourly window of profiles.{name}.series opens"
             raise broken(key, problem, origins, f"{key} < {_HOUR_S}")
 
@@ -146,7 +153,7 @@ def _check_windows(settings: Settings, origins: Origins) -> None:
 
 
 def _check_profiles(settings: Settings, origins: Origins) -> None:
-    known = (*HOURLY_SERIES, *CLOSE_SERIES)
+    known = instruments_of(settings.instruments).series
     for name, profile in settings.profiles:
         key = f"profiles.{name}.series"
         for ticker in profile.series:
@@ -262,3 +269,31 @@ def _check_feed(settings: Settings, origins: Origins) -> None:
         raise broken("index_feed.channels", problem, origins, "add V")
     if len(set(channels)) != len(channels):
         raise broken("index_feed.channels", "names a channel twice", origins)
+
+
+def check_instruments(table: InstrumentsSettings, origins: Origins) -> None:
+    """Raise ConfigurationError for a table whose rows do not fit together."""
+    for place, names in (("indices", list(table.indices)), ("series", list(table.series))):
+        for name in names:
+            if [other.upper() for other in names].count(name.upper()) > 1:
+                raise broken(f"instruments.{place}.{name}", "is there twice, in other letters", origins, "one row")
+    spelt = {name.upper(): name for name in (*table.indices, *table.series)}
+    found = instruments_of(table)
+    if len(found.rows) > INDICES_MAX:
+        raise broken("instruments.indices", f"makes {len(found.rows)} indices of it", origins, f"at most {INDICES_MAX}")
+    for ticker, series in found.series.items():
+        key, first = f"instruments.series.{spelt.get(ticker, ticker)}", series.first_fixing
+        if series.index not in found.rows:
+            known = f"one of {', '.join(found.rows)}, or a row in instruments.indices"
+            raise broken(f"{key}.index", f"{series.index} is not in the table", origins, known)
+        if first.tzinfo is not None or first.replace(hour=0) != time(0) or not time(10) <= first <= CLOSE:
+            raise broken(f"{key}.first_fixing", "is not a full hour from 10:00 to 16:00, New York", origins)
+    words: set[str] = set(found.rows)
+    for name, row in found.rows.items():
+        key = f"instruments.indices.{spelt.get(name, name)}"
+        if name not in {series.index for series in found.series.values()}:
+            raise broken(key, "has no series that settles on it", origins, "a row in instruments.series")
+        for word in row.stand_ins:
+            if word in words:
+                raise broken(f"{key}.stand_ins", f"{word} is taken", origins, "each word speaks for one index")
+            words.add(word)

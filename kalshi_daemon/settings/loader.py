@@ -20,7 +20,9 @@ from pydantic import BaseModel, SecretStr, ValidationError
 from kalshi_daemon.ground.errors import ConfigurationError, LiveNotAcknowledged
 from kalshi_daemon.ground.folders import FIX, entries
 from kalshi_daemon.ground.named_files import read_named
+from kalshi_daemon.settings.contradictions import check_instruments
 from kalshi_daemon.settings.environment import ENV_PREFIX, number_of, place_of, value_of, variables
+from kalshi_daemon.settings.instruments import InstrumentsSettings
 from kalshi_daemon.settings.model import Mode, Settings
 from kalshi_daemon.settings.renamed import new_name
 from kalshi_daemon.settings.rules import check_rules, with_default_hosts
@@ -37,6 +39,7 @@ _CREDENTIAL_FILES: Final = {
     "kalshi_key_id": "kalshi.key_id",
     "kalshi_private_key": "kalshi.private_key_path",
 }
+_TABLE_PREFIX: Final = f"{ENV_PREFIX}INSTRUMENTS__"
 _CREDENTIAL_BYTES_MAX: Final = 4_096
 _FILE_BYTES_MAX: Final = 1_000_000
 _SHOWN_KEY_ID: Final = 4
@@ -105,6 +108,19 @@ def load_settings(
         credentials_dir=credentials_dir,
     )
     return LoadedSettings(settings, origins, config_path)
+
+
+def load_instruments(config_path: Path | None, environ: Mapping[str, str]) -> InstrumentsSettings:
+    """The table of instruments alone, for commands that need no other setting. Raises ConfigurationError."""
+    found, lines = _read_file(config_path)
+    origins = {key: _place(config_path, _line_of(key, lines)) for key, _ in _flat(found)}
+    values, places = _read_environment({name: text for name, text in environ.items() if name.startswith(_TABLE_PREFIX)})
+    merged = Settings().model_dump()
+    for layer in (found, values):
+        _merge(merged, {"instruments": layer.get("instruments", {})})
+    table = _validate(merged, origins | places).instruments
+    check_instruments(table, origins | places)
+    return table
 
 
 def require_live_acknowledgement(settings: Settings) -> None:

@@ -3,16 +3,15 @@
 Durations carry their unit in the name. Money is written in dollars here and becomes an integer where it is used.
 """
 
-import re
 from datetime import date, time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import Field, SecretStr
 
-_TIME_OR_DATE: Final = re.compile(r"[0-9]{2}:[0-9]{2}(:[0-9]{2})?Z?|[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+from kalshi_daemon.settings.instruments import CLOSE_SERIES, HOURLY_SERIES, InstrumentsSettings
+from kalshi_daemon.settings.section import Section
 
 
 class Mode(StrEnum):
@@ -21,41 +20,6 @@ class Mode(StrEnum):
     SIM = "sim"
     DEMO = "demo"
     LIVE = "live"
-
-
-def _is_empty_path(annotation: object, value: object) -> bool:
-    """Whether a path was given as nothing, which Python takes for the working directory."""
-    if annotation == tuple[Path, ...] and isinstance(value, list | tuple):
-        return any(isinstance(one, str) and not one.strip() for one in value)
-    return annotation in {Path, Path | None} and isinstance(value, str) and not value.strip()
-
-
-class Section(BaseModel):
-    """Base of every section."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, hide_input_in_errors=True, validate_default=True, allow_inf_nan=False
-    )
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _of_its_own_kind(cls, value: object, info: ValidationInfo) -> object:
-        """Nothing is taken for what it is not: text or a boolean for a number, a number for a time or a switch."""
-        annotation = cls.model_fields[info.field_name or ""].annotation
-        found = type(value)
-        if annotation is int and found is not int:
-            raise PydanticCustomError("int_type", "Input should be a valid integer, digits alone")
-        if annotation is float and found not in {int, float}:
-            raise PydanticCustomError("float_type", "Input should be a valid number, digits with at most one point")
-        if annotation is bool and found in {int, float}:
-            raise PydanticCustomError("bool_type", "Input should be a valid boolean, true or false")
-        if _is_empty_path(annotation, value):
-            raise PydanticCustomError("empty_path", "Input should be a path, not empty: leave the key out instead")
-        if annotation in {time, date, date | None} and (
-            found in {bool, int, float} or (isinstance(value, str) and not _TIME_OR_DATE.fullmatch(value))
-        ):
-            raise PydanticCustomError("time_type", "Input should be in a valid time format, HH:MM[:SS] or YYYY-MM-DD")
-        return value
 
 
 class LiveSettings(Section):
@@ -196,10 +160,6 @@ class ProfileSettings(Section):
     scan_every_s: float = Field(180.0, ge=1.0, le=3_600.0)
 
 
-HOURLY_SERIES = ("KXINXU", "KXNASDAQ100U")
-CLOSE_SERIES = ("KXINX", "KXNASDAQ100")
-
-
 class ProfilesSettings(Section):
     """The three profiles of docs/reference/runbook.md 2."""
 
@@ -282,7 +242,7 @@ class MacroFeed(Section):
 class MacroSettings(Section):
     """Macro freshness: the only guard `--force-gate-pass` touches."""
 
-    feeds: dict[str, MacroFeed] = {}
+    feeds: dict[str, MacroFeed] = Field(default_factory=dict)
     calendar: Path | None = None
     """Extra releases: CSV with date,time_et,event. The shipped table is always used."""
     blackout_before_s: float = Field(60.0, ge=0.0, le=7_200.0)
@@ -367,6 +327,7 @@ class Settings(Section):
     live: LiveSettings = LiveSettings()
     kalshi: KalshiSettings = KalshiSettings()
     index_feed: IndexFeedSettings = IndexFeedSettings()
+    instruments: InstrumentsSettings = InstrumentsSettings()
     calibration: CalibrationSettings = CalibrationSettings()
     windows: WindowSettings = WindowSettings()
     profiles: ProfilesSettings = ProfilesSettings()

@@ -5,12 +5,13 @@ that second, then the traders. Orders of connected clients arrive in between, at
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import Final
 
-from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.index import Geometry, Index
+from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS, Instruments
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.clock import Clock, ElasticClock, SystemClock
@@ -19,7 +20,7 @@ from kalshi_daemon.ground.new_york import NEW_YORK
 from kalshi_daemon.ground.units import DOLLAR, HOUR, MINUTE, SECOND, Count, Dollars, Nanos, Price
 from kalshi_daemon.simulator.exchange.exchange import DEFAULT_RULES, Exchange, Rules
 from kalshi_daemon.simulator.exchange.instruments import Listing, contract_of
-from kalshi_daemon.simulator.exchange.listing import GEOMETRY, Geometry, session_listing
+from kalshi_daemon.simulator.exchange.listing import session_listing
 from kalshi_daemon.simulator.exchange.order_terms import OrderSpec, TimeInForce
 from kalshi_daemon.simulator.feed.feed_server import FeedServer
 from kalshi_daemon.simulator.feed.index_path import AFTER_HOURS_S, IndexPath, Paths
@@ -49,7 +50,9 @@ class WorldPlan:
     feed_api_key: str = "simulated-feed-key"
     mix: TraderMix = TraderMix()
     rules: Rules = DEFAULT_RULES
-    geometry: Mapping[str, Geometry] = field(default_factory=lambda: GEOMETRY)
+    table: Instruments = SHIPPED_INSTRUMENTS
+    geometry: Mapping[str, Geometry] | None = None
+    """Other ladders than the table has; None: its own."""
     hold_for_follower_s: float = 0.0
     real_clock: bool = False
     """The exchange's time is the machine's, and the session lies around it; date, start, until and speed are unused."""
@@ -87,7 +90,7 @@ class World:
             time_of = time_of or SystemClock()
             self.start_ns = time_of.now_ns()
             self.session = session_around(self.start_ns)
-            self.paths: Paths = synthesize_session(self.session, plan.seed)
+            self.paths: Paths = synthesize_session(self.session, plan.seed, plan.table)
             self.end_ns = Nanos(self.session.close_ns + AFTER_HOURS_S * SECOND)
         else:
             self.session, self.paths = _paths(plan)
@@ -124,10 +127,10 @@ class World:
         self.feed = FeedServer(self.paths, self.told, plan.feed_api_key)
 
     def _listing(self) -> Listing:
-        spot = {index: path.previous_close for index, path in self.paths.items()}
-        if self.plan.real_clock:
-            return listing_until(self.session, spot, self.plan.geometry)
-        return session_listing(date.fromisoformat(self.session.day), spot, self.plan.geometry)
+        plan, spot = self.plan, {index: path.previous_close for index, path in self.paths.items()}
+        if plan.real_clock:
+            return listing_until(self.session, spot, plan.geometry, plan.table)
+        return session_listing(date.fromisoformat(self.session.day), spot, plan.geometry, plan.table)
 
     def run_until(self, now_ns: Nanos) -> None:
         """Execute everything up to and including `now_ns`, one second after the other."""
@@ -148,7 +151,7 @@ class World:
 def _paths(plan: WorldPlan) -> tuple[Session, dict[Index, IndexPath]]:
     if plan.index_replay:
         day = plan.session_date.isoformat() if plan.session_date else None
-        replay = load_replay(plan.index_replay, _session_on, day=day, seed=plan.seed)
+        replay = load_replay(plan.index_replay, _session_on, day=day, seed=plan.seed, table=plan.table)
         return replay.session, replay.paths
     if plan.session_date is None:
         raise ConfigurationError("--session-date", "a made-up session needs a date", "e.g. --session-date 2026-11-23")
@@ -157,7 +160,7 @@ def _paths(plan: WorldPlan) -> tuple[Session, dict[Index, IndexPath]]:
         raise ConfigurationError(
             "--session-date", f"{plan.session_date} is a weekend or holiday: no session", "see kalshi-daemon windows"
         )
-    return session, synthesize_session(session, plan.seed)
+    return session, synthesize_session(session, plan.seed, plan.table)
 
 
 def _session_on(day: str) -> Session | None:

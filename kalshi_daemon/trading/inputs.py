@@ -79,7 +79,7 @@ def outside_levels(state: DaemonState, pricing: PricingSettings, index: Index, n
     ahead = [
         status.window
         for status in state.windows.values()
-        if status.window.series.index is index and status.window.target_ns > now
+        if status.window.series.index == index and status.window.target_ns > now
     ]
     if not ahead:
         return NOTHING_KNOWN

@@ -9,7 +9,7 @@ and at each phase edge, `_scan_all` makes new quotes. Both only read the state; 
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Never
 
@@ -54,9 +54,7 @@ class TraderParts:
     artifacts: ArtifactWriter
     clock: Clock
     policy: Policy[Any]
-    market_records: Mapping[Index, MarketRecord] = field(
-        default_factory=lambda: {index: MarketRecord() for index in Index}
-    )
+    market_records: Mapping[Index, MarketRecord]
     """Our probabilities against the mids, by index: new ones, or as they were remembered."""
 
 

@@ -7,40 +7,43 @@ docs/reference/runbook.md 9.1).
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, time, timedelta
+from datetime import date, timedelta
 
 from kalshi_daemon.domain.contract import Market
-from kalshi_daemon.domain.index import SERIES, Cadence, Series
+from kalshi_daemon.domain.index import Cadence, Series
 from kalshi_daemon.domain.window import Session, Window
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.new_york import eastern, eastern_midnights, eastern_ns, event_stamp
 from kalshi_daemon.ground.units import Nanos, from_s
-from kalshi_daemon.settings.model import ProfilesSettings, WindowSettings
-
-FIRST_FIXING = time(10, 0)
-"""The first hourly fixing (docs/reference/venue.md 7: H1000..H1600, H1000..H1300 on half days)."""
+from kalshi_daemon.settings.instruments import instruments_of
+from kalshi_daemon.settings.model import Settings, WindowSettings
 
 
-def enabled_series(profiles: ProfilesSettings) -> tuple[Series, ...]:
-    """The series some enabled profile quotes, in the order of the table. Raises ConfigurationError for an unknown."""
+def enabled_series(settings: Settings) -> tuple[Series, ...]:
+    """The series some enabled profile quotes, in the order of the table.
+
+    Raises ConfigurationError for one that is not in it.
+    """
+    table = instruments_of(settings.instruments).series
     wanted: set[str] = set()
-    for name, profile in (("wide", profiles.wide), ("size", profiles.size), ("close", profiles.close)):
+    for name, profile in settings.profiles:
         for ticker in profile.series if profile.enabled else ():
-            if ticker not in SERIES:
-                known = f"one of {', '.join(SERIES)}"
+            if ticker not in table:
+                known = f"one of {', '.join(table)}"
                 raise ConfigurationError(f"profiles.{name}.series", f"unknown series {ticker!r}", known)
             wanted.add(ticker)
-    return tuple(series for ticker, series in SERIES.items() if ticker in wanted)
+    return tuple(series for ticker, series in table.items() if ticker in wanted)
 
 
-def fixings(session: Session, cadence: Cadence) -> tuple[Nanos, ...]:
-    """The fixings of a session: each full hour from 10:00 ET to the close, or the close alone.
+def fixings(session: Session, series: Series) -> tuple[Nanos, ...]:
+    """The fixings of a session: each full hour from the first of the series to the close, or the close alone.
 
-    A session that closes off the hour has no hourly fixing at its close; what the exchange lists decides (`agree`).
+    As shipped H1000..H1600, H1000..H1300 on half days (docs/reference/venue.md 7). A session that closes off the hour
+    has no hourly fixing at its close; what the exchange lists decides (`agree`).
     """
-    if cadence is Cadence.CLOSE:
+    if series.cadence is Cadence.CLOSE:
         return (session.close_ns,)
-    first = eastern_ns(date.fromisoformat(session.day), FIRST_FIXING)
+    first = eastern_ns(date.fromisoformat(session.day), series.first_fixing)
     return tuple(at for at in session.full_hours if at >= first)
 
 
@@ -53,7 +56,7 @@ def build_windows(session: Session, settings: WindowSettings, series: Iterable[S
     made = [
         window
         for one in series
-        for before, target in _with_previous(fixings(session, one.cadence))
+        for before, target in _with_previous(fixings(session, one))
         if (window := _window(session, settings, one, before, target)) is not None
     ]
     return tuple(sorted(made, key=lambda window: window.target_ns))

@@ -15,6 +15,7 @@ from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.settings.model import Settings
 from kalshi_daemon.state import DaemonState
 from tests.guardrails.guard_rig import NOW, quote_of
+from tests.support.instruments import INDICES
 
 
 class NoVenue:
@@ -47,7 +48,7 @@ def tick(value: float) -> Tick:
 def test_a_core_is_built_without_a_socket_or_a_loop_and_owns_its_state(built):
     assert isinstance(built.core, Core)
     assert built.state.armed
-    assert set(built.state.calibration) == set(Index)
+    assert set(built.state.calibration) == set(INDICES)
     assert built.core.snapshots is None, "nobody to ask"
 
 

@@ -10,7 +10,7 @@ import kalshi_daemon
 
 PARAMETERS_MAX: Final = 7
 ROOT: Final = Path(kalshi_daemon.__file__).parent
-VALUES: Final = {"Enum", "StrEnum", "IntEnum", "IntFlag", "BaseModel", "BaseSettings", "Section"}
+VALUES: Final = {"str", "Enum", "StrEnum", "IntEnum", "IntFlag", "BaseModel", "BaseSettings", "Section"}
 """Bases of classes whose objects are values."""
 PARTS_OF_OTHERS: Final = {"Callable", "Random", "ClientSession", "Lock", "Event"}
 

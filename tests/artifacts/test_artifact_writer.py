@@ -11,7 +11,7 @@ import pytest
 from kalshi_daemon.artifacts import files
 from kalshi_daemon.artifacts.paths import ArtifactPaths
 from kalshi_daemon.artifacts.writer import BATCH_MAX, SIDE_FILES_EVERY
-from kalshi_daemon.domain.index import KXINX, Index
+from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.errors import StateCorrupt
 from kalshi_daemon.ground.units import HOUR, SECOND, Nanos
@@ -32,6 +32,7 @@ from tests.guardrails.guard_rig import (
     window_of,
 )
 from tests.support.audit_trail import read_audit
+from tests.support.instruments import KXINX
 
 BOUND_S = 60.0
 

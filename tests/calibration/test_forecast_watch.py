@@ -26,7 +26,9 @@ from kalshi_daemon.calibration.watch import (
 )
 from kalshi_daemon.domain.forecast import Reading, Standing
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS
 from tests.calibration.support import RESIDUALS, feed, model, session, walk
+from tests.support.instruments import INDICES
 
 LAW = RESIDUALS.at(45.0)
 IDENTITY = Recalibration.fresh((1.0,) * BUCKETS).at(45.0).pit_map
@@ -122,13 +124,13 @@ def test_scalar_gaussian_scores_are_the_library_s():
         assert gaussian_log_score(x, sigma) == pytest.approx(-float(scoringrules.logs_normal(x, 0.0, sigma)))
 
 
-@given(st.sampled_from(Index), st.floats(500.0, 60_000.0), st.floats(1e-6, 0.05))
+@given(st.sampled_from(INDICES), st.floats(500.0, 60_000.0), st.floats(1e-6, 0.05))
 @settings(max_examples=100, deadline=None)
 def test_the_ladder_stands_on_listed_strikes_around_the_level(index, level, sigma):
-    ladder = ladder_around(index, level, sigma)
+    ladder = ladder_around(SHIPPED_INSTRUMENTS.strike_step(index), level, sigma)
     assert len(ladder) <= 20
     assert list(ladder) == sorted(ladder)
-    step = 5.0 if index is Index.SPX else 10.0
+    step = 5.0 if index == Index.SPX else 10.0
     for distance in ladder:
         strike = level * exp(distance) + 0.005
         assert abs(distance) <= 2.9 * sigma + 0.02 / level

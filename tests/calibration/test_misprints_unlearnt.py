@@ -32,6 +32,7 @@ from kalshi_daemon.memory.models import Learning
 from kalshi_daemon.settings.model import CalibrationSettings, IndexFeedSettings
 from kalshi_daemon.state import DaemonState
 from tests.calibration.support import at, calendar, known, session
+from tests.support.instruments import INDICES, PAIR
 
 DAYS = (session(0), session(1), session(2))
 LEVELS = {Index.SPX: 6_800.0, Index.NDX: 25_000.0}
@@ -45,13 +46,13 @@ class Past:
     def __init__(self, clock: ManualClock, events: Sequence[Tick | Bar]) -> None:
         self.clock = clock
         self.bars = [one for one in events if isinstance(one, Bar)]
-        self.ticks = {index: [t for t in events if isinstance(t, Tick) and t.index is index] for index in Index}
+        self.ticks = {index: [t for t in events if isinstance(t, Tick) and t.index == index] for index in INDICES}
         self.asked = 0
 
     async def minute_bars(self, index: Index, from_ns: Nanos, to_ns: Nanos) -> History:
         self.asked += 1
         now = self.clock.now_ns()
-        found = [b for b in self.bars if b.index is index and from_ns <= b.start_ns <= to_ns and b.end_ns <= now]
+        found = [b for b in self.bars if b.index == index and from_ns <= b.start_ns <= to_ns and b.end_ns <= now]
         return History(tuple(found), delayed=False, refused=0, pages=1)
 
     async def snapshot(self) -> dict[Index, SnapshotValue]:
@@ -68,19 +69,19 @@ class DaemonRun:
 
     def __init__(self, past: Sequence[Tick | Bar] = ()) -> None:
         settings = CalibrationSettings()
-        models = {index: RollingCalibration(index, settings, calendar(*DAYS)) for index in Index}
+        models = {index: RollingCalibration(index, settings, calendar(*DAYS)) for index in INDICES}
         replays = {index: GapReplay(model) for index, model in models.items()}
         correlation = Correlation()
-        memory = SimpleNamespace(correlation=correlation)
+        memory = SimpleNamespace(correlations={PAIR: correlation})
         pair = (models[Index.SPX], models[Index.NDX])
         self.clock = ManualClock(at(-1))
         self.past = Past(self.clock, past)
         self.gaps = None
         self.snapshots = SnapshotWitness(self.past, self.clock, Nanos(5 * SECOND)) if past else None
         if past:
-            again = CorrelationReplay(correlation, pair)
+            again = CorrelationReplay([(correlation, pair)])
             self.gaps = GapFiller(replays, self.past, DAYS, self.clock, warm_up_sessions=0, together=again)
-        together = CorrelationReplay(correlation, pair)
+        together = CorrelationReplay([(correlation, pair)])
         self.learning = Learning(models, memory, replays, None, self.gaps, together)  # type: ignore[arg-type]
         self.state = DaemonState()
         feed = IndexFeedSettings()
@@ -146,7 +147,7 @@ def truth(seed: int, day: int, bars: bool, others: bool) -> list[Tick | Bar]:
     common = rng.normal(size=len(stamps))
     found: list[tuple[float, Tick | Bar]] = []
     for index, own in ((Index.SPX, 0.0), (Index.NDX, 0.3)):
-        if index is Index.NDX and not others:
+        if index == Index.NDX and not others:
             continue
         noise = common if own == 0.0 else 0.95 * common + own * rng.normal(size=len(stamps))
         values = LEVELS[index] * np.exp(np.cumsum(0.01 * np.sqrt(steps / 23_400) * noise) + 0.002 * day)
@@ -184,7 +185,7 @@ def misprinted(events: Iterable[Tick | Bar], script: Script) -> list[Tick | Bar]
     opened: dict[int, float] = {}
 
     def bent(event: Tick | Bar) -> Tick | Bar | None:
-        if isinstance(event, Tick) and event.index is Index.SPX:
+        if isinstance(event, Tick) and event.index == Index.SPX:
             second = (event.event_ns - at(0, 1)) // SECOND
             for number, (start, length, kind) in enumerate(script):
                 if start <= second < start + length:
@@ -276,8 +277,8 @@ def test_without_misprints_nothing_is_taken_back_and_the_model_is_the_same_as_wi
     events = truth(5, 0, bars=True, others=True)
     life = lived(events)
     assert life.retracted == 0
-    plain = {index: RollingCalibration(index, CalibrationSettings(), calendar(*DAYS)) for index in Index}
+    plain = {index: RollingCalibration(index, CalibrationSettings(), calendar(*DAYS)) for index in INDICES}
     for event in events:
         plain[event.index].on_tick(event) if isinstance(event, Tick) else plain[event.index].on_bar(event)
-    for index in Index:
+    for index in INDICES:
         assert encoded(remember(life.learning.models[index])) == encoded(remember(plain[index]))

@@ -21,6 +21,7 @@ from kalshi_daemon.research.learn import table_of
 from kalshi_daemon.settings.model import CalibrationSettings, IndexFeedSettings
 from kalshi_daemon.state import DaemonState
 from tests.support.data import data_dir
+from tests.support.instruments import INDICES
 
 DATA = data_dir()
 pytestmark = pytest.mark.skipif(DATA is None, reason="shared data absent")
@@ -76,9 +77,9 @@ class Retractions(Unheard):
 class DaemonRun:
     def __init__(self, before: list[Day], *, alone: bool, settings: CalibrationSettings) -> None:
         table = table_of({Index.NDX: sample(int(before[0].session.day[:4]))})
-        self.models = {index: RollingCalibration(index, settings, table.session_of) for index in Index}
+        self.models = {index: RollingCalibration(index, settings, table.session_of) for index in INDICES}
         for day in before:
-            for index in Index:
+            for index in INDICES:
                 for bar in day.bars(index):
                     self.models[index].on_bar(bar)
         self.alone = alone

@@ -9,16 +9,18 @@ from typing import Any
 
 import pytest
 
+from kalshi_daemon.domain.index import Geometry
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.clock import SystemClock
 from kalshi_daemon.ground.units import HOUR, MINUTE, Dollars, Level, Nanos, Price, lots
 from kalshi_daemon.simulator.exchange.exchange import Exchange
 from kalshi_daemon.simulator.exchange.instruments import Listing
-from kalshi_daemon.simulator.exchange.listing import SERIES, Geometry, ladder_event, range_event
+from kalshi_daemon.simulator.exchange.listing import ladder_event, range_event
 from kalshi_daemon.simulator.exchange.order_terms import OrderSpec, TimeInForce
 from kalshi_daemon.simulator.exchange.rate_buckets import TIERS
 from kalshi_daemon.simulator.exchange.sim_server import ServerOptions, SimServer
 from tests.simulator.key_kit import ed25519_pair, rsa_pair
+from tests.support.instruments import SPECS
 
 pytestmark = [
     pytest.mark.conformance,
@@ -37,11 +39,11 @@ class OrderStore:
         self.target = Nanos((now // MINUTE + 90) * MINUTE)
         opens = Nanos(now - HOUR)
         listing = Listing(
-            SERIES,
+            SPECS,
             (
-                ladder_event(SERIES[0], Geometry(5, 20, Level(1)), 6850.0, opens, self.target),
-                ladder_event(SERIES[1], Geometry(10, 20, Level(100)), 25_200.0, opens, self.target),
-                range_event(SERIES[2], Geometry(25, 30, Level(1)), 6850.0, opens, self.target),
+                ladder_event(SPECS[0], Geometry(5, 20, Level(1)), 6850.0, opens, self.target),
+                ladder_event(SPECS[1], Geometry(10, 20, Level(100)), 25_200.0, opens, self.target),
+                range_event(SPECS[2], Geometry(25, 30, Level(1)), 6850.0, opens, self.target),
             ),
         )
         self.exchange = Exchange(self.clock.now_ns, 7, lambda index, _ns: 6851.37, listing)

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import orjson
 
-from kalshi_daemon.domain.index import SERIES, Bar, Tick
+from kalshi_daemon.domain.index import Bar, Tick
 from kalshi_daemon.ground.errors import HistoryRefused, HistoryUnavailable, MalformedData
 from kalshi_daemon.ground.units import MILLISECOND, Nanos
 from kalshi_daemon.index_feed import protocol
@@ -17,6 +17,7 @@ from tests.fuzz import corpus, venue_oracle
 from tests.fuzz.mutation import mutated, noise
 from tests.fuzz.oracle import must
 from tests.fuzz.target import Target
+from tests.support.instruments import SERIES
 
 _RECV: Final = Nanos(1_795_446_001_000 * MILLISECOND)
 _INDICES: Final = {ticker: one.index for ticker, one in SERIES.items()}

@@ -24,6 +24,7 @@ from kalshi_daemon.retention.pruning import prune
 from kalshi_daemon.settings.loader import Credentials, load_settings
 from kalshi_daemon.settings.model import RetentionSettings
 from tests.sealed import sealed
+from tests.support.instruments import INDICES
 
 PACKAGE = Path(__file__).resolve().parents[2] / "kalshi_daemon"
 NOW = Nanos(1_795_446_000_000_000_000)
@@ -84,7 +85,7 @@ def test_index_values_of_a_day_that_cannot_be_read_are_named_in_the_digest(tmp_p
     for shut in (folder, folder.parents[2]):
         notes: list[str] = []
         with sealed(shut):
-            assert read_tapes(tmp_path, date(2026, 11, 23), notes, lambda: None) == {}
+            assert read_tapes(tmp_path, date(2026, 11, 23), notes, lambda: None, INDICES) == {}
             with pytest.raises(PermissionError):
                 recordings(folder)
         assert len(notes) == 1

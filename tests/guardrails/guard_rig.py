@@ -15,7 +15,7 @@ from kalshi_daemon.domain.contract import (
 )
 from kalshi_daemon.domain.events import Balance, ExchangeStatus
 from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast, Reading
-from kalshi_daemon.domain.index import KXINX, KXINXU, KXNASDAQ100U, Channel, Index, Series, Tick
+from kalshi_daemon.domain.index import Channel, Series, Tick
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Look, Profile, Quote, QuotePlan, Side
 from kalshi_daemon.domain.verdict import Verdict
@@ -37,6 +37,7 @@ from kalshi_daemon.guardrails.chain import Chain, build_chain
 from kalshi_daemon.settings.model import Settings
 from kalshi_daemon.state import ClockSkew, DaemonState, DiskState, IndexState, Position
 from kalshi_daemon.windows.releases import Release
+from tests.support.instruments import INDICES, KXINX, KXINXU, KXNASDAQ100U
 
 NOW = Nanos(1_795_451_400 * SECOND)
 """2026-11-23 11:30:00 in New York."""
@@ -142,7 +143,7 @@ def healthy() -> DaemonState:
     for window in (WINDOW, window_of(KXNASDAQ100U), window_of(KXINX)):
         list_window(state, window)
     stamp = Nanos(NOW - SECOND)
-    for index in Index:
+    for index in INDICES:
         tick = Tick(index, Channel.VALUE, 6_820.0, stamp, stamp)
         state.index[index] = IndexState(last=tick, recv_ns=stamp, changed_ns=stamp, accepted=100)
         health = CalibrationHealth(ready=True, last_update_ns=stamp, minutes_seen=120.0, readings=(GOOD,))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalshi_daemon.domain.events import Balance
-from kalshi_daemon.domain.index import KXINX, KXNASDAQ100U, Index
+from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.domain.verdict import Judgement, RefusalEffect, Verdict
 from kalshi_daemon.domain.window import Phase, WindowStatus
@@ -36,6 +36,7 @@ from tests.guardrails.guard_rig import (
     rest,
     window_of,
 )
+from tests.support.instruments import KXINX, KXNASDAQ100U
 
 WINDOW_ORDER = [
     "armed",

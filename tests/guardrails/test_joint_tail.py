@@ -1,25 +1,28 @@
 """The second budget over both ladders: mean loss in the worst twentieth of joint outcomes."""
 
 from dataclasses import dataclass, replace
+from math import ceil
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kalshi_daemon.calibration.joint import joint_scenarios
 from kalshi_daemon.calibration.predictive import PredictiveDistribution
 from kalshi_daemon.calibration.recalibration import GRID, PitMap
 from kalshi_daemon.domain.contract import Contract, StrikeType
 from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast
-from kalshi_daemon.domain.index import KXNASDAQ100U, Index
+from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import POINT, Dollars, Level, Nanos, Price, lots
-from kalshi_daemon.ladder.joint_tail import tail_loss
-from kalshi_daemon.ladder.payoff import Holding, Resting, profiles, worst_case
+from kalshi_daemon.ladder.joint_tail import NODES, tail_loss
+from kalshi_daemon.ladder.payoff import Holding, Profile, Resting, profiles, worst_case
 from kalshi_daemon.settings.model import GuardSettings, Settings
 from kalshi_daemon.state import DaemonState
 from tests.calibration.support import RESIDUALS
 from tests.guardrails.guard_rig import NOW, TARGET, TICKERS, ask_quote, chain_of, healthy, hold, window_of
+from tests.support.instruments import DJI, INDICES, KXNASDAQ100U, PAIR, three
 
 SPX = PredictiveDistribution(Index.SPX, NOW, TARGET, 6_820.0, 0.0025, 0.02, RESIDUALS.at(30.0), PitMap(GRID))
 NDX = replace(SPX, index=Index.NDX, level=25_000.0, sigma=0.003)
@@ -46,7 +49,7 @@ def long(index: Index, strike: float, contracts: int, cost: float) -> Holding:
 
 
 def loss(*holdings: Holding, rho: float = 0.9, distributions=LAWS, resting=()) -> float:
-    return tail_loss(profiles(holdings, resting), distributions, rho) / ONE
+    return tail_loss(profiles(holdings, resting), distributions, rho, PAIR) / ONE
 
 
 def test_golden_one_bet():
@@ -61,7 +64,7 @@ def test_golden_one_bet():
 
 
 def test_the_same_bet_on_both_is_nearly_twice_one_and_a_hedge_is_stressed():
-    spx_low, ndx_low = (float(LAWS[index].quantiles(np.array([0.03]))[0]) for index in Index)
+    spx_low, ndx_low = (float(LAWS[index].quantiles(np.array([0.03]))[0]) for index in INDICES)
     one = loss(long(Index.SPX, spx_low, 10, 9.6))
     both = [long(Index.SPX, spx_low, 10, 9.6), long(Index.NDX, ndx_low, 10, 9.6)]
     assert loss(*both, rho=0.95) > 1.7 * one
@@ -74,7 +77,7 @@ def test_the_same_bet_on_both_is_nearly_twice_one_and_a_hedge_is_stressed():
 holdings = st.lists(
     st.builds(
         lambda index, z, n, cents: long(index, LAWS[index].level * (1 + 0.002 * z), n, n * cents / 100),
-        st.sampled_from(Index),
+        st.sampled_from(INDICES),
         st.floats(-3.0, 3.0),
         st.integers(-20, 20).filter(bool),
         st.integers(1, 99),
@@ -155,7 +158,7 @@ def test_the_worse_of_the_learnt_and_the_stressed_correlation_counts():
         state.calibration[Index.NDX] = Lawful(replace(NDX, level=6_820.0))
         hold(state, TICKERS[4], 30, -15 * ONE)
         hold(state, f"{window_of(KXNASDAQ100U).event_ticker}-T6820", -30, 15 * ONE)
-        state.correlation = Said(rhos)
+        state.correlations[PAIR] = Said(rhos)
         measured[rhos] = float(ask_quote(state, "joint_tail").measured or 0.0)
     assert measured[0.99, 0.7] == max(measured.values())
     assert measured[0.7, 0.7] > measured[0.99, 0.99], "a hedge is worth less when they part"
@@ -166,3 +169,52 @@ def test_books_never_compared_are_a_refusal():
     state.reconciliation.checked_ns = None
     verdict = ask_quote(state, "joint_tail")
     assert (verdict.passed, verdict.measured) == (False, None)
+
+
+def with_a_third_index(group: str) -> DaemonState:
+    """DJI is distributed as SPX is, and has a market at the same strike."""
+    state = lawful()
+    state.instruments = three(group)
+    state.calibration[DJI] = Lawful(replace(SPX, index=DJI))
+    like = state.venue.markets[TICKERS[4]]
+    contract = replace(like.contract, market_ticker=ON_DJI, series_ticker="KXDJIH", index=DJI)
+    state.venue.markets[ON_DJI] = replace(like, contract=contract)
+    return state
+
+
+ON_DJI = "KXDJIH-26NOV23H1100-T6820"
+
+
+@pytest.mark.parametrize("group", ["", "large_caps"])
+def test_a_third_index_is_added_and_hedges_nothing(group):
+    """In a group of three the third has no partner: its correlation with the others is not learnt."""
+
+    def measured(*, spx: int, dji: int) -> float:
+        state = with_a_third_index(group)
+        hold(state, TICKERS[4], spx, -spx * ONE // 2)
+        hold(state, ON_DJI, dji, -dji * ONE // 2)
+        return float(ask_quote(state, "joint_tail").measured or 0.0)
+
+    none, one, other = measured(spx=0, dji=0), measured(spx=30, dji=0), measured(spx=0, dji=-30)
+    assert one > none + 10.0
+    assert other > none + 10.0
+    assert measured(spx=30, dji=-30) == pytest.approx(one + other - none, abs=1e-3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(holdings, st.integers(-20, 20), st.floats(-2.0, 2.0), st.integers(0, 2**32 - 1))
+def test_no_dependence_of_a_third_index_exceeds_the_sum(held, contracts, z, seed):
+    law = replace(SPX, index=DJI)
+    third = profiles([long(DJI, law.level * (1 + 0.002 * z), contracts, contracts / 2)], ())
+    pair = profiles(held, ())
+    added = tail_loss(pair, LAWS, 0.8, PAIR) + tail_loss(third, {DJI: law}, 0.8, (DJI, DJI))
+    both, alone = joint_scenarios(SPX, NDX, 0.8, NODES), law.quantiles(NODES.u)
+    pnl = sum((paid(one, both[:, INDICES.index(one.index)]) for one in pair), np.zeros(len(both)))
+    pnl = pnl + np.random.default_rng(seed).permutation(sum(paid(one, alone) for one in third))
+    worst = np.sort(pnl)[: ceil(0.05 * len(pnl))]
+    assert -float(worst.mean()) <= added + 2.0
+
+
+def paid(profile: Profile, levels: np.ndarray) -> np.ndarray:
+    cents = np.rint(levels * 100.0).astype(np.int64) * 100
+    return np.array(profile.values)[np.searchsorted(np.array(profile.edges), cents, side="right")]

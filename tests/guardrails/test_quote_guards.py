@@ -7,7 +7,6 @@ import pytest
 
 from kalshi_daemon.domain.contract import FeeSchedule, FeeType, MarketStatus
 from kalshi_daemon.domain.events import Balance
-from kalshi_daemon.domain.index import KXINX
 from kalshi_daemon.domain.order import Status
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Count, Dollars, Nanos, Price, lots
@@ -30,6 +29,7 @@ from tests.guardrails.guard_rig import (
     rest,
     window_of,
 )
+from tests.support.instruments import KXINX
 
 ASK: dict[str, Any] = {"side": Side.ASK, "price": Price(4_500), "fair": 0.40, "model_fair": 0.39, "ev": Price(500)}
 

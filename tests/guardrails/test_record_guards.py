@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kalshi_daemon.domain.forecast import CalibrationHealth, Reading, Standing
-from kalshi_daemon.domain.index import KXNASDAQ100U, Index
+from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.verdict import RefusalEffect
 from tests.guardrails.guard_rig import (
     GOOD,
@@ -18,6 +18,7 @@ from tests.guardrails.guard_rig import (
     healthy,
     window_of,
 )
+from tests.support.instruments import KXNASDAQ100U
 
 WIDE_RMS = Reading("rms_z", "near", 1.5, 400.0, 150.0, low=0.8, high=1.22)
 LOW_GAIN = Reading("log_gain", "hour", -0.08, 400.0, 150.0, low=-0.04)

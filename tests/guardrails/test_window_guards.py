@@ -7,7 +7,7 @@ import pytest
 
 from kalshi_daemon.domain.events import Balance, ExchangeStatus
 from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast
-from kalshi_daemon.domain.index import KXINXU, Channel, Index, Tick
+from kalshi_daemon.domain.index import Channel, Index, Tick
 from kalshi_daemon.domain.verdict import RefusalEffect
 from kalshi_daemon.domain.window import Phase, Session, WindowStatus
 from kalshi_daemon.ground.units import HOUR, MILLISECOND, MINUTE, SECOND, Dollars, Nanos
@@ -34,6 +34,7 @@ from tests.guardrails.guard_rig import (
     rest,
     window_of,
 )
+from tests.support.instruments import KXINXU
 
 
 def tick_at(state: DaemonState, event_ns: int, index: Index = Index.SPX) -> None:

@@ -30,7 +30,7 @@ def read_files(paths: Iterable[Path]) -> Recording:
             believed = row.get("believed", True)
             if row["kind"] == "retracted":
                 wrong = range(row["start_ns"], row["event_ns"] + 1)
-                found.ticks = [one for one in found.ticks if one.index is not index or one.event_ns not in wrong]
+                found.ticks = [one for one in found.ticks if one.index != index or one.event_ns not in wrong]
                 continue
             if row["kind"] == "tick":
                 tick = Tick(index, channel, row["value"], row["event_ns"], row["recv_ns"])

@@ -32,7 +32,7 @@ async def test_a_session_opens_and_its_values_reach_the_state_in_order():
         assert spx.recv_ns == spx.changed_ns == OPEN_NS + 2 * SECOND
         assert feed.state.feed.problem == ""
         assert feed.state.feed.last_frame_ns == OPEN_NS + 2 * SECOND
-        stamps = [tick.event_ns for tick in feed.ticks if tick.index is Index.SPX]
+        stamps = [tick.event_ns for tick in feed.ticks if tick.index == Index.SPX]
         assert stamps == [OPEN_NS, OPEN_NS + SECOND, OPEN_NS + 2 * SECOND]
 
 
@@ -57,7 +57,7 @@ async def test_minute_bars_reach_the_state_and_the_listener():
         bar = feed.state.index[Index.SPX].last_bar
         assert bar is not None
         assert (bar.start_ns, bar.end_ns) == (OPEN_NS, OPEN_NS + MINUTE)
-        assert bar == next(each for each in feed.bars if each.index is Index.SPX)
+        assert bar == next(each for each in feed.bars if each.index == Index.SPX)
 
 
 async def test_the_vendors_clock_is_measured():

@@ -139,7 +139,7 @@ async def test_repeated_and_swapped_frames_are_refused_and_never_reach_the_liste
         await feed.play(1)
         spx = feed.state.index[Index.SPX]
         assert (spx.accepted, spx.refused) == (4, 3)
-        stamps = [tick.event_ns for tick in feed.ticks if tick.index is Index.SPX]
+        stamps = [tick.event_ns for tick in feed.ticks if tick.index == Index.SPX]
         assert stamps == sorted(set(stamps))
 
 
@@ -157,7 +157,7 @@ async def test_a_bar_that_comes_late_is_refused_and_one_that_repeats_replaces():
         await feed.opened()
         await feed.play(61)
         await until(lambda: len(feed.bars) == 2)
-        level = next(bar.close for bar in feed.bars if bar.index is Index.SPX)
+        level = next(bar.close for bar in feed.bars if bar.index == Index.SPX)
         prices = {"o": level, "h": level + 2.0, "l": level, "c": level + 2.0}
         for start in (to_ms(OPEN_NS), to_ms(OPEN_NS) - 60_000):
             bar = {"ev": "AM", "sym": "I:SPX", **prices, "s": start, "e": start + 60_000}

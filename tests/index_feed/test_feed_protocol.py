@@ -19,6 +19,7 @@ from kalshi_daemon.index_feed.protocol import (
     tick_of_second,
 )
 from kalshi_daemon.index_feed.skew import MEMORY_NS, SkewEstimate
+from tests.support.instruments import INDICES
 
 T_MS = 1_678_220_098_130
 RECV = Nanos((T_MS + 200) * MILLISECOND)
@@ -251,10 +252,10 @@ def test_a_stamp_from_the_future_is_refused_and_does_not_silence_what_follows():
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from(Index), st.integers(0, 20)), max_size=40))
+@given(st.lists(st.tuples(st.sampled_from(INDICES), st.integers(0, 20)), max_size=40))
 def test_accepted_values_of_an_index_always_move_forward(arrivals):
     guard = MonotonicGuard()
-    accepted: dict[Index, list[int]] = {index: [] for index in Index}
+    accepted: dict[Index, list[int]] = {index: [] for index in INDICES}
     for index, stamp in arrivals:
         if guard.admit(tick(stamp, index=index)):
             accepted[index].append(stamp)

@@ -18,6 +18,7 @@ from kalshi_daemon.index_feed.snapshot_witness import SnapshotWitness
 from kalshi_daemon.simulator.feed.misprints import Misprint
 from tests.index_feed.feed_rig import OPEN_NS, paths
 from tests.index_feed.test_history import NOON, rig
+from tests.support.instruments import INDICES
 
 AT = Nanos(1_795_446_001_123_456_789)
 SPX = {
@@ -217,4 +218,4 @@ async def test_refusals_limits_and_failures_are_told_apart():
             with pytest.raises(HistoryUnavailable):
                 await made.client.snapshot()
         assert made.server.snapshot.asked == 5, "each asked once: the witness asks again, in its own time"
-        assert [*await made.client.snapshot()] == [*Index]
+        assert [*await made.client.snapshot()] == [*INDICES]

@@ -6,6 +6,7 @@ from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.index_feed.value_intake import Unheard, ValueIntake, nothing_outside
 from kalshi_daemon.settings.model import IndexFeedSettings
 from kalshi_daemon.state import DaemonState
+from tests.support.instruments import DJI, three
 
 KNOWN = 6_800.0
 
@@ -31,3 +32,17 @@ def test_how_far_a_withheld_value_is_from_the_known_one_is_a_share_of_it(value, 
     assert withheld is not None
     assert withheld.move == pytest.approx(abs(value / KNOWN - 1.0))
     assert withheld.limit == pytest.approx(limit_percent / 100.0, abs=5e-6)
+
+
+@pytest.mark.parametrize(("group", "believed_at_once"), [("large_caps", True), ("", False)])
+def test_only_an_index_of_the_same_group_bears_witness_for_a_jump(group, believed_at_once):
+    """SPX jumps by a per cent, and DJI a second later. NDX says nothing."""
+    state = DaemonState(three(group))
+    believed: list[Tick] = []
+    known = {index: (Nanos(0), KNOWN) for index in (Index.SPX, DJI)}
+    intake = ValueIntake(state, IndexFeedSettings(), believed.append, known, Unheard(), nothing_outside)
+    for second in range(1, 8):
+        for index in (Index.SPX, DJI):
+            at_ns = Nanos(second * SECOND)
+            intake.take(Tick(index, Channel.VALUE, KNOWN * 1.01 + 0.01 * second, at_ns, at_ns))
+    assert any(tick.index == DJI for tick in believed) == believed_at_once

@@ -75,7 +75,7 @@ def test_a_market_is_read_whole():
     assert market.ticker == "KXINXU-26NOV23H1100-T6849.9999"
     assert market.contract.event_ticker == "KXINXU-26NOV23H1100"
     assert market.contract.series_ticker == "KXINXU"
-    assert market.contract.index is Index.SPX
+    assert market.contract.index == Index.SPX
     assert market.status is MarketStatus.ACTIVE
     assert market.close_ns == market.contract.settles_ns == 1_795_449_600 * 10**9
     assert market.grid.at_or_below(4_257) == Price(4_200)

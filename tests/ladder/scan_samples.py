@@ -12,7 +12,7 @@ from kalshi_daemon.domain.contract import (
     PriceGrid,
     StrikeType,
 )
-from kalshi_daemon.domain.index import KXINX, KXINXU, Index
+from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Profile, Side
 from kalshi_daemon.domain.window import Window
@@ -20,6 +20,7 @@ from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Count, Level, Nanos
 from kalshi_daemon.ladder.selection import ScanInputs
 from kalshi_daemon.settings.model import PricingSettings
 from kalshi_daemon.venue.books import BookView
+from tests.support.instruments import KXINX, KXINXU
 
 TARGET = Nanos(1_795_449_600 * SECOND)
 NOW = Nanos(TARGET - 30 * MINUTE)

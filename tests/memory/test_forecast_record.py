@@ -23,7 +23,7 @@ from kalshi_daemon.memory import forecast_record
 from kalshi_daemon.memory.forecast_record import FOLDER, ForecastRecord, append, read_record
 from kalshi_daemon.memory.gap_replay import GapReplay
 from kalshi_daemon.memory.record_rows import BANDS, FixingRow, ForecastRow, MarketRow, from_line, sound, to_line
-from kalshi_daemon.memory.store import CalibrationStore
+from kalshi_daemon.memory.store import CalibrationStore, Keeping
 from kalshi_daemon.settings.model import CalibrationSettings
 from kalshi_daemon.windows.sessions import SessionTable
 from tests.calibration.support import at, feed, known, model, session, walk
@@ -42,13 +42,7 @@ class Rig:
         self.clock = ManualClock(at(0))
         self.model = model(*DAYS, settings=CalibrationSettings())
         self.store = CalibrationStore(
-            folder,
-            self.clock,
-            {Index.SPX: self.model},
-            TABLE,
-            sessions_max=2,
-            slow_days_max=30,
-            save_every=Nanos(10 * MINUTE),
+            folder, self.clock, {Index.SPX: self.model}, TABLE, Keeping(2, 30, Nanos(10 * MINUTE))
         )
         self.folder = self.store.record.folder
 
@@ -164,7 +158,8 @@ def test_a_row_comes_back_as_it_was():
         {"bucket": 10},
         {"bins": [[10, 0.5, 0.5]]},
         {"bins": [[1, 0.5]]},
-        {"index": "DAX"},
+        {"index": "I:DAX"},
+        {"index": 500},
         {"at": 1.5},
     ],
 )

@@ -25,6 +25,7 @@ from kalshi_daemon.state import DaemonState
 from kalshi_daemon.windows.releases import MacroCalendar
 from kalshi_daemon.windows.sessions import load_sessions
 from tests.index_feed.feed_rig import KEY, OPEN_NS, paths, until
+from tests.support.instruments import INDICES
 
 TABLE = load_sessions(date(2026, 11, 16), date(2026, 11, 24))
 TEN = Nanos(OPEN_NS + HOUR // 2)
@@ -69,11 +70,11 @@ class Rig:
 
     def said(self, minute: float) -> list[tuple[float, float]]:
         """Level and sigma at ten of each index."""
-        distributions = [self.state.calibration[index].forecast(at(minute), TEN) for index in Index]
+        distributions = [self.state.calibration[index].forecast(at(minute), TEN) for index in INDICES]
         return [(distribution.level, distribution.sigma) for distribution in distributions if distribution is not None]
 
     def watched(self, minute: float) -> list[float]:
-        return [self.state.calibration[index].health(at(minute)).minutes_seen for index in Index]
+        return [self.state.calibration[index].health(at(minute)).minutes_seen for index in INDICES]
 
 
 @contextlib.asynccontextmanager
@@ -146,7 +147,7 @@ async def test_a_drop_heals_and_the_forecasts_are_those_of_a_feed_that_never_dro
 async def test_a_life_that_begins_in_the_session_is_ready_at_once(tmp_path):
     async with rig(tmp_path, start=14.2) as made:
         await made.play(at(15))
-        assert all(made.state.calibration[index].health(at(15)).ready for index in Index)
+        assert all(made.state.calibration[index].health(at(15)).ready for index in INDICES)
         assert made.watched(15) == pytest.approx([14.0, 14.0], abs=0.01)
 
 

@@ -240,7 +240,7 @@ def both_live(first: GapReplay, second: GapReplay, correlation: Correlation, sta
 def test_the_correlation_looks_again_at_the_minutes_a_gap_had_hidden():
     """Both indices miss twelve minutes; healed one after the other, they are as if neither had."""
     first, second, correlation = GapReplay(fresh()), GapReplay(fresh()), Correlation()
-    together = CorrelationReplay(correlation, (first.model, second.model))
+    together = CorrelationReplay([(correlation, (first.model, second.model))])
     both_live(first, second, correlation, 0, 40.3)
     for one in (first, second, together):
         one.arm()

@@ -9,7 +9,7 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.units import DAY, HOUR, MINUTE, SECOND, Nanos
 from kalshi_daemon.memory.documents import decoded, encoded, remember
-from kalshi_daemon.memory.store import AFTER_CLOSE, ASIDE_MAX, CalibrationStore
+from kalshi_daemon.memory.store import AFTER_CLOSE, ASIDE_MAX, CalibrationStore, Keeping
 from kalshi_daemon.settings.model import CalibrationSettings
 from kalshi_daemon.windows.sessions import SessionTable
 from tests.calibration.support import at, calendar, feed, session, walk
@@ -27,15 +27,7 @@ class Rig:
     def __init__(self, folder, now: Nanos, *, most: int = 2) -> None:
         self.clock = ManualClock(now)
         self.model = spx_model(*WEEK, settings=CalibrationSettings())
-        self.store = CalibrationStore(
-            folder,
-            self.clock,
-            {Index.SPX: self.model},
-            TABLE,
-            sessions_max=most,
-            slow_days_max=30,
-            save_every=SAVE_EVERY,
-        )
+        self.store = CalibrationStore(folder, self.clock, {Index.SPX: self.model}, TABLE, Keeping(most, 30, SAVE_EVERY))
 
     @property
     def found(self):
@@ -225,9 +217,7 @@ def test_the_memory_of_the_other_index_is_refused(tmp_path, lines):
     path.rename(path.with_name("NDX.json"))
     other = spx_model(*WEEK, settings=CalibrationSettings())
     other.index = Index.NDX
-    store = CalibrationStore(
-        tmp_path, rig.clock, {Index.NDX: other}, TABLE, sessions_max=2, slow_days_max=30, save_every=Nanos(MINUTE)
-    )
+    store = CalibrationStore(tmp_path, rig.clock, {Index.NDX: other}, TABLE, Keeping(2, 30, Nanos(MINUTE)))
     store.recall()
     assert "it is about SPX, not NDX" in warnings(lines)[0]["why"]
 

@@ -262,4 +262,12 @@ MUTANTS = (
         "return self.move",
         ("index_feed/test_value_intake.py",),
     ),
+    Mutant(
+        "any_index_bears_witness",
+        "an index bears witness for those of its group alone",
+        "index_feed/value_intake.py",
+        "for index in self._state.instruments.peers(tick.index)]",
+        "for index in self._values if index != tick.index]",
+        ("index_feed/test_value_intake.py",),
+    ),
 )

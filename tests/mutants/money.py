@@ -141,8 +141,16 @@ MUTANTS = (
         "correlation_not_stressed",
         "a hedge between the indices is worth what it is at the worse of two correlations",
         "guardrails/joint_tail.py",
-        "            loss += max(tail_loss(group, distributions, rho) for rho in correlations)",
-        "            loss += tail_loss(group, distributions, correlations[0])",
+        "                loss += max(tail_loss(part, distributions, rho, pair) for rho in correlations)",
+        "                loss += tail_loss(part, distributions, correlations[0], pair)",
+        ("guardrails/test_joint_tail.py",),
+    ),
+    Mutant(
+        "index_without_a_partner_is_free",
+        "an index that is in no pair adds its own loss to that of the pairs",
+        "guardrails/joint_tail.py",
+        "            for pair, part in _by_pair(group, state.instruments).items():",
+        "            for pair, part in list(_by_pair(group, state.instruments).items())[:1]:",
         ("guardrails/test_joint_tail.py",),
     ),
     Mutant(

@@ -66,7 +66,7 @@ MUTANTS = (
         "foreign_records_shut",
         "an unreadable record of a market that is not ours costs nothing",
         "orders/records.py",
-        "    return not market_ticker or series_of(market_ticker, state) in SERIES",
+        "    return not market_ticker or in_table(market_ticker, state)",
         "    return True",
         _RECORDS,
     ),

@@ -19,7 +19,7 @@ MUTANTS = (
     Mutant(
         "true_is_a_number",
         "a boolean is no number",
-        "settings/model.py",
+        "settings/section.py",
         "if annotation is int and found is not int:",
         "if annotation is int and found not in {int, bool}:",
         _BOUNDS,
@@ -27,7 +27,7 @@ MUTANTS = (
     Mutant(
         "text_is_a_number",
         "a text in quotes is no number",
-        "settings/model.py",
+        "settings/section.py",
         "if annotation is float and found not in {int, float}:",
         "if annotation is float and found not in {int, float, str}:",
         _BOUNDS,
@@ -115,7 +115,7 @@ MUTANTS = (
     Mutant(
         "empty_path_is_here",
         "an empty path is not the working directory",
-        "settings/model.py",
+        "settings/section.py",
         "return annotation in {Path, Path | None} and isinstance(value, str) and not value.strip()",
         "return False",
         ("settings/test_validation_words.py",),
@@ -223,5 +223,13 @@ MUTANTS = (
         "for path in entries(folder) if",
         'for path in folder.glob("*") if',
         ("cli/test_state_folder.py",),
+    ),
+    Mutant(
+        "index_nothing_settles_on_passes",
+        "every row of the table of instruments fits the others",
+        "settings/contradictions.py",
+        "        if name not in {series.index for series in found.series.values()}:",
+        "        if name not in found.rows:",
+        ("settings/test_instruments_table.py",),
     ),
 )

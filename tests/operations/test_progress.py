@@ -4,7 +4,7 @@ import threading
 import pytest
 from rich.console import Console
 
-from kalshi_daemon.domain.index import SERIES, Channel, Index, Tick
+from kalshi_daemon.domain.index import Channel, Tick
 from kalshi_daemon.domain.order import Fill, Order, Status
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.domain.window import Phase, Window, WindowStatus
@@ -15,6 +15,7 @@ from kalshi_daemon.operations.progress import on_terminal, picture
 from kalshi_daemon.operations.screen import Screen
 from kalshi_daemon.orders.ledger import BookedFill, Ledger
 from kalshi_daemon.state import DaemonState, Position
+from tests.support.instruments import INDICES, SERIES
 
 NOW = Nanos(1_795_446_300 * SECOND)  # 2026-11-23 10:05 New York
 KXINXU = SERIES["KXINXU"]
@@ -58,14 +59,14 @@ def calm() -> DaemonState:
 def test_before_anything_arrived_both_indices_are_silent():
     head, *rest = drawn(calm())
     assert head.startswith("2026-11-23 10:05:00 ET")
-    assert head.count("silent") == len(Index)
+    assert head.count("silent") == len(INDICES)
     assert rest[0].split() == ["window", "phase", "resting", "filled", "position"]
     assert rest[1].startswith("scans 0   placed 0   cancelled 0   fills 0")
 
 
 def test_a_value_is_shown_with_its_age():
     state = calm()
-    first = next(iter(Index))
+    first = INDICES[0]
     then = Nanos(NOW - 1_500_000_000)
     state.index[first].last = Tick(first, next(iter(Channel)), 6_884.315, then, then)
     assert f"{first.value} 6,884.31" in drawn(state)[0] or f"{first.value} 6,884.32" in drawn(state)[0]

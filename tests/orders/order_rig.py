@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from kalshi_daemon.domain.index import KXINXU
 from kalshi_daemon.domain.quote import Quote, Side
 from kalshi_daemon.domain.window import Phase, Window, WindowStatus
 from kalshi_daemon.ground.clock import ManualClock
@@ -18,6 +17,7 @@ from kalshi_daemon.settings.model import OrderSettings
 from kalshi_daemon.state import DaemonState
 from tests.guardrails.guard_rig import market_of
 from tests.orders.fake_venue import FakeVenue, Group
+from tests.support.instruments import KXINXU
 
 TARGET = Nanos(1_795_449_600 * SECOND)
 """2026-11-23 11:00 in New York."""

@@ -8,7 +8,6 @@ import pytest
 
 from kalshi_daemon.app import daemon, session_end
 from kalshi_daemon.digest import keeper
-from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.new_york import eastern_ns
 from kalshi_daemon.ground.tables import Column, Table, markdown
@@ -21,6 +20,7 @@ from kalshi_daemon.settings.model import Settings
 from kalshi_daemon.state import StreamHealth
 from kalshi_daemon.windows.table import build_windows
 from tests.orders.write_outcomes import OUTCOMES
+from tests.support.instruments import SERIES
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT = (ROOT / "docs" / "order-safety.md").read_text()

@@ -15,13 +15,14 @@ from kalshi_daemon.ground.errors import ExitCode
 from kalshi_daemon.ground.units import HOUR, MINUTE, Nanos
 from kalshi_daemon.memory.documents import remember
 from kalshi_daemon.memory.models import models_of
-from kalshi_daemon.memory.store import CalibrationStore, memory_path
+from kalshi_daemon.memory.store import CalibrationStore, Keeping, memory_path
 from kalshi_daemon.operations.lock import InstanceLock
 from kalshi_daemon.research.releases import research_calendar
 from kalshi_daemon.settings.model import Settings
 from kalshi_daemon.windows.sessions import load_sessions
 from tests.calibration.support import known
 from tests.research.synthetic import write_days
+from tests.support.instruments import PAIR
 
 FIRST, LAST = date(2026, 11, 9), date(2026, 11, 20)
 
@@ -48,9 +49,7 @@ def started(state, *, days_later: int = 0):
         ManualClock(Nanos(opens - HOUR + days_later * 24 * HOUR)),
         models,
         sessions,
-        sessions_max=3,
-        slow_days_max=120,
-        save_every=MINUTE,
+        Keeping(3, 120, MINUTE),
     )
     store.recall()
     return store, models
@@ -75,8 +74,8 @@ def test_a_daemon_goes_on_from_it_as_if_it_had_watched_the_bars(bars, tmp_path, 
         assert store.recollections[index].restored_ns is not None
         assert store.recollections[index].sessions_missed == 0
         assert remember(models[index]) == remember(model)
-    assert store.correlation.weight > 0.0
-    assert store.correlation.value > 0.95, "one seed, one path"
+    assert store.correlations[PAIR].weight > 0.0
+    assert store.correlations[PAIR].value > 0.95, "one seed, one path"
 
 
 def test_a_start_weeks_later_has_what_ages_in_months(bars, tmp_path):

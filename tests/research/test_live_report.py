@@ -18,7 +18,7 @@ from kalshi_daemon.ground.errors import ExitCode
 from kalshi_daemon.ground.units import DAY, MINUTE, Nanos
 from kalshi_daemon.memory.forecast_record import Kept, append, read_record
 from kalshi_daemon.memory.record_rows import FixingRow, ForecastRow, MarketRow, to_line
-from kalshi_daemon.memory.store import CalibrationStore
+from kalshi_daemon.memory.store import CalibrationStore, Keeping
 from kalshi_daemon.research import drawing, metrics
 from kalshi_daemon.research.drawing import svg_of
 from kalshi_daemon.research.live_charts import live_pictures
@@ -42,15 +42,7 @@ def state(tmp_path_factory):
     watched = model(*DAYS, settings=CalibrationSettings())
     clock = ManualClock(at(392, 4))
     table = SessionTable(DAYS, start_ns=at(-570), end_ns=at(2_000, 4))
-    store = CalibrationStore(
-        folder / "live",
-        clock,
-        {Index.SPX: watched},
-        table,
-        sessions_max=3,
-        slow_days_max=30,
-        save_every=Nanos(MINUTE),
-    )
+    store = CalibrationStore(folder / "live", clock, {Index.SPX: watched}, table, Keeping(3, 30, Nanos(MINUTE)))
     for day in range(5):
         feed(watched, [*walk(390, step_s=15, day=day, seed=day), *walk(1, step_s=15, start=390.2, day=day)])
         meet_the_market(store.records[Index.SPX], day)

@@ -23,6 +23,7 @@ from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.index_feed.day_files import read_recordings
 from kalshi_daemon.index_feed.recorder import Columns, folder_of, write_files
 from kalshi_daemon.retention.packing import pack, pending
+from tests.support.instruments import INDICES
 
 DAY = "2026-11-23"
 MIDNIGHT = eastern_midnights(date(2026, 11, 23))[0]
@@ -67,7 +68,9 @@ class DayRig:
 
     def values(self) -> list[float]:
         folder = folder_of(self.root / "data" / "raw", self.midnight)
-        found = read_recordings(folder, lambda path: pq.ParquetFile(path).read()["value"].to_pylist(), lambda: None)
+        found = read_recordings(
+            folder, lambda path: pq.ParquetFile(path).read()["value"].to_pylist(), lambda: None, INDICES
+        )
         assert found.unreadable == 0
         return sorted(value for parts in found.parts.values() for part in parts for value in part)
 

@@ -20,6 +20,7 @@ from kalshi_daemon.index_feed.recorder import folder_of
 from kalshi_daemon.retention import packing
 from kalshi_daemon.retention.packing import Work, audit_pack, pack, pack_scans, pending
 from tests.retention.day_rig import DAY, SERIES, DayRig, killed_at
+from tests.support.instruments import INDICES
 
 
 def values_of(path):
@@ -32,7 +33,7 @@ def rig(tmp_path):
     made = DayRig(tmp_path)
     for name, series in itertools.product(("093500", "093500_1", "103001", "103001_10", "103001_9"), SERIES):
         made.scan(name, series, window={"event_ticker": "KXINXU-26NOV23H1000"}, price="0.4200", fair=0.1 + 0.2)
-    for second, index in itertools.product((34_500, 34_560, 34_620), Index):
+    for second, index in itertools.product((34_500, 34_560, 34_620), INDICES):
         made.flush(second, index)
     for _ in range(5):
         made.line()
@@ -133,7 +134,7 @@ def test_a_kill_at_any_step_loses_nothing_and_doubles_nothing(tmp_path):
 ACTIONS = st.lists(
     st.one_of(
         st.tuples(st.just("scan"), st.sampled_from(["093500", "093500_1", "120000"]), st.sampled_from(SERIES)),
-        st.tuples(st.just("flush"), st.integers(34_500, 34_502), st.sampled_from(list(Index))),
+        st.tuples(st.just("flush"), st.integers(34_500, 34_502), st.sampled_from(INDICES)),
         st.tuples(st.just("line")),
         st.tuples(st.just("pack"), st.integers(0, 40)),
     ),
@@ -206,10 +207,10 @@ def test_flushes_of_other_columns_stay_rather_than_get_values_nobody_recorded(ri
 def test_rows_keep_the_order_in_which_they_were_written(rig):
     first, *others = (rig.flush(34_800) for _ in range(11))
     folder = first.parent
-    before = list(itertools.chain(*read_recordings(folder, values_of, lambda: None).parts[Index.SPX]))
+    before = list(itertools.chain(*read_recordings(folder, values_of, lambda: None, INDICES).parts[Index.SPX]))
     assert [others[0].stem[-2:], others[9].stem[-3:]] == ["_1", "_10"]
     rig.pack()
-    after = list(itertools.chain(*read_recordings(folder, values_of, lambda: None).parts[Index.SPX]))
+    after = list(itertools.chain(*read_recordings(folder, values_of, lambda: None, INDICES).parts[Index.SPX]))
     assert before == after == sorted(after)
 
 

@@ -6,13 +6,14 @@ import orjson
 
 from kalshi_daemon.artifacts.files import encode
 from kalshi_daemon.artifacts.manifest import build_manifest
-from kalshi_daemon.domain.index import Bar, Channel, Index, Tick
+from kalshi_daemon.domain.index import Bar, Channel, Tick
 from kalshi_daemon.ground.durable import append_lines
 from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.index_feed.recorder import Columns, write_files
 from tests.artifacts.artifact_rig import RUN, judged
 from tests.guardrails.guard_rig import order_of, plan_of
 from tests.retention.day_rig import DAY, DayRig
+from tests.support.instruments import INDICES
 from tests.support.written import as_written
 
 FILES_MAX, BYTES_MAX = 40, 10_000_000
@@ -54,7 +55,7 @@ def scans(rig: DayRig, chance: random.Random) -> None:
 def values(rig: DayRig, chance: random.Random) -> None:
     """A value a second and a bar a minute, of both indices; in a third of the files, to be quicker."""
     for number in range(FLUSHES):
-        columns = {index: Columns() for index in Index}
+        columns = {index: Columns() for index in INDICES}
         start = Nanos(rig.midnight + (34_200 + SECONDS_A_FLUSH * number) * SECOND)
         for index, rows in columns.items():
             for second in range(SECONDS_A_FLUSH):

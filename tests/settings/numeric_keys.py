@@ -15,6 +15,8 @@ from kalshi_daemon.settings.model import Settings
 NAME = "x"
 """Of an entry of a table whose names are the operator's."""
 BESIDE: Mapping[str, Mapping[str, Any]] = {
+    f"instruments.indices.{NAME}": {"level": 1_000.0},
+    f"instruments.series.{NAME}": {"index": "SPX", "cadence": "hourly", "step": 5},
     f"calibration.events.{NAME}": {"multiplier": 1.5, "decay_min": 20.0},
     f"macro.feeds.{NAME}": {"path": "/x", "age_hours_max": 2.0},
 }

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
 from kalshi_daemon.ground.new_york import eastern_ns
@@ -20,6 +19,7 @@ from kalshi_daemon.settings.model import PROFILE_NAMES, Settings
 from kalshi_daemon.windows.table import build_windows
 from tests.guardrails.guard_rig import chain_of
 from tests.settings.numeric_keys import BESIDE, NUMERIC
+from tests.support.instruments import SERIES
 
 DAY: Final = date(2026, 11, 23)
 every_key = pytest.mark.parametrize("numeric", NUMERIC, ids=lambda numeric: numeric.key)
@@ -155,6 +155,9 @@ def test_a_file_that_is_no_configuration_is_not_read_whole(tmp_path):
 def test_what_is_in_range_is_accepted_whole_or_refused_as_a_contradiction(tmp_path, chosen, data):
     """And what is accepted can be traded on: its guards can be built, and each profile has a window that opens."""
     text = "".join(numeric.document(repr(data.draw(numeric.inside(), numeric.key))) for numeric in chosen)
+    if "instruments.indices.x." in text:  # a row that nothing settles on is refused
+        text += 'instruments.series.xx.index = "x"\ninstruments.series.xx.cadence = "close"\n'
+        text += "instruments.series.xx.step = 5\n"
     path = tmp_path / "config.toml"
     path.write_text(text)
     try:

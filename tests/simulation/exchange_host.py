@@ -7,11 +7,12 @@ from zoneinfo import ZoneInfo
 from simloop import SimLoop
 
 from kalshi_daemon.app.assembly import Endpoints
-from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.index import Geometry, Index
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import SECOND, Nanos, Price, lots
 from kalshi_daemon.kalshi.auth import generate_ed25519_pem, signer_from_pem
-from kalshi_daemon.simulator.exchange.listing import GEOMETRY, Geometry
+from kalshi_daemon.settings.instruments import instruments_of
+from kalshi_daemon.simulator.exchange.listing import geometry_of
 from kalshi_daemon.simulator.exchange.order_terms import OrderSpec
 from kalshi_daemon.simulator.exchange.races import Racer
 from kalshi_daemon.simulator.exchange.sim_orders import Account, SimOrder
@@ -62,6 +63,7 @@ class ExchangeHost:
         self.host = loop.net.host(HOST)
         self.start_ns = Nanos(int(datetime.combine(scenario.session, scenario.start, _NEW_YORK).timestamp()) * SECOND)
         self.clock = LoopClock(loop, self.start_ns)
+        table = instruments_of(scenario.instruments)
         plan = WorldPlan(
             seed=scenario.seed,
             speed=1.0,
@@ -70,9 +72,12 @@ class ExchangeHost:
             until=scenario.start.replace(hour=scenario.start.hour + 1),
             mix=_MIX,
             geometry={
-                name: Geometry(_STEPS[name], _LEGS if name in scenario.series else _LEGS_UNPLAYED, one.epsilon)
-                for name, one in GEOMETRY.items()
+                name: Geometry(
+                    _STEPS.get(name, one.step), _LEGS if name in scenario.series else _LEGS_UNPLAYED, one.epsilon
+                )
+                for name, one in geometry_of(table).items()
             },
+            table=table,
         )
         self.world = self._world(plan)
         self.exchange = self.world.exchange

@@ -3,13 +3,13 @@
 import uuid
 from collections.abc import Callable
 
-from kalshi_daemon.domain.index import Index
 from kalshi_daemon.simulator.exchange.faults import Injection, Manner, When
 from kalshi_daemon.simulator.exchange.poison import Poison
 from kalshi_daemon.simulator.feed.misprints import Misprint
 from tests.simulation.effect import Begin, Effect
 from tests.simulation.numbers import Bend, DrawnPoison, nonsense, other_unit
 from tests.simulation.stage import Stage
+from tests.support.instruments import INDICES
 
 _ANSWERS = (
     *("batch_create", "batch_create", "batch_cancel", "cancel_all", "amend", "orders", "order", "fills", "positions"),
@@ -52,7 +52,7 @@ def _in_feed(stage: Stage, bend: Bend, only: str) -> tuple[list[DrawnPoison], Ca
     feed, rng = stage.exchange.feed, stage.rng
     channels = frozenset({only}) if only else rng.choice(_FEED)
     poison = DrawnPoison("", rng=rng, bend=bend)
-    index = rng.choice((None, *Index))
+    index = rng.choice((None, *INDICES))
     made = Misprint(index, channels, times=rng.randint(1, 40), poison=poison)
     feed.misprints.append(made)
 

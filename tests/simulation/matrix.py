@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kalshi_daemon.ground.tables import Column, Table, markdown
-from kalshi_daemon.settings.model import HOURLY_SERIES
+from kalshi_daemon.settings.instruments import HOURLY_SERIES
 from tests.simulation.batch import prepare
 from tests.simulation.play import Outcome, play
 from tests.simulation.safety import (

@@ -5,6 +5,7 @@ from kalshi_daemon.simulator.exchange.poison import Poison
 from kalshi_daemon.simulator.feed.misprints import Misprint
 from tests.simulation.effect import Begin, Effect
 from tests.simulation.stage import Stage
+from tests.support.instruments import INDICES
 
 FACTORS = (0.0, 0.1, 0.5, 0.95, 1.05, 1.2, 10.0)
 """A zero, a lost digit, a source a few per cent off. Beyond what an index moves within minutes (plausibility.py)."""
@@ -15,7 +16,7 @@ _FOREVER = 1_000_000
 
 
 def _index(stage: Stage) -> Index:
-    return stage.rng.choice(tuple(Index))
+    return stage.rng.choice(INDICES)
 
 
 def _published(stage: Stage, made: list[Misprint]) -> Effect:
@@ -48,7 +49,7 @@ def _unsteady(stage: Stage, _for_s: float) -> Effect:
 
 
 def _null(stage: Stage, _for_s: float) -> Effect:
-    index = stage.rng.choice((None, *Index))
+    index = stage.rng.choice((None, *INDICES))
     return _published(stage, [Misprint(index, times=_FOREVER, poison=Poison("val", None))])
 
 

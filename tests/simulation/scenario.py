@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, time
 from enum import StrEnum
 
-from kalshi_daemon.settings.model import CLOSE_SERIES, HOURLY_SERIES
+from kalshi_daemon.settings.instruments import CLOSE_SERIES, HOURLY_SERIES, InstrumentsSettings
 
 SESSION = date(2026, 11, 23)
 
@@ -68,6 +68,8 @@ class Scenario:
     session: date = SESSION
     record: bool = False
     """Whether the daemon keeps what the feed says."""
+    instruments: InstrumentsSettings = InstrumentsSettings()
+    """Rows that the table has besides the shipped ones, at the daemon and at the exchange."""
 
     @property
     def start(self) -> time:

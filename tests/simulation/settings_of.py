@@ -2,6 +2,7 @@
 
 from pydantic import SecretStr
 
+from kalshi_daemon.settings.instruments import instruments_of
 from kalshi_daemon.settings.model import (
     CalibrationSettings,
     GuardSettings,
@@ -22,14 +23,16 @@ from tests.simulation.scenario import Scenario
 def settings_of(scenario: Scenario, exchange: ExchangeHost) -> Settings:
     """The shipped defaults, with a quick scan, a short lease or a small budget where the seed says so."""
     defaults = ProfilesSettings()
+    cadence = {ticker: one.cadence for ticker, one in instruments_of(scenario.instruments).series.items()}
 
     def profile(one: ProfileSettings) -> ProfileSettings:
-        series = tuple(name for name in one.series if name in scenario.series)
+        series = tuple(name for name in scenario.series if cadence[name] == cadence[one.series[0]])
         wanted = {"series": series or one.series, "enabled": bool(series), "scan_every_s": scenario.scan_every_s}
         return one.model_copy(update=wanted)
 
     return Settings(
         mode=Mode.SIM,
+        instruments=scenario.instruments,
         profiles=ProfilesSettings(
             wide=profile(defaults.wide), size=profile(defaults.size), close=profile(defaults.close)
         ),

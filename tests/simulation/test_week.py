@@ -12,6 +12,7 @@ from kalshi_daemon.simulator.feed.misprints import Event
 from kalshi_daemon.simulator.world import WorldPlan
 from tests.simulation.week import DAYS, FILES_A_DAY_MAX, LAST_FAULT_S, Bounds, DayMost, scenario_of
 from tests.simulation.week_host import LongWorld
+from tests.support.instruments import INDICES
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +25,7 @@ def world():
 
 
 def test_every_day_begins_where_the_one_before_ended(world):
-    for index in Index:
+    for index in INDICES:
         for before, after in zip(world.days, world.days[1:], strict=False):
             assert after[index].previous_close == pytest.approx(before[index].values[-1], abs=0.01)
             assert abs(after[index].values[0] / before[index].values[-1] - 1.0) < 0.05

@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
-from kalshi_daemon.settings.model import HOURLY_SERIES
+from kalshi_daemon.settings.instruments import HOURLY_SERIES
 from tests.simulation.disk_troubles import DISK
 from tests.simulation.play import Onlooker, play
 from tests.simulation.scenario import Scenario, Trouble

@@ -10,6 +10,7 @@ from functools import partial
 from simloop import SimLoop
 
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS
 from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.units import HOUR, MINUTE, Nanos
 from kalshi_daemon.simulator.exchange.instruments import Listing, contract_of
@@ -24,6 +25,7 @@ from kalshi_daemon.simulator.world import World, WorldPlan
 from kalshi_daemon.windows.sessions import load_sessions
 from tests.simulation.exchange_host import ExchangeHost
 from tests.simulation.scenario import Scenario
+from tests.support.instruments import INDICES
 
 _TRADES_BEFORE = Nanos(HOUR + 10 * MINUTE)
 
@@ -62,7 +64,7 @@ class LongWorld(World):
             Ladder.of([contract_of(m) for m in e.markets], e.settles_ns, Nanos(e.settles_ns - _TRADES_BEFORE))
             for e in self._all.events
         ]
-        values = {index: partial(self._value_at, index) for index in Index}
+        values = {index: partial(self._value_at, index) for index in INDICES}
         self._crowd = Crowd(ladders, plan.mix, plan.seed, dict(values), sigma)
 
     def path(self, index: Index, at_ns: Nanos) -> IndexPath:
@@ -94,7 +96,7 @@ class LongWorld(World):
 
 def _moved(path: IndexPath, close_before: float) -> IndexPath:
     """The same day from another level."""
-    values = as_published(path.index, path.values * (close_before / path.previous_close))
+    values = as_published(SHIPPED_INSTRUMENTS.rows[path.index], path.values * (close_before / path.previous_close))
     return dataclasses.replace(path, previous_close=round(close_before, 2), values=values)
 
 

@@ -3,13 +3,15 @@
 from dataclasses import dataclass
 from datetime import date, time
 
+from kalshi_daemon.domain.index import Geometry
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import MINUTE, Count, Dollars, Level, Nanos, Price, lots
 from kalshi_daemon.simulator.exchange.exchange import DEFAULT_RULES, Exchange, Rules
 from kalshi_daemon.simulator.exchange.instruments import Listing, SeriesSpec
-from kalshi_daemon.simulator.exchange.listing import SERIES, Geometry, ladder_event, new_york, range_event
+from kalshi_daemon.simulator.exchange.listing import ladder_event, new_york, range_event
 from kalshi_daemon.simulator.exchange.order_terms import OrderSpec
 from kalshi_daemon.simulator.exchange.sim_orders import SimOrder
+from tests.support.instruments import SPECS
 
 DAY = date(2026, 11, 23)
 TARGET = new_york(DAY, time(10))
@@ -19,7 +21,7 @@ RANGE_EVENT = "KXINX-26NOV23H1000"
 TICKER = f"{EVENT}-T6849.9999"
 """6,850 or above."""
 OTHER = f"{EVENT}-T6854.9999"
-KXINXU: SeriesSpec = SERIES[0]
+KXINXU: SeriesSpec = SPECS[0]
 
 
 class HandClock:
@@ -43,8 +45,8 @@ class HandClock:
 def small_listing() -> Listing:
     opens = Nanos(START - 60 * MINUTE)
     ladder = ladder_event(KXINXU, Geometry(5, 11, Level(1)), 6850.0, opens, TARGET)
-    bins = range_event(SERIES[2], Geometry(25, 6, Level(1)), 6850.0, opens, TARGET)
-    return Listing(SERIES, (ladder, bins))
+    bins = range_event(SPECS[2], Geometry(25, 6, Level(1)), 6850.0, opens, TARGET)
+    return Listing(SPECS, (ladder, bins))
 
 
 def small_exchange(

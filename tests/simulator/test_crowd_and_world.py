@@ -3,12 +3,12 @@ from datetime import date, time
 import numpy as np
 import pytest
 
-from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.simulator.traders.traders import nearest_money
 from kalshi_daemon.simulator.traders.true_distribution import TrueDistribution
 from kalshi_daemon.simulator.world import API_ACCOUNT, World, WorldPlan
+from tests.support.instruments import INDICES
 
 PLAN = WorldPlan(seed=3, speed=100.0, session_date=date(2026, 11, 23), start=time(10, 30), until=time(11, 10))
 
@@ -59,7 +59,7 @@ def test_money_is_neither_made_nor_lost_among_traders_before_settlement():
 
 def test_the_true_distribution_uses_up_the_path_s_own_variance():
     world = World(PLAN)
-    for index in Index:
+    for index in INDICES:
         path = world.paths[index]
         distribution = TrueDistribution(path)
         whole = distribution.sigma(path.open_ns, path.close_ns)

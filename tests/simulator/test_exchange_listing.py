@@ -15,8 +15,6 @@ from kalshi_daemon.ground.new_york import NEW_YORK
 from kalshi_daemon.ground.units import Level, Nanos
 from kalshi_daemon.simulator.exchange.instruments import contract_of, pays
 from kalshi_daemon.simulator.exchange.listing import (
-    GEOMETRY,
-    SERIES,
     ladder_event,
     new_york,
     range_event,
@@ -25,6 +23,7 @@ from kalshi_daemon.simulator.exchange.listing import (
 )
 from tests.simulator.exchange_kit import small_listing
 from tests.support.data import data_dir
+from tests.support.instruments import DJI, GEOMETRY, SPECS, three
 
 SPOT = {Index.SPX: 6850.3, Index.NDX: 25_204.0}
 DAY = date(2026, 11, 23)
@@ -90,7 +89,7 @@ def test_tickers_and_strikes_have_the_venues_form():
 @given(cents=st.integers(600_000, 760_000))
 def test_exactly_one_bin_of_a_partition_pays_and_the_domain_agrees(cents):
     target = new_york(DAY, time(16))
-    event = range_event(SERIES[2], GEOMETRY["KXINX"], 6850.3, Nanos(0), target)
+    event = range_event(SPECS[2], GEOMETRY["KXINX"], 6850.3, Nanos(0), target)
     value = Level(cents * 100)
     assert sum(pays(market, value) for market in event.markets) == 1
     for market in event.markets:
@@ -150,7 +149,7 @@ def test_every_real_ladder_of_early_2026_is_one_of_ours():
         assert centre % hourly.anchor == pytest.approx(0.0, abs=1e-6), event
         at = datetime.strptime(event, "KXINXU-%y%b%dH%H%M").replace(tzinfo=NEW_YORK)
         target = new_york(at.date(), at.time())
-        ours = ladder_event(SERIES[0], shape, round(centre), Nanos(0), target)
+        ours = ladder_event(SPECS[0], shape, round(centre), Nanos(0), target)
         assert ours.ticker == event
         assert {market.ticker: (market.floor - 1) / 10_000 for market in ours.markets if market.floor} == theirs
         forms[at.hour, len(theirs), shape.step] += 1
@@ -184,3 +183,13 @@ def test_every_example_ticker_of_the_documents_is_listed_on_that_day():
     shown = {found[0]: path.name for path in texts for found in _EXAMPLE.finditer(path.read_text())}
     assert len(shown) >= 3
     assert {ticker: where for ticker, where in shown.items() if ticker not in listed} == {}
+
+
+def test_a_row_of_the_table_is_listed_from_its_first_fixing_on():
+    listing = session_listing(date(2026, 11, 23), SPOT | {DJI: 46_010.0}, table=three())
+    shipped = session_listing(date(2026, 11, 23), SPOT)
+    mine = [event for event in listing.events if event.index == DJI]
+    assert [event.ticker for event in mine] == [f"KXDJIH-26NOV23H{hour}00" for hour in range(11, 17)]
+    assert len(mine[0].markets) == 400
+    assert mine[0].title == "Dow Jones on Nov 23, 2026 at 11:00 AM EST?"
+    assert [event for event in listing.events if event.index != DJI] == list(shipped.events)

@@ -20,6 +20,7 @@ from kalshi_daemon.simulator.exchange.ws_server import Connection, frame_bytes
 from kalshi_daemon.simulator.exchange.ws_subscriptions import FRAMES_MAX, Subscription, Switchboard
 from tests.simulator.exchange_kit import EVENT, OTHER, TARGET, TICKER, put, small_exchange
 from tests.simulator.server_kit import ORDERS, Venue
+from tests.support.instruments import SPECS
 
 THIRD = f"{EVENT}-T6859.9999"
 
@@ -256,15 +257,16 @@ async def test_other_lifecycle_frames(venue):
 
 
 async def test_new_markets_are_announced(venue):
+    from kalshi_daemon.domain.index import Geometry  # noqa: PLC0415
     from kalshi_daemon.ground.units import HOUR, Level  # noqa: PLC0415
     from kalshi_daemon.simulator.exchange.instruments import Listing  # noqa: PLC0415
-    from kalshi_daemon.simulator.exchange.listing import SERIES, Geometry, range_event  # noqa: PLC0415
+    from kalshi_daemon.simulator.exchange.listing import range_event  # noqa: PLC0415
 
-    later = range_event(SERIES[3], Geometry(100, 4, Level(100)), 25_200.0, venue.clock.now_ns(), Nanos(TARGET + HOUR))
+    later = range_event(SPECS[3], Geometry(100, 4, Level(100)), 25_200.0, venue.clock.now_ns(), Nanos(TARGET + HOUR))
     async with venue.connect() as socket:
         client = Client(socket)
         await client.subscribe("market_lifecycle_v2")
-        venue.exchange.list_markets(Listing(SERIES, (later,)))
+        venue.exchange.list_markets(Listing(SPECS, (later,)))
         event, *markets = await client.frames(5)
         assert (event["type"], event["msg"]["collateral_return_type"]) == ("event_lifecycle", "MECNET")
         assert {m["msg"]["event_type"] for m in markets} == {"created"}

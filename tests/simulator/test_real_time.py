@@ -12,8 +12,8 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.new_york import NEW_YORK
 from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos
-from kalshi_daemon.simulator.exchange.listing import GEOMETRY
 from kalshi_daemon.simulator.time.real_time import listing_until, session_around
+from tests.support.instruments import GEOMETRY
 
 SPOT = {Index.SPX: 6_850.3, Index.NDX: 25_204.0}
 

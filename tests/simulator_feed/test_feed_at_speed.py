@@ -20,6 +20,7 @@ from kalshi_daemon.simulator.feed.feed_server import FeedServer
 from kalshi_daemon.simulator.feed.index_synthetic import synthesize_session
 from kalshi_daemon.simulator.time.timekeeper import Timekeeper
 from kalshi_daemon.state import DaemonState
+from tests.support.instruments import INDICES
 
 pytestmark = pytest.mark.alone
 
@@ -40,7 +41,7 @@ async def test_every_value_arrives_fresh_at_two_hundred_times_life():
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     state = DaemonState()
-    ages: dict[Index, list[int]] = {index: [] for index in Index}
+    ages: dict[Index, list[int]] = {index: [] for index in INDICES}
     feed = IndexFeed(
         state,
         IndexFeedSettings(api_key=SecretStr("K"), agreeing_values_min=1),
@@ -66,7 +67,7 @@ async def test_every_value_arrives_fresh_at_two_hundred_times_life():
         await server.aclose()
         await runner.cleanup()
     assert state.feed.sessions == 1
-    for index in Index:
+    for index in INDICES:
         assert len(ages[index]) == 91  # one a second, both ends included, none lost or refused
         assert state.index[index].refused == 0
         assert max(ages[index]) <= 2 * SECOND

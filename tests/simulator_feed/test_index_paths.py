@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from kalshi_daemon.domain.index import Channel, Index
+from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos
 from kalshi_daemon.simulator.feed.index_path import AFTER_HOURS_S, IndexPath, as_published, session_seconds
 from kalshi_daemon.simulator.feed.index_synthetic import CORRELATION, bridge_minutes, minute_shares, synthesize_session
+from tests.support.instruments import DJI, INDICES, three
 
 OPEN_NS = Nanos(int(datetime(2026, 11, 23, 14, 30, tzinfo=UTC).timestamp()) * SECOND)
 FULL = Session("2026-11-23", OPEN_NS, Nanos(OPEN_NS + 13 * HOUR // 2), half_day=False)
@@ -66,14 +68,14 @@ def test_values_cannot_be_changed_after_the_fact():
 
 def test_spx_is_published_with_two_decimals_and_ndx_in_full():
     values = np.array([6850.123456])
-    assert as_published(Index.SPX, values)[0] == 6850.12
-    assert as_published(Index.NDX, values)[0] == 6850.123456
+    assert as_published(SHIPPED_INSTRUMENTS.rows[Index.SPX], values)[0] == 6850.12
+    assert as_published(SHIPPED_INSTRUMENTS.rows[Index.NDX], values)[0] == 6850.123456
 
 
 def test_the_same_seed_and_day_give_the_same_session_and_another_day_another_one():
     first, again = synthesize_session(FULL, 3), synthesize_session(FULL, 3)
     other_day = synthesize_session(Session("2026-11-24", FULL.open_ns, FULL.close_ns, half_day=False), 3)
-    for index in Index:
+    for index in INDICES:
         assert np.array_equal(first[index].values, again[index].values)
         assert not np.array_equal(first[index].values, other_day[index].values)
     assert not np.array_equal(first[Index.SPX].values, synthesize_session(FULL, 4)[Index.SPX].values)
@@ -163,3 +165,14 @@ def test_the_first_print_is_stale_and_catches_up_within_a_minute(many):
         if abs(settled) > 50e-4:
             shares.append(first / settled)
     assert 0.05 < np.mean(shares) < 0.6
+
+
+@pytest.mark.parametrize(("group", "least", "most"), [("large_caps", 0.8, 0.97), ("", -0.25, 0.25)])
+def test_a_third_index_leaves_the_others_as_they_are_and_moves_with_its_group(group, least, most):
+    shipped, found = synthesize_session(FULL, 3), synthesize_session(FULL, 3, three(group))
+    assert [*found] == [*INDICES, DJI]
+    for index in INDICES:
+        assert np.array_equal(found[index].values, shipped[index].values)
+    assert abs(found[DJI].previous_close / 46_000.0 - 1) <= 0.005
+    spx, dji = (np.diff(np.log(found[index].values[:23_401:60])) for index in (Index.SPX, DJI))
+    assert least < np.corrcoef(spx, dji)[0, 1] < most

@@ -18,6 +18,7 @@ from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.simulator.feed.index_path import AFTER_HOURS_S
 from kalshi_daemon.simulator.feed.index_replay import bridge_bar, load_replay
 from tests.support.data import data_dir
+from tests.support.instruments import DJI, INDICES, three
 
 NEW_YORK = ZoneInfo("America/New_York")
 
@@ -107,6 +108,13 @@ def test_a_bridge_moves_like_a_market_not_like_a_ramp():
 )
 def test_the_index_is_read_from_the_file_name(name, index, factor):
     assert index_of(Path(name)) == (index, factor)
+
+
+def test_a_row_of_the_table_brings_its_own_words():
+    assert index_of(Path("dia_1m.parquet"), three()) == (DJI, 100.0)
+    assert index_of(Path("I_DJI_2025-10-31.parquet"), three()) == (DJI, 1.0)
+    with pytest.raises(ConfigurationError, match="names no index"):
+        index_of(Path("dia_1m.parquet"))
 
 
 def test_a_file_name_without_an_index_is_refused():
@@ -225,8 +233,8 @@ def test_the_index_without_a_file_is_made_from_the_other_one(tmp_path):
         path = write(tmp_path / f"{name}.parquet", ["2025-03-04"], change=rough)
         replay = load_replay([path], calendar, seed=1)
         assert replay.synthesised == (made,)
-        assert set(replay.missing) == {index for index in Index if index is not made}
-        spx, ndx = (np.diff(np.log(replay.paths[index].values[:23_401:60])) for index in Index)
+        assert set(replay.missing) == {index for index in INDICES if index != made}
+        spx, ndx = (np.diff(np.log(replay.paths[index].values[:23_401:60])) for index in INDICES)
         assert np.corrcoef(spx, ndx)[0, 1] == pytest.approx(0.9, abs=0.04)
         assert ndx.std() / spx.std() == pytest.approx(1.35, abs=0.2)
 
@@ -240,7 +248,7 @@ def test_two_files_make_two_real_paths_and_the_seed_alone_decides_the_seconds(tm
         load_replay(order, calendar, seed=seed) for order, seed in ((files, 1), (files[::-1], 1), (files, 2))
     )
     assert one.synthesised == ()
-    for index in Index:
+    for index in INDICES:
         assert np.array_equal(one.paths[index].values, same.paths[index].values)
         assert not np.array_equal(one.paths[index].values, other.paths[index].values)
 

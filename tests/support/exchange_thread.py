@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from kalshi_daemon.domain.index import Geometry
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.clock import SystemClock
 from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Dollars, Level, Nanos, Price, lots
@@ -15,10 +16,11 @@ from kalshi_daemon.kalshi.auth import generate_ed25519_pem, signer_from_pem
 from kalshi_daemon.simulator.exchange.exchange import Exchange
 from kalshi_daemon.simulator.exchange.faults import Faults
 from kalshi_daemon.simulator.exchange.instruments import Listing
-from kalshi_daemon.simulator.exchange.listing import SERIES, Geometry, ladder_event
+from kalshi_daemon.simulator.exchange.listing import ladder_event
 from kalshi_daemon.simulator.exchange.order_terms import OrderSpec
 from kalshi_daemon.simulator.exchange.rate_buckets import TIERS
 from kalshi_daemon.simulator.exchange.sim_server import ServerOptions, SimServer
+from tests.support.instruments import SPECS
 
 KEY_ID = "key-of-the-tests"
 _OURS = "kd-00000000000000aa-"
@@ -31,10 +33,10 @@ class ExchangeThread:
         clock = SystemClock()
         now = clock.now_ns()
         listing = Listing(
-            SERIES,
+            SPECS,
             (
                 ladder_event(
-                    SERIES[0],
+                    SPECS[0],
                     Geometry(5, 20, Level(1)),
                     6850.0,
                     Nanos(now - HOUR),

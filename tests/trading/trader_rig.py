@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
+from kalshi_daemon.calibration.market_record import MarketRecord
 from kalshi_daemon.domain.forecast import CalibrationHealth
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.order import Order, Status
@@ -20,6 +21,7 @@ from kalshi_daemon.settings.model import Settings
 from kalshi_daemon.trading.loop import Trader, TraderCallbacks, TraderParts, TraderRules
 from kalshi_daemon.trading.policy.named import build_policy
 from tests.guardrails import guard_rig
+from tests.support.instruments import INDICES
 
 
 @dataclass
@@ -139,7 +141,7 @@ class Rig:
         keep = guard_rig.WINDOW.event_ticker
         for event_ticker in [name for name in self.state.windows if name != keep]:
             del self.state.windows[event_ticker]
-        self.models = {index: MovableModel(index) for index in Index}
+        self.models = {index: MovableModel(index) for index in INDICES}
         self.state.calibration.update(self.models)
         self.model = self.models[Index.SPX]
         self.others_agree()
@@ -149,6 +151,7 @@ class Rig:
         settings = Settings()
         self.trader = Trader(
             TraderParts(
+                market_records={index: MarketRecord() for index in INDICES},
                 state=self.state,
                 chain=guard_rig.chain_of(),
                 orders=self.notes,  # type: ignore[arg-type]  # takes notes in its place
@@ -197,7 +200,7 @@ class Rig:
         """What the other rooms would keep fresh."""
         now = self.clock.now_ns()
         state = self.state
-        for index in Index:
+        for index in INDICES:
             index_state = state.index[index]
             assert index_state.last is not None
             tick = replace(index_state.last, event_ns=now, recv_ns=now)

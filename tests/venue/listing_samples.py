@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kalshi_daemon.domain.index import SERIES
+from tests.support.instruments import SERIES
 
 INDICES = {ticker: series.index for ticker, series in SERIES.items()}
 CENT_GRID = [{"start": "0.0000", "end": "1.0000", "step": "0.0100"}]

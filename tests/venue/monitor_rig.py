@@ -9,7 +9,7 @@ import numpy as np
 
 from kalshi_daemon.domain.book import Book
 from kalshi_daemon.domain.events import BookSnapshot, ExchangeStatus, StreamUp
-from kalshi_daemon.domain.index import KXINXU, Channel, Index, Tick
+from kalshi_daemon.domain.index import Channel, Index, Tick
 from kalshi_daemon.domain.window import Phase, Window, WindowStatus
 from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.units import (
@@ -27,6 +27,7 @@ from kalshi_daemon.settings.model import ProfileSettings, ProfilesSettings, Sett
 from kalshi_daemon.state import CalibrationView, DaemonState
 from kalshi_daemon.venue.monitor import MonitorCallbacks, VenueMonitor
 from kalshi_daemon.windows.table import enabled_series
+from tests.support.instruments import KXINXU
 from tests.support.written import as_written
 from tests.venue.listing_samples import event_object, ladder_objects
 
@@ -139,7 +140,7 @@ class Rig:
             self.stream,
             self.clock,
             self.settings,
-            enabled_series(self.settings.profiles),
+            enabled_series(self.settings),
             MonitorCallbacks(self.changed, lambda made: self.reports.append(as_written(made))),
         )
 

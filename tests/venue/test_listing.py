@@ -4,11 +4,11 @@ import pytest
 
 from kalshi_daemon.domain.contract import FeeSchedule, FeeType, MarketStatus
 from kalshi_daemon.domain.events import MarketLifecycle
-from kalshi_daemon.domain.index import SERIES
 from kalshi_daemon.ground.errors import MalformedField
 from kalshi_daemon.ground.units import DAY, HOUR, MINUTE, SECOND, Nanos
 from kalshi_daemon.state import VenueState
 from kalshi_daemon.venue.listing import EVENTS_PER_SERIES_MAX, SLOW, UNSETTLED_MAX, Listing, new_york_day
+from tests.support.instruments import SERIES
 from tests.venue.listing_samples import event_object, ladder_objects, market_object, range_objects
 from tests.venue.monitor_rig import EVENT, TARGET, TEN_ET
 

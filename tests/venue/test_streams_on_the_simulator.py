@@ -125,7 +125,7 @@ async def bench():
             stream,
             made.clock,
             SETTINGS,
-            enabled_series(SETTINGS.profiles),
+            enabled_series(SETTINGS),
             MonitorCallbacks(lambda: None, lambda report: made.reports.append(as_written(report))),
         )
         tasks = [group.create_task(stream.run()), group.create_task(made.monitor.run())]

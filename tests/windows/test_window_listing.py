@@ -2,13 +2,13 @@ from datetime import date, time
 
 import pytest
 
-from kalshi_daemon.domain.index import KXINX, KXINXU
 from kalshi_daemon.domain.window import Session, Window
 from kalshi_daemon.ground.new_york import eastern_ns
 from kalshi_daemon.ground.units import HOUR, MINUTE, Nanos
 from kalshi_daemon.settings.model import WindowSettings
 from kalshi_daemon.state import VenueState
 from kalshi_daemon.windows.table import Listing, agree, build_windows, listings
+from tests.support.instruments import KXINX, KXINXU
 from tests.windows.listings import put_listed
 
 DAY = date(2026, 11, 27)

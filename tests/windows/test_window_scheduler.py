@@ -6,7 +6,6 @@ from datetime import date, time
 import pytest
 from structlog.testing import capture_logs
 
-from kalshi_daemon.domain.index import KXINX, KXINXU
 from kalshi_daemon.domain.window import Phase, WindowStatus
 from kalshi_daemon.ground.clock import ElasticClock, ManualClock
 from kalshi_daemon.ground.new_york import eastern_ns
@@ -16,6 +15,7 @@ from kalshi_daemon.state import DaemonState
 from kalshi_daemon.windows.scheduler import LINGER, WindowScheduler
 from kalshi_daemon.windows.sessions import load_sessions
 from kalshi_daemon.windows.table import build_windows
+from tests.support.instruments import KXINX, KXINXU
 from tests.windows.listings import put_listed
 
 DAY = date(2026, 11, 25)

@@ -5,12 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kalshi_daemon.domain.index import KXINX, KXINXU, KXNASDAQ100U, SERIES, Cadence
 from kalshi_daemon.domain.window import Phase, Session
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.new_york import eastern, eastern_ns
 from kalshi_daemon.ground.units import DAY, HOUR, MINUTE, SECOND, Nanos, from_s
-from kalshi_daemon.settings.model import ProfileSettings, ProfilesSettings, WindowSettings
+from kalshi_daemon.settings.model import ProfileSettings, ProfilesSettings, Settings, WindowSettings
 from kalshi_daemon.windows.table import (
     build_windows,
     edges_of,
@@ -19,6 +18,7 @@ from kalshi_daemon.windows.table import (
     next_edge_after,
     span_of_days,
 )
+from tests.support.instruments import KXINX, KXINXU, KXNASDAQ100U, SERIES, three
 
 DEFAULTS = WindowSettings()
 ALL = tuple(SERIES.values())
@@ -66,8 +66,8 @@ def test_a_half_day_ends_at_1300_for_both_cadences():
 
 def test_a_session_that_closes_off_the_hour_has_no_hourly_fixing_there():
     session = Session("2026-11-23", at("2026-11-23", 9, 30), at("2026-11-23", 12, 30), half_day=True)
-    assert fixings(session, Cadence.HOURLY) == tuple(at("2026-11-23", hour) for hour in (10, 11, 12))
-    assert fixings(session, Cadence.CLOSE) == (at("2026-11-23", 12, 30),)
+    assert fixings(session, KXINXU) == tuple(at("2026-11-23", hour) for hour in (10, 11, 12))
+    assert fixings(session, KXINX) == (at("2026-11-23", 12, 30),)
 
 
 def test_a_fixing_that_leaves_no_time_to_quote_has_no_window():
@@ -167,17 +167,23 @@ def test_edges_of_a_window_are_the_instants_its_phase_changes():
     assert next_edge_after([window], window.target_ns) is None
 
 
+def test_an_hourly_series_begins_with_the_first_fixing_of_its_row():
+    windows = build_windows(a_session(), DEFAULTS, [three().series["KXDJIH"]])
+    assert [window.target_ns for window in windows] == [at("2026-11-23", hour) for hour in range(11, 17)]
+    assert windows[0].opens_ns == at("2026-11-23", 9, 35)
+
+
 def test_series_come_from_the_enabled_profiles():
-    assert enabled_series(ProfilesSettings()) == ALL
+    assert enabled_series(Settings()) == ALL
     off = ProfileSettings(enabled=False, series=("KXINX",), lots=1, bins=1, impact_cap=0.02)
     one = ProfileSettings(series=("KXNASDAQ100U",), lots=1, bins=1, impact_cap=0.02)
-    assert enabled_series(ProfilesSettings(wide=one, size=one, close=off)) == (KXNASDAQ100U,)
+    assert enabled_series(Settings(profiles=ProfilesSettings(wide=one, size=one, close=off))) == (KXNASDAQ100U,)
 
 
 def test_a_series_that_is_not_ours_is_a_configuration_error():
     profile = ProfileSettings(series=("KXDJI",), lots=1, bins=1, impact_cap=0.02)
     with pytest.raises(ConfigurationError, match=r"profiles\.wide\.series: unknown series 'KXDJI'"):
-        enabled_series(ProfilesSettings(wide=profile))
+        enabled_series(Settings(profiles=ProfilesSettings(wide=profile)))
 
 
 def test_a_span_of_days_includes_both_ends():

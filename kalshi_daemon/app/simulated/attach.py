@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -16,6 +17,8 @@ from pydantic import SecretStr
 from kalshi_daemon.ground.clock import ElasticClock
 from kalshi_daemon.ground.errors import ConfigurationError, VenueUnreachable
 from kalshi_daemon.ground.units import Nanos
+from kalshi_daemon.settings.environment import ENV_PREFIX
+from kalshi_daemon.settings.instruments import InstrumentsSettings
 from kalshi_daemon.settings.model import Settings, SimSettings
 
 _START_TIMEOUT_S: Final = 300.0
@@ -85,8 +88,15 @@ def simulator_command(sim: SimSettings) -> list[str]:
     return command
 
 
+def simulator_environment(instruments: InstrumentsSettings, environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment of the embedded simulator: ours, with the configured rows of the table of instruments."""
+    rows = instruments.model_dump(mode="json")
+    told = {f"{ENV_PREFIX}INSTRUMENTS__{name.upper()}": orjson.dumps(found).decode() for name, found in rows.items()}
+    return {**environ, **told}
+
+
 @contextlib.asynccontextmanager
-async def embedded_simulator(sim: SimSettings) -> AsyncIterator[SimAddress]:
+async def embedded_simulator(sim: SimSettings, instruments: InstrumentsSettings) -> AsyncIterator[SimAddress]:
     """A simulator that lives as long as the block, and dies with this process whatever happens to it."""
     with tempfile.TemporaryFile() as words:  # a file cannot fill up and block the child, as a pipe would
         child = await asyncio.create_subprocess_exec(
@@ -94,6 +104,7 @@ async def embedded_simulator(sim: SimSettings) -> AsyncIterator[SimAddress]:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=words,
+            env=simulator_environment(instruments, os.environ),
             start_new_session=True,  # a Ctrl-C at the terminal is for the daemon; it stops the simulator last
         )
         try:

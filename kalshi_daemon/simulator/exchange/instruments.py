@@ -19,6 +19,8 @@ class SeriesSpec:
     index: Index
     title: str
     frequency: str
+    name: str
+    """Of its index, in titles and rules."""
     fees: FeeModel = FeeModel()
     settlement_source: str = "Kalshi"
 

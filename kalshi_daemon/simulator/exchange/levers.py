@@ -12,6 +12,7 @@ feed: {stall_s, delay_s, delayed_history, snapshot_refusal, misprints: [{index, 
             `FeedServer`; the channel `snapshot` bends what the REST snapshot says
 """
 
+from collections.abc import Container
 from typing import Any
 
 import orjson
@@ -98,19 +99,22 @@ def _bend_feed(feed: FeedServer, now_ns: Nanos, wanted: Json) -> None:
         feed.delay(Nanos(int(float(wanted["delay_s"]) * SECOND)))
     feed.history.faults.delayed = bool(wanted.get("delayed_history", feed.history.faults.delayed))
     feed.snapshot.refusal = str(wanted.get("snapshot_refusal", feed.snapshot.refusal))
-    feed.misprints.extend(_misprint(one) for one in wanted.get("misprints", ()))
+    feed.misprints.extend(_misprint(one, feed.history.sessions[-1]) for one in wanted.get("misprints", ()))
     if "raw" in wanted:
         feed.send_raw(str(wanted["raw"]))
 
 
-def _misprint(wanted: Json) -> Misprint:
-    """Its keys are the fields of `Misprint`; `index` is SPX or NDX."""
+def _misprint(wanted: Json, indices: Container[Index]) -> Misprint:
+    """Its keys are the fields of `Misprint`; `index` is one of the session. Raises ValueError for another."""
     kept = dict(wanted)
-    index = kept.pop("index", None)
+    name = kept.pop("index", None)
+    index = None if name is None else Index(name)
+    if index is not None and index not in indices:
+        raise ValueError(f"no index {name} in this session")
     channels = frozenset(str(one) for one in kept.pop("channels", ("V",)))
     poison = kept.pop("poison", None)
     return Misprint(
-        index=None if index is None else Index(index),
+        index=index,
         channels=channels,
         poison=None if poison is None else poison_of(poison),
         **kept,

@@ -14,7 +14,8 @@ from functools import cache
 from typing import Final
 
 from kalshi_daemon.domain.contract import StrikeType
-from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.index import Cadence, Geometry, Index
+from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS, Instruments
 from kalshi_daemon.ground.new_york import NEW_YORK
 from kalshi_daemon.ground.units import POINT, SECOND, Level, Nanos
 from kalshi_daemon.simulator.exchange.instruments import EventSpec, Listing, MarketSpec, SeriesSpec
@@ -26,38 +27,19 @@ _LOOK_BACK_DAYS: Final = 14
 """The session before lies within; the exchange has not been closed for so long since 1914."""
 
 
-@dataclass(frozen=True, slots=True)
-class Geometry:
-    """How one series cuts the index. `step` in whole points."""
-
-    step: int
-    legs: int
-    epsilon: Level
-    """T-tickers of hourly ladders carry the strike minus this."""
-    closing: "Geometry | None" = None
-    """The ladder of the hour of the close, where it is another one."""
-
-    @property
-    def anchor(self) -> int:
-        """Ladders are laid around a multiple of this many points."""
-        return self.step if self.closing is None else self.closing.step
+def specs_of(table: Instruments) -> tuple[SeriesSpec, ...]:
+    """The series as the exchange describes them, in the order of the table."""
+    found = []
+    for series in table.series.values():
+        name = table.rows[series.index].title
+        kind, frequency = ("hourly", "hourly") if series.cadence is Cadence.HOURLY else ("close range", "daily")
+        found.append(SeriesSpec(series.ticker, series.index, f"{name} {kind}", frequency, name))
+    return tuple(found)
 
 
-SERIES: Final = (
-    SeriesSpec("KXINXU", Index.SPX, "S&P 500 hourly", "hourly"),
-    SeriesSpec("KXNASDAQ100U", Index.NDX, "Nasdaq-100 hourly", "hourly"),
-    SeriesSpec("KXINX", Index.SPX, "S&P 500 close range", "daily"),
-    SeriesSpec("KXNASDAQ100", Index.NDX, "Nasdaq-100 close range", "daily"),
-)
-GEOMETRY: Final[Mapping[str, Geometry]] = {
-    "KXINXU": Geometry(5, 400, Level(1), Geometry(25, 60, Level(1))),
-    "KXNASDAQ100U": Geometry(10, 400, Level(100), Geometry(100, 60, Level(100))),
-    "KXINX": Geometry(25, 30, Level(1)),
-    "KXNASDAQ100": Geometry(100, 30, Level(100)),
-}
-HOURLY: Final = ("KXINXU", "KXNASDAQ100U")
-CLOSE: Final = ("KXINX", "KXNASDAQ100")
-_NAMES: Final = {Index.SPX: "S&P 500", Index.NDX: "Nasdaq-100"}
+def geometry_of(table: Instruments) -> Mapping[str, Geometry]:
+    """How each series cuts its index."""
+    return {ticker: series.geometry for ticker, series in table.series.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +62,25 @@ def session_hours(day: date) -> SessionHours | None:
     return SessionHours(day, date.fromisoformat(table.sessions[-2].day), close.hour)
 
 
-def session_listing(day: date, spot: Mapping[Index, float], geometry: Mapping[str, Geometry] = GEOMETRY) -> Listing:
-    """Everything listed for a date around the index levels before the open; no events on a holiday."""
-    hours = session_hours(day)
+def session_listing(
+    day: date,
+    spot: Mapping[Index, float],
+    geometry: Mapping[str, Geometry] | None = None,
+    table: Instruments = SHIPPED_INSTRUMENTS,
+) -> Listing:
+    """Everything listed for a date around the index levels before the open; no events on a holiday.
+
+    geometry: other ladders than the table has.
+    """
+    hours, specs = session_hours(day), specs_of(table)
     if hours is None:
-        return Listing(SERIES, ())
-    return Listing(SERIES, tuple(_events(hours, spot, geometry)))
-
-
-def _events(hours: SessionHours, spot: Mapping[Index, float], geometry: Mapping[str, Geometry]) -> list[EventSpec]:
+        return Listing(specs, ())
     last = hours.close_hour
     before, morning = new_york(hours.previous, time(16)), new_york(hours.day, time(3, 10))
     spans = [(before, new_york(hours.day, time(hour))) for hour in range(_FIRST_HOUR, last)]
     spans.append((morning, new_york(hours.day, time(last))))
-    return events_of(spans, new_york(hours.day - timedelta(days=1), time(22, 30)), spot, geometry)
+    bins_open_ns = new_york(hours.day - timedelta(days=1), time(22, 30))
+    return Listing(specs, tuple(events_of(spans, bins_open_ns, spot, geometry or geometry_of(table), table)))
 
 
 def events_of(
@@ -101,20 +88,26 @@ def events_of(
     bins_open_ns: Nanos,
     spot: Mapping[Index, float],
     geometry: Mapping[str, Geometry],
+    table: Instruments = SHIPPED_INSTRUMENTS,
 ) -> list[EventSpec]:
-    """Both hourly ladders for every (opening, target), the last being the close, and the partitions of the close."""
-    by_ticker = {series.ticker: series for series in SERIES}
-    found: list[EventSpec] = []
-    for ticker in HOURLY:
-        series, shape = by_ticker[ticker], geometry[ticker]
+    """Each hourly ladder for every (opening, target), the last being the close, and the partitions of the close.
+
+    An hourly series begins with its first fixing.
+    """
+    ladders: list[EventSpec] = []
+    partitions: list[EventSpec] = []
+    for series in specs_of(table):
+        row, shape = table.series[series.ticker], geometry[series.ticker]
+        if row.cadence is Cadence.CLOSE:
+            partitions.append(range_event(series, shape, spot[series.index], bins_open_ns, spans[-1][1]))
+            continue
         centre = round(spot[series.index] / shape.anchor) * shape.anchor
+        skipped = row.first_fixing.hour - _FIRST_HOUR
         for place, (opened, target) in enumerate(spans, 1):
             coarse = shape.closing if place == len(spans) else None
-            found.append(ladder_event(series, coarse or shape, centre, opened, target))
-    for ticker in CLOSE:
-        series = by_ticker[ticker]
-        found.append(range_event(series, geometry[ticker], spot[series.index], bins_open_ns, spans[-1][1]))
-    return found
+            if place > skipped:
+                ladders.append(ladder_event(series, coarse or shape, centre, opened, target))
+    return [*ladders, *partitions]
 
 
 def ladder_event(series: SeriesSpec, shape: Geometry, spot: float, opens_ns: Nanos, target_ns: Nanos) -> EventSpec:
@@ -178,7 +171,7 @@ def _event(
 ) -> EventSpec:
     at = datetime.fromtimestamp(target_ns // SECOND, NEW_YORK)
     when = f"{at:%b} {at.day}, {at.year} at {at:%I:%M %p %Z}"
-    title = f"{_NAMES[series.index]} on {when}?"
+    title = f"{series.name} on {when}?"
     return EventSpec(ticker, series.ticker, series.index, title, f"On {when}", collateral, target_ns, tuple(markets))
 
 
@@ -191,7 +184,7 @@ def _market(
     span: tuple[Nanos, Nanos],
 ) -> MarketSpec:
     kind, floor, cap = strike
-    name = _NAMES[series.index]
+    name = series.name
     return MarketSpec(
         ticker=f"{event}-{suffix}",
         event_ticker=event,

@@ -24,7 +24,7 @@ import orjson
 from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 
-from kalshi_daemon.domain.index import INDEX_OF_FEED_TICKER, Channel
+from kalshi_daemon.domain.index import Channel, index_of_ticker
 from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.units import DAY, HOUR, MILLISECOND, MINUTE, SECOND, Nanos, to_ms
 from kalshi_daemon.simulator.exchange.listing import new_york
@@ -138,7 +138,7 @@ class FeedHistory:
         return json_response(HTTPStatus.OK, body)
 
     def _bars(self, ticker: str, span: "_Span") -> list[dict[str, float]]:
-        index = INDEX_OF_FEED_TICKER.get(ticker)
+        index = index_of_ticker(ticker)
         seen_ns = self.clock.now_ns() - (DELAY if self.faults.delayed else 0)
         found: list[dict[str, float]] = []
         for paths in self.sessions:

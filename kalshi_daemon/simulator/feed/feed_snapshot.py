@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import orjson
 from websockets.http11 import Request, Response
 
-from kalshi_daemon.domain.index import INDEX_OF_FEED_TICKER, Index
+from kalshi_daemon.domain.index import Index, index_of_ticker
 from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.simulator.feed.feed_history import DELAY, FeedHistory, json_response, raw_json_response
 from kalshi_daemon.simulator.feed.misprints import Misprint, bend
@@ -52,7 +52,7 @@ class FeedSnapshot:
         return raw_json_response(b'{"status":"OK","request_id":"simulated","results":[' + items + b"]}")
 
     def _item(self, ticker: str) -> bytes:
-        index = INDEX_OF_FEED_TICKER.get(ticker)
+        index = index_of_ticker(ticker)
         found = None if index is None else self._value(index)
         if index is None or found is None:
             return orjson.dumps({"ticker": ticker, "error": "NOT_FOUND", "message": "Ticker not found."})

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kalshi_daemon.domain.index import Bar, Channel, Index
+from kalshi_daemon.domain.instruments import IndexRow
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.units import SECOND, Nanos
 
@@ -82,9 +83,9 @@ def session_seconds(session: Session) -> int:
     return (session.close_ns - session.open_ns) // SECOND
 
 
-def as_published(index: Index, values: Values) -> Values:
+def as_published(row: IndexRow, values: Values) -> Values:
     """SPX is published with two decimals, NDX with full precision (docs/reference/feed.md 1.5)."""
-    return np.round(values, 2) if index is Index.SPX else values
+    return values if row.full_precision else np.round(values, 2)
 
 
 def late_prints(last: float, rng: np.random.Generator, count: int) -> Values:

@@ -19,6 +19,7 @@ import numpy as np
 
 from kalshi_daemon.bars.files import Bars, read_bars
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS, IndexRow, Instruments
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.units import SECOND
@@ -30,7 +31,7 @@ from kalshi_daemon.simulator.feed.index_path import (
     late_prints,
     session_seconds,
 )
-from kalshi_daemon.simulator.feed.index_synthetic import CORRELATION, LEVELS, NDX_BETA
+from kalshi_daemon.simulator.feed.index_synthetic import CORRELATION
 
 MISSING_SHARE_MAX: Final = 0.2
 """More of the session's bars missing than this is not a session."""
@@ -46,17 +47,24 @@ Calendar = Callable[[str], Session | None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Replay:
-    """Both paths of one real session."""
+    """All paths of one real session."""
 
     session: Session
     paths: dict[Index, IndexPath]
     missing: dict[Index, int]
     """Bars of the session that the file does not have, of the indices that came from files."""
     synthesised: tuple[Index, ...]
-    """Indices no file was given for: made from the other one, with correlation 0.9."""
+    """Indices no file was given for: made from the first that has one, with correlation 0.9."""
 
 
-def load_replay(files: Sequence[Path], calendar: Calendar, *, day: str | None = None, seed: int = 0) -> Replay:
+def load_replay(
+    files: Sequence[Path],
+    calendar: Calendar,
+    *,
+    day: str | None = None,
+    seed: int = 0,
+    table: Instruments = SHIPPED_INSTRUMENTS,
+) -> Replay:
     """Read bar files and bridge one session of them.
 
     day: YYYY-MM-DD in New York; None takes the last session that every file covers.
@@ -65,7 +73,7 @@ def load_replay(files: Sequence[Path], calendar: Calendar, *, day: str | None = 
     """
     if not files:
         raise ConfigurationError("sim.index_replay", "no bar file given")
-    found = [read_bars(path) for path in files]
+    found = [read_bars(path, table=table) for path in files]
     by_index = {bars.index: bars for bars in found}
     if len(by_index) < len(found):
         names = ", ".join(bars.path.name for bars in found)
@@ -74,16 +82,17 @@ def load_replay(files: Sequence[Path], calendar: Calendar, *, day: str | None = 
     rng = np.random.default_rng([seed, int(session.day.replace("-", ""))])
     paths: dict[Index, IndexPath] = {}
     missing: dict[Index, int] = {}
-    for index in Index:  # a fixed order, so that the seed means the same whichever order the files came in
+    for index in table.indices:  # a fixed order, so that the seed means the same whichever order the files came in
         if index in by_index:
-            paths[index], missing[index] = bridge_session(by_index[index], session, rng)
-    absent = tuple(index for index in Index if index not in paths)
+            paths[index], missing[index] = bridge_session(by_index[index], session, rng, table.rows[index])
+    absent = tuple(index for index in table.indices if index not in paths)
     for index in absent:
-        paths[index] = _companion(index, next(iter(paths.values())), rng)
+        source = next(iter(paths.values()))
+        paths[index] = _companion(table.rows[index], source, table.rows[source.index], rng)
     return Replay(session, paths, missing, absent)
 
 
-def bridge_session(bars: Bars, session: Session, rng: np.random.Generator) -> tuple[IndexPath, int]:
+def bridge_session(bars: Bars, session: Session, rng: np.random.Generator, row: IndexRow) -> tuple[IndexPath, int]:
     """The path of one index over one session, and how many of its bars are missing. Raises ConfigurationError."""
     problem = uncovered(bars, session)
     if problem:
@@ -102,7 +111,7 @@ def bridge_session(bars: Bars, session: Session, rng: np.random.Generator) -> tu
     before = bars.between(0, open_s)
     previous = float(before.close[-1]) if len(before) else float(inside.open[0])
     expected = -(-(close_s - open_s) // bars.bar_seconds)
-    path = IndexPath(bars.index, session, previous, as_published(bars.index, values))
+    path = IndexPath(bars.index, session, previous, as_published(row, values))
     return path, expected - len(inside)
 
 
@@ -169,22 +178,22 @@ def _lay_out(bars: Bars, from_s: int, to_s: int, before: float, rng: np.random.G
     return filled
 
 
-def _companion(index: Index, source: IndexPath, rng: np.random.Generator) -> IndexPath:
+def _companion(row: IndexRow, source: IndexPath, source_row: IndexRow, rng: np.random.Generator) -> IndexPath:
     """The index no file was given for: its own noise runs in step with the source's volatility of the last minutes.
 
-    One-minute returns correlate by CORRELATION; NDX moves NDX_BETA times as much as SPX.
+    One-minute returns correlate by CORRELATION; it moves more than the source by the ratio of their volatilities.
     """
     seconds = session_seconds(source.session)
-    beta = NDX_BETA if index is Index.NDX else 1 / NDX_BETA
+    beta = row.volatility / source_row.volatility
     logs = np.log(source.values[: seconds + 1])
     window = np.ones(_LOCAL_MINUTES) / _LOCAL_MINUTES
     minute_sd = np.sqrt(np.convolve(np.diff(logs[::60]) ** 2, window, mode="same"))
     noise = rng.standard_normal(seconds) * np.repeat(minute_sd, 60)[:seconds] / np.sqrt(60)
     steps = beta * (CORRELATION * np.diff(logs) + np.sqrt(1 - CORRELATION**2) * noise)
     gap = beta * float(logs[0] - np.log(source.previous_close))
-    values = LEVELS[index] * np.exp(gap + np.concatenate(([0.0], np.cumsum(steps))))
+    values = row.level * np.exp(gap + np.concatenate(([0.0], np.cumsum(steps))))
     values = np.concatenate((values, late_prints(float(values[-1]), rng, AFTER_HOURS_S)))
-    return IndexPath(index, source.session, LEVELS[index], as_published(index, values))
+    return IndexPath(row.index, source.session, row.level, as_published(row, values))
 
 
 def _choose(by_index: dict[Index, Bars], calendar: Calendar, day: str | None) -> Session:

@@ -1,22 +1,25 @@
-"""A made-up session of both indices with the stylised facts of docs/reference/model.md 5.
+"""A made-up session of all indices with the stylised facts of docs/reference/model.md 5.
 
 Built by minutes, then bridged to seconds:
 
     r_minute = day vol x sqrt(seasonal share) x exp(30-min log-vol deviation) x t innovation
 
-* log daily vol: sd 0.47 around a median of 60 bp (SPX); NDX is NDX_BETA times that;
+* log daily vol: sd 0.47 around a median of 60 bp (SPX); any other is its `volatility` of the table times that;
 * seasonal shares: squared minute returns by 30-minute bucket (means of the fitted session curve);
 * 30-minute log-vol deviation: AR(1), sd 0.24, autocorrelation 0.33, shared by both indices;
-* innovations: bivariate t with nu = 8.6, unit variance, correlation 0.9;
+* innovations: bivariate t with nu = 8.6, unit variance, correlation 0.9; a third index has its own draws, with that
+  correlation to the first where they are of one group, else none;
 * overnight gap: t with 3 degrees of freedom, median absolute 36 bp, which has sd 81 bp (measured: 80 and 36);
 * the first minute is stale: the 09:30 print holds only part of the gap and drifts to the rest within the minute.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS, IndexRow, Instruments
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.simulator.feed.index_path import (
     AFTER_HOURS_S,
@@ -27,9 +30,8 @@ from kalshi_daemon.simulator.feed.index_path import (
     session_seconds,
 )
 
-LEVELS: Final = {Index.SPX: 6_850.0, Index.NDX: 25_200.0}
-"""Previous closes, before LEVEL_SPREAD shifts where the strikes fall."""
 LEVEL_SPREAD: Final = 0.005
+"""Of the level in the table, by which the previous close is shifted, and with it where the strikes fall."""
 MINUTES_A_DAY: Final = 390
 BUCKET_MINUTES: Final = 30
 BUCKET_SHARES: Final = (2.662, 1.673, 1.31, 1.061, 0.905, 0.724, 0.625, 0.584, 0.544, 0.631, 0.615, 0.648, 1.018)
@@ -40,7 +42,8 @@ LOG_VOL_DEVIATION_SD: Final = 0.24
 LOG_VOL_DEVIATION_AUTOCORRELATION: Final = 0.33
 INNOVATION_NU: Final = 8.6
 CORRELATION: Final = 0.9
-NDX_BETA: Final = 1.35
+GAP_VOLATILITY: Final = 1.35
+"""Of the index that GAP_MEDIAN was measured on (NDX)."""
 GAP_MEDIAN: Final = 36e-4
 GAP_NU: Final = 3.0
 _T3_QUARTILE: Final = 0.7649
@@ -50,8 +53,11 @@ OPEN_SHARE: Final = (0.1, 0.5)
 OPEN_SETTLES_S: Final = 60
 
 
-def synthesize_session(session: Session, seed: int) -> dict[Index, IndexPath]:
-    """Both paths of one session. The same (session day, seed) gives the same paths; other days differ."""
+def synthesize_session(session: Session, seed: int, table: Instruments = SHIPPED_INSTRUMENTS) -> dict[Index, IndexPath]:
+    """The paths of one session. The same (session day, seed) gives the same paths; other days differ.
+
+    A row that is added changes nothing of those before it.
+    """
     rng = np.random.default_rng([seed, int(session.day.replace("-", ""))])
     seconds = session_seconds(session)
     assert seconds % 60 == 0, "sessions are whole minutes"
@@ -62,16 +68,46 @@ def synthesize_session(session: Session, seed: int) -> dict[Index, IndexPath]:
     noise = _pair(rng.standard_normal((2, seconds)), CORRELATION)
     opened = float(rng.uniform(*OPEN_SHARE))
     paths: dict[Index, IndexPath] = {}
-    for row, index in enumerate((Index.SPX, Index.NDX)):
-        beta = NDX_BETA if index is Index.NDX else 1.0
-        steps = bridge_minutes(beta * minute_sd * innovations[row], beta * minute_sd, noise[row])
-        overnight = beta / NDX_BETA * (gap if row == 0 else CORRELATION * gap + np.sqrt(1 - CORRELATION**2) * own_gap)
-        previous = LEVELS[index] * (1 + float(rng.uniform(-LEVEL_SPREAD, LEVEL_SPREAD)))
-        logs = np.concatenate(([0.0], np.cumsum(steps))) + overnight * _opening(opened, seconds)
-        values = previous * np.exp(logs)
-        values = np.concatenate((values, late_prints(float(values[-1]), rng, AFTER_HOURS_S)))
-        paths[index] = IndexPath(index, session, round(previous, 2), as_published(index, values))
+    draws = _Draws(minute_sd, opened, rng)
+    first, *others = table.rows.values()
+    for row in (first, *others[:1]):
+        place = len(paths)
+        overnight = gap if place == 0 else CORRELATION * gap + np.sqrt(1 - CORRELATION**2) * own_gap
+        paths[row.index] = _path(row, session, draws, innovations[place], noise[place], overnight)
+    for row in others[1:]:
+        own = np.random.default_rng([seed, int(session.day.replace("-", "")), len(paths)])
+        rho = CORRELATION if row.correlation_group and row.correlation_group == first.correlation_group else 0.0
+        alone = own.standard_normal(seconds // 60) * np.sqrt(
+            (INNOVATION_NU - 2) / own.chisquare(INNOVATION_NU, seconds // 60)
+        )
+        shaken = _pair(np.stack((innovations[0], alone)), rho)[1]
+        hiss = _pair(np.stack((noise[0], own.standard_normal(seconds))), rho)[1]
+        overnight = rho * gap + np.sqrt(1 - rho**2) * float(own.standard_t(GAP_NU)) * GAP_MEDIAN / _T3_QUARTILE
+        paths[row.index] = _path(row, session, _Draws(minute_sd, opened, own), shaken, hiss, overnight)
     return paths
+
+
+@dataclass(frozen=True, slots=True)
+class _Draws:
+    """What the paths of a session share, and where the rest of one comes from."""
+
+    minute_sd: Values
+    opened: float
+    rng: np.random.Generator
+
+
+def _path(
+    row: IndexRow, session: Session, draws: _Draws, innovations: Values, noise: Values, overnight: float
+) -> IndexPath:
+    """overnight: the gap, as large as one of an index of GAP_VOLATILITY."""
+    beta, minute_sd, rng = row.volatility, draws.minute_sd, draws.rng
+    steps = bridge_minutes(beta * minute_sd * innovations, beta * minute_sd, noise)
+    previous = row.level * (1 + float(rng.uniform(-LEVEL_SPREAD, LEVEL_SPREAD)))
+    opening = _opening(draws.opened, session_seconds(session))
+    logs = np.concatenate(([0.0], np.cumsum(steps))) + beta / GAP_VOLATILITY * overnight * opening
+    values = previous * np.exp(logs)
+    values = np.concatenate((values, late_prints(float(values[-1]), rng, AFTER_HOURS_S)))
+    return IndexPath(row.index, session, round(previous, 2), as_published(row, values))
 
 
 def minute_shares(minutes: int) -> Values:

@@ -68,7 +68,7 @@ def _bent(event: Event, values: dict[tuple[str, Index], dict[str, Any]], one: Mi
     changed = dict(payload)
     source = payload
     if one.swapped:
-        other = next(found for found in Index if found is not index)
+        other = next((found for _, found in values if found != index), index)
         source = values.get((channel, other), payload)
     if one.frozen:
         source = one.held.setdefault((channel, index), payload)

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.index import Geometry, Index
+from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS, Instruments
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.new_york import NEW_YORK
 from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos
 from kalshi_daemon.simulator.exchange.instruments import Listing
-from kalshi_daemon.simulator.exchange.listing import SERIES, Geometry, events_of
+from kalshi_daemon.simulator.exchange.listing import events_of, geometry_of, specs_of
 
 HOURS: Final = 6
 
@@ -26,8 +27,15 @@ def session_around(now_ns: Nanos) -> Session:
     return Session(day, opened, closes, half_day=False)
 
 
-def listing_until(session: Session, spot: Mapping[Index, float], geometry: Mapping[str, Geometry]) -> Listing:
+def listing_until(
+    session: Session,
+    spot: Mapping[Index, float],
+    geometry: Mapping[str, Geometry] | None = None,
+    table: Instruments = SHIPPED_INSTRUMENTS,
+) -> Listing:
     """A ladder of each hourly series at every full hour of the session, and the partitions of the last."""
     first = session.close_ns - (HOURS - 1) * HOUR
     spans = [(session.open_ns, Nanos(first + place * HOUR)) for place in range(HOURS)]
-    return Listing(SERIES, tuple(events_of(spans, session.open_ns, spot, geometry)))
+    return Listing(
+        specs_of(table), tuple(events_of(spans, session.open_ns, spot, geometry or geometry_of(table), table))
+    )

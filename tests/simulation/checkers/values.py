@@ -17,6 +17,7 @@ from kalshi_daemon.simulator.feed.misprints import Misprint
 from kalshi_daemon.simulator.traders.true_distribution import TrueDistribution
 from tests.simulation.checkers.checker import Checker
 from tests.simulation.stage import Stage
+from tests.support.instruments import INDICES
 
 VALUE_OFF_MAX = 0.002
 """A share. Well above what an index moves within a second, well below any misprint that is drawn."""
@@ -36,7 +37,7 @@ class TrueValues(Checker):
     def look(self, stage: Stage) -> Iterable[str]:
         frozen = {
             index
-            for index in Index
+            for index in INDICES
             if (one := _first_of(stage.exchange.feed.misprints, index)) is not None and one.frozen and one.hits
         }
         self._still_since = {index: self._still_since.get(index, stage.now_s) for index in frozen}
