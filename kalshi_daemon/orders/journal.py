@@ -34,6 +34,7 @@ from kalshi_daemon.orders.journal_rows import (
     order_row,
     quarantine_of_row,
     result_of_row,
+    text,
 )
 from kalshi_daemon.orders.journal_schema import CORRECTIONS_SINCE, row_crc
 from kalshi_daemon.orders.ledger import BookedFill, Inherited, Result
@@ -201,9 +202,11 @@ class Journal(JournalFile):
 
     def cursor(self, name: str) -> Nanos | None:
         """How far a list of the exchange has been read; None: never. Raises StateCorrupt."""
-        rows = self._select("cursors", "WHERE name = ?", (name,))
+        # All of the few there are: one whose name is damaged is not found by it, and would pass for "never".
+        rows = self._select("cursors")
         with self._strictly("cursors"):
-            return Nanos(integer(rows[0][1])) if rows else None
+            found = {text(row[0]): Nanos(integer(row[1])) for row in rows}
+        return found.get(name)
 
     def set_cursor(self, name: str, value: Nanos) -> None:
         """Keep how far a list of the exchange has been read. Raises StateCorrupt."""

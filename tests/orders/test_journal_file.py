@@ -176,6 +176,17 @@ def test_a_digit_changed_in_a_value_is_damage(path):
         journal.fills_since(Nanos(0))
 
 
+@pytest.mark.parametrize("name", [b"fillt", b"\xc0ills"])
+def test_a_damaged_name_of_a_cursor_is_damage_and_not_a_list_never_read(path, name):
+    with closing(Journal.open(path, NOW)) as journal:
+        fill_journal(journal)
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("UPDATE cursors SET name = CAST(? AS TEXT) WHERE name = 'fills'", (name,))
+        db.commit()
+    with closing(Journal.open(path, NOW)) as journal, pytest.raises(StateDamaged):
+        journal.cursor("fills")
+
+
 def test_an_index_that_no_longer_names_a_live_order_is_damage(path):
     with closing(Journal.open(path, NOW)) as journal:
         journal.record_intents([order(seq, reason="r") for seq in range(1, 40)])
