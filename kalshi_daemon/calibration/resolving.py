@@ -61,7 +61,10 @@ class Terms:
 
     @classmethod
     def of(cls, index: Index, basis: float, strike_step: float | None) -> "Terms":
-        """strike_step: None as the shipped table has it. Raises ValueError when nothing there settles on the index."""
+        """strike_step: None as the shipped table has it. Raises ValueError when nothing there settles on the index.
+
+        `basis` is a log return, `strike_step` points.
+        """
         return cls(basis, SHIPPED_INSTRUMENTS.strike_step(index) if strike_step is None else strike_step)
 
 

@@ -111,7 +111,10 @@ def plain_state(horizon_min: float) -> int:
 
 
 def ladder_around(step: float, level: float, sigma: float) -> tuple[float, ...]:
-    """Log distances of listed hourly strikes within 2.5 sigma of the level, at most 20, evenly thinned; ascending."""
+    """Log distances of listed hourly strikes within 2.5 sigma of the level, at most 20, evenly thinned; ascending.
+
+    `step` and `level` in points.
+    """
     reach = level * (exp(_STRIKE_REACH * sigma) - 1.0)
     step *= max(1, ceil(2.0 * reach / step / _STRIKES_MAX))
     first = ceil((level - reach) / step)
