@@ -80,3 +80,12 @@ _.daemon_version
 # The shipped indices by name, for tests and benchmarks; the product asks the table.
 _.NDX
 _.SPX
+
+# What asyncio asks of a loop (`backtest.virtual_time`), and dict of a dict.
+_._clock_resolution
+_._selector
+_._process_events
+_._write_to_self
+_.unregister
+_.get_map
+_.popitem

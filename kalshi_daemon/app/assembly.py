@@ -3,48 +3,28 @@
 `build_components` makes everything without starting anything; `daemon` runs the tasks and owns the stop.
 """
 
-import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import aiohttp
 
+from kalshi_daemon.app.clients import Clients, Endpoints
 from kalshi_daemon.app.core import Core, Plan, Ports, build_core
-from kalshi_daemon.app.event_router import EventRouter
 from kalshi_daemon.artifacts.writer import ArtifactWriter
-from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.clock import Clock
-from kalshi_daemon.ground.units import Nanos, from_ms
 from kalshi_daemon.index_feed.consumer import IndexFeed
 from kalshi_daemon.index_feed.history import history_of
 from kalshi_daemon.index_feed.recorder import Recorder
-from kalshi_daemon.index_feed.value_intake import FeedContext, FeedListeners
-from kalshi_daemon.index_feed.witnesses import OutsideLevels
-from kalshi_daemon.kalshi.auth import Signer
 from kalshi_daemon.kalshi.rest import KalshiRest
-from kalshi_daemon.kalshi.server_time import ServerClock
-from kalshi_daemon.kalshi.stream import KalshiStream, StreamSink
-from kalshi_daemon.kalshi.transport import WriteGate
-from kalshi_daemon.memory.models import last_prices
+from kalshi_daemon.kalshi.stream import KalshiStream
 from kalshi_daemon.operations.disk_watch import DiskWatch
 from kalshi_daemon.operations.group_reset import GroupResetWatch
 from kalshi_daemon.operations.kill_switch import KillSwitch, KillSwitchWatch, kill_switch_path
 from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.retention.keeper import RetentionKeeper
 from kalshi_daemon.settings.model import PROFILE_NAMES, Settings
-from kalshi_daemon.state import ClockSkew, DaemonState
-from kalshi_daemon.trading.inputs import outside_levels
+from kalshi_daemon.state import DaemonState
 from kalshi_daemon.trading.loop import Trader
 from kalshi_daemon.windows.macro import MacroWatch
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoints:
-    """Where the daemon talks to and as whom."""
-
-    rest_url: str
-    ws_url: str
-    feed_url: str
-    signer: Signer
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +94,13 @@ class _Builder:
         self._settings = settings
         self._plan = plan
         self._clock = clock
-        self._where = where
         self._session = session
         self._state = state
-        self._jitter = random.Random(plan.entropy)  # noqa: S311 - spreads reconnects, guards nothing
-        self._router = EventRouter()
+        self._clients = Clients(settings, clock, where, session, state, armed=plan.armed, entropy=plan.entropy)
 
     def components(self) -> Components:
         settings, clock, state, folder = self._settings, self._clock, self._state, self._settings.mode_dir
-        rest, stream = self._wire()
+        rest, stream = self._clients.exchange()
         artifacts = ArtifactWriter(folder, clock, run_id=self._plan.run_id, mode=settings.mode.value)
         flush_every_s, table = settings.index_feed.record_flush_s, state.instruments
         recorder = Recorder(folder, clock, flush_every_s=flush_every_s, indices=table.indices)
@@ -130,12 +108,12 @@ class _Builder:
         journal = Journal.open(journal_path(folder), clock.now_ns(), synchronous=settings.orders.journal_synchronous)
         kept = recorder if settings.index_feed.record else None
         ports = Ports(clock, rest, stream, history, journal, artifacts, kept)
-        core = build_core(settings, self._plan, ports, self._router, state)
+        core = build_core(settings, self._plan, ports, self._clients.router, state)
         artifacts.monitor(core.learning.memory.monitor())
         return Components(
             settings,
             core,
-            Wire(rest, stream, self._feed(core)),
+            Wire(rest, stream, self._clients.feed(core.learning.models, core.snapshots)),
             Files(
                 journal,
                 artifacts,
@@ -150,55 +128,8 @@ class _Builder:
             ),
         )
 
-    def _wire(self) -> tuple[KalshiRest, KalshiStream]:
-        """REST and stream. Un-armed, the client itself refuses every write before a byte leaves."""
-        state, clock, where = self._state, self._clock, self._where
-
-        def skew(offset_ns: Nanos, round_trip_ns: Nanos) -> None:
-            state.skew["kalshi"] = ClockSkew(offset_ns, clock.now_ns(), round_trip_ns)
-
-        def may_create() -> bool:
-            return self._plan.armed and not state.latch.closed and not state.kill_switch
-
-        server_clock = ServerClock(from_ms(self._settings.guards.clock_skew_ms_max), on_measured=skew)
-        rest = KalshiRest(
-            where.rest_url,
-            where.signer,
-            clock,
-            self._settings.kalshi,
-            session=self._session,
-            writes=WriteGate(read_only=not self._plan.armed, may_create=may_create),
-            server_clock=server_clock,
-        )
-        stream = KalshiStream(
-            where.ws_url,
-            where.signer,
-            clock,
-            self._settings.kalshi,
-            StreamSink(
-                self._router.on_venue_event, is_ours=lambda ticker: ticker.partition("-")[0] in state.instruments.series
-            ),
-            rng=self._jitter,
-            server_clock=server_clock,
-        )
-        return rest, stream
-
     def _kill_watch(self, trader: Trader) -> KillSwitchWatch:
         def changed(found: KillSwitch) -> None:
             trader.on_kill_switch(engaged=found.engaged)
 
         return KillSwitchWatch(self._state, kill_switch_path(self._settings.mode_dir), on_change=changed)
-
-    def _feed(self, core: Core) -> IndexFeed:
-        state, snapshots = self._state, core.snapshots
-
-        def outside(index: Index) -> OutsideLevels:
-            found = outside_levels(state, self._settings.pricing, index, self._clock.now_ns())
-            return found if snapshots is None else replace(found, snapshot=snapshots.said(index))
-
-        listeners = FeedListeners(
-            self._router.on_tick, self._router.on_bar, self._router.on_session, beliefs=self._router
-        )
-        context = FeedContext(lambda: state.session_open, last_prices(core.learning.models), outside)
-        feed_settings, url = self._settings.index_feed, self._where.feed_url
-        return IndexFeed(state, feed_settings, self._clock, url, listeners, context, rng=self._jitter)

@@ -16,7 +16,8 @@ import aiohttp
 import structlog
 
 from kalshi_daemon import __version__
-from kalshi_daemon.app.assembly import Components, Endpoints, build_components
+from kalshi_daemon.app.assembly import Components, build_components
+from kalshi_daemon.app.clients import Endpoints
 from kalshi_daemon.app.core import Plan
 from kalshi_daemon.app.session_end import Steps, exit_code, first_failure, say_failure, summarise, unsummarised
 from kalshi_daemon.app.session_start import start_when_clock_agrees

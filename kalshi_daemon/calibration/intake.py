@@ -4,8 +4,8 @@ from math import log
 from typing import Final
 
 from kalshi_daemon.domain.index import Bar
+from kalshi_daemon.domain.jumps import JUMP_CAP
 from kalshi_daemon.ground.units import DAY, HOUR, MINUTE, SECOND, Nanos
-from kalshi_daemon.index_feed.plausibility import JUMP_CAP
 
 NIGHT_MIN: Final = Nanos(8 * HOUR)
 """No session opens sooner than this after a close, so the calendar is not asked about each late print."""

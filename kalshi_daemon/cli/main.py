@@ -34,6 +34,7 @@ class Command:
 COMMANDS: Final = (
     Command("run", "trade a session (default mode sim: built-in exchange, no API keys)"),
     Command("simulate-exchange", "serve a simulated exchange and index feed on localhost"),
+    Command("backtest", "play many simulated sessions in process and report what the fills were worth"),
     Command("config", "print the effective settings and their sources, secrets redacted"),
     Command("windows", "list the quoting windows between two dates, with their cutoffs"),
     Command("orders", "list a day's orders from the journal"),

@@ -92,6 +92,10 @@ class ManualClock:
         """Let time pass and wake whose sleep is over."""
         self.set(Nanos(self._now + duration_ns))
 
+    def next_due(self) -> int | None:
+        """When the next sleeper wants to wake, in nanoseconds; None when nobody sleeps."""
+        return self._sleepers.next_due()
+
 
 class ElasticClock:
     """Runs at `speed` times life between `steer` calls, never past the horizon last given."""

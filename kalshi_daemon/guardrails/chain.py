@@ -4,7 +4,7 @@ Every guard is always asked, also after one refused: the trader sees everything 
 refusal with its name and the error, never an exception to the caller and never a pass.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from types import MappingProxyType
@@ -57,6 +57,15 @@ class Chain:
         """
         assert window.series.ticker in profile.series, f"{profile.name} does not quote {window.series.ticker}"
         return self._judge(self.window_guards, state, profile.name, window, now)
+
+    def window_open(
+        self, state: DaemonState, profile: Profile, window: Window, now: Nanos, *, ask_first: Sequence[str] = ()
+    ) -> bool:
+        """Whether no window guard refuses. The first refusal ends it; guards named in `ask_first` are asked first."""
+        assert window.series.ticker in profile.series, f"{profile.name} does not quote {window.series.ticker}"
+        context = WindowContext(window, partial(self.memo.of, state), profile.name)
+        ordered = sorted(self.window_guards, key=lambda guard: guard.name not in ask_first)
+        return all(_protected(guard, partial(guard.judge_window, state, context, now)).allows for guard in ordered)
 
     def judge_resting(self, state: DaemonState, profile: str, window: Window, now: Nanos) -> tuple[Verdict, ...]:
         """What the guards that may pull say about a profile's resting quotes, in order.

@@ -13,9 +13,9 @@ disconnected does not come (the vendor does not replay): whoever wants it hears 
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Never
+from typing import Any, Final, Never
 
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
@@ -122,6 +122,8 @@ class IndexFeed:
         self._skew = SkewEstimate()
         self._failures = 0
         self._warned = ""
+        self.dial: Callable[..., Any] = connect
+        """Opens a connection; a backtest puts one without a wire here."""
 
     async def run(self) -> Never:
         """Hold a session, forever. Raises FeedAuthFailed when refused, ConfigurationError on a bad url."""
@@ -175,7 +177,7 @@ class IndexFeed:
 
     async def _hold(self, session: _Session) -> None:
         """One session from connect to its end; always raises why it ended."""
-        connection = connect(
+        connection = self.dial(
             self._url,
             compression=None,
             proxy=None,

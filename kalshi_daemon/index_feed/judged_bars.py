@@ -6,8 +6,9 @@ from math import sqrt
 from typing import Final
 
 from kalshi_daemon.domain.index import Bar, Tick
+from kalshi_daemon.domain.jumps import JUMP_CAP
 from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
-from kalshi_daemon.index_feed.plausibility import JUMP_CAP, JUMP_RATE, PlausibleValues, within
+from kalshi_daemon.index_feed.plausibility import JUMP_RATE, PlausibleValues, within
 from kalshi_daemon.index_feed.ruling import PlausibilityLimits
 
 AGREE_NS: Final = Nanos(2 * MINUTE)

@@ -28,6 +28,7 @@ from math import log, sqrt
 from typing import Final
 
 from kalshi_daemon.domain.index import Bar, Tick
+from kalshi_daemon.domain.jumps import JUMP_CAP
 from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
 from kalshi_daemon.index_feed.calm import CALM_MIN, UsualStep
 from kalshi_daemon.index_feed.ruling import Doubt, PlausibilityLimits, Ruling, Word
@@ -47,7 +48,6 @@ from kalshi_daemon.index_feed.witnesses import (
 )
 
 JUMP_RATE: Final = 0.0024
-JUMP_CAP: Final = 0.10
 NEW_DAY_AFTER_NS: Final = Nanos(10 * MINUTE)
 """A value this long after the one before is the first of a day, or after an outage as long."""
 RUN_MIN_NS: Final = Nanos(2 * SECOND)

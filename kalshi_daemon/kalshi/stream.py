@@ -14,7 +14,7 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Never
+from typing import Any, Final, Never
 from urllib.parse import urlsplit
 
 import structlog
@@ -103,6 +103,8 @@ class KalshiStream:
         self._rng = rng
         self._server_clock = server_clock or ServerClock()
         self._is_ours = sink.is_ours
+        self.dial: Callable[..., Any] = _Connect
+        """Opens a connection; a backtest puts one without a wire here."""
         self._command_ids = itertools.count(1)
         self._wanted: tuple[str, ...] = ()
         self._session: StreamSession | None = None
@@ -182,7 +184,7 @@ class KalshiStream:
     async def _connection(self) -> str:
         """One connection from handshake to its end; returns why it ended. Raises what the handshake raised."""
         headers = self._signer.headers("GET", self._path, to_ms(self._clock.now_ns()))
-        opening = _Connect(
+        opening = self.dial(
             self._url,
             additional_headers=headers,
             compression=None,
@@ -202,7 +204,6 @@ class KalshiStream:
             self._session = session
             self.connections += 1
             self._hear()
-            assert isinstance(socket, _Connection), "create_connection makes it"
             socket.on_bytes = self._hear
             log.info("kalshi_stream.session_opened", connection=self.connections)
             cause = "stopped"

@@ -53,9 +53,8 @@ def books_distribution(state: DaemonState, event_ticker: str, pricing: PricingSe
     """The distribution that the books of a listed event imply now, our own orders left out."""
     own = state.live_orders()
     quoted: list[tuple[Contract, float]] = []
-    for market in state.venue.listed(event_ticker):
-        book = state.venue.books.get(market.ticker)
-        mid = None if book is None else believable_mid(own_excluded(book, own), pricing)
+    for market, book in state.venue.followed(event_ticker):
+        mid = believable_mid(own_excluded(book, own), pricing)
         if mid is not None:
             quoted.append((market.contract, mid))
     return implied_distribution(quoted)
@@ -92,12 +91,9 @@ def _depends_on(state: DaemonState, event_ticker: str, pricing: PricingSettings)
 
     Our orders, the listing, and of each book its levels, by their count of changes.
     """
-    key: list[object] = [state.live_orders(), pricing]
-    books = state.venue.books
-    for market in state.venue.listed(event_ticker):
-        book = books.get(market.ticker)
-        key += (market, None) if book is None else (market, book, book.changes, book.synced, book.doubt)
-    return tuple(key)
+    followed = state.venue.followed(event_ticker)
+    books = tuple((book.changes, book.synced, book.doubt) for _market, book in followed)
+    return state.live_orders(), pricing, followed, books
 
 
 def ladder_middle(state: DaemonState, event_ticker: str) -> float | None:

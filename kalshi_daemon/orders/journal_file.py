@@ -69,7 +69,7 @@ class JournalFile:
         self._schema = len(MIGRATIONS)
 
     @classmethod
-    def open(cls, path: Path, now_ns: Nanos, *, synchronous: Literal["full", "normal"] = "full") -> Self:
+    def open(cls, path: Path, now_ns: Nanos, *, synchronous: Literal["full", "normal", "off"] = "full") -> Self:
         """Open or create, check and migrate. Raises StateCorrupt (the subclass says why)."""
         with _told(path, "opened"), ExitStack() as on_failure:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -183,7 +183,7 @@ class JournalFile:
 
     # --- opening ------------------------------------------------------------------------------------------------------
 
-    def _prepare(self, synchronous: Literal["full", "normal"]) -> None:
+    def _prepare(self, synchronous: Literal["full", "normal", "off"]) -> None:
         self._db.execute(f"PRAGMA busy_timeout = {BUSY_MS_MAX}")
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute(f"PRAGMA synchronous = {synchronous.upper()}")

@@ -125,6 +125,8 @@ class World:
         self._now = self.start_ns
         self._access = _Access(self.exchange, lambda: self._now)
         self.feed = FeedServer(self.paths, self.told, plan.feed_api_key)
+        self.publish: Callable[[Nanos], None] = self.feed.publish
+        """Sends the index values that are due; who serves them otherwise puts its own here."""
 
     def _listing(self) -> Listing:
         plan, spot = self.plan, {index: path.previous_close for index, path in self.paths.items()}
@@ -142,10 +144,16 @@ class World:
             second += SECOND
         self._now = now_ns
         self.exchange.run_until(now_ns)
-        self.feed.publish(now_ns)
+        self.publish(now_ns)
 
     def _value_at(self, index: Index, at_ns: Nanos) -> float:
         return self.paths[index].value_at(at_ns)
+
+
+def start_of(plan: WorldPlan) -> Nanos:
+    """When the world of this plan begins. Raises ConfigurationError as World does."""
+    day = plan.session_date or date.fromisoformat(_paths(plan)[0].day)
+    return _new_york(day, plan.start)
 
 
 def _paths(plan: WorldPlan) -> tuple[Session, dict[Index, IndexPath]]:

@@ -325,9 +325,8 @@ class Trader:
     def _event_driven(self, profile: Profile, window: Window, now: Nanos) -> str:
         """Whether what the last scan had to do without is there now: a trigger, or ""."""
 
-        def guards_open() -> bool:
-            verdicts = self._parts.chain.judge_window(self._state, profile, window, now)
-            return all(verdict.allows for verdict in verdicts)
+        def guards_open(ask_first: tuple[str, ...]) -> bool:
+            return self._parts.chain.window_open(self._state, profile, window, now, ask_first=ask_first)
 
         key = (profile.name, window.event_ticker)
         return self._rescans.trigger(key, now, usable_books(self._state, window.event_ticker), guards_open)
@@ -345,7 +344,9 @@ class Trader:
         plan, self._memory = parts.policy.plan(picture, request, self._memory)
         judgement = self._parts.chain.judge_plan(self._state, plan, now)
         usable = usable_books(self._state, window.event_ticker)
-        self._rescans.scanned(key, trigger, now, guards_closed=bool(judgement.closed), books_usable=usable)
+        self._rescans.scanned(
+            key, trigger, now, closed=tuple(one.guard for one in judgement.closed), books_usable=usable
+        )
         self._parts.market_records[window.series.index].note(plan)
         counters = self._state.counters
         counters.scans += 1

@@ -24,7 +24,8 @@ type Key = tuple[str, str]
 class _Found:
     """What the last scan of a profile and window had to do without."""
 
-    guards_closed: bool
+    closed: tuple[str, ...]
+    """Names of the guards that refused."""
     books_usable: int
 
 
@@ -36,21 +37,24 @@ class Rescans:
         self._found: dict[Key, _Found] = {}
         self._driven: dict[Key, Nanos] = {}
 
-    def scanned(self, key: Key, trigger: str, now: Nanos, *, guards_closed: bool, books_usable: int) -> None:
-        """A scan was made and found this. `books_usable`: how many."""
-        self._found[key] = _Found(guards_closed, books_usable)
+    def scanned(self, key: Key, trigger: str, now: Nanos, *, closed: tuple[str, ...], books_usable: int) -> None:
+        """A scan was made and found this; `closed` names the guards that refused, `books_usable` says how many."""
+        self._found[key] = _Found(closed, books_usable)
         if trigger in {GUARDS_OPENED, BOOKS_SYNCED}:
             self._driven[key] = now
 
-    def trigger(self, key: Key, now: Nanos, books_usable: int, guards_open: Callable[[], bool]) -> str:
-        """Why to scan now, or "". `guards_open` is asked only when its answer decides. `books_usable`: how many now."""
+    def trigger(self, key: Key, now: Nanos, books_usable: int, guards_open: Callable[[tuple[str, ...]], bool]) -> str:
+        """Why to scan now, or "". `guards_open` is asked only when its answer decides.
+
+        It is given the guards that refused last: most likely they still do. `books_usable`: how many now.
+        """
         found = self._found.get(key)
         if found is None or now - self._driven.get(key, Nanos(now - self._apart)) < self._apart:
             return ""
         more_books = books_usable > found.books_usable
-        if not (found.guards_closed or more_books) or not guards_open():
+        if not (found.closed or more_books) or not guards_open(found.closed):
             return ""
-        return GUARDS_OPENED if found.guards_closed else BOOKS_SYNCED
+        return GUARDS_OPENED if found.closed else BOOKS_SYNCED
 
     def forget(self, event_tickers: Container[str]) -> None:
         """Keep only the entries of these events."""

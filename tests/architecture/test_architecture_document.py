@@ -66,7 +66,7 @@ def _named_in_a_table(loop: ast.For) -> Iterator[str]:
 def created(*, by_the_daemon: bool) -> set[str]:
     found: set[str] = set()
     for path in PRODUCT.rglob("*.py"):
-        if "simulator" not in path.parts and path.is_relative_to(STARTED_BY) is by_the_daemon:
+        if not {"simulator", "backtest"} & set(path.parts) and path.is_relative_to(STARTED_BY) is by_the_daemon:
             found.update(task_names(path))
     return found
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from simloop import SimLoop
 
-from kalshi_daemon.app.assembly import Endpoints
+from kalshi_daemon.app.clients import Endpoints
 from kalshi_daemon.app.daemon import DaemonRun, RunOptions
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.ground.errors import DaemonError, ExitCode

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from simloop import SimLoop
 
-from kalshi_daemon.app.assembly import Endpoints
+from kalshi_daemon.app.clients import Endpoints
 from kalshi_daemon.domain.index import Geometry, Index
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import SECOND, Nanos, Price, lots

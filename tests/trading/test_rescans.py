@@ -94,20 +94,20 @@ async def test_the_same_seconds_give_the_same_scans(rig):
 @pytest.mark.parametrize(("before", "after", "due"), [(0, 40, True), (20, 40, True), (40, 40, False), (40, 20, False)])
 def test_only_more_books_than_before_are_a_reason(before, after, due):
     rescans = Rescans(APART)
-    rescans.scanned(KEY, "timer", Nanos(0), guards_closed=False, books_usable=before)
-    found = rescans.trigger(KEY, Nanos(SECOND), after, lambda: True)
+    rescans.scanned(KEY, "timer", Nanos(0), closed=(), books_usable=before)
+    found = rescans.trigger(KEY, Nanos(SECOND), after, lambda _: True)
     assert found == (BOOKS_SYNCED if due else "")
 
 
 def test_a_window_never_scanned_has_nothing_to_repeat():
-    assert Rescans(APART).trigger(KEY, Nanos(0), 40, lambda: True) == ""
+    assert Rescans(APART).trigger(KEY, Nanos(0), 40, lambda _: True) == ""
 
 
 def test_windows_that_are_over_are_forgotten():
     rescans = Rescans(APART)
-    rescans.scanned(KEY, GUARDS_OPENED, Nanos(0), guards_closed=True, books_usable=0)
+    rescans.scanned(KEY, GUARDS_OPENED, Nanos(0), closed=("latch",), books_usable=0)
     rescans.forget({"E"})
-    assert rescans.trigger(KEY, Nanos(10 * SECOND), 0, lambda: True) == GUARDS_OPENED
+    assert rescans.trigger(KEY, Nanos(10 * SECOND), 0, lambda _: True) == GUARDS_OPENED
     rescans.forget(set())
     assert not rescans._found
     assert not rescans._driven
@@ -121,7 +121,7 @@ def test_event_driven_scans_keep_their_distance_and_miss_nothing(turns):
     driven: list[Nanos] = []
     for second, (guards_open, books, timer) in enumerate(turns):
         now = Nanos(second * SECOND)
-        trigger = "timer" if timer else rescans.trigger(KEY, now, books, lambda: guards_open)  # noqa: B023 - asked here
+        trigger = "timer" if timer else rescans.trigger(KEY, now, books, lambda _: guards_open)  # noqa: B023 - asked here
         missed = found is not None and guards_open and (found[0] or books > found[1])
         if trigger in {GUARDS_OPENED, BOOKS_SYNCED}:
             assert missed, "a scan that could find nothing new"
@@ -130,5 +130,5 @@ def test_event_driven_scans_keep_their_distance_and_miss_nothing(turns):
         elif not timer:
             assert not missed or (driven and now - driven[-1] < APART), "waited for the timer although it could quote"
         if trigger:
-            rescans.scanned(KEY, trigger, now, guards_closed=not guards_open, books_usable=books)
+            rescans.scanned(KEY, trigger, now, closed=() if guards_open else ("latch",), books_usable=books)
             found = (not guards_open, books)

@@ -132,7 +132,7 @@ class FeedServer:
         while self._next_ns <= min(due_ns, last_ns):
             second, self._next_ns = self._next_ns, self._next_ns + SECOND
             if now_ns >= self._faults.stalled_until_ns:
-                self._send_to_all(self._events_at(Nanos(second)))
+                self._send_to_all(events_at(self._paths, Nanos(second)))
 
     # ---------------------------------------------------------------- faults
 
@@ -286,19 +286,6 @@ class FeedServer:
 
     # ---------------------------------------------------------------- frames
 
-    def _events_at(self, second: Nanos) -> list[Event]:
-        """Everything that falls due at this second: bars that ended, then values."""
-        events: list[Event] = []
-        for index, path in self._paths.items():
-            if (second - path.open_ns) % MINUTE == 0:
-                events.extend(_bar_event(path, index, Channel.MINUTE, second, MINUTE))
-            events.extend(_bar_event(path, index, Channel.SECOND, second, SECOND))
-        for index, path in self._paths.items():
-            if path.open_ns <= second <= path.last_ns:
-                value = {"ev": "V", "val": path.value_at(second), "T": index.feed_ticker, "t": to_ms(second)}
-                events.append(("V", index, value))
-        return events
-
     def _send_to_all(self, events: list[Event]) -> None:
         bent = bend(events, self.misprints)
         for client in tuple(self._clients):
@@ -325,6 +312,20 @@ class FeedServer:
             client.held_back = frame
             return []
         return frames
+
+
+def events_at(paths: Paths, second: Nanos) -> list[Event]:
+    """Everything that falls due at this second: bars that ended, then values."""
+    events: list[Event] = []
+    for index, path in paths.items():
+        if (second - path.open_ns) % MINUTE == 0:
+            events.extend(_bar_event(path, index, Channel.MINUTE, second, MINUTE))
+        events.extend(_bar_event(path, index, Channel.SECOND, second, SECOND))
+    for index, path in paths.items():
+        if path.open_ns <= second <= path.last_ns:
+            value = {"ev": "V", "val": path.value_at(second), "T": index.feed_ticker, "t": to_ms(second)}
+            events.append(("V", index, value))
+    return events
 
 
 def _bar_event(path: IndexPath, index: Index, channel: Channel, end_ns: Nanos, length_ns: Nanos) -> list[Event]:

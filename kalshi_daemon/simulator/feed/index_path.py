@@ -28,16 +28,30 @@ _OFFICIAL_CLOSE_SECONDS: Final = (1, 40)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class PathLaw:
+    """What the generator of a made-up path knew before it drew: variance of each minute, and what was bound to come.
+
+    minute_variance: of the log return of each minute of the session.
+    drift_left: at each second from the open, the log move still to come whatever is drawn; 0 beyond its end.
+    """
+
+    minute_variance: Values
+    drift_left: Values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class IndexPath:
     """`values[k]` is the value published at `session.open_ns + k seconds`, through the close and AFTER_HOURS_S beyond.
 
-    previous_close: the level before the open; nothing is published then, but somebody may ask.
+    previous_close: the level before the open; nothing is published then, but somebody may ask. law: None for a path
+    that was not made up.
     """
 
     index: Index
     session: Session
     previous_close: float
     values: Values
+    law: PathLaw | None = None
 
     def __post_init__(self) -> None:
         assert len(self.values) == session_seconds(self.session) + AFTER_HOURS_S + 1, "a value for every second"

@@ -87,6 +87,8 @@ class TraderMix:
     noise_per_minute: float = 4.0
     """Per event."""
     noise_error: float = 0.03
+    noise_lots: tuple[int, int] = (1, 8)
+    """Least, and one more than the most."""
     informed_per_minute: float = 1.5
     """How often an informed taker looks, per event."""
 
@@ -190,7 +192,7 @@ class Takers:
         opinion = float(fair[position]) + float(self._rng.laplace(0.0, self._mix.noise_error))
         ticker = self._ladder.contracts[position].market_ticker
         best_bid, best_ask = market.best(ticker)
-        size = lots(int(self._rng.integers(1, 8)))
+        size = lots(int(self._rng.integers(*self._mix.noise_lots)))
         if best_ask is not None and best_ask / POINT < opinion:
             market.take(self.name, ticker, Side.BID, best_ask, size)
         elif best_bid is not None and best_bid / POINT > opinion:

@@ -1,0 +1,104 @@
+"""The clients of exchange and index feed, joined to router and state: the same for every driver of the core."""
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import aiohttp
+
+from kalshi_daemon.app.event_router import EventRouter
+from kalshi_daemon.calibration.updater import RollingCalibration
+from kalshi_daemon.domain.index import Index
+from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.units import Nanos, from_ms
+from kalshi_daemon.index_feed.consumer import IndexFeed
+from kalshi_daemon.index_feed.snapshot_witness import SnapshotWitness
+from kalshi_daemon.index_feed.value_intake import FeedContext, FeedListeners
+from kalshi_daemon.index_feed.witnesses import OutsideLevels
+from kalshi_daemon.kalshi.auth import Signer
+from kalshi_daemon.kalshi.rest import KalshiRest
+from kalshi_daemon.kalshi.server_time import ServerClock
+from kalshi_daemon.kalshi.stream import KalshiStream, StreamSink
+from kalshi_daemon.kalshi.transport import WriteGate
+from kalshi_daemon.memory.models import last_prices
+from kalshi_daemon.settings.model import Settings
+from kalshi_daemon.state import ClockSkew, DaemonState
+from kalshi_daemon.trading.inputs import outside_levels
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where the daemon talks to and as whom."""
+
+    rest_url: str
+    ws_url: str
+    feed_url: str
+    signer: Signer
+
+
+class Clients:
+    """Makes them. Nothing is sent before they run. Their events go to `router`; un-armed, no write leaves."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        where: Endpoints,
+        session: aiohttp.ClientSession,
+        state: DaemonState,
+        *,
+        armed: bool,
+        entropy: bytes,
+    ) -> None:
+        self._settings = settings
+        self._armed = armed
+        self._clock = clock
+        self._where = where
+        self._session = session
+        self._state = state
+        self._jitter = random.Random(entropy)  # noqa: S311 - spreads reconnects, guards nothing
+        self.router = EventRouter()
+
+    def exchange(self) -> tuple[KalshiRest, KalshiStream]:
+        """REST and stream. Un-armed, the client itself refuses every write before a byte leaves."""
+        state, clock, where = self._state, self._clock, self._where
+
+        def skew(offset_ns: Nanos, round_trip_ns: Nanos) -> None:
+            state.skew["kalshi"] = ClockSkew(offset_ns, clock.now_ns(), round_trip_ns)
+
+        def may_create() -> bool:
+            return self._armed and not state.latch.closed and not state.kill_switch
+
+        server_clock = ServerClock(from_ms(self._settings.guards.clock_skew_ms_max), on_measured=skew)
+        rest = KalshiRest(
+            where.rest_url,
+            where.signer,
+            clock,
+            self._settings.kalshi,
+            session=self._session,
+            writes=WriteGate(read_only=not self._armed, may_create=may_create),
+            server_clock=server_clock,
+        )
+        stream = KalshiStream(
+            where.ws_url,
+            where.signer,
+            clock,
+            self._settings.kalshi,
+            StreamSink(self.router.on_venue_event, is_ours=lambda ticker: ticker.partition("-")[0] in state.instruments.series),
+            rng=self._jitter,
+            server_clock=server_clock,
+        )
+        return rest, stream
+
+    def feed(self, models: Mapping[Index, RollingCalibration], snapshots: SnapshotWitness | None) -> IndexFeed:
+        """Its own idea of the level of an index is asked of books, snapshots and the models' memory."""
+        state = self._state
+
+        def outside(index: Index) -> OutsideLevels:
+            found = outside_levels(state, self._settings.pricing, index, self._clock.now_ns())
+            return found if snapshots is None else replace(found, snapshot=snapshots.said(index))
+
+        listeners = FeedListeners(self.router.on_tick, self.router.on_bar, self.router.on_session, beliefs=self.router)
+        context = FeedContext(lambda: state.session_open, last_prices(models), outside)
+        feed_settings, url = self._settings.index_feed, self._where.feed_url
+        return IndexFeed(state, feed_settings, self._clock, url, listeners, context, rng=self._jitter)

@@ -1,0 +1,192 @@
+"""One session of the daemon's core against the simulated venue, in this process and in virtual time.
+
+The parts are those of the live daemon, built by `app.core` and joined by its router; REST client, stream client and
+feed client are the live ones too, over connections without a wire. What is left out: log lines, files of artifacts and
+recordings, the watches of a machine (disk, kill switch, time of the machine).
+"""
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import SecretStr
+
+from kalshi_daemon.app.clients import Clients, Endpoints
+from kalshi_daemon.app.core import Core, Plan, Ports, build_core
+from kalshi_daemon.app.session_end import summarise
+from kalshi_daemon.artifacts.session import SessionTotals
+from kalshi_daemon.artifacts.writer import ArtifactWriter
+from kalshi_daemon.backtest.latency import Delays, Latency
+from kalshi_daemon.backtest.local_http import BASE_URL, LocalSession
+from kalshi_daemon.backtest.local_sockets import Dial, FeedSide, StreamSide
+from kalshi_daemon.backtest.virtual_time import VirtualLoop
+from kalshi_daemon.ground.units import SECOND, Nanos, from_s
+from kalshi_daemon.orders.journal import Journal, journal_path
+from kalshi_daemon.settings.model import Settings
+from kalshi_daemon.simulator.exchange.faults import Faults
+from kalshi_daemon.simulator.exchange.sim_auth import KeyRing
+from kalshi_daemon.simulator.exchange.ws_server import StreamHub
+from kalshi_daemon.simulator.world import World, WorldPlan, start_of
+from kalshi_daemon.state import DaemonState, DiskState
+from kalshi_daemon.windows.macro import MacroWatch
+
+_STREAM_URL: Final = "ws://backtest/trade-api/ws/v2"
+_FEED_URL: Final = "ws://backtest/indices"
+_ROOM_BYTES: Final = 1 << 40
+_SESSION_ENDED: Final = "the session ended"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPlan:
+    """What to play: the world, the daemon's settings, and how far both are apart."""
+
+    world: WorldPlan
+    settings: Settings
+    latency: Latency = field(default_factory=Latency)
+
+
+class NoSignature:
+    """Signs nothing: there is nobody to check it."""
+
+    algorithm = "none"
+    fingerprint = ""
+
+    def headers(self, _method: str, _target: str, _timestamp_ms: int) -> dict[str, str]:
+        """None."""
+        return {}
+
+
+class Unwritten(ArtifactWriter):
+    """Artifacts of a session that leaves no files."""
+
+    def _take(self, _job: object) -> None:
+        """Nobody reads it."""
+
+    def audit(self, _entry: object) -> None:
+        """Nobody reads it."""
+
+
+@dataclass(slots=True)
+class Played:
+    """A session after its end: everything it knew."""
+
+    world: World
+    state: DaemonState
+    summary: SessionTotals
+    events: int
+    """Frames of stream and feed, and answers, that reached the core."""
+
+
+def play(plan: SessionPlan, watch: Callable[[World, DaemonState], Callable[[Nanos], None]] | None = None) -> Played:
+    """Play one session to its end. `watch` is given world and state and makes what is called each second.
+
+    Raises what the parts raise, and NothingDue when they wait for one another.
+    """
+    with tempfile.TemporaryDirectory(prefix="kalshi-daemon-backtest-") as folder:
+        loop = VirtualLoop(start_of(plan.world))
+        try:
+            return loop.run_until_complete(_Session(plan, loop, Path(folder)).run(watch))
+        finally:
+            _drain(loop)
+            loop.close()
+
+
+class _Session:
+    """World and daemon around one loop."""
+
+    def __init__(self, plan: SessionPlan, loop: VirtualLoop, folder: Path) -> None:
+        self._clock = loop.clock
+        self._delays = Delays(plan.latency, plan.world.seed)
+        self.world = World(plan.world, loop.clock)
+        exchange = self.world.exchange
+        hub = StreamHub(exchange, KeyRing(), Faults(), ())
+        exchange.set_listener(hub)
+        account = self.world.account
+        self._http = LocalSession(exchange, account, loop.clock, self._delays.request_ns)
+        self._stream_side = StreamSide(exchange, hub, account.name, loop.clock)
+        self._feed_side = FeedSide(self.world.paths, loop.clock)
+        self.world.publish = self._feed_side.publish
+        self.settings = _local(plan.settings, folder)
+        self.state = DaemonState()
+        self._seed = plan.world.seed
+
+    async def run(self, watch: Callable[[World, DaemonState], Callable[[Nanos], None]] | None) -> Played:
+        settings, clock, state = self.settings, self._clock, self.state
+        plan = Plan("backtest", self._seed.to_bytes(16), armed=True, force_gate_pass=False, on_progress=_nothing)
+        signer: Any = NoSignature()
+        where = Endpoints(BASE_URL, _STREAM_URL, _FEED_URL, signer)
+        http: Any = self._http
+        clients = Clients(settings, clock, where, http, state, armed=True, entropy=plan.entropy)
+        rest, stream = clients.exchange()
+        stream.dial = Dial(lambda: self._stream_side.opened(self._delays.stream_ns))
+        folder = settings.mode_dir
+        journal = Journal.open(journal_path(folder), clock.now_ns(), synchronous="off")
+        artifacts = Unwritten(folder, clock, run_id="backtest", mode="sim")
+        ports = Ports(clock, rest, stream, None, journal, artifacts, None)
+        core = build_core(settings, plan, ports, clients.router, state)
+        feed = clients.feed(core.learning.models, core.snapshots)
+        feed.dial = Dial(lambda: self._feed_side.opened(self._delays.feed_ns))
+        macro = MacroWatch(state, clock, settings.macro)
+        look = None if watch is None else watch(self.world, state)
+        works = (feed.run(), stream.run(), macro.run(), core.monitor.run(), core.scheduler.run(), core.trader.run())
+        try:
+            async with asyncio.TaskGroup() as group:
+                world = group.create_task(self._run_world(look), name="backtest.world")
+                core.orders.load()
+                await core.orders.start()
+                await rest.load_limits()
+                tasks = [group.create_task(work, name="backtest.part") for work in (*works, core.orders.run())]
+                await world
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                summary = await self._end(core)
+        finally:
+            journal.close()
+        events = self._stream_side.sent + self._feed_side.sent + self._http.requests
+        return Played(self.world, state, summary, events)
+
+    async def _end(self, core: Core) -> SessionTotals:
+        """The way down, and what the session came to."""
+        state, now = self.state, self._clock.now_ns()
+        state.latch.closed, state.latch.reason, state.latch.closed_ns = True, _SESSION_ENDED, now
+        stopped = await core.orders.cancel_all(
+            _SESSION_ENDED, Nanos(now + from_s(self.settings.orders.stop_deadline_s))
+        )
+        return await summarise(core.orders, state, stopped)
+
+    async def _run_world(self, look: Callable[[Nanos], None] | None) -> None:
+        """Second by second, as the simulator's own time does it."""
+        world, clock = self.world, self._clock
+        self.state.kill_switch = False
+        while clock.now_ns() < world.end_ns:
+            # There is no disk to run out of: the guard that asks sees one with room for everything.
+            self.state.disk = DiskState(_ROOM_BYTES, None, clock.now_ns(), "")
+            await clock.sleep_until(Nanos(clock.now_ns() - clock.now_ns() % SECOND + SECOND))
+            now = clock.now_ns()
+            world.run_until(now)
+            if look is not None:
+                look(now)
+
+
+def _nothing() -> None:
+    return None
+
+
+def _local(settings: Settings, folder: Path) -> Settings:
+    """The settings of a daemon that talks to nobody but the venue in this process."""
+    feed = settings.index_feed.model_copy(update={"api_key": SecretStr("backtest"), "rest_url": "", "record": False})
+    kalshi = settings.kalshi.model_copy(update={"subaccount": 0})
+    return settings.model_copy(update={"state_dir": folder, "index_feed": feed, "kalshi": kalshi})
+
+
+def _drain(loop: VirtualLoop) -> None:
+    """Let every task that is left end before its loop is gone."""
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    if left:
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
