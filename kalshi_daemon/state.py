@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from kalshi_daemon.domain.book import Book
 from kalshi_daemon.domain.contract import FeeSchedule, Market
+from kalshi_daemon.domain.event_listing import ByEvent
 from kalshi_daemon.domain.events import Balance, ExchangeStatus
 from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast, Reading
 from kalshi_daemon.domain.index import Bar, Index, Tick
@@ -17,9 +18,6 @@ from kalshi_daemon.domain.order_table import OrderTable
 from kalshi_daemon.domain.window import WindowStatus
 from kalshi_daemon.ground.units import Count, Dollars, Nanos
 from kalshi_daemon.ground.versioned import VersionedDict
-
-_EVENTS_KEPT: Final = 64
-"""More than are listed at one time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +130,7 @@ class VenueState:
     listing_problem: dict[str, str] = field(default_factory=dict)
     """By event: markets refused (unknown strike type, bad grid), with the reason."""
 
-    _by_event: "_ByEvent" = field(default_factory=lambda: _ByEvent(), repr=False, compare=False)  # noqa: PLW0108
+    _by_event: ByEvent = field(default_factory=ByEvent, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self.events, self.markets = VersionedDict(self.events), VersionedDict(self.markets)
@@ -140,54 +138,20 @@ class VenueState:
 
     def listed(self, event_ticker: str) -> tuple[Market, ...]:
         """The event's listed markets that could be parsed."""
-        return self._by_event.of(self, event_ticker).markets
+        return self._by_event.of(event_ticker, self.events, self.markets, self.books).markets
 
     def followed(self, event_ticker: str) -> tuple[tuple[Market, Book], ...]:
         """The event's listed markets with the books that are followed, in the order of the listing."""
-        return self._by_event.of(self, event_ticker).followed
+        return self._by_event.of(event_ticker, self.events, self.markets, self.books).followed
 
     def far_shards(self, event_ticker: str) -> list[int]:
         """Shards other than 0 that markets of an event are on, rising. A market that names none is on shard 0."""
-        return list(self._by_event.of(self, event_ticker).far_shards)
+        return list(self._by_event.of(event_ticker, self.events, self.markets, self.books).far_shards)
 
     def shard_of(self, market_ticker: str) -> int:
         """The shard of a market; 0 while it is not listed."""
         market = self.markets.get(market_ticker)
         return 0 if market is None else market.exchange_index or 0
-
-
-@dataclass(frozen=True, slots=True)
-class _OfEvent:
-    """What is asked of one event's listing at every look."""
-
-    versions: tuple[int, int, int]
-    markets: tuple[Market, ...]
-    followed: tuple[tuple[Market, Book], ...]
-    far_shards: tuple[int, ...]
-
-
-class _ByEvent:
-    """Worked out again when listing or books have changed: guards ask several times a second, ladders have 400 legs."""
-
-    def __init__(self) -> None:
-        self._found: dict[str, _OfEvent] = {}
-
-    def of(self, venue: VenueState, event_ticker: str) -> _OfEvent:
-        events, markets, books = venue.events, venue.markets, venue.books
-        assert isinstance(events, VersionedDict)
-        assert isinstance(markets, VersionedDict)
-        assert isinstance(books, VersionedDict)
-        versions = (events.version, markets.version, books.version)
-        kept = self._found.get(event_ticker)
-        if kept is not None and kept.versions == versions:
-            return kept
-        listed = tuple(markets[ticker] for ticker in events.get(event_ticker, ()) if ticker in markets)
-        followed = tuple((market, books[market.ticker]) for market in listed if market.ticker in books)
-        shards = tuple(sorted({market.exchange_index or 0 for market in listed} - {0}))
-        found = self._found[event_ticker] = _OfEvent(versions, listed, followed, shards)
-        if len(self._found) > _EVENTS_KEPT:
-            del self._found[next(iter(self._found))]
-        return found
 
 
 class CalibrationView(Protocol):

@@ -84,7 +84,9 @@ class Clients:
             where.signer,
             clock,
             self._settings.kalshi,
-            StreamSink(self.router.on_venue_event, is_ours=lambda ticker: ticker.partition("-")[0] in state.instruments.series),
+            StreamSink(
+                self.router.on_venue_event, is_ours=lambda ticker: ticker.partition("-")[0] in state.instruments.series
+            ),
             rng=self._jitter,
             server_clock=server_clock,
         )

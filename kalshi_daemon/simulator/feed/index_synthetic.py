@@ -24,6 +24,7 @@ from kalshi_daemon.domain.window import Session
 from kalshi_daemon.simulator.feed.index_path import (
     AFTER_HOURS_S,
     IndexPath,
+    PathLaw,
     Values,
     as_published,
     late_prints,
@@ -107,7 +108,8 @@ def _path(
     logs = np.concatenate(([0.0], np.cumsum(steps))) + beta / GAP_VOLATILITY * overnight * opening
     values = previous * np.exp(logs)
     values = np.concatenate((values, late_prints(float(values[-1]), rng, AFTER_HOURS_S)))
-    return IndexPath(row.index, session, round(previous, 2), as_published(row, values))
+    law = PathLaw((beta * minute_sd) ** 2, beta / GAP_VOLATILITY * overnight * (1.0 - opening[: OPEN_SETTLES_S + 1]))
+    return IndexPath(row.index, session, round(previous, 2), as_published(row, values), law)
 
 
 def minute_shares(minutes: int) -> Values:
