@@ -4,7 +4,7 @@ No field holds an age: ages are computed from stamps when they are asked for.
 """
 
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Protocol
 
 from kalshi_daemon.domain.book import Book
 from kalshi_daemon.domain.contract import FeeSchedule, Market

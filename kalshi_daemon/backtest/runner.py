@@ -20,6 +20,7 @@ from kalshi_daemon.backtest.session import SessionPlan, play
 from kalshi_daemon.ground.durable import write_whole
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.units import HOUR
+from kalshi_daemon.settings.instruments import instruments_of
 from kalshi_daemon.settings.model import Settings
 from kalshi_daemon.simulator.world import World, WorldPlan
 from kalshi_daemon.state import DaemonState
@@ -42,14 +43,14 @@ def made_up_jobs(
 
     Raises ConfigurationError.
     """
-    mix, sim = regime(regime_name), settings.sim
+    mix, sim, table = regime(regime_name), settings.sim, instruments_of(settings.instruments)
     begin, end = _minute_of(sim.start), _minute_of(sim.until)
     left, jobs = round(hours * 60), list[Job]()
     while left > 0:
         minutes = max(1, min(left, end - begin))
         until = time(*divmod(begin + minutes, 60))
         seed = first_seed + len(jobs)
-        world = WorldPlan(seed, 1.0, day, sim.start, until, mix=mix)
+        world = WorldPlan(seed, 1.0, day, sim.start, until, mix=mix, table=table)
         jobs.append(Job(f"{regime_name}-{seed}", world, settings, latency))
         left -= minutes
     return jobs

@@ -110,7 +110,7 @@ class _Session:
         self._feed_side = FeedSide(self.world.paths, loop.clock)
         self.world.publish = self._feed_side.publish
         self.settings = _local(plan.settings, folder)
-        self.state = DaemonState()
+        self.state = DaemonState(plan.world.table)
         self._seed = plan.world.seed
 
     async def run(self, watch: Callable[[World, DaemonState], Callable[[Nanos], None]] | None) -> Played:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kalshi_daemon.domain.book import Book
+from kalshi_daemon.domain.book_view import own_excluded
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Quote, Side
 from kalshi_daemon.domain.verdict import Verdict
@@ -13,7 +14,6 @@ from kalshi_daemon.guardrails.guard import QuoteContext, answer, refuse
 from kalshi_daemon.ladder.fair import edge
 from kalshi_daemon.ladder.fees import maker_fee
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.venue.books import own_excluded
 
 
 @dataclass(frozen=True, slots=True)

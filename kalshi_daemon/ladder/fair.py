@@ -7,10 +7,10 @@ import math
 from statistics import NormalDist
 from typing import Final
 
+from kalshi_daemon.domain.book_view import BookView
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import PRICE_ONE, Dollars, Price
 from kalshi_daemon.settings.model import PricingSettings
-from kalshi_daemon.venue.books import BookView
 
 _NORMAL: Final = NormalDist()
 _MIN: Final = 1e-9

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from kalshi_daemon.domain.book_view import BookView
 from kalshi_daemon.domain.contract import Contract, FeeSchedule, PriceGrid
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import CONTRACT, PRICE_ONE, SETTLEMENT_STEP, Count, Dollars, Price, complement
 from kalshi_daemon.ladder.fair import edge
 from kalshi_daemon.ladder.fees import maker_fee
-from kalshi_daemon.venue.books import BookView
 
 _DUST: Final = 1e-9
 """Dollars: 0.70 - 0.68 is 0.01999999... in floats and must still be two cents."""
@@ -90,7 +90,7 @@ def best_price(side: Side, grid: PriceGrid, view: BookView, needs: Needs, own: S
         contracts = needs.count / CONTRACT
         gain = edge(side, at, needs.fair, fee, contracts) + _DUST
         if gain >= needs.edge_min:
-            if edge(side, at, needs.model_fair, fee, contracts) <= 0.0:
+            if edge(side, at, needs.model_fair, fee, contracts) <= _DUST:
                 return SidePrice(side, None, "model_disagrees")
             behind = Price(max(0, others - _flip(side, at)))
             return SidePrice(side, at, "", Price(int(gain * PRICE_ONE // 1)), fee, behind)

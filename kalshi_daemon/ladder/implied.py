@@ -14,12 +14,12 @@ from typing import Final
 
 import numpy as np
 
+from kalshi_daemon.domain.book_view import own_excluded
 from kalshi_daemon.domain.contract import Contract
 from kalshi_daemon.ground.units import POINT
 from kalshi_daemon.ladder.fair import believable_mid
 from kalshi_daemon.settings.model import PricingSettings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.venue.books import own_excluded
 
 PROBABILITY_MIN: Final = 0.05
 """Nearer to 0 or 1 the tick is too coarse to say how far out a strike is."""

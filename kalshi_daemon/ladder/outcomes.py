@@ -7,13 +7,13 @@ complete. A sentence of numbers always has what was measured and what was allowe
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from kalshi_daemon.domain.book_view import BookView
 from kalshi_daemon.domain.contract import Market, MarketStatus
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import CONTRACT, PRICE_ONE, SECOND, Nanos, Price
 from kalshi_daemon.ladder.fair import edge
 from kalshi_daemon.ladder.fees import maker_fee
 from kalshi_daemon.ladder.ideal import Needs
-from kalshi_daemon.venue.books import BookView
 
 OUTCOMES: Final[Mapping[str, str]] = {
     "quoted": "proposed to the guards; the quote's own verdicts follow",

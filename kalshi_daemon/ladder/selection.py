@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from kalshi_daemon.domain.book_view import BookView
 from kalshi_daemon.domain.contract import Contract, FeeSchedule, Market, StrikeType
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Look, Profile, Quote, QuotePlan, Side
@@ -20,7 +21,6 @@ from kalshi_daemon.ladder.fair import believable_mid, blend, edge, required_edge
 from kalshi_daemon.ladder.fees import maker_fee
 from kalshi_daemon.ladder.ideal import Needs, SidePrice, best_price, certain_loss, tick_at
 from kalshi_daemon.settings.model import PricingSettings
-from kalshi_daemon.venue.books import BookView
 
 KEEP_DISTANCE_SHARE: Final = 0.35
 """A resting price within this share of the required edge (at least one tick) of the ideal is left alone: moving it

@@ -118,7 +118,7 @@ class World:
             plan.mix,
             plan.seed,
             {index: path.value_at for index, path in self.paths.items()},
-            lambda index, now, target: distributions[index].sigma(now, target),
+            lambda index, now, target: distributions[index].to(now, target),
         )
         for name in self._crowd.accounts:
             self.exchange.open_account(name, Dollars(0), keeps_history=False, checks_cash=False)

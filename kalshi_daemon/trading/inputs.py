@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 
+from kalshi_daemon.domain.book_view import own_excluded
 from kalshi_daemon.domain.forecast import Forecast
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.window import Window
@@ -12,7 +13,6 @@ from kalshi_daemon.settings.model import PricingSettings
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.trading.markouts import Markout
 from kalshi_daemon.trading.policy.picture import Picture
-from kalshi_daemon.venue.books import own_excluded
 
 
 def forecast_of(state: DaemonState, window: Window, now: Nanos) -> Forecast | None:

@@ -178,8 +178,8 @@ class MacroCalendar:
 
     def _around(self, first_ns: Nanos, last_ns: Nanos) -> tuple[Release, ...]:
         low, high = bisect_left(self._stamps, first_ns), bisect_left(self._stamps, last_ns + 1)
-        days = {eastern_day(first_ns), eastern_day(last_ns)}
-        weekly = (jobless_claims(day) for day in days)
+        first, last = eastern_day(first_ns), eastern_day(last_ns)
+        weekly = (jobless_claims(first + timedelta(days=n)) for n in range((last - first).days + 1))
         return (*self._releases[low:high], *(one for one in weekly if one is not None))
 
 

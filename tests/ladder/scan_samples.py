@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from kalshi_daemon.domain.book_view import BookView
 from kalshi_daemon.domain.contract import (
     Contract,
     FeeSchedule,
@@ -19,7 +20,6 @@ from kalshi_daemon.domain.window import Window
 from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Count, Level, Nanos, Price
 from kalshi_daemon.ladder.selection import ScanInputs
 from kalshi_daemon.settings.model import PricingSettings
-from kalshi_daemon.venue.books import BookView
 from tests.support.instruments import KXINX, KXINXU
 
 TARGET = Nanos(1_795_449_600 * SECOND)

@@ -115,7 +115,7 @@ MUTANTS = (
     Mutant(
         "empty_book_priced_at_half",
         "an empty book has no middle",
-        "venue/books.py",
+        "domain/book_view.py",
         "            return None\n        return Price((self.best_bid + self.best_ask) // 2)",
         "            return Price(5_000)\n        return Price((self.best_bid + self.best_ask) // 2)",
         ("venue/test_books.py",),

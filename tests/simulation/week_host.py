@@ -19,7 +19,7 @@ from kalshi_daemon.simulator.feed.feed_history import FeedHistory
 from kalshi_daemon.simulator.feed.feed_server import FeedServer
 from kalshi_daemon.simulator.feed.index_path import IndexPath, Paths, as_published
 from kalshi_daemon.simulator.feed.index_synthetic import synthesize_session
-from kalshi_daemon.simulator.traders.traders import Crowd, Ladder
+from kalshi_daemon.simulator.traders.traders import Crowd, Ladder, Law
 from kalshi_daemon.simulator.traders.true_distribution import TrueDistribution
 from kalshi_daemon.simulator.world import World, WorldPlan
 from kalshi_daemon.windows.sessions import load_sessions
@@ -55,17 +55,18 @@ class LongWorld(World):
         self.days: list[Paths] = []
         super().__init__(plan, time_of)
         self.feed = LongFeed(self.days, self.told, plan.feed_api_key)
+        self.publish = self.feed.publish
         distributions = [{index: TrueDistribution(path) for index, path in day.items()} for day in self.days]
 
-        def sigma(index: Index, now: Nanos, target: Nanos) -> float:
-            return distributions[self._day_of(index, now)][index].sigma(now, target)
+        def law(index: Index, now: Nanos, target: Nanos) -> Law:
+            return distributions[self._day_of(index, now)][index].to(now, target)
 
         ladders = [
             Ladder.of([contract_of(m) for m in e.markets], e.settles_ns, Nanos(e.settles_ns - _TRADES_BEFORE))
             for e in self._all.events
         ]
         values = {index: partial(self._value_at, index) for index in INDICES}
-        self._crowd = Crowd(ladders, plan.mix, plan.seed, dict(values), sigma)
+        self._crowd = Crowd(ladders, plan.mix, plan.seed, dict(values), law)
 
     def path(self, index: Index, at_ns: Nanos) -> IndexPath:
         return self.days[self._day_of(index, at_ns)][index]

@@ -1,21 +1,26 @@
+import math
+from dataclasses import replace
 from datetime import date, time
 
 import numpy as np
 import pytest
 
+from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.errors import ConfigurationError
-from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
+from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos
+from kalshi_daemon.simulator.feed.index_synthetic import synthesize_session
 from kalshi_daemon.simulator.traders.traders import nearest_money
 from kalshi_daemon.simulator.traders.true_distribution import TrueDistribution
 from kalshi_daemon.simulator.world import API_ACCOUNT, World, WorldPlan
-from tests.support.instruments import INDICES
+from kalshi_daemon.windows.sessions import load_sessions
 
+(SESSION,) = load_sessions(date(2026, 11, 23), date(2026, 11, 23)).sessions
 PLAN = WorldPlan(seed=3, speed=100.0, session_date=date(2026, 11, 23), start=time(10, 30), until=time(11, 10))
 
 
 def played(plan, minutes):
     world = World(plan)
-    object.__setattr__(world.feed, "publish", lambda _now: None)  # nobody listens
+    world.publish = lambda _now: None  # nobody listens
     for second in range(1, 60 * minutes + 1):
         now = Nanos(world.start_ns + second * SECOND)
         world.clock.steer(now, now)
@@ -57,18 +62,53 @@ def test_money_is_neither_made_nor_lost_among_traders_before_settlement():
     assert API_ACCOUNT in world.exchange.accounts
 
 
-def test_the_true_distribution_uses_up_the_path_s_own_variance():
-    world = World(PLAN)
-    for index in INDICES:
-        path = world.paths[index]
-        distribution = TrueDistribution(path)
-        whole = distribution.sigma(path.open_ns, path.close_ns)
-        logs = np.log(path.values[: 390 * 60 + 1 : 60])
-        assert whole == pytest.approx(float(np.sqrt(np.sum(np.diff(logs) ** 2))))
-        noon = Nanos(path.open_ns + 150 * MINUTE)
-        parts = distribution.sigma(path.open_ns, noon) ** 2 + distribution.sigma(noon, path.close_ns) ** 2
-        assert parts == pytest.approx(whole**2)
-        assert distribution.sigma(path.close_ns, path.close_ns) == 0.0
+def test_what_the_market_is_told_is_what_the_path_was_drawn_from():
+    """Told over true of every hour of 300 made-up sessions; within a minute the variance is used up evenly."""
+    ratios = []
+    for seed in range(300):
+        for path in synthesize_session(SESSION, seed).values():
+            assert path.law is not None
+            told = TrueDistribution(path)
+            for hour in range(6):
+                now, target = Nanos(path.open_ns + hour * HOUR + 20 * SECOND), Nanos(path.open_ns + (hour + 1) * HOUR)
+                minutes = path.law.minute_variance[60 * hour : 60 * hour + 60]
+                true = math.sqrt(minutes.sum() - minutes[0] / 3)
+                ratios.append(math.log(told.sigma(now, target) / true))
+    assert math.exp(float(np.median(ratios))) == pytest.approx(1.0, abs=0.02)
+    assert float(np.std(ratios)) <= 0.05
+
+
+def test_the_law_is_that_of_the_paths():
+    """Returns from a minute after the open, each by the law it was drawn from: mean square 1, mean 0 with the gap."""
+    squares, first = [], []
+    for seed in range(400):
+        for path in synthesize_session(SESSION, seed).values():
+            told = TrueDistribution(path)
+            for start, end in ((60, 3_600), (3_600, 7_200), (7_200, 23_400)):
+                now, target = Nanos(path.open_ns + start * SECOND), Nanos(path.open_ns + end * SECOND)
+                move = math.log(path.values[end] / path.values[start])
+                squares.append((move / told.sigma(now, target)) ** 2)
+            minute = Nanos(path.open_ns + 60 * SECOND)
+            move = math.log(path.values[60] / path.values[0]) - told.drift(path.open_ns, minute)
+            first.append(move / told.sigma(path.open_ns, minute))
+    # Both indices share their moves: half as many are independent.
+    assert float(np.mean(squares)) == pytest.approx(1.0, abs=5 * float(np.std(squares)) / math.sqrt(len(squares) / 2))
+    assert float(np.mean(first)) == pytest.approx(0.0, abs=5 * float(np.std(first)) / math.sqrt(len(first) / 2))
+
+
+def test_a_day_played_back_is_estimated_without_a_look_ahead():
+    made = synthesize_session(SESSION, 3)[Index("SPX")]
+    noon = Nanos(made.open_ns + 150 * MINUTE)
+    calm = replace(made, law=None)
+    values = made.values.copy()
+    values[151 * 60 :] *= np.exp(np.linspace(0.0, 0.2, len(values) - 151 * 60))
+    wild = replace(made, law=None, values=values)
+    close = made.close_ns
+    assert TrueDistribution(calm).sigma(noon, close) == TrueDistribution(wild).sigma(noon, close) > 0.0
+    assert TrueDistribution(calm).drift(made.open_ns, close) == 0.0
+    late = Nanos(made.open_ns + 300 * MINUTE)
+    assert TrueDistribution(wild).sigma(late, close) > TrueDistribution(calm).sigma(late, close)
+    assert TrueDistribution(calm).sigma(close, close) == 0.0
 
 
 def test_the_strikes_nearest_one_half_come_first_and_tails_never():

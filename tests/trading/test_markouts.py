@@ -5,10 +5,10 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kalshi_daemon.domain.book_view import BookView
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import SECOND, Count, Nanos, Price, lots
 from kalshi_daemon.trading.markouts import KEPT, SPANS, MarkoutWatch
-from kalshi_daemon.venue.books import BookView
 from tests.guardrails.guard_rig import NOW, order_of
 
 

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kalshi_daemon.domain.book import Book
+from kalshi_daemon.domain.book_view import own_excluded
 from kalshi_daemon.domain.events import BookDelta, BookSnapshot, SequenceGap, StreamDown
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import SECOND, Count, Nanos, Price, complement, parse_count, parse_price
-from kalshi_daemon.venue.books import CROSS_MAX, BookKeeper, own_excluded
+from kalshi_daemon.venue.books import CROSS_MAX, BookKeeper
 from tests.support.data import data_dir
 
 T0 = 1_000 * SECOND

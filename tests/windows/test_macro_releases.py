@@ -2,7 +2,7 @@ import csv
 from datetime import date, time, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kalshi_daemon.ground.new_york import eastern_ns
@@ -108,6 +108,7 @@ def test_an_operators_own_kind_with_an_end_is_exhausted_after_it():
     st.integers(0, int(DAY)),
     st.integers(0, int(HOUR) - 1),
 )
+@example(int(eastern_ns(date(2026, 12, 31), time(0))), int(DAY), 1)  # the day of the claims lies between both ends
 def test_release_near_agrees_with_a_plain_search(now, before, after):
     day = date(2025, 1, 1)
     every = list(shipped_releases())

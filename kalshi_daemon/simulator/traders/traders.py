@@ -27,6 +27,14 @@ _QUOTED_FROM: Final = 0.03
 """Makers leave the far tails alone."""
 
 
+@dataclass(frozen=True, slots=True)
+class Law:
+    """Of a log return: its standard deviation, and its mean, which only the informed look at."""
+
+    sigma: float
+    drift: float = 0.0
+
+
 class MarketAccess(Protocol):
     """What a trader may do: the world adapts the exchange to it."""
 
@@ -108,7 +116,7 @@ class Maker:
         self._next_ns = int(ladder.trades_from_ns) + int(rng.integers(0, self._refresh_ns))
         self._resting: dict[tuple[str, Side], tuple[Price, str]] = {}
 
-    def act(self, now_ns: Nanos, market: MarketAccess, value_at: Callable[[Nanos], float], sigma: float) -> None:
+    def act(self, now_ns: Nanos, market: MarketAccess, value_at: Callable[[Nanos], float], law: Law) -> None:
         """Refresh when due. Leaves a minute before the fixing: nobody sensible rests into the print."""
         if now_ns < self._next_ns:
             return
@@ -117,7 +125,7 @@ class Maker:
         if left_ns < MINUTE:
             self._pull_all(market)
             return
-        fair = self._ladder.fair(value_at(Nanos(now_ns - self._delay_ns)), sigma * self._vol_error)
+        fair = self._ladder.fair(value_at(Nanos(now_ns - self._delay_ns)), law.sigma * self._vol_error)
         stale = 0.4 * math.sqrt(self._delay_ns / left_ns)
         wanted: dict[tuple[str, Side], Price] = {}
         for position in nearest_money(fair, self._mix.strikes_per_maker):
@@ -172,16 +180,16 @@ class Takers:
     def _after(self, then_ns: int, per_minute: float) -> int:
         return then_ns + int(self._rng.exponential(MINUTE / per_minute))
 
-    def act(self, now_ns: Nanos, market: MarketAccess, value_at: Callable[[Nanos], float], sigma: float) -> None:
+    def act(self, now_ns: Nanos, market: MarketAccess, value_at: Callable[[Nanos], float], law: Law) -> None:
         """Send what is due by now: noise at its rate, and whoever has seen a price that pays."""
         if now_ns >= self._ladder.target_ns - SECOND:
             return
         while self._next_noise_ns <= now_ns:
             self._next_noise_ns = self._after(self._next_noise_ns, self._mix.noise_per_minute)
-            self._noise(market, value_at(now_ns), sigma)
+            self._noise(market, value_at(now_ns), law.sigma)
         while self._next_informed_ns <= now_ns:
             self._next_informed_ns = self._after(self._next_informed_ns, self._mix.informed_per_minute)
-            self._informed(market, value_at(now_ns), sigma)
+            self._informed(market, value_at(now_ns) * math.exp(law.drift), law.sigma)
 
     def _noise(self, market: MarketAccess, value: float, sigma: float) -> None:
         fair = self._ladder.fair(value, sigma)
@@ -231,11 +239,11 @@ class Crowd:
         mix: TraderMix,
         seed: int,
         value_at: dict[Index, Callable[[Nanos], float]],
-        sigma_to: Callable[[Index, Nanos, Nanos], float],
+        law_to: Callable[[Index, Nanos, Nanos], Law],
     ) -> None:
-        """`sigma_to(index, now, target)` is the true standard deviation of the log return from now to the target."""
+        """`law_to(index, now, target)` is the true law of the log return from now to the target."""
         self._value_at = value_at
-        self._sigma_to = sigma_to
+        self._law_to = law_to
         self._members: list[tuple[Ladder, list[Maker | Takers]]] = []
         for number, ladder in enumerate(ladders):
             rng = np.random.default_rng([seed, number])
@@ -254,6 +262,6 @@ class Crowd:
         for ladder, members in self._members:
             if not ladder.trades_from_ns <= now_ns < ladder.target_ns:
                 continue
-            sigma = self._sigma_to(ladder.index, now_ns, ladder.target_ns)
+            law = self._law_to(ladder.index, now_ns, ladder.target_ns)
             for member in members:
-                member.act(now_ns, market, self._value_at[ladder.index], sigma)
+                member.act(now_ns, market, self._value_at[ladder.index], law)

@@ -13,6 +13,7 @@ import numpy as np
 from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.simulator.feed.index_path import IndexPath, PathLaw, Values, session_seconds
 from kalshi_daemon.simulator.feed.index_synthetic import DAY_VOL_MEDIAN, minute_shares
+from kalshi_daemon.simulator.traders.traders import Law
 
 _MINUTE_S: Final = 60
 PRIOR_SHARE: Final = 0.25
@@ -31,6 +32,10 @@ class TrueDistribution:
         minutes = session_seconds(path.session) // _MINUTE_S
         self._mass = np.concatenate(([0.0], np.cumsum(minute_shares(minutes))))
         self._day_variance = _estimates(path.values[: minutes * _MINUTE_S + 1 : _MINUTE_S], self._mass)
+
+    def to(self, now_ns: Nanos, target_ns: Nanos) -> Law:
+        """The law of the log return from `now` to `target`."""
+        return Law(self.sigma(now_ns, target_ns), self.drift(now_ns, target_ns))
 
     def sigma(self, now_ns: Nanos, target_ns: Nanos) -> float:
         """From `now` to `target`; before the open nothing has been used up."""

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kalshi_daemon.domain.book_view import BookView
 from kalshi_daemon.domain.contract import FeeSchedule, Market
 from kalshi_daemon.domain.forecast import Forecast
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.ground.units import Count, Nanos
 from kalshi_daemon.trading.markouts import Markout
-from kalshi_daemon.venue.books import BookView
 
 
 @dataclass(frozen=True, slots=True)
