@@ -65,5 +65,4 @@ class Rescans:
 
 def usable_books(state: DaemonState, event_ticker: str) -> int:
     """How many books of the event could be quoted on: in sync, not crossed, not doubted."""
-    books = state.venue.books
-    return sum(1 for ticker in state.venue.events.get(event_ticker, ()) if ticker in books and books[ticker].usable)
+    return sum(book.usable for _market, book in state.venue.followed(event_ticker))

@@ -110,6 +110,14 @@ def test_a_closed_window_accepts_nothing_and_still_shows_the_quotes_numbers():
     assert not judgement.quotes[0].accepted
 
 
+@pytest.mark.parametrize("state", [healthy, failing])
+@pytest.mark.parametrize("ask_first", [(), ("latch",), ("calibration", "macro"), ("nobody",)])
+def test_a_window_is_open_when_no_guard_refuses_whoever_is_asked_first(state, ask_first):
+    chain = chain_of()
+    verdicts = chain.judge_window(state(), WIDE, WINDOW, NOW)
+    assert chain.window_open(state(), WIDE, WINDOW, NOW, ask_first=ask_first) == all(one.allows for one in verdicts)
+
+
 def test_a_plan_without_quotes_is_judged_too():
     judgement = chain_of().judge_plan(healthy(), replace(plan_of(), quotes=()), NOW)
     assert judgement == Judgement(judgement.plan_verdicts, (), ())
@@ -155,6 +163,13 @@ class Impostor:
 
     def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:
         return Verdict("armed", passed=True, measured="yes", limit="yes")
+
+
+def test_one_guard_that_refuses_shuts_the_window_whoever_is_asked_first():
+    whole = chain_of().window_guards
+    for guard in whole:
+        chain = Chain((*whole, Broken()), ())
+        assert not chain.window_open(healthy(), WIDE, WINDOW, NOW, ask_first=(guard.name,))
 
 
 def test_a_guard_that_raises_is_a_refusal_that_names_it():

@@ -89,9 +89,9 @@ MUTANTS = (
     Mutant(
         "every_market_on_shard_0",
         "a market's own exchange_index decides whose status counts",
-        "state.py",
-        "        return sorted({market.exchange_index or 0 for market in self.listed(event_ticker)} - {0})",
-        "        return sorted({0 for market in self.listed(event_ticker)} - {0})",
+        "domain/event_listing.py",
+        "sorted({market.exchange_index or 0 for market in listed} - {0})",
+        "sorted({0 for market in listed} - {0})",
         ("guardrails/test_window_guards.py",),
     ),
     Mutant(
