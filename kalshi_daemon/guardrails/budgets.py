@@ -10,7 +10,7 @@ from kalshi_daemon.domain.index import Cadence
 from kalshi_daemon.domain.quote import Quote
 from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.ground.units import Dollars, Nanos
-from kalshi_daemon.guardrails.guard import QuoteContext, WindowContext, answer, in_dollars, refuse
+from kalshi_daemon.guardrails.guard import QuoteContext, Scope, WindowContext, answer, in_dollars, refuse
 from kalshi_daemon.state import DaemonState
 
 
@@ -60,6 +60,7 @@ class _LossBudget:
     most: Dollars
     span: ClassVar[Span]
     name: ClassVar[str]
+    scope: ClassVar[Scope] = Scope.ACCOUNT
     pulls: ClassVar[bool] = True
 
     def judge_window(self, state: DaemonState, context: WindowContext, _now: Nanos) -> Verdict:
@@ -111,6 +112,7 @@ class CashCovers:
     floor: Dollars
     age_max: Nanos
     name: ClassVar[str] = "balance"
+    scope: ClassVar[Scope] = Scope.WINDOW
     pulls: ClassVar[bool] = False
 
     def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:

@@ -23,6 +23,7 @@ from kalshi_daemon.guardrails.guard import (
     QuoteContext,
     QuoteGuard,
     ReleaseLookup,
+    Scope,
     SessionLookup,
     WindowContext,
     WindowGuard,
@@ -45,6 +46,12 @@ class Chain:
     quote_guards: tuple[QuoteGuard, ...]
     memo: ExposureMemo = field(default_factory=ExposureMemo, repr=False, compare=False)
 
+    resting_guards: tuple[WindowGuard, ...] = field(init=False, repr=False, compare=False)
+    """The window guards that may pull."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "resting_guards", tuple(guard for guard in self.window_guards if guard.pulls))
+
     @property
     def names(self) -> tuple[str, ...]:
         """Every guard once, in order; one that judges both windows and quotes appears where windows are judged."""
@@ -56,24 +63,15 @@ class Chain:
         Raises AssertionError for a window of a series the profile does not quote: a bug of the caller.
         """
         assert window.series.ticker in profile.series, f"{profile.name} does not quote {window.series.ticker}"
-        return self._judge(self.window_guards, state, profile.name, window, now)
+        return self.at(state, now).judge(self.window_guards, profile.name, window)
 
-    def window_open(
-        self, state: DaemonState, profile: Profile, window: Window, now: Nanos, *, ask_first: Sequence[str] = ()
-    ) -> bool:
-        """Whether no window guard refuses. The first refusal ends it; guards named in `ask_first` are asked first."""
-        assert window.series.ticker in profile.series, f"{profile.name} does not quote {window.series.ticker}"
-        context = WindowContext(window, partial(self.memo.of, state), profile.name)
-        ordered = sorted(self.window_guards, key=lambda guard: guard.name not in ask_first)
-        return all(_protected(guard, partial(guard.judge_window, state, context, now)).allows for guard in ordered)
+    def at(self, state: DaemonState, now: Nanos) -> "Instant":
+        """The guards at one instant, for as long as the state stands: nothing may be awaited in between."""
+        return Instant(self, state, now)
 
     def judge_resting(self, state: DaemonState, profile: str, window: Window, now: Nanos) -> tuple[Verdict, ...]:
-        """What the guards that may pull say about a profile's resting quotes, in order.
-
-        Pull when one does not allow and its closing is PULL. `profile` is the name an order carries.
-        """
-        guards = tuple(guard for guard in self.window_guards if guard.pulls)
-        return self._judge(guards, state, profile, window, now)
+        """What `Instant.judge_resting` says."""
+        return self.at(state, now).judge_resting(profile, window)
 
     def judge_plan(self, state: DaemonState, plan: QuotePlan, now: Nanos) -> Judgement:
         """Judge the plan's window, then each quote in order, counting the quotes accepted before it.
@@ -92,12 +90,6 @@ class Chain:
                 accepted = (*accepted, quote)
         return Judgement(plan_verdicts, tuple(judged), accepted)
 
-    def _judge(
-        self, guards: tuple[WindowGuard, ...], state: DaemonState, profile: str, window: Window, now: Nanos
-    ) -> tuple[Verdict, ...]:
-        context = WindowContext(window, partial(self.memo.of, state), profile)
-        return tuple(_protected(guard, partial(guard.judge_window, state, context, now)) for guard in guards)
-
     def _judge_quote(
         self, state: DaemonState, plan: QuotePlan, quote: Quote, accepted: tuple[Quote, ...], now: Nanos
     ) -> tuple[Verdict, ...]:
@@ -108,6 +100,60 @@ class Chain:
         return tuple(
             _protected(guard, partial(guard.judge_quote, state, quote, context, now)) for guard in self.quote_guards
         )
+
+
+class Instant:
+    """The window guards at one instant. What a guard says of its scope it is asked once, for all windows and profiles.
+
+    A look at resting quotes asks of each window and each profile in it, and most guards know neither.
+    """
+
+    def __init__(self, chain: Chain, state: DaemonState, now: Nanos) -> None:
+        self._chain = chain
+        self._state = state
+        self.now = now
+        self._exposure = partial(chain.memo.of, state)
+        self._said: dict[tuple[str, str], Verdict] = {}
+
+    def judge_resting(self, profile: str, window: Window) -> tuple[Verdict, ...]:
+        """What the guards that may pull say about a profile's resting quotes, in order.
+
+        Pull when one does not allow and its closing is PULL. `profile` is the name an order carries.
+        """
+        return self.judge(self._chain.resting_guards, profile, window)
+
+    def window_open(self, profile: Profile, window: Window, ask_first: Sequence[str] = ()) -> bool:
+        """Whether no window guard refuses. The first refusal ends it; guards named in `ask_first` are asked first."""
+        assert window.series.ticker in profile.series, f"{profile.name} does not quote {window.series.ticker}"
+        context = WindowContext(window, self._exposure, profile.name)
+        ordered = sorted(self._chain.window_guards, key=lambda guard: guard.name not in ask_first)
+        return all(self._verdict(guard, context).allows for guard in ordered)
+
+    def judge(self, guards: Sequence[WindowGuard], profile: str, window: Window) -> tuple[Verdict, ...]:
+        """What these guards say about a window, in order."""
+        context = WindowContext(window, self._exposure, profile)
+        return tuple(self._verdict(guard, context) for guard in guards)
+
+    def _verdict(self, guard: WindowGuard, context: WindowContext) -> Verdict:
+        key = guard.name, _within(guard.scope, context)
+        said = self._said.get(key)
+        if said is None:
+            said = _protected(guard, partial(guard.judge_window, self._state, context, self.now))
+            self._said[key] = said
+        return said
+
+
+def _within(scope: Scope, context: WindowContext) -> str:
+    """Names all that share an answer."""
+    match scope:
+        case Scope.ACCOUNT:
+            return ""
+        case Scope.INDEX:
+            return context.window.series.index
+        case Scope.WINDOW:
+            return context.window.event_ticker
+        case Scope.PROFILE:
+            return f"{context.profile} {context.window.event_ticker}"
 
 
 def build_chain(settings: Settings, *, session_of: SessionLookup, release_near: ReleaseLookup) -> Chain:

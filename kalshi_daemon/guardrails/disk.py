@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from kalshi_daemon.domain.verdict import Verdict
 from kalshi_daemon.ground.units import MEGABYTE, Nanos, to_s
-from kalshi_daemon.guardrails.guard import WindowContext, answer, refuse
+from kalshi_daemon.guardrails.guard import Scope, WindowContext, answer, refuse
 from kalshi_daemon.state import DaemonState
 
 
@@ -21,6 +21,7 @@ class DiskFree:
     inodes_min: int
     age_max: Nanos
     name: ClassVar[str] = "disk_free"
+    scope: ClassVar[Scope] = Scope.ACCOUNT
     pulls: ClassVar[bool] = False
 
     def judge_window(self, state: DaemonState, _context: WindowContext, now: Nanos) -> Verdict:

@@ -7,7 +7,7 @@ from kalshi_daemon.domain.contract import MarketStatus
 from kalshi_daemon.domain.quote import Quote
 from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.ground.units import Nanos, format_price, to_s
-from kalshi_daemon.guardrails.guard import QuoteContext, WindowContext, answer, refuse
+from kalshi_daemon.guardrails.guard import QuoteContext, Scope, WindowContext, answer, refuse
 from kalshi_daemon.state import DaemonState
 
 
@@ -23,6 +23,7 @@ class ExchangeTrading:
 
     age_max: Nanos
     name: ClassVar[str] = "exchange_status"
+    scope: ClassVar[Scope] = Scope.WINDOW
     pulls: ClassVar[bool] = True
 
     def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:
@@ -58,6 +59,7 @@ class FeesKnown:
 
     age_max: Nanos
     name: ClassVar[str] = "fee_schedule"
+    scope: ClassVar[Scope] = Scope.WINDOW
     pulls: ClassVar[bool] = True
 
     def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:

@@ -7,6 +7,7 @@ reads the state and never changes it. Missing data is a refusal with `measured=N
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from typing import ClassVar, Protocol, runtime_checkable
 
 from kalshi_daemon.domain.quote import Quote, QuotePlan
@@ -48,6 +49,21 @@ class QuoteContext:
     """All positions and live orders, the accepted quotes and the one being judged."""
 
 
+class Scope(Enum):
+    """What a window guard's answer depends on besides the state. Within it, one answer is everybody's at that instant.
+
+    A test holds each guard's code to what it says here.
+    """
+
+    ACCOUNT = "account"
+    """On nothing: neither the window nor the profile. The account's exposure is part of the state."""
+    INDEX = "index"
+    """On the index the window's series settles on."""
+    WINDOW = "window"
+    PROFILE = "profile"
+    """On the window and on whose quotes it is about."""
+
+
 class Guard(Protocol):
     """What every guard says about itself."""
 
@@ -59,6 +75,8 @@ class Guard(Protocol):
 @runtime_checkable
 class WindowGuard(Guard, Protocol):
     """Asked about a window."""
+
+    scope: ClassVar[Scope]
 
     def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:
         """Whether anything may be quoted in this window now, with the numbers compared."""

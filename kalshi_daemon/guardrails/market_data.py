@@ -6,7 +6,7 @@ from typing import ClassVar
 from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.ground.units import HOUR, MILLISECOND, MINUTE, Nanos, to_s
-from kalshi_daemon.guardrails.guard import ReleaseLookup, WindowContext, answer, refuse
+from kalshi_daemon.guardrails.guard import ReleaseLookup, Scope, WindowContext, answer, refuse
 from kalshi_daemon.ladder.implied import ImpliedDistributions
 from kalshi_daemon.settings.model import PricingSettings
 from kalshi_daemon.state import CalibrationView, DaemonState
@@ -27,6 +27,7 @@ class FeedAge:
     final_minute: Nanos
     skew_max: Nanos
     name: ClassVar[str] = "feed_age"
+    scope: ClassVar[Scope] = Scope.WINDOW
     pulls: ClassVar[bool] = True
 
     def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:
@@ -61,6 +62,7 @@ class IndexPlausible:
     """
 
     name: ClassVar[str] = "index_plausible"
+    scope: ClassVar[Scope] = Scope.INDEX
     pulls: ClassVar[bool] = True
 
     def judge_window(self, state: DaemonState, context: WindowContext, _now: Nanos) -> Verdict:
@@ -89,6 +91,7 @@ class FeedMoving:
 
     still_max: Nanos
     name: ClassVar[str] = "feed_frozen"
+    scope: ClassVar[Scope] = Scope.INDEX
     pulls: ClassVar[bool] = True
 
     def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:
@@ -126,6 +129,7 @@ class ModelHealthy:
     pricing: PricingSettings
     distributions: ImpliedDistributions = field(default_factory=ImpliedDistributions, compare=False, repr=False)
     name: ClassVar[str] = "calibration"
+    scope: ClassVar[Scope] = Scope.WINDOW
     pulls: ClassVar[bool] = True
 
     def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:
@@ -187,6 +191,7 @@ class MacroFresh:
     skew_max: Nanos
     release_near: ReleaseLookup
     name: ClassVar[str] = "macro"
+    scope: ClassVar[Scope] = Scope.ACCOUNT
     pulls: ClassVar[bool] = True
 
     def judge_window(self, state: DaemonState, _context: WindowContext, now: Nanos) -> Verdict:

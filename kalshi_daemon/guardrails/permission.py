@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.ground.units import Nanos, to_s
-from kalshi_daemon.guardrails.guard import WindowContext, answer, refuse
+from kalshi_daemon.guardrails.guard import Scope, WindowContext, answer, refuse
 from kalshi_daemon.state import DaemonState, Latch
 
 
@@ -14,6 +14,7 @@ class Armed:
     """Refuse unless this process was started to trade. Unarmed, it watches, plans and writes manifests."""
 
     name: ClassVar[str] = "armed"
+    scope: ClassVar[Scope] = Scope.ACCOUNT
     pulls: ClassVar[bool] = False
 
     def judge_window(self, state: DaemonState, _context: WindowContext, _now: Nanos) -> Verdict:
@@ -25,6 +26,7 @@ class KillSwitch:
     """Refuse and pull while the kill switch file exists, or until it was first looked at."""
 
     name: ClassVar[str] = "kill_switch"
+    scope: ClassVar[Scope] = Scope.ACCOUNT
     pulls: ClassVar[bool] = True
 
     def judge_window(self, state: DaemonState, _context: WindowContext, _now: Nanos) -> Verdict:
@@ -48,6 +50,7 @@ class LatchOpen:
     """
 
     name: ClassVar[str] = "latch"
+    scope: ClassVar[Scope] = Scope.ACCOUNT
     pulls: ClassVar[bool] = False
 
     def judge_window(self, state: DaemonState, _context: WindowContext, _now: Nanos) -> Verdict:
@@ -68,6 +71,7 @@ class OrderGroup:
     """
 
     name: ClassVar[str] = "order_group"
+    scope: ClassVar[Scope] = Scope.PROFILE
     pulls: ClassVar[bool] = True
 
     def judge_window(self, state: DaemonState, context: WindowContext, _now: Nanos) -> Verdict:
@@ -100,6 +104,7 @@ class Reconciled:
 
     age_max: Nanos
     name: ClassVar[str] = "reconciled"
+    scope: ClassVar[Scope] = Scope.ACCOUNT
     pulls: ClassVar[bool] = True
 
     def judge_window(self, state: DaemonState, _context: WindowContext, now: Nanos) -> Verdict:

@@ -7,7 +7,7 @@ from typing import ClassVar
 from kalshi_daemon.domain.forecast import Reading, Standing
 from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.ground.units import Nanos
-from kalshi_daemon.guardrails.guard import Guard, WindowContext, answer, refuse
+from kalshi_daemon.guardrails.guard import Guard, Scope, WindowContext, answer, refuse
 from kalshi_daemon.state import DaemonState
 
 
@@ -20,6 +20,7 @@ class ForecastRecord:
     """
 
     name: ClassVar[str] = "forecast_record"
+    scope: ClassVar[Scope] = Scope.INDEX
     pulls: ClassVar[bool] = True
 
     def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:
@@ -35,6 +36,7 @@ class MarketRecord:
     """
 
     name: ClassVar[str] = "market_record"
+    scope: ClassVar[Scope] = Scope.INDEX
     pulls: ClassVar[bool] = True
 
     def judge_window(self, state: DaemonState, context: WindowContext, _now: Nanos) -> Verdict:

@@ -6,7 +6,7 @@ from typing import ClassVar, Final
 from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.domain.window import Phase
 from kalshi_daemon.ground.units import MILLISECOND, Nanos, to_ms
-from kalshi_daemon.guardrails.guard import SessionLookup, WindowContext, answer, refuse
+from kalshi_daemon.guardrails.guard import Scope, SessionLookup, WindowContext, answer, refuse
 from kalshi_daemon.state import DaemonState
 
 VENUES: Final = ("kalshi", "index_feed")
@@ -24,6 +24,7 @@ class WindowOpen:
     """
 
     name: ClassVar[str] = "window_phase"
+    scope: ClassVar[Scope] = Scope.WINDOW
     pulls: ClassVar[bool] = True
 
     def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:
@@ -50,6 +51,7 @@ class InSession:
 
     session_of: SessionLookup
     name: ClassVar[str] = "session_calendar"
+    scope: ClassVar[Scope] = Scope.WINDOW
     pulls: ClassVar[bool] = True
 
     def judge_window(self, _state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:
@@ -75,6 +77,7 @@ class ClocksAgree:
 
     skew_max: Nanos
     name: ClassVar[str] = "clock_skew"
+    scope: ClassVar[Scope] = Scope.ACCOUNT
     pulls: ClassVar[bool] = True
 
     def judge_window(self, state: DaemonState, _context: WindowContext, _now: Nanos) -> Verdict:

@@ -25,7 +25,7 @@ from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.domain.window import Phase, Window, WindowStatus
 from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
-from kalshi_daemon.guardrails.chain import Chain
+from kalshi_daemon.guardrails.chain import Chain, Instant
 from kalshi_daemon.guardrails.timing import WindowOpen
 from kalshi_daemon.orders.manager import OrderManager
 from kalshi_daemon.state import DaemonState
@@ -204,6 +204,7 @@ class Trader:
 
     def _look_at_resting(self, group: asyncio.TaskGroup) -> None:
         now = self._clock.now_ns()
+        instant = self._parts.chain.at(self._state, now)
         live: dict[str, list[Order]] = {}
         for order in self._state.live_orders():
             live.setdefault(order.event_ticker, []).append(order)
@@ -215,7 +216,7 @@ class Trader:
                 continue
             orders = live.get(event_ticker)
             if orders and status.phase in _QUOTABLE:
-                self._judge_resting(status.window, orders, now, group)
+                self._judge_resting(status.window, orders, instant, group)
 
     def _look_at_settling(self) -> None:
         """Tell the scheduler which events are over for us: nothing of ours in them is unpaid or live."""
@@ -231,13 +232,13 @@ class Trader:
         for event_ticker in settling - open_events:
             self._callbacks.on_settled(event_ticker)
 
-    def _judge_resting(self, window: Window, orders: list[Order], now: Nanos, group: asyncio.TaskGroup) -> None:
+    def _judge_resting(self, window: Window, orders: list[Order], instant: Instant, group: asyncio.TaskGroup) -> None:
         staying: list[Order] = []
         pulling: dict[str, Verdict] = {}
         worst: tuple[Verdict, ...] = ()
         for profile in dict.fromkeys(order.profile for order in orders):
             own = [order for order in orders if order.profile == profile]
-            verdicts = self._parts.chain.judge_resting(self._state, profile, window, now)
+            verdicts = instant.judge_resting(profile, window)
             closed = [v for v in verdicts if not v.allows and v.closing is RefusalEffect.PULL]
             if closed:
                 self._pull(own, f"guard:{closed[0].guard}", group)
@@ -251,7 +252,7 @@ class Trader:
         lost: Pulls = ()
         if resting:
             tickers = tuple(dict.fromkeys(order.market_ticker for order in resting))
-            picture = picture_of(self._state, window, now, markouts=self._markouts.recent(), tickers=tickers)
+            picture = picture_of(self._state, window, instant.now, markouts=self._markouts.recent(), tickers=tickers)
             lost, self._memory = self._parts.policy.review(picture, resting, self._memory)
         for order, reason in lost:
             self._triggers[order.profile, window.event_ticker] = "edge_lost"
@@ -307,7 +308,7 @@ class Trader:
 
     def _due_scans(self, now: Nanos) -> list[tuple[Profile, Window, str]]:
         found = []
-        least = self._rules.rescan_ns_min
+        least, instant = self._rules.rescan_ns_min, self._parts.chain.at(self._state, now)
         for status in self._state.windows.values():
             if status.phase is not Phase.OPEN:
                 continue
@@ -317,19 +318,19 @@ class Trader:
                     trigger = "timer" if key in self._scanned else "window_open"
                 elif key in self._triggers and now - self._scanned.get(key, Nanos(0)) >= least:
                     trigger = self._triggers[key]
-                elif not (trigger := self._event_driven(profile, status.window, now)):
+                elif not (trigger := self._event_driven(profile, status.window, instant)):
                     continue
                 found.append((profile, status.window, trigger))
         return found
 
-    def _event_driven(self, profile: Profile, window: Window, now: Nanos) -> str:
+    def _event_driven(self, profile: Profile, window: Window, instant: Instant) -> str:
         """Whether what the last scan had to do without is there now: a trigger, or ""."""
 
         def guards_open(ask_first: tuple[str, ...]) -> bool:
-            return self._parts.chain.window_open(self._state, profile, window, now, ask_first=ask_first)
+            return instant.window_open(profile, window, ask_first)
 
         key = (profile.name, window.event_ticker)
-        return self._rescans.trigger(key, now, usable_books(self._state, window.event_ticker), guards_open)
+        return self._rescans.trigger(key, instant.now, usable_books(self._state, window.event_ticker), guards_open)
 
     async def _scan(self, profile: Profile, window: Window, trigger: str) -> None:
         key = (profile.name, window.event_ticker)

@@ -15,7 +15,7 @@ from kalshi_daemon.domain.verdict import Judgement, RefusalEffect, Verdict
 from kalshi_daemon.domain.window import Phase, WindowStatus
 from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Dollars, Nanos, Price, lots
 from kalshi_daemon.guardrails.chain import Chain
-from kalshi_daemon.guardrails.guard import WindowContext
+from kalshi_daemon.guardrails.guard import Scope, WindowContext
 from kalshi_daemon.settings.model import GuardSettings, Settings
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.windows.releases import Release
@@ -115,7 +115,7 @@ def test_a_closed_window_accepts_nothing_and_still_shows_the_quotes_numbers():
 def test_a_window_is_open_when_no_guard_refuses_whoever_is_asked_first(state, ask_first):
     chain = chain_of()
     verdicts = chain.judge_window(state(), WIDE, WINDOW, NOW)
-    assert chain.window_open(state(), WIDE, WINDOW, NOW, ask_first=ask_first) == all(one.allows for one in verdicts)
+    assert chain.at(state(), NOW).window_open(WIDE, WINDOW, ask_first) == all(one.allows for one in verdicts)
 
 
 def test_a_plan_without_quotes_is_judged_too():
@@ -137,6 +137,7 @@ class Broken:
     """A guard with a bug."""
 
     name: ClassVar[str] = "broken"
+    scope: ClassVar[Scope] = Scope.WINDOW
     pulls: ClassVar[bool] = True
 
     def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:
@@ -159,6 +160,7 @@ class Impostor:
     """A guard that answers in another's name."""
 
     name: ClassVar[str] = "impostor"
+    scope: ClassVar[Scope] = Scope.ACCOUNT
     pulls: ClassVar[bool] = False
 
     def judge_window(self, state: DaemonState, context: WindowContext, now: Nanos) -> Verdict:
@@ -169,7 +171,7 @@ def test_one_guard_that_refuses_shuts_the_window_whoever_is_asked_first():
     whole = chain_of().window_guards
     for guard in whole:
         chain = Chain((*whole, Broken()), ())
-        assert not chain.window_open(healthy(), WIDE, WINDOW, NOW, ask_first=(guard.name,))
+        assert not chain.at(healthy(), NOW).window_open(WIDE, WINDOW, (guard.name,))
 
 
 def test_a_guard_that_raises_is_a_refusal_that_names_it():

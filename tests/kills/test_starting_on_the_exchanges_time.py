@@ -48,10 +48,9 @@ async def first_request_at(tmp_path, on_time):
         pass
 
     components: Any = SimpleNamespace(
-        artifacts=SimpleNamespace(run=write),
-        kill_watch=SimpleNamespace(look=lambda: None),
-        disk_watch=SimpleNamespace(look=nothing),
-        orders=SimpleNamespace(start=ask),
+        files=SimpleNamespace(artifacts=SimpleNamespace(run=write)),
+        watches=SimpleNamespace(kill_switch=SimpleNamespace(look=lambda: None), disk=SimpleNamespace(look=nothing)),
+        core=SimpleNamespace(orders=SimpleNamespace(start=ask)),
     )
     with pytest.raises(ExceptionGroup) as ended:
         async with asyncio.TaskGroup() as group:

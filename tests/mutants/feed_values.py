@@ -63,6 +63,22 @@ MUTANTS = (
         ("domain/test_event_listing.py",),
     ),
     Mutant(
+        "a_group_s_halt_is_everybody_s",
+        "a guard that knows the profile is asked for each of them",
+        "guardrails/permission.py",
+        "scope: ClassVar[Scope] = Scope.PROFILE",
+        "scope: ClassVar[Scope] = Scope.WINDOW",
+        ("guardrails/test_scopes.py",),
+    ),
+    Mutant(
+        "one_index_speaks_for_the_other",
+        "a guard of one index is asked for the other too",
+        "guardrails/chain.py",
+        "            return context.window.series.index",
+        '            return ""',
+        ("guardrails/test_scopes.py",),
+    ),
+    Mutant(
         "a_guard_asked_first_is_asked_alone",
         "a window is open only when every guard is",
         "guardrails/chain.py",

@@ -10,7 +10,7 @@ from kalshi_daemon.simulator.exchange.exchange import Exchange
 from kalshi_daemon.simulator.exchange.levers import pull_levers
 from kalshi_daemon.simulator.exchange.poison import Poison
 from kalshi_daemon.simulator.exchange.sim_server import SimServer
-from kalshi_daemon.simulator.feed.feed_server import FeedServer
+from kalshi_daemon.simulator.feed.feed_server import FeedServer, events_at
 from kalshi_daemon.simulator.feed.misprints import Misprint, bend
 from tests.simulator.exchange_kit import small_listing
 from tests.simulator_feed.test_feed_server import OPEN_NS, paths
@@ -23,15 +23,15 @@ def feed():
     return FeedServer(paths(), ManualClock(OPEN_NS), "K")
 
 
-def _bent(feed, *misprints, second=FIRST):
+def _bent(*misprints, second=FIRST):
     left = list(misprints)
-    found = bend(feed._events_at(second), left)
+    found = bend(events_at(paths(), second), left)
     return {(channel, index): orjson.loads(payload) for channel, index, payload in found}, left
 
 
-def test_truth_is_left_alone(feed):
-    told, _left = _bent(feed)
-    assert told == {(channel, index): payload for channel, index, payload in feed._events_at(FIRST)}
+def test_truth_is_left_alone():
+    told, _left = _bent()
+    assert told == {(channel, index): payload for channel, index, payload in events_at(paths(), FIRST)}
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,9 @@ def test_truth_is_left_alone(feed):
         (Misprint(Index.SPX, poison=Poison("val", "6850.00")), lambda _spx, _ndx: "6850.00"),
     ],
 )
-def test_one_value_is_wrong_and_everything_else_true(feed, misprint, wanted):
-    true, _left = _bent(feed)
-    told, left = _bent(feed, misprint)
+def test_one_value_is_wrong_and_everything_else_true(misprint, wanted):
+    true, _left = _bent()
+    told, left = _bent(misprint)
     value = told.pop(("V", Index.SPX))
     spx = true.pop(("V", Index.SPX))
     assert value["val"] == wanted(spx["val"], true["V", Index.NDX]["val"])
@@ -56,24 +56,24 @@ def test_one_value_is_wrong_and_everything_else_true(feed, misprint, wanted):
     assert left == []
 
 
-def test_stamps_come_in_another_unit_or_behind(feed):
+def test_stamps_come_in_another_unit_or_behind():
     ms = to_ms(FIRST)
     for misprint, stamp in (
         (Misprint(stamp_factor=0.001), ms // 1_000),
         (Misprint(stamp_factor=1_000), ms * 1_000),
         (Misprint(stamp_shift_ms=-900_000), ms - 900_000),
     ):
-        told, _left = _bent(feed, misprint)
+        told, _left = _bent(misprint)
         assert {payload["t"] for (channel, _index), payload in told.items() if channel == "V"} == {stamp, ms}
-    told, _left = _bent(feed, Misprint(channels=frozenset({"AM"}), stamp_factor=0.001, times=9))
+    told, _left = _bent(Misprint(channels=frozenset({"AM"}), stamp_factor=0.001, times=9))
     assert told["AM", Index.NDX]["e"] == ms // 1_000
 
 
-def test_a_frozen_index_keeps_its_value_and_stamps_anew(feed):
+def test_a_frozen_index_keeps_its_value_and_stamps_anew():
     frozen = Misprint(Index.SPX, frozen=True, times=3)
     values = []
     for step in range(4):
-        told, _left = _bent(feed, frozen, second=Nanos(FIRST + step * 7 * SECOND))
+        told, _left = _bent(frozen, second=Nanos(FIRST + step * 7 * SECOND))
         values.append(told["V", Index.SPX])
     assert len({value["val"] for value in values[:3]}) == 1
     assert len({value["t"] for value in values}) == 4
@@ -89,7 +89,7 @@ async def test_the_admin_api_bends_the_feed(feed):
     assert [one.index for one in feed.misprints] == [Index.NDX, None]
     assert feed._faults.delay_ns == 15 * MINUTE
     assert feed.history.faults.delayed
-    values = {index: raw for channel, index, raw in bend(feed._events_at(FIRST), feed.misprints) if channel == "V"}
+    values = {index: raw for channel, index, raw in bend(events_at(paths(), FIRST), feed.misprints) if channel == "V"}
     assert b'"t":1e9' in values[Index.SPX]
     pull_levers(exchange, hub, feed, {"feed": {"clear": True}})
     assert not feed.misprints
