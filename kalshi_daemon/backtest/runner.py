@@ -1,6 +1,7 @@
 """Many sessions, in this process or in several; what is done stays done."""
 
 import hashlib
+import logging
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -10,6 +11,7 @@ from time import process_time
 from typing import Any
 
 import orjson
+import structlog
 
 from kalshi_daemon import __version__
 from kalshi_daemon.backtest.latency import Latency
@@ -60,6 +62,11 @@ def _minute_of(at: time) -> int:
     return at.hour * 60 + at.minute
 
 
+def quiet() -> None:
+    """In this process no log lines: those of a daemon that trades are its own; a backtest says what it found."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
 def play_job(job: Job) -> SessionResult:
     """Play and measure one."""
     began = process_time()
@@ -90,7 +97,7 @@ def results(jobs: Sequence[Job], workers: int, folder: Path | None) -> Iterator[
     if workers <= 1 or len(todo) <= 1:
         yield from _joined(jobs, todo, map(play_job, todo), folder)
         return
-    with multiprocessing.get_context("spawn").Pool(min(workers, len(todo))) as pool:
+    with multiprocessing.get_context("spawn").Pool(min(workers, len(todo)), initializer=quiet) as pool:
         yield from _joined(jobs, todo, pool.imap(play_job, todo), folder)
 
 

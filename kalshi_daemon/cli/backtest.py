@@ -44,11 +44,11 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     from kalshi_daemon.backtest.latency import Latency  # noqa: PLC0415 - numpy: `--help` need not pay
     from kalshi_daemon.backtest.results import figures, paired  # noqa: PLC0415
-    from kalshi_daemon.backtest.runner import made_up_jobs, results  # noqa: PLC0415
+    from kalshi_daemon.backtest.runner import made_up_jobs, quiet, results  # noqa: PLC0415
     from kalshi_daemon.cli.output import to_json  # noqa: PLC0415
 
     _check(args)
-    _quiet()
+    quiet()
     folder = args.out
     found: dict[str, list[Any]] = {}
     for name in dict.fromkeys((args.policy, *([args.against] if args.against else []))):
@@ -115,12 +115,3 @@ def _played(results: Any, count: int) -> list[Any]:  # noqa: ANN401 - an iterato
     if sys.stderr.isatty():
         print(file=sys.stderr)
     return done
-
-
-def _quiet() -> None:
-    """The daemon's lines are those of a daemon that trades; a backtest says what it found."""
-    import logging  # noqa: PLC0415
-
-    import structlog  # noqa: PLC0415
-
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))

@@ -1,5 +1,6 @@
 """Sessions in process: the daemon's own core trades, its books are the exchange's, and a seed says everything."""
 
+from dataclasses import replace
 from datetime import date, time
 
 import pytest
@@ -55,6 +56,16 @@ def test_hours_are_whole_sessions_and_the_rest_of_one(hours, ends):
     jobs = made_up_jobs(SETTINGS, "usual", hours=hours, first_seed=5, day=DAY, latency=Latency())
     assert [f"{one.world.until:%H:%M}" for one in jobs] == ends
     assert [one.world.seed for one in jobs] == list(range(5, 5 + len(ends)))
+
+
+def test_several_processes_play_the_same_and_say_nothing(capfd):
+    short = [
+        replace(job(seed), world=replace(job(seed).world, start=time(14, 58), until=time(14, 59))) for seed in (1, 2)
+    ]
+    (one, two) = results(short, 2, None)
+    assert capfd.readouterr().out == "", "standard output is for the figures alone"
+    assert [one.session, two.session] == ["busy-1", "busy-2"]
+    assert replace(one, cpu_s=0.0) == replace(play_job(short[0]), cpu_s=0.0)
 
 
 def test_what_is_done_is_not_played_again(played, tmp_path, monkeypatch):

@@ -33,7 +33,7 @@ def walk(processes, block):
 
 
 def test_every_command_works_on_what_a_run_left_and_during_the_next_one(processes):
-    of_files, of_the_exchange, _of_bars = blocks()
+    of_files, of_the_exchange, _of_bars, _of_sessions = blocks()
     assert len(of_files) >= 9
     assert len(of_the_exchange) >= 3
     span = ("--from", "14:51", "--until", "15:03")
@@ -47,6 +47,6 @@ def test_every_command_works_on_what_a_run_left_and_during_the_next_one(processe
     assert second.stop() == 0, second.tail()
 
 
-def test_the_commands_about_bars_are_understood():
-    for argv in blocks()[2]:
+def test_the_commands_about_bars_and_made_up_sessions_are_understood():
+    for argv in (*blocks()[2], *blocks()[3]):
         assert _parser(argv).parse_args(argv).command == argv[0]

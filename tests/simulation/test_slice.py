@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-SEEDS = int(os.environ.get("KALSHI_DAEMON_SEEDS", "25"))
+SEEDS = int(os.environ.get("KALSHI_DAEMON_SEEDS", "15"))
 
 
 def _simulate(*options: str) -> tuple[int, list[str]]:
