@@ -66,14 +66,20 @@ fuzz: setup ## readers of network and files fed with what is almost right, guide
 lint: setup ## ruff, mypy --strict, import-linter, sizes, dead and duplicate code, shell scripts, unit and Dockerfile
 	@$(BIN)/ruff check -q .
 	@$(BIN)/ruff format -q --check .
-	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 	@$(BIN)/python scripts/check_sizes.py
 	@$(BIN)/python scripts/check_docstrings.py
 	@$(BIN)/vulture
-	@$(BIN)/pylint kalshi_daemon
+	@$(MAKE) -s -j2 BIN=$(BIN) lint-types lint-duplicates
 	@$(BIN)/shellcheck scripts/find-python scripts/managed-python scripts/setup scripts/check-visible scripts/service-test .ci/run
 	@$(MAKE) -s docker-check unit-check
+
+# The two slowest checks of `lint`, which runs them side by side.
+.PHONY: lint-types lint-duplicates
+lint-types:
+	@$(BIN)/mypy
+lint-duplicates:
+	@$(BIN)/pylint kalshi_daemon
 
 service-test: setup ## the shipped unit under a real systemd: start, stop, crash, starve, refuse (root)
 	@sh scripts/service-test

@@ -15,7 +15,7 @@ from yarl import URL
 from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.simulator.exchange.exchange import Exchange
-from kalshi_daemon.simulator.exchange.order_terms import NOT_FOUND, Refusal
+from kalshi_daemon.simulator.exchange.order_terms import NOT_FOUND, TOO_MANY_REQUESTS, Refusal
 from kalshi_daemon.simulator.exchange.rate_buckets import TIERS, RateBuckets, Tier, cost_of
 from kalshi_daemon.simulator.exchange.rest_call import PREFIX, Answer, Call, Refused, Route, ok
 from kalshi_daemon.simulator.exchange.rest_market_data import MARKET_DATA_ROUTES
@@ -26,7 +26,6 @@ from kalshi_daemon.simulator.exchange.wire import error_json
 from kalshi_daemon.simulator.exchange.wire_text import http_date
 
 BASE_URL: Final = f"http://backtest{PREFIX}"
-_TOO_MANY: Final = Refusal(429, "too_many_requests", "too many requests")
 _PARAMETER: Final = re.compile(r"\{(\w+)\}")
 
 
@@ -88,7 +87,7 @@ class LocalSession:
             return _refused(NOT_FOUND)
         route, path = found
         if not self._buckets.admit(method, cost_of(method, route.template, route.items(body)), now):
-            return _refused(_TOO_MANY)
+            return _refused(TOO_MANY_REQUESTS)
         query = parse_qs(url.raw_query_string, keep_blank_values=True)
         try:
             return route.handler(Call(self._exchange, now, self._account, path, query, body))
@@ -103,15 +102,7 @@ class LocalSession:
         return self._date[1]
 
     def _limits(self, _call: Call) -> Answer:
-        tier = self._tier
-        return ok(
-            {
-                "usage_tier": tier.name,
-                "read": {"refill_rate": tier.read_rate, "bucket_capacity": tier.read_capacity},
-                "write": {"refill_rate": tier.write_rate, "bucket_capacity": tier.write_capacity},
-                "grants": [],
-            }
-        )
+        return ok(self._tier.limits_json())
 
 
 def _refused(refusal: Refusal) -> Answer:

@@ -14,7 +14,7 @@ from kalshi_daemon.simulator.exchange.exchange import Exchange
 from kalshi_daemon.simulator.exchange.ws_commands import CommandDesk
 from kalshi_daemon.simulator.exchange.ws_server import StreamHub
 from kalshi_daemon.simulator.exchange.ws_subscriptions import ERRORS, Subscription
-from kalshi_daemon.simulator.feed.feed_server import events_at
+from kalshi_daemon.simulator.feed.feed_server import events_at, first_due
 from kalshi_daemon.simulator.feed.index_path import Paths
 
 _CHANNELS: Final = {channel.value for channel in Channel}
@@ -123,9 +123,7 @@ class FeedSide:
         self._clock = clock
         self._topics: set[str] = set()
         self._socket: LocalSocket | None = None
-        first = min(path.open_ns for path in paths.values())
-        late = clock.now_ns() - first
-        self._next_ns = first if late <= 0 else first + -(-late // SECOND) * SECOND
+        self._next_ns = first_due(paths, clock.now_ns())
         self._last_ns = max(path.last_ns for path in paths.values())
         self.sent = 0
         """Frames."""
@@ -140,7 +138,7 @@ class FeedSide:
     def publish(self, now_ns: Nanos) -> None:
         """Send what is due up to `now_ns`; nothing is sent twice, nothing is kept for later."""
         while self._next_ns <= min(now_ns, self._last_ns):
-            second, self._next_ns = Nanos(self._next_ns), self._next_ns + SECOND
+            second, self._next_ns = self._next_ns, Nanos(self._next_ns + SECOND)
             if self._socket is None or not self._topics:
                 continue
             events = events_at(self._paths, second)

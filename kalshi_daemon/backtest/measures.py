@@ -21,7 +21,6 @@ from kalshi_daemon.simulator.exchange.holdings import MICROS
 from kalshi_daemon.simulator.exchange.instruments import contract_of
 from kalshi_daemon.simulator.exchange.sim_book import BookSide, SimBook
 from kalshi_daemon.simulator.exchange.sim_orders import FillRecord, SimOrder
-from kalshi_daemon.simulator.traders.true_distribution import TrueDistribution
 from kalshi_daemon.simulator.world import World
 from kalshi_daemon.state import DaemonState
 
@@ -73,7 +72,6 @@ class SessionMeasures:
         self._world = world
         self._state = state
         self._account = world.account
-        self._truth = {index: TrueDistribution(path) for index, path in world.paths.items()}
         self._contracts: dict[str, Contract] = {}
         self._seen = 0
         self._mids: dict[str, float] = {}
@@ -148,7 +146,7 @@ class SessionMeasures:
             spec = self._world.exchange.catalogue.markets[ticker].spec
             contract = self._contracts[ticker] = contract_of(spec)
         index = contract.index
-        truth, value = self._truth[index], self._world.paths[index].value_at(at_ns)
+        truth, value = self._world.distributions[index], self._world.paths[index].value_at(at_ns)
         centre = value * math.exp(truth.drift(at_ns, contract.settles_ns))
         scale = centre * max(truth.sigma(at_ns, contract.settles_ns), 1e-7)
         high = 1.0 if contract.highest is None else ndtr((contract.highest / POINT + _HALF_STEP - centre) / scale)

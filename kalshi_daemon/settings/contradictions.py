@@ -180,38 +180,31 @@ def _check_leases(settings: Settings, origins: Origins) -> None:
 
 
 def _check_stop(settings: Settings, origins: Origins) -> None:
-    deadline, kalshi = settings.orders.stop_deadline_s, settings.kalshi
+    _check_two_requests(settings, origins, "orders.stop_deadline_s", settings.orders.stop_deadline_s, "stop")
+
+
+def _check_two_requests(settings: Settings, origins: Origins, key: str, within_s: float, what: str) -> None:
+    """A request that gets no answer must leave time for a second one, read or write."""
+    kalshi = settings.kalshi
     for name, timeout_ms in (
         ("write_timeout_ms", kalshi.write_timeout_ms),
         ("read_timeout_ms", kalshi.read_timeout_ms),
     ):
         least = _STOP_PER_REQUEST * timeout_ms / 1_000
-        if deadline < least:
+        if within_s < least:
             raise broken(
-                "orders.stop_deadline_s",
-                f"{deadline:g} s is below twice kalshi.{name} ({timeout_ms} ms): a stop whose first request gets no "
+                key,
+                f"{within_s:g} s is below twice kalshi.{name} ({timeout_ms} ms): a {what} whose first request gets no "
                 "answer would have no time for another",
                 origins,
-                f"orders.stop_deadline_s >= {least:g}, or a shorter kalshi.{name}",
+                f"{key} >= {least:g}, or a shorter kalshi.{name}",
             )
 
 
 def _check_cutoff(settings: Settings, origins: Origins) -> None:
     """A cutoff is verified by `gone_by`, where the expiry of every order ends too: its requests must fit in before."""
-    lead, kalshi = settings.windows.cancel_lead_s, settings.kalshi
-    for name, timeout_ms in (
-        ("write_timeout_ms", kalshi.write_timeout_ms),
-        ("read_timeout_ms", kalshi.read_timeout_ms),
-    ):
-        least = _STOP_PER_REQUEST * timeout_ms / 1_000
-        if lead < least:
-            raise broken(
-                "windows.cancel_lead_s",
-                f"{lead:g} s is below twice kalshi.{name} ({timeout_ms} ms): a cutoff whose first request gets no "
-                "answer would have no time for another",
-                origins,
-                f"windows.cancel_lead_s >= {least:g}, or a shorter kalshi.{name}",
-            )
+    lead = settings.windows.cancel_lead_s
+    _check_two_requests(settings, origins, "windows.cancel_lead_s", lead, "cutoff")
     asked_s = settings.orders.unknown_ask_after_ms / 1_000
     if asked_s >= lead:
         raise broken(

@@ -105,7 +105,8 @@ class World:
         """What the exchange and the feed take for the time."""
         self.exchange = Exchange(self.told.now_ns, plan.seed, self._value_at, listing, rules=plan.rules)
         self.account = self.exchange.open_account(API_ACCOUNT, START_CASH)
-        distributions = {index: TrueDistribution(path) for index, path in self.paths.items()}
+        self.distributions = {index: TrueDistribution(path) for index, path in self.paths.items()}
+        """What the market knows of each index."""
         self._crowd = Crowd(
             [
                 Ladder.of(
@@ -118,7 +119,7 @@ class World:
             plan.mix,
             plan.seed,
             {index: path.value_at for index, path in self.paths.items()},
-            lambda index, now, target: distributions[index].to(now, target),
+            lambda index, now, target: self.distributions[index].to(now, target),
         )
         for name in self._crowd.accounts:
             self.exchange.open_account(name, Dollars(0), keeps_history=False, checks_cash=False)

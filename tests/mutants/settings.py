@@ -108,8 +108,8 @@ MUTANTS = (
         "stop_without_a_second_try",
         "a stop leaves time for a request without an answer and for one more",
         "settings/contradictions.py",
-        "least = _STOP_PER_REQUEST * timeout_ms / 1_000\n        if deadline",
-        "least = timeout_ms / 1_000\n        if deadline",
+        'settings.orders.stop_deadline_s, "stop")',
+        '2 * settings.orders.stop_deadline_s, "stop")',
         _RULES,
     ),
     Mutant(
@@ -132,8 +132,8 @@ MUTANTS = (
         "cutoff_without_a_second_try",
         "a cutoff leaves time for a request without an answer and for one more",
         "settings/contradictions.py",
-        "least = _STOP_PER_REQUEST * timeout_ms / 1_000\n        if lead",
-        "least = timeout_ms / 1_000\n        if lead",
+        'lead, "cutoff")',
+        '2 * lead, "cutoff")',
         _RULES,
     ),
     Mutant(

@@ -89,6 +89,7 @@ def invalid_order(details: str) -> Refusal:
 
 
 NOT_FOUND: Final = Refusal(404, "not_found", "not found")
+TOO_MANY_REQUESTS: Final = Refusal(429, "too_many_requests", "too many requests")
 MARKET_NOT_FOUND: Final = Refusal(404, "market_not_found", "market not found")
 ALREADY_EXISTS: Final = Refusal(409, "order_already_exists", "order already exists")
 POST_ONLY_CROSS: Final = invalid_order("post only cross")

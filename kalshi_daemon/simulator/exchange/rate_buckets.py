@@ -26,6 +26,15 @@ class Tier:
     write_rate: int
     write_capacity: int
 
+    def limits_json(self) -> dict[str, object]:
+        """The answer of `/account/limits`."""
+        return {
+            "usage_tier": self.name,
+            "read": {"refill_rate": self.read_rate, "bucket_capacity": self.read_capacity},
+            "write": {"refill_rate": self.write_rate, "bucket_capacity": self.write_capacity},
+            "grants": [],
+        }
+
 
 TIERS: Final = {
     tier.name: tier

@@ -15,7 +15,7 @@ from aiohttp import web
 from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.simulator.exchange.exchange import Exchange
 from kalshi_daemon.simulator.exchange.faults import ErrorShape, Faults, Injection, Manner, When, with_ids, without
-from kalshi_daemon.simulator.exchange.order_terms import NOT_FOUND, Refusal
+from kalshi_daemon.simulator.exchange.order_terms import NOT_FOUND, TOO_MANY_REQUESTS, Refusal
 from kalshi_daemon.simulator.exchange.rate_buckets import RateBuckets, Tier, cost_of
 from kalshi_daemon.simulator.exchange.rest_call import PREFIX, Answer, Call, Refused, Route, ok
 from kalshi_daemon.simulator.exchange.rest_market_data import MARKET_DATA_ROUTES
@@ -26,7 +26,6 @@ from kalshi_daemon.simulator.exchange.sim_orders import Account
 from kalshi_daemon.simulator.exchange.wire import error_json
 from kalshi_daemon.simulator.exchange.wire_text import http_date
 
-_TOO_MANY: Final = Refusal(429, "too_many_requests", "too many requests")
 _CANCELS_REFUSED: Final = Refusal(503, "exchange_unavailable", "exchange unavailable")
 _INTERNAL: Final = Refusal(500, "internal_error", "internal error")
 _ANONYMOUS: Final = "anonymous"
@@ -108,23 +107,15 @@ class RestServer:
         if buckets is None:
             buckets = self._buckets[name] = RateBuckets(self.tier, now)
         if not buckets.admit(route.method, cost_of(route.method, route.template, route.items(body)), now):
-            raise Refused(_TOO_MANY)
+            raise Refused(TOO_MANY_REQUESTS)
         if self.faults.refuse_cancels and route.operation in CANCELS:
             raise Refused(_CANCELS_REFUSED)
 
     def _account_limits(self, _call: Call) -> Answer:
-        tier = self.tier
-        return ok(
-            {
-                "usage_tier": tier.name,
-                "read": {"refill_rate": tier.read_rate, "bucket_capacity": tier.read_capacity},
-                "write": {"refill_rate": tier.write_rate, "bucket_capacity": tier.write_capacity},
-                "grants": [],
-            }
-        )
+        return ok(self.tier.limits_json())
 
     def _envelope(self, refusal: Refusal) -> Answer:
-        if refusal.status == _TOO_MANY.status and self.faults.string_429:
+        if refusal.status == TOO_MANY_REQUESTS.status and self.faults.string_429:
             return Answer(refusal.status, {"error": refusal.message})
         body = error_json(refusal)
         return Answer(refusal.status, body if self.faults.error_shape is ErrorShape.FLAT else {"error": body})

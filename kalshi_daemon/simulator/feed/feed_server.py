@@ -96,9 +96,7 @@ class FeedServer:
 
     async def start(self, port: int = 0) -> str:
         """Listen (0: any free port) and return the url. What was due before this moment is never published."""
-        first = min(path.open_ns for path in self._paths.values())
-        late = self._clock.now_ns() - first
-        self._next_ns = first if late <= 0 else first + -(-late // SECOND) * SECOND
+        self._next_ns = first_due(self._paths, self._clock.now_ns())
         self._port = port
         self._server = await serve(
             self._serve, HOST, port, process_request=self._over_http, compression=None, close_timeout=1.0
@@ -312,6 +310,13 @@ class FeedServer:
             client.held_back = frame
             return []
         return frames
+
+
+def first_due(paths: Paths, now_ns: Nanos) -> Nanos:
+    """The first second of the session that is still to be published: what was due before `now_ns` never is."""
+    first = min(path.open_ns for path in paths.values())
+    late = max(0, now_ns - first)
+    return Nanos(first + -(-late // SECOND) * SECOND)
 
 
 def events_at(paths: Paths, second: Nanos) -> list[Event]:
