@@ -2,6 +2,7 @@
 
 import contextlib
 import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,11 +14,13 @@ from kalshi_daemon.artifacts.files import (
     write_unsynced,
 )
 from kalshi_daemon.artifacts.manifest import build_manifest
+from kalshi_daemon.artifacts.markout_lines import markout_line
 from kalshi_daemon.artifacts.monitors import GoNoGo, IndexRecord, MonitorBoard, Stop, WindowVerdicts
 from kalshi_daemon.artifacts.paths import MANIFEST, ArtifactPaths, day_of
 from kalshi_daemon.artifacts.report import DayFacts
 from kalshi_daemon.artifacts.report_markdown import render
 from kalshi_daemon.artifacts.session import SessionSummary
+from kalshi_daemon.domain.markout import Markout
 from kalshi_daemon.domain.monitor import Monitor
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import QuotePlan
@@ -33,6 +36,9 @@ Json = dict[str, Any]
 
 DAYS_KEPT: Final = 16
 """Reports (series and day) whose facts stay in memory; the one longest untouched is written and dropped first."""
+MARKOUTS_KEPT: Final = 2_048
+"""Lines of markouts that wait for a disk that refuses; beyond it the oldest are lost, and their fills count as
+unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +83,14 @@ class MonitorJob:
     document: Monitor
 
 
-Job = MonitorJob | ScanJob | PositionsJob | SessionJob | WindowVerdicts | IndexRecord | Stop
+@dataclass(frozen=True, slots=True)
+class MarkoutJob:
+    """What is known now of where the market went after a fill of ours."""
+
+    markout: Markout
+
+
+Job = MarkoutJob | MonitorJob | ScanJob | PositionsJob | SessionJob | WindowVerdicts | IndexRecord | Stop
 
 
 @dataclass(slots=True)
@@ -103,6 +116,7 @@ class Archive:
         self._board = MonitorBoard()
         self._board_dirty = False
         self._session: SessionJob | None = None
+        self._markouts: deque[MarkoutJob] = deque(maxlen=MARKOUTS_KEPT)
         self._now = Nanos(0)
         self.files_lock = threading.Lock()
         """Held while files are written: whoever packs or removes them waits for it."""
@@ -128,6 +142,7 @@ class Archive:
             changed |= self._take(job, written)
         for series, count in dropped.items():
             self._day(series, day_of(now_ns), written).manifests_dropped += count
+        self._write_markouts(written)
         if self._board_dirty and (whole or changed):
             self._write_board(written)
         if whole:
@@ -151,6 +166,9 @@ class Archive:
                 return False
             case SessionJob():
                 self._session = job
+                return False
+            case MarkoutJob():
+                self._markouts.append(job)
                 return False
             case MonitorJob():
                 self._put(self._paths.monitor(job.document.name), encode(job.document), written)
@@ -185,6 +203,19 @@ class Archive:
             for line in lines:
                 if line.series:
                     self._day(line.series, day, written).note_audit(line.entry, self._run_id)
+
+    def _write_markouts(self, written: Written) -> None:
+        by_day: dict[str, list[bytes]] = {}
+        for job in self._markouts:
+            by_day.setdefault(day_of(job.markout.filled_ns), []).append(markout_line(job.markout, self._run_id))
+        for day, lines in by_day.items():
+            path = self._paths.markouts(day)
+            try:
+                append_lines(path, lines)
+            except OSError as error:
+                written.problems.append(_sentence(path, error))
+                return
+        self._markouts.clear()
 
     def _write_manifest(self, job: ScanJob, written: Written) -> None:
         manifest = build_manifest(job.plan, job.judgement, job.orders, run_id=self._run_id, mode=self._mode)

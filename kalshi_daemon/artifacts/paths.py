@@ -58,6 +58,10 @@ class ArtifactPaths:
         """The audit log of a day."""
         return self.root / "data" / "proc" / "audit" / f"live_orders_{day}.jsonl"
 
+    def markouts(self, day: str) -> Path:
+        """Where the market went after the fills of a day."""
+        return self.root / "data" / "proc" / "markouts" / f"{day}.jsonl"
+
     def report(self, series_ticker: str, day: str) -> Path:
         """The report of a series on a day, as Markdown."""
         return self.root / "reports" / safe_name(series_ticker) / f"{day}.md"

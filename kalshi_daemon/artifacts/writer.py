@@ -5,7 +5,7 @@ Bounds, and what happens at them:
 * `scans_max` scans (manifest, counts, verdicts) wait; beyond that new scans are dropped whole, counted and reported;
 * audit lines are never dropped: when `audits_max` wait because the disk does not take them, `audit` raises
   StateCorrupt, which stops the daemon (what cannot be recorded is not done);
-* positions, monitors and the session summary count among the scans' places but are never dropped for room.
+* positions, monitors, markouts and the session summary count among the scans' places but are never dropped for room.
 
 Manifests and audit lines are written as they come. Reports and monitors are brought up to date every SIDE_FILES_EVERY,
 the latter at once when the go/no-go answer changes, and all of it by `drain`.
@@ -26,6 +26,7 @@ from kalshi_daemon.artifacts.archive import (
     Archive,
     AuditJob,
     Job,
+    MarkoutJob,
     MonitorJob,
     PositionsJob,
     ScanJob,
@@ -37,6 +38,7 @@ from kalshi_daemon.artifacts.paths import ArtifactPaths, day_of
 from kalshi_daemon.artifacts.session import SessionTotals, build_session
 from kalshi_daemon.domain.forecast import Reading
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.markout import Markout
 from kalshi_daemon.domain.monitor import Monitor
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import QuotePlan
@@ -136,6 +138,10 @@ class ArtifactWriter:
     def monitor(self, document: Monitor) -> None:
         """A monitor that is no guard's. The last one stands."""
         self._take(MonitorJob(document))
+
+    def markout(self, one: Markout) -> None:
+        """A fill of ours, each time that more is known of where the market went after it."""
+        self._take(MarkoutJob(one))
 
     def report(self, state: DaemonState) -> None:
         """The positions of every series now, for the reports, and the closed latch on the monitors: at the end.

@@ -9,7 +9,9 @@ from typing import Final
 
 from kalshi_daemon.artifacts.monitors import ReadingLine, RecordOfIndex
 from kalshi_daemon.digest.digest import Digest
-from kalshi_daemon.digest.fills import FillLine, FillSums, Mean
+from kalshi_daemon.digest.fills import FillLine, FillSums
+from kalshi_daemon.digest.markouts import MarketEdge, MarketMeans
+from kalshi_daemon.digest.means import Mean
 from kalshi_daemon.digest.money import Fixing, Money, OpenLine, Part
 from kalshi_daemon.digest.quoting import Quoting, Refusal, WindowQuoting
 from kalshi_daemon.digest.records import Json, ranked
@@ -26,7 +28,8 @@ from kalshi_daemon.ground.units import (
     format_price,
 )
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
+"""2: markouts against the others' prices, and the errors of means."""
 _UNKNOWN_SHOWN: Final = 20
 
 
@@ -136,6 +139,7 @@ def _fills(fills: FillSums) -> Json:
         "maker_share": fills.maker_share,
         "fees_dollars": format_dollars(fills.fees),
         "expected_edge": _mean(fills.expected),
+        "market_markouts": [_market(one) for one in fills.market],
         "markouts": [
             {
                 "seconds": one.horizon_s,
@@ -150,9 +154,25 @@ def _fills(fills: FillSums) -> Json:
     }
 
 
+def _market(one: MarketMeans) -> Json:
+    return {
+        "seconds": one.horizon_s,
+        "mid": _mean(one.mid),
+        "microprice": _mean(one.microprice),
+        "half_spread": _mean(one.half_spread),
+        "adverse": _mean(one.adverse),
+    }
+
+
+def _market_edge(one: MarketEdge | None) -> Json | None:
+    return None if one is None else {name: _round(value) for name, value in asdict(one).items()}
+
+
 def _mean(mean: Mean) -> Json:
     return {
         "per_contract_dollars": _round(mean.per_contract),
+        "error_dollars": _round(mean.error),
+        "windows": mean.windows,
         "dollars": _round(mean.dollars) if mean.fills else None,
         "fills": mean.fills,
         "missing": mean.missing,
@@ -174,6 +194,7 @@ def _fill(line: FillLine) -> Json:
         "taker": fill.is_taker,
         "fair": line.record.fair,
         "expected_edge": _round(line.expected),
+        "market_markouts": {f"{horizon}s": _market_edge(one) for horizon, one in line.market.items()},
         "markouts": {
             f"{horizon}s": None if one is None else {"edge": _round(one.edge), "source": one.source}
             for horizon, one in line.markouts.items()

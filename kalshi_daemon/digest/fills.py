@@ -3,22 +3,24 @@
 All edges are signed by side and before fees, in dollars per contract: + is good for us, sign x (value - price). A value
 that is not known is left out of the mean and counted as missing, never taken for 0.
 
-Markouts: `fair` when a scan looked at the market within MARKOUT_SLACK of the moment; else `delta`, the last fair before
+Markouts against the market come first (`markouts`); second those against our own forecast, which chose the quotes:
+`fair` when a scan looked at the market within MARKOUT_SLACK of the moment; else `delta`, the last fair before
 the moment plus the index move since then times the forecast's delta, within 0..1; `settled` when the fixing has passed.
 """
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from kalshi_daemon.digest.markouts import HORIZONS, MarketEdges, MarketMeans, market_edges, market_means, markouts_of
+from kalshi_daemon.digest.means import Mean, mean_of
 from kalshi_daemon.digest.records import Fair, FillRecord, Records, Tape
 from kalshi_daemon.digest.scans import ScanDay
+from kalshi_daemon.domain.markout import Markout as MarketMarkout
 from kalshi_daemon.ground.units import CONTRACT, MINUTE, PRICE_ONE, SECOND, Count, Dollars, Nanos
 from kalshi_daemon.orders.ledger import Result, cash_of_fill
 
-HORIZONS: Final = (5, 30, 300)
-"""Seconds after a fill."""
 BASE_AGE_MAX: Final = Nanos(30 * MINUTE)
 """A fair older than this is no base for a delta: the distribution has narrowed too much since."""
 WORST_SHOWN: Final = 10
@@ -48,16 +50,8 @@ class FillLine:
     markouts: Mapping[int, Markout | None]
     realised: float | None
     """None while the market is open, or when the position was closed before the fixing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Mean:
-    """A mean per contract, weighted by contracts. `per_contract` None: no fill of it is known."""
-
-    fills: int
-    missing: int
-    per_contract: float | None
-    dollars: float
+    market: MarketEdges = field(default_factory=dict)
+    """Against the others' prices; `markouts` are against our own forecast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +73,12 @@ class FillSums:
     fees: Dollars
     expected: Mean
     markouts: tuple[MarkoutMean, ...]
+    """Against our own forecast."""
     realised: Mean
     lines: tuple[FillLine, ...]
     """In order of time."""
+    market: tuple[MarketMeans, ...] = ()
+    """Against the others' prices."""
 
     @property
     def maker_share(self) -> float | None:
@@ -98,16 +95,18 @@ class FillSums:
 def fill_sums(records: Records, scans: ScanDay) -> FillSums:
     """Everything about the fills of the day. `scans` must have been told of their markets before its fold."""
     today = sorted(records.fills_of_day, key=lambda one: (one.booked.fill.event_ns, one.booked.fill.trade_id))
-    lines = tuple(_line(one, records, scans) for one in today)
+    seen = markouts_of(records.journal.fills, records.markouts)
+    lines = tuple(_line(one, records, scans, seen.get(one.booked.fill.trade_id)) for one in today)
     return FillSums(
         count=len(lines),
         contracts=Count(sum(one.booked.fill.count for one in today)),
         maker_contracts=Count(sum(one.booked.fill.count for one in today if not one.booked.fill.is_taker)),
         fees=Dollars(sum(one.booked.fill.fee for one in today)),
-        expected=_mean([(line, line.expected) for line in lines]),
+        expected=mean_of((line.record, line.expected) for line in lines),
         markouts=tuple(_markout_mean(horizon, lines) for horizon in HORIZONS),
-        realised=_mean([(line, line.realised) for line in lines]),
+        realised=mean_of((line.record, line.realised) for line in lines),
         lines=lines,
+        market=market_means([(line.record, line.market) for line in lines]),
     )
 
 
@@ -122,7 +121,8 @@ def settled_value(result: Result | None) -> float | None:
     return None if result is None else {"yes": 1.0, "no": 0.0}.get(result.result)
 
 
-def _line(record: FillRecord, records: Records, scans: ScanDay) -> FillLine:
+def _line(record: FillRecord, records: Records, scans: ScanDay, seen: MarketMarkout | None) -> FillLine:
+    window = scans.windows.get(record.booked.event_ticker)
     paid = settled_value(records.journal.results.get(record.booked.fill.market_ticker))
     return FillLine(
         record=record,
@@ -130,6 +130,7 @@ def _line(record: FillRecord, records: Records, scans: ScanDay) -> FillLine:
         expected=None if record.fair is None else edge(record, record.fair),
         markouts={horizon: _markout(record, horizon, paid, records, scans) for horizon in HORIZONS},
         realised=None if paid is None else edge(record, paid),
+        market=market_edges(record, seen, None if window is None else window.target_ns),
     )
 
 
@@ -169,20 +170,13 @@ def _moved(fairs: Sequence[Fair], moment: int, tape: Tape | None) -> float | Non
     return min(1.0, max(0.0, base.fair + base.delta * (value - base.level)))
 
 
-def _mean(pairs: Sequence[tuple[FillLine, float | None]]) -> Mean:
-    known = [(line.record.booked.fill.count / CONTRACT, value) for line, value in pairs if value is not None]
-    contracts = sum(count for count, _value in known)
-    dollars = sum(count * value for count, value in known)
-    return Mean(len(known), len(pairs) - len(known), dollars / contracts if contracts else None, dollars)
-
-
 def _markout_mean(horizon_s: int, lines: Sequence[FillLine]) -> MarkoutMean:
     found = [(line, line.markouts[horizon_s]) for line in lines]
     by_source = {
-        source: _mean([(line, one.edge) for line, one in found if one is not None and one.source == source])
+        source: mean_of((line.record, one.edge) for line, one in found if one is not None and one.source == source)
         for source in (FAIR, DELTA, SETTLED)
     }
-    every = _mean([(line, None if one is None else one.edge) for line, one in found])
+    every = mean_of((line.record, None if one is None else one.edge) for line, one in found)
     return MarkoutMean(horizon_s, every, {source: mean for source, mean in by_source.items() if mean.fills})
 
 

@@ -17,6 +17,7 @@ from kalshi_daemon.digest.reading import (
     open_journals,
     read_forecast,
     read_journal,
+    read_markouts,
     read_tapes,
 )
 from kalshi_daemon.digest.records import JournalDay, Records, Tape
@@ -99,6 +100,7 @@ def digest_of(
         which = f"; first: {scans.problem}" if scans.problem else ""
         notes.append(f"{scans.unreadable} manifests cannot be read, {scans.dropped} were too many{which}")
     forecast = read_forecast(source.paths, found, notes)
+    markouts = read_markouts(source.paths, found, notes, go_on)
     start, end = eastern_midnights(found)
     records = Records(
         day=found,
@@ -111,6 +113,7 @@ def digest_of(
         forecast=forecast,
         notes=tuple(notes),
         instruments=source.instruments,
+        markouts=markouts,
     )
     return make_digest(records, scans, log)
 

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import orjson
 
+from kalshi_daemon.artifacts.markout_lines import MarkoutKey, key_of, read_markout
 from kalshi_daemon.artifacts.monitors import GoNoGo, RecordOfIndex
 from kalshi_daemon.artifacts.paths import ArtifactPaths, is_day
 from kalshi_daemon.artifacts.scan_files import folders, scans_of_day
@@ -24,6 +25,7 @@ from kalshi_daemon.digest.records import FillRecord, JournalDay, OrderRecord, Ta
 from kalshi_daemon.digest.scans import ScanDay
 from kalshi_daemon.digest.service import EVENTS, RATE_LIMITED, ServiceLog
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.markout import Markout
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.ground.documents import Document, read_document
@@ -146,10 +148,37 @@ def _behind(
 def _fill(booked: BookedFill, order: Order | None) -> FillRecord:
     """An adopted order has no decision of ours behind it: its fair is 0."""
     fair = order.fair if order is not None and 0.0 < order.fair < 1.0 else None
-    return FillRecord(booked, "" if order is None else order.profile, fair)
+    if order is None:
+        return FillRecord(booked, "", fair)
+    return FillRecord(booked, order.profile, fair, order.client_order_id)
 
 
 # --- manifests, index values, monitors --------------------------------------------------------------------------------
+
+
+def read_markouts(paths: ArtifactPaths, day: date, notes: list[str], go_on: GoOn) -> tuple[Markout, ...]:
+    """Of each fill what was known of it last. Lines that cannot be read are left out and counted in a note."""
+    path = paths.markouts(day.isoformat())
+    found: dict[MarkoutKey, Markout] = {}
+    unreadable, first = 0, ""
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(iter(lambda: file.readline(LINE_BYTES_MAX), b"")):
+                if number % LINES_A_BREATH == 0:
+                    go_on()
+                try:
+                    one = read_markout(raw, path)
+                except (StateCorrupt, MalformedData) as problem:
+                    unreadable, first = unreadable + 1, first or str(problem)
+                    continue
+                found[key_of(one)] = one
+    except FileNotFoundError:
+        return ()
+    except OSError as problem:
+        notes.append(f"left out: {path}: {problem.strerror}")
+    if unreadable:
+        notes.append(f"{path}: {unreadable} lines cannot be read; first: {first}")
+    return tuple(found.values())
 
 
 def fold_manifests(paths: ArtifactPaths, day: date, scans: ScanDay, go_on: GoOn) -> None:

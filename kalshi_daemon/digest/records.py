@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kalshi_daemon.artifacts.monitors import RecordOfIndex
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS, Instruments
+from kalshi_daemon.domain.markout import Markout
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.ground.units import SECOND, Dollars, Level, Nanos
 from kalshi_daemon.orders.ledger import BookedFill, Result
@@ -38,6 +39,8 @@ class FillRecord:
     booked: BookedFill
     profile: str
     fair: float | None
+    client_order_id: str = ""
+    """Of the order behind it; "" when that is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,8 @@ class Records:
     notes: tuple[str, ...] = ()
     """What could not be read."""
     instruments: Instruments = SHIPPED_INSTRUMENTS
+    markouts: Sequence[Markout] = ()
+    """Where the market went after the fills that the daemon saw."""
 
     @property
     def fills_of_day(self) -> list[FillRecord]:

@@ -6,7 +6,9 @@ from typing import Final
 from kalshi_daemon.artifacts.monitors import ReadingLine, RecordOfIndex
 from kalshi_daemon.digest.digest import Digest
 from kalshi_daemon.digest.document import delay_ms
-from kalshi_daemon.digest.fills import HORIZONS, FillLine, FillSums, Mean
+from kalshi_daemon.digest.fills import FillLine, FillSums
+from kalshi_daemon.digest.markouts import HORIZONS
+from kalshi_daemon.digest.means import Mean
 from kalshi_daemon.digest.money import Money, Part
 from kalshi_daemon.digest.quoting import Quoting
 from kalshi_daemon.digest.service import Delay, Link, Service
@@ -119,19 +121,34 @@ def _part(part: Part) -> Row:
 def _fills(fills: FillSums) -> list[Table]:
     if not fills.count:
         return []
+    markouts = tuple(
+        (f"{market.horizon_s} s", _with_error(market.mid), _with_error(market.microprice),
+         _with_error(market.half_spread), _with_error(market.adverse), _with_error(model.every),
+         str(market.mid.fills), str(market.mid.missing))
+        for market, model in zip(fills.market, fills.markouts, strict=True)
+    )  # fmt: skip
     rows: list[Row] = [("expected, at the decision", *_edge(fills.expected))]
     for one in fills.markouts:
         rows.append((f"markout {one.horizon_s} s", *_edge(one.every)))
         rows += [(f"  by {source}", *_edge(mean)[:3], "") for source, mean in one.by_source.items()]
     rows.append(("at settlement", *_edge(fills.realised)))
-    note = "fair: our own later fair; delta: the last fair moved with the index; settled: after the fixing"
+    by_market = "others: our orders left out; half-spread and adverse part add up to the mid; +- one error by window"
+    by_model = (
+        "by our own forecast; fair: a later one; delta: the last one moved with the index; settled: after the fixing"
+    )
+    names = ("after", "others' mid", "microprice", "half-spread earned", "adverse part", "model", "fills", "missing")
     headings = ("edge", "per contract", "dollars", "fills", "missing")
     worst = tuple(_fill_row(line) for line in fills.worst)
     return [
-        _section("Edges of the fills", headings, tuple(rows), (note,)),
+        _section("Markouts, per contract", names, markouts, (by_market,)),
+        _section("Edges of the fills", headings, tuple(rows), (by_model,)),
         _section("Worst fills", ("at (ET)", "-market", "-profile", "-side", "price", "count", "expected",
                                 *(f"{horizon} s" for horizon in HORIZONS), "settled"), worst),
     ]  # fmt: skip
+
+
+def _with_error(mean: Mean) -> str:
+    return _number(mean.per_contract, 4) + ("" if mean.error is None else f" +- {mean.error:.4f}")
 
 
 def _fill_row(line: FillLine) -> Row:

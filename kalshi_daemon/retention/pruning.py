@@ -135,7 +135,7 @@ def _scans(folder: Path) -> tuple[Path, ...]:
 
 
 def _reports(paths: ArtifactPaths, notes: list[str] | None) -> dict[str, list[Path]]:
-    """By day: the reports with what they are made from, digests, summaries of sessions."""
+    """By day: the reports with what they are made from, digests with their markouts, summaries of sessions."""
     reports, facts = paths.root / "reports", paths.root / "data" / "proc" / "reports"
     artifacts = reports / "_artifacts"
 
@@ -147,6 +147,7 @@ def _reports(paths: ArtifactPaths, notes: list[str] | None) -> dict[str, list[Pa
         *((path, path.stem) for top in tops for path in files(top)),
         *((path, path.stem.removesuffix("-digest")) for path in files(reports)),
         *((path, path.stem.removeprefix("digest_")) for path in files(artifacts)),
+        *((path, path.stem) for path in files(paths.markouts("").parent)),
         *((path, path.name.partition("_")[0]) for path in files(artifacts / "sessions")),
     ]
     found: dict[str, list[Path]] = {}

@@ -5,13 +5,14 @@ from collections.abc import Collection
 from kalshi_daemon.domain.book_view import own_excluded
 from kalshi_daemon.domain.forecast import Forecast
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.markout import Markout
 from kalshi_daemon.domain.window import Window
-from kalshi_daemon.ground.units import Nanos, Price
+from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.index_feed.witnesses import NOTHING_KNOWN, OutsideLevels
 from kalshi_daemon.ladder.implied import books_distribution, ladder_middle
 from kalshi_daemon.settings.model import PricingSettings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.trading.markouts import Markout
+from kalshi_daemon.trading.markouts import OthersPrices, others_prices
 from kalshi_daemon.trading.policy.picture import Picture
 
 
@@ -60,12 +61,12 @@ def picture_of(
     )
 
 
-def others_mid(state: DaemonState, market_ticker: str) -> Price | None:
-    """The others' middle now; None where the book is not believed or not two-sided."""
+def prices_of_others(state: DaemonState, market_ticker: str) -> OthersPrices | None:
+    """The others' mid and microprice now; None where the book is not believed or not two-sided."""
     book = state.venue.books.get(market_ticker)
     if book is None or not book.synced or book.doubt:
         return None
-    return own_excluded(book, state.live_orders()).mid
+    return others_prices(own_excluded(book, state.live_orders()))
 
 
 def tick_age(state: DaemonState, window: Window, now: Nanos) -> Nanos:

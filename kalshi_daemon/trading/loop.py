@@ -19,6 +19,7 @@ from kalshi_daemon.artifacts.writer import ArtifactWriter
 from kalshi_daemon.calibration.market_record import MarketRecord
 from kalshi_daemon.calibration.watch import log_fields
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.markout import Markout
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Profile, Quote
 from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
@@ -29,7 +30,7 @@ from kalshi_daemon.guardrails.chain import Chain, Instant
 from kalshi_daemon.guardrails.timing import WindowOpen
 from kalshi_daemon.orders.manager import OrderManager
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.trading.inputs import others_mid, picture_of
+from kalshi_daemon.trading.inputs import picture_of, prices_of_others
 from kalshi_daemon.trading.markouts import MarkoutWatch
 from kalshi_daemon.trading.policy.policy import Policy, Pulls, ScanRequest
 from kalshi_daemon.trading.rescans import Rescans, usable_books
@@ -196,11 +197,13 @@ class Trader:
 
     def _look_at_fills(self) -> None:
         """Where the market went after our fills; whole orders are read only when one of them has changed."""
-        now, mid_of = self._clock.now_ns(), partial(others_mid, self._state)
+        now, prices_of = self._clock.now_ns(), partial(prices_of_others, self._state)
+        known: list[Markout] = []
         if self._orders_changed:
             self._orders_changed = False
-            self._markouts.on_orders(self._state.orders.values(), mid_of, now)
-        self._markouts.look(mid_of, now)
+            known = self._markouts.on_orders(self._state.orders.values(), prices_of, now)
+        for one in (*known, *self._markouts.look(prices_of, now)):
+            self._parts.artifacts.markout(one)
 
     def _look_at_resting(self, group: asyncio.TaskGroup) -> None:
         now = self._clock.now_ns()
@@ -253,6 +256,7 @@ class Trader:
         if resting:
             tickers = tuple(dict.fromkeys(order.market_ticker for order in resting))
             picture = picture_of(self._state, window, instant.now, markouts=self._markouts.recent(), tickers=tickers)
+            self._markouts.on_books(picture.views, instant.now)
             lost, self._memory = self._parts.policy.review(picture, resting, self._memory)
         for order, reason in lost:
             self._triggers[order.profile, window.event_ticker] = "edge_lost"

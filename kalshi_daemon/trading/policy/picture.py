@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from kalshi_daemon.domain.book_view import BookView
 from kalshi_daemon.domain.contract import FeeSchedule, Market
 from kalshi_daemon.domain.forecast import Forecast
+from kalshi_daemon.domain.markout import Markout
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.ground.units import Count, Nanos
-from kalshi_daemon.trading.markouts import Markout
 
 
 @dataclass(frozen=True, slots=True)
