@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 RUN_ARGS ?=
 SEEDS ?= 25
 FIRST_SEED ?= 1
+SESSIONS ?= 20
 HOURS ?= 24
 WORKERS ?= 2
 MUTANTS ?=
@@ -16,7 +17,7 @@ RUNS ?= 5
 DAYS ?= 5
 SEED ?= 1
 
-.PHONY: help setup run test simulate week soak fuzz fault-matrix kills way-down service-test mutants oracle lint log-events fmt cover bench unit-check docker-check clean
+.PHONY: help setup run test simulate week soak fuzz fault-matrix kills way-down service-test mutants oracle markouts lint log-events fmt cover bench unit-check docker-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +93,9 @@ mutants: setup ## break every safety promise on purpose in a copy: a test must n
 
 oracle: setup ## the forecast against an oracle that knows the distribution, 2,000 simulated days (minutes)
 	@ORACLE_DAYS=2000 $(BIN)/python -m pytest -q tests/research/test_oracle.py --log-cli-level=INFO --timeout=1800
+
+markouts: setup ## the digest's markouts against the law the index was drawn from, over whole sessions (SESSIONS=20)
+	@MARKOUT_SESSIONS=$(SESSIONS) $(BIN)/python -m pytest -q tests/backtest/test_digest_agrees.py --log-cli-level=INFO --log-cli-format="%(message)s"
 
 fmt: setup ## format the code
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .

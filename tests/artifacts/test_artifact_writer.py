@@ -9,12 +9,15 @@ from pathlib import Path
 import pytest
 
 from kalshi_daemon.artifacts import files
+from kalshi_daemon.artifacts.markout_lines import read_markout
 from kalshi_daemon.artifacts.paths import ArtifactPaths
 from kalshi_daemon.artifacts.writer import BATCH_MAX, SIDE_FILES_EVERY
 from kalshi_daemon.domain.index import Index
+from kalshi_daemon.domain.markout import Markout
+from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.errors import StateCorrupt
-from kalshi_daemon.ground.units import HOUR, SECOND, Nanos
+from kalshi_daemon.ground.units import HOUR, SECOND, Nanos, Price, lots
 from tests.artifacts.artifact_rig import RUN, fill, judged, manifests, read, settle, totals, writer_on
 from tests.guardrails.guard_rig import (
     CLOSE,
@@ -553,3 +556,21 @@ async def test_the_forecasts_record_reaches_its_monitors_and_the_go_no_go_file(t
     await writer.drain()
     assert read(paths.monitor("record_crps_ratio"))["metrics"]["SPX.hour"]["value"] == GOOD.value
     assert read(paths.go_no_go)["record"]["SPX"]["crps_ratio.hour"]["status"] == "OK"
+
+
+# --- markouts
+
+
+async def test_what_is_known_of_a_fill_is_written_each_time_on_the_day_of_the_fill(tmp_path, paths, broken_disk):
+    mend = broken_disk("data/proc/markouts")
+    writer = writer_on(tmp_path)
+    later: tuple[Price | None, ...] = (Price(4_200), None, None)
+    early = Markout("kd-1", "M", Side.BID, Price(4_000), lots(1), lots(1), NOW, Price(4_100), Price(4_100))
+    known = replace(early, mids=later, microprices=later)
+    writer.markout(early)
+    await writer.drain()
+    mend()
+    writer.markout(known)
+    await writer.drain()
+    path = paths.markouts(DAY)
+    assert [read_markout(line, path) for line in path.read_bytes().splitlines()] == [early, known]

@@ -44,7 +44,7 @@ def test_half_spread_and_adverse_part_by_hand():
     assert edges[5] is not None
     assert edges[30] is not None
     assert asdict(edges[5]) == pytest.approx({"mid": 0.02, "microprice": 0.025, "half_spread": 0.01, "adverse": 0.01})
-    assert (edges[30].half_spread, edges[30].adverse) == (pytest.approx(0.01), pytest.approx(-0.005))
+    assert [edges[30].half_spread, edges[30].adverse] == pytest.approx([0.01, -0.005])
     assert edges[300] is None
     sold = market_edges(record("A", side=Side.ASK), seen("A"), None)[5]
     assert sold is not None

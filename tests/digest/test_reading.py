@@ -11,7 +11,7 @@ import pytest
 from kalshi_daemon.artifacts.files import encode, write_unsynced
 from kalshi_daemon.digest import keeper as keeping
 from kalshi_daemon.digest import reading
-from kalshi_daemon.digest.document import document
+from kalshi_daemon.digest.document import SCHEMA, document
 from kalshi_daemon.digest.keeper import DigestKeeper
 from kalshi_daemon.digest.making import NoSuchDay, Source, digest_of, write_digest
 from kalshi_daemon.digest.sections import markdown, sections
@@ -231,6 +231,19 @@ def test_yesterdays_monitors_are_not_todays(root):
     assert kept["SPX"]["crps_ratio.near"]["value"] == 0.98, "as the digest of the day had them"
     source(root).paths.digest("2026-11-23").unlink()
     assert document(made(root))["forecast"]["readings"] is None
+
+
+def test_a_digest_of_the_first_schema_is_still_read(root):
+    own = source(root)
+    write_digest(own.paths, made(root))
+    own.paths.go_no_go.unlink()
+    path = own.paths.digest("2026-11-23")
+    older = {name: part for name, part in json.loads(path.read_bytes()).items() if name != "schema"}
+    for known in ({"schema": 1}, {}):
+        path.write_bytes(json.dumps(older | known).encode())
+        assert document(made(root))["forecast"]["readings"]["SPX"]["crps_ratio.near"]["value"] == 0.98
+    path.write_bytes(json.dumps(older | {"schema": SCHEMA + 1}).encode())
+    assert f"digest has schema {SCHEMA + 1}, this daemon knows {SCHEMA}" in document(made(root))["notes"][0]
 
 
 def test_without_a_clock_of_its_own_the_last_recorded_instant_is_now(root):
