@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from kalshi_daemon.domain.book import Book
+from kalshi_daemon.domain.book_view import BookView, BookViews
 from kalshi_daemon.domain.contract import FeeSchedule, Market
 from kalshi_daemon.domain.event_listing import ByEvent
 from kalshi_daemon.domain.events import Balance, ExchangeStatus
@@ -358,8 +359,14 @@ class DaemonState:
     """By `orders.manager`."""
     counters: SessionCounters = field(default_factory=SessionCounters)
 
+    _views: BookViews = field(default_factory=BookViews, repr=False, compare=False)
+
     def __post_init__(self) -> None:
         self.index = {index: IndexState() for index in self.instruments.indices}
+
+    def others_view(self, book: Book) -> BookView:
+        """A book without our own orders. The same object until the book or our orders in it change."""
+        return self._views.of(book, self.orders.live_in(book.market_ticker))
 
     def live_orders(self) -> tuple[Order, ...]:
         """Every order that may still trade, as far as we can prove."""

@@ -120,7 +120,7 @@ def _orders(settings: Settings, plan: Plan, ports: Ports, router: EventRouter, s
         settings.orders,
         OrderCallbacks(
             on_change=router.on_orders_changed,
-            renew_allowed=router.renewal_allowed,
+            renewals_allowed=router.renewals_allowed,
             closed_guard=router.closed_guard,
             on_crossed=router.on_crossed,
         ),

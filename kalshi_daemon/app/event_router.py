@@ -1,5 +1,6 @@
 """Which part each event goes to: the one typed place through which the parts hear of one another."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from kalshi_daemon.domain.events import VenueEvent
@@ -62,7 +63,7 @@ class EventRouter:
         to.learning.on_tick(tick)
         if to.recorder is not None:
             to.recorder.on_tick(tick)
-        to.trader.on_tick()
+        to.trader.on_tick(tick.index)
 
     def on_bar(self, bar: Bar) -> None:
         """A minute bar that is believed."""
@@ -127,6 +128,6 @@ class EventRouter:
         """The guard that forbids placing this quote now; "" when none does."""
         return self._to.trader.closed_guard(quote)
 
-    def renewal_allowed(self, order: Order) -> bool:
-        """A lease is renewed only while every guard that could pull the order is open."""
-        return self._to.trader.may_stay(order)
+    def renewals_allowed(self) -> Callable[[Order], bool]:
+        """A lease is renewed only while every guard that could pull the order is open: the rule of this instant."""
+        return self._to.trader.may_stay()

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from kalshi_daemon.domain.book import Book
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import Count, Nanos, Price
+
+_VIEWS_KEPT: Final = 2048
+"""More books than are followed at one time; beyond, all are forgotten together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,27 @@ def own_excluded(book: Book, own_orders: Sequence[Order]) -> BookView:
         full_bid=book.best_bid,
         full_ask=book.best_ask,
     )
+
+
+class BookViews:
+    """`own_excluded` of the books asked for, worked out again only when the book or our orders in it have changed."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[tuple[object, ...], BookView]] = {}
+
+    def of(self, book: Book, own: tuple[Order, ...]) -> BookView:
+        """The book without `own`, our orders in this market that may still trade."""
+        made_of = (book, book.changes, book.recv_ns, book.synced, book.doubt, own)
+        kept = self._kept.get(book.market_ticker)
+        if kept is not None and kept[0] == made_of:
+            return kept[1]
+        if len(self._kept) >= _VIEWS_KEPT:
+            self._kept.clear()
+        view = own_excluded(book, own)
+        self._kept[book.market_ticker] = made_of, view
+        return view
 
 
 def _best_of_others(

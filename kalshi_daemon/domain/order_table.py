@@ -8,12 +8,22 @@ from kalshi_daemon.domain.order import Order
 class OrderTable(MutableMapping[str, Order]):
     """A mapping that keeps its live orders apart. Every change goes through it, so the two never differ."""
 
-    __slots__ = ("_all", "_live", "_tuple")
+    __slots__ = ("_all", "_by_market", "_live", "_tuple")
 
     def __init__(self) -> None:
         self._all: dict[str, Order] = {}
         self._live: dict[str, Order] = {}
         self._tuple: tuple[Order, ...] | None = ()
+        self._by_market: dict[str, tuple[Order, ...]] | None = {}
+
+    def live_in(self, market_ticker: str) -> tuple[Order, ...]:
+        """The live orders of one market, in the same order. Sorted by market once after each change."""
+        if self._by_market is None:
+            found: dict[str, list[Order]] = {}
+            for order in self._live.values():
+                found.setdefault(order.market_ticker, []).append(order)
+            self._by_market = {ticker: tuple(orders) for ticker, orders in found.items()}
+        return self._by_market.get(market_ticker, ())
 
     def live(self) -> tuple[Order, ...]:
         """The live orders, in the order in which they became live. The same object until one of them changes."""
@@ -25,14 +35,14 @@ class OrderTable(MutableMapping[str, Order]):
         self._all[client_order_id] = order
         if order.status.live:
             self._live[client_order_id] = order
-            self._tuple = None
+            self._tuple = self._by_market = None
         elif self._live.pop(client_order_id, None) is not None:
-            self._tuple = None
+            self._tuple = self._by_market = None
 
     def __delitem__(self, client_order_id: str) -> None:
         del self._all[client_order_id]
         if self._live.pop(client_order_id, None) is not None:
-            self._tuple = None
+            self._tuple = self._by_market = None
 
     def __getitem__(self, client_order_id: str) -> Order:
         return self._all[client_order_id]

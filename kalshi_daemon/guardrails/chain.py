@@ -4,10 +4,11 @@ Every guard is always asked, also after one refused: the trader sees everything 
 refusal with its name and the error, never an exception to the caller and never a pass.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, partial
 from types import MappingProxyType
+from typing import Final
 
 from kalshi_daemon.domain.index import Cadence
 from kalshi_daemon.domain.quote import Profile, Quote, QuotePlan
@@ -37,6 +38,8 @@ from kalshi_daemon.guardrails.timing import ClocksAgree, InSession, WindowOpen
 from kalshi_daemon.settings.model import RetentionSettings, Settings
 from kalshi_daemon.state import DaemonState
 
+_SCOPES: Final = (Scope.ACCOUNT, Scope.INDEX, Scope.WINDOW, Scope.PROFILE)
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:
@@ -48,9 +51,12 @@ class Chain:
 
     resting_guards: tuple[WindowGuard, ...] = field(init=False, repr=False, compare=False)
     """The window guards that may pull."""
+    scope_ranks: Mapping[str, int] = field(init=False, repr=False, compare=False)
+    """By name of a window guard: the place of its scope in `_SCOPES`. Enums hash slowly, and this is asked a lot."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "resting_guards", tuple(guard for guard in self.window_guards if guard.pulls))
+        object.__setattr__(self, "scope_ranks", {one.name: _SCOPES.index(one.scope) for one in self.window_guards})
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -126,16 +132,18 @@ class Instant:
         """Whether no window guard refuses. The first refusal ends it; guards named in `ask_first` are asked first."""
         assert window.series.ticker in profile.series, f"{profile.name} does not quote {window.series.ticker}"
         context = WindowContext(window, self._exposure, profile.name)
+        shared = _shared_by(context)
         ordered = sorted(self._chain.window_guards, key=lambda guard: guard.name not in ask_first)
-        return all(self._verdict(guard, context).allows for guard in ordered)
+        return all(self._verdict(guard, context, shared).allows for guard in ordered)
 
     def judge(self, guards: Sequence[WindowGuard], profile: str, window: Window) -> tuple[Verdict, ...]:
         """What these guards say about a window, in order."""
         context = WindowContext(window, self._exposure, profile)
-        return tuple(self._verdict(guard, context) for guard in guards)
+        shared = _shared_by(context)
+        return tuple([self._verdict(guard, context, shared) for guard in guards])
 
-    def _verdict(self, guard: WindowGuard, context: WindowContext) -> Verdict:
-        key = guard.name, _within(guard.scope, context)
+    def _verdict(self, guard: WindowGuard, context: WindowContext, shared: tuple[str, ...]) -> Verdict:
+        key = guard.name, shared[self._chain.scope_ranks[guard.name]]
         said = self._said.get(key)
         if said is None:
             said = _protected(guard, partial(guard.judge_window, self._state, context, self.now))
@@ -143,17 +151,10 @@ class Instant:
         return said
 
 
-def _within(scope: Scope, context: WindowContext) -> str:
-    """Names all that share an answer."""
-    match scope:
-        case Scope.ACCOUNT:
-            return ""
-        case Scope.INDEX:
-            return context.window.series.index
-        case Scope.WINDOW:
-            return context.window.event_ticker
-        case Scope.PROFILE:
-            return f"{context.profile} {context.window.event_ticker}"
+def _shared_by(context: WindowContext) -> tuple[str, str, str, str]:
+    """By place in `_SCOPES`: names all that share an answer."""
+    event_ticker = context.window.event_ticker
+    return "", context.window.series.index, event_ticker, f"{context.profile} {event_ticker}"
 
 
 def build_chain(settings: Settings, *, session_of: SessionLookup, release_near: ReleaseLookup) -> Chain:

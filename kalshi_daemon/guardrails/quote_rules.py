@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kalshi_daemon.domain.book import Book
-from kalshi_daemon.domain.book_view import own_excluded
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Quote, Side
 from kalshi_daemon.domain.verdict import Verdict
@@ -40,7 +39,7 @@ class BookSane:
             return refuse(self, "doubtful", "undoubted", note=book.doubt)
         if book.lag_ns > self.lag_max:
             return refuse(self, to_ms(book.lag_ns), to_ms(self.lag_max), "ms", note="its last frame came late")
-        view = own_excluded(book, state.live_orders())
+        view = state.others_view(book)
         if not view.two_sided:
             sides = "empty" if view.best_bid is None and view.best_ask is None else "one-sided"
             return refuse(self, sides, "two-sided", note="only our own orders, or none, on a side")
@@ -171,7 +170,7 @@ class ImpactCap:
         book = state.venue.books.get(quote.market_ticker)
         if book is None or not book.synced:
             return refuse(self, None, limit, "dollars", note="no book in sync to compare with")
-        view = own_excluded(book, state.live_orders())
+        view = state.others_view(book)
         best = view.best_bid if quote.side is Side.BID else view.best_ask
         if best is None:
             return refuse(self, None, limit, "dollars", note=f"nobody else on the {quote.side.value} side")

@@ -48,9 +48,10 @@ def _judged(guard: Guard, readings: Sequence[Reading]) -> Verdict:
     """The first monitor that failed with its number and the limit it crossed; or how many there are and learn."""
     if not readings:
         return refuse(guard, None, "a record", closing=RefusalEffect.PULL, note="no record of forecasts")
-    failed = [one for one in readings if one.standing is Standing.ALERT]
+    standings = [one.standing for one in readings]
+    failed = [one for one, standing in zip(readings, standings, strict=True) if standing is Standing.ALERT]
     if not failed:
-        judged = sum(one.standing is Standing.OK for one in readings)
+        judged = standings.count(Standing.OK)
         return answer(guard, f"{judged} of {len(readings)} monitors judged, none failed", "none failed", passed=True)
     worst = failed[0]
     assert worst.value is not None, "an alert has a value"

@@ -14,7 +14,6 @@ from typing import Final
 
 import numpy as np
 
-from kalshi_daemon.domain.book_view import own_excluded
 from kalshi_daemon.domain.contract import Contract
 from kalshi_daemon.ground.units import POINT
 from kalshi_daemon.ladder.fair import believable_mid
@@ -51,10 +50,9 @@ def implied_distribution(quoted: Iterable[tuple[Contract, float]]) -> ImpliedDis
 
 def books_distribution(state: DaemonState, event_ticker: str, pricing: PricingSettings) -> ImpliedDistribution | None:
     """The distribution that the books of a listed event imply now, our own orders left out."""
-    own = state.live_orders()
     quoted: list[tuple[Contract, float]] = []
     for market, book in state.venue.followed(event_ticker):
-        mid = believable_mid(own_excluded(book, own), pricing)
+        mid = believable_mid(state.others_view(book), pricing)
         if mid is not None:
             quoted.append((market.contract, mid))
     return implied_distribution(quoted)

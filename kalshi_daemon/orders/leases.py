@@ -34,7 +34,7 @@ RENEW_AT: Final = 2
 
 
 class Leases:
-    """Renews. `allowed` says whether the guards let this order stay; it is asked right before each amend."""
+    """Renews. `allowed` gives what says whether the guards let an order stay now; asked right before each amend."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class Leases:
         api: OrderApi,
         settings: OrderSettings,
         asker: OutcomeResolver,
-        allowed: Callable[[Order], bool],
+        allowed: Callable[[], Callable[[Order], bool]],
     ) -> None:
         self._store = store
         self._api = api
@@ -60,7 +60,8 @@ class Leases:
         live = {order.client_order_id: order for order in self._store.live()}
         self._pauses.forget_all_but(set(live))
         self._sure_until = {name: until for name, until in self._sure_until.items() if name in live}
-        due = sorted((o for o in live.values() if self._is_due(o, now)), key=self._ends)
+        allowed = self._allowed()
+        due = sorted((o for o in live.values() if self._is_due(o, now, allowed)), key=self._ends)
         if not due:
             return
         changed: list[Order] = []
@@ -79,7 +80,7 @@ class Leases:
             self._store.renewed(changed)
         log.debug("order.renewed", due=len(due), renewed=len(changed))
 
-    def _is_due(self, order: Order, now: Nanos) -> bool:
+    def _is_due(self, order: Order, now: Nanos, allowed: Callable[[Order], bool]) -> bool:
         ends = self._ends(order)
         return (
             order.status is Status.RESTING
@@ -87,7 +88,7 @@ class Leases:
             and ends - now < self._lease // RENEW_AT
             and self._new_expiry(order, now) >= ends + SECOND
             and self._pauses.due(order.client_order_id, now)
-            and self._may(order)
+            and self._may(order, allowed)
         )
 
     def _ends(self, order: Order) -> Nanos:
@@ -100,14 +101,14 @@ class Leases:
             return Nanos(0)
         return Nanos(min(status.window.gone_by_ns, now + self._lease) // SECOND * SECOND)
 
-    def _may(self, order: Order) -> bool:
+    def _may(self, order: Order, allowed: Callable[[Order], bool]) -> bool:
         state = self._store.state
-        return state.armed and not state.latch.closed and not state.kill_switch and self._allowed(order)
+        return state.armed and not state.latch.closed and not state.kill_switch and allowed(order)
 
     async def _renew(self, name: str, changed: list[Order]) -> None:
         now = self._store.clock.now_ns()
         order = self._store.state.orders.get(name)
-        if order is None or order.order_id is None or not self._is_due(order, now):
+        if order is None or order.order_id is None or not self._is_due(order, now, self._allowed()):
             return
         expires = self._new_expiry(order, now)
         self._pauses.hold(name, now)

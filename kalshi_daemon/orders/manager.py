@@ -98,7 +98,7 @@ class OrderCallbacks:
 
     on_change: Callable[[], None]
     """Called after anything readers of the state care about."""
-    renew_allowed: Callable[[Order], bool] = _always
+    renewals_allowed: Callable[[], Callable[[Order], bool]] = lambda: _always
     """Whether the lease of an order may be renewed."""
     closed_guard: Callable[[Quote], str] = _none_closed
     """The guard that forbids a quote at this instant; "" when none does."""
@@ -147,7 +147,7 @@ class OrderManager:
             self._canceller,
             self._settler,
         )
-        self._leases = Leases(self._store, api, settings, self._asker, callbacks.renew_allowed)
+        self._leases = Leases(self._store, api, settings, self._asker, callbacks.renewals_allowed)
         self._store.on_missed_fill = self._look_soon
         self._prover = AccountAudit(self._store, self._bookkeeping, api, self._reconciler, self._settler)
         self._events: deque[_Wanted] = deque(maxlen=EVENTS_MAX)

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection
 
-from kalshi_daemon.domain.book_view import own_excluded
 from kalshi_daemon.domain.forecast import Forecast
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.markout import Markout
@@ -49,7 +48,7 @@ def picture_of(
         now_ns=now,
         window=window,
         markets=markets,
-        views={ticker: own_excluded(books[ticker], own) for ticker in followed},
+        views={ticker: state.others_view(books[ticker]) for ticker in followed},
         doubted=frozenset(ticker for ticker in followed if books[ticker].synced and books[ticker].doubt),
         forecast=forecast,
         model=model,
@@ -66,7 +65,7 @@ def prices_of_others(state: DaemonState, market_ticker: str) -> OthersPrices | N
     book = state.venue.books.get(market_ticker)
     if book is None or not book.synced or book.doubt:
         return None
-    return others_prices(own_excluded(book, state.live_orders()))
+    return others_prices(state.others_view(book))
 
 
 def tick_age(state: DaemonState, window: Window, now: Nanos) -> Nanos:

@@ -103,6 +103,10 @@ class Trader:
         self._markouts = MarkoutWatch()
         self._kill_asked = False
         self._orders_changed = True
+        self._ticked: set[Index] = set()
+        """Indices with a new value since the last look."""
+        self._look_at_all = True
+        """Whether the next look is at every window, not only at those of the indices that ticked."""
 
     @property
     def memory(self) -> Any:  # noqa: ANN401 - of the policy's own kind
@@ -111,8 +115,9 @@ class Trader:
 
     # -- what wakes it
 
-    def on_tick(self) -> None:
-        """New index value: look at what rests."""
+    def on_tick(self, index: Index) -> None:
+        """New index value: look at what rests in its windows."""
+        self._ticked.add(index)
         self._watch_turn.set()
 
     def on_phase(self, status: WindowStatus) -> None:
@@ -121,7 +126,7 @@ class Trader:
             self._forget_other_sessions()
             for profile in self._profiles_of(status.window):
                 self._due[profile.name, status.window.event_ticker] = self._clock.now_ns()
-        self._watch_turn.set()
+        self._turn()
         self._scan_turn.set()
 
     def _forget_other_sessions(self) -> None:
@@ -138,12 +143,12 @@ class Trader:
     def on_kill_switch(self, *, engaged: bool) -> None:
         """The file appeared: everything is cancelled and verified. It went: scans go on at their next turn."""
         self._kill_asked = engaged
-        self._watch_turn.set()
+        self._turn()
 
     def on_orders_changed(self) -> None:
         """An order, fill or settlement of ours changed: look at what rests and at what is over."""
         self._orders_changed = True
-        self._watch_turn.set()
+        self._turn()
 
     def closed_guard(self, quote: Quote) -> str:
         """The first guard that holds this quote's window closed right now; "" when none does.
@@ -158,14 +163,22 @@ class Trader:
         verdicts = self._parts.chain.judge_window(self._state, profile, status.window, self._clock.now_ns())
         return next((verdict.guard for verdict in verdicts if not verdict.allows), "")
 
-    def may_stay(self, order: Order) -> bool:
-        """Whether an order's lease may be renewed: its window is quotable and no guard demands it gone."""
-        status = self._state.windows.get(order.event_ticker)
-        if status is None or status.phase not in _QUOTABLE or self._state.latch.closed:
-            return False
-        verdicts = self._parts.chain.judge_resting(self._state, order.profile, status.window, self._clock.now_ns())
-        # In the hold phase no new quotes are made, but what rests may stay until the cutoff.
-        return all(verdict.allows or verdict.guard == WindowOpen.name for verdict in verdicts)
+    def may_stay(self) -> Callable[[Order], bool]:
+        """Whether an order's lease may be renewed now: its window is quotable and no guard demands it gone.
+
+        To be asked anew after anything was awaited: the answers are those of this instant.
+        """
+        instant = self._parts.chain.at(self._state, self._clock.now_ns())
+
+        def stays(order: Order) -> bool:
+            status = self._state.windows.get(order.event_ticker)
+            if status is None or status.phase not in _QUOTABLE or self._state.latch.closed:
+                return False
+            verdicts = instant.judge_resting(order.profile, status.window)
+            # In the hold phase no new quotes are made, but what rests may stay until the cutoff.
+            return all(verdict.allows or verdict.guard == WindowOpen.name for verdict in verdicts)
+
+        return stays
 
     async def run(self) -> Never:
         """Until cancelled. An error here is a bug and ends the daemon through its stop ladder."""
@@ -175,10 +188,15 @@ class Trader:
             group.create_task(self._scan_all(), name="trader.scan")
         raise AssertionError("the trader's tasks never return")
 
+    def _turn(self) -> None:
+        """Look at everything, now."""
+        self._look_at_all = True
+        self._watch_turn.set()
+
     async def _beat(self) -> Never:
         while True:
             await self._clock.sleep(_TURN)
-            self._watch_turn.set()
+            self._turn()
             self._scan_turn.set()
 
     # -- watching what rests
@@ -206,12 +224,16 @@ class Trader:
             self._parts.artifacts.markout(one)
 
     def _look_at_resting(self, group: asyncio.TaskGroup) -> None:
-        now = self._clock.now_ns()
+        """Each second at every window, at a tick at those of its index: what the others rest on has not changed."""
+        now, everything, ticked = self._clock.now_ns(), self._look_at_all, self._ticked
+        self._look_at_all, self._ticked = False, set()
         instant = self._parts.chain.at(self._state, now)
         live: dict[str, list[Order]] = {}
         for order in self._state.live_orders():
             live.setdefault(order.event_ticker, []).append(order)
         for event_ticker, status in self._state.windows.items():
+            if not everything and status.window.series.index not in ticked:
+                continue
             if status.phase in _CLOSING and event_ticker not in self._closed | self._closing:
                 if status.phase is Phase.CUTOFF or event_ticker in live:
                     self._closing.add(event_ticker)

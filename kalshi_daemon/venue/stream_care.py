@@ -6,7 +6,7 @@ comes, its book is given up. A snapshot of a book in sync must be equal to it, f
 connection.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final
 
 import structlog
@@ -202,8 +202,10 @@ class BookCare:
             self.keeper.void(ticker)
         _log.warning("book.silent", books=len(tickers), first=tickers[0], silent_ms=to_ms(Nanos(now - oldest)))
 
-    def _ask(self, tickers: Iterable[str], now_ns: Nanos) -> None:
+    def _ask(self, tickers: Collection[str], now_ns: Nanos) -> None:
         """Ask for snapshots, at most once per book and SNAPSHOT_PATIENCE, at most SNAPSHOTS_MAX at a time."""
+        if not tickers:
+            return
         due = {t for t in tickers if now_ns - self._asked_ns.get(t, Nanos(0)) >= SNAPSHOT_PATIENCE}
         chosen = sorted(due, key=lambda ticker: (self._asked_ns.get(ticker, 0), ticker))[:SNAPSHOTS_MAX]
         if not chosen:

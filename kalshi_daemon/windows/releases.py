@@ -127,7 +127,7 @@ def jobless_claims(day: date) -> Release | None:
 
 
 class MacroCalendar:
-    """Releases by time, and until when each kind's list is complete. Immutable."""
+    """Releases by time, and until when each kind's list is complete. What it answers never changes."""
 
     def __init__(self, extra: Iterable[Release] = (), complete_until: Mapping[str, date] | None = None) -> None:
         """`extra`: the operator's releases, added to ours; `complete_until`: ends of lists, the later one wins."""
@@ -137,6 +137,8 @@ class MacroCalendar:
         for event, end in (complete_until or {}).items():
             ends[event] = max(end, ends.get(event, end))
         self.complete_until: Mapping[str, date] = ends
+        self._near: tuple[Nanos, Nanos, Nanos, Nanos, Release | None] | None = None
+        """The last answer: what was asked for, from when until when it holds, and what it is."""
 
     def events_for(self, day: date | str) -> tuple[Release, ...]:
         """Every release of a New York date, in order of time; the calibration asks for the FOMC ones."""
@@ -152,9 +154,24 @@ class MacroCalendar:
         Fail closed: where the list of a kind that could reach into trading hours is not complete at `now`, the answer
         is a Release named "calendar exhausted" at `now`, never None.
         """
+        kept = self._near
+        if kept is not None and kept[:2] == (before_ns, after_ns) and kept[2] <= now_ns < kept[3]:
+            return kept[4]
         spent = self.exhausted(now_ns, after_ns)
         if spent:
             return Release(now_ns, f"{EXHAUSTED}: {', '.join(spent)}", eastern_day(now_ns).isoformat())
+        found = self._nearest(now_ns, before_ns, after_ns)
+        if found is None:  # asked at every tick, and nearly always nothing is near
+            self._near = before_ns, after_ns, now_ns, self._nothing_until(now_ns, before_ns), None
+        return found
+
+    def _nothing_until(self, now_ns: Nanos, before_ns: Nanos) -> Nanos:
+        """With nothing near now: when that may change at the earliest, the next New York midnight at the latest."""
+        midnight = eastern_ns(eastern_day(now_ns) + timedelta(days=1), time())
+        ahead = self._around(now_ns, Nanos(midnight + before_ns))
+        return min((Nanos(one.at_ns - before_ns) for one in ahead), default=midnight)
+
+    def _nearest(self, now_ns: Nanos, before_ns: Nanos, after_ns: Nanos) -> Release | None:
         near = [
             one
             for one in self._around(Nanos(now_ns - after_ns), Nanos(now_ns + before_ns))

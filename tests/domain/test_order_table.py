@@ -56,6 +56,8 @@ def test_the_live_ones_are_those_of_a_walk_over_all(changes):
         assert {one.client_order_id: one for one in table.live()} == {
             key: one for key, one in plain.items() if one.status.live
         }
+        for ticker in ("M", "none"):
+            assert table.live_in(ticker) == tuple(one for one in table.live() if one.market_ticker == ticker)
         assert (len(table), list(table), list(table.values()), dict(table.items())) == (
             len(plain), list(plain), list(plain.values()), plain,
         )  # fmt: skip

@@ -103,7 +103,7 @@ class Rig:
             self.settings,
             OrderCallbacks(
                 self._changed,
-                renew_allowed=lambda _order: self.renewing,
+                renewals_allowed=lambda: lambda _order: self.renewing,
                 closed_guard=lambda _quote: self.closed_guard,
             ),
             profiles=PROFILES,

@@ -19,8 +19,8 @@ async def test_only_the_halted_profile_is_pulled_and_it_quotes_again_after_the_r
             size = replace(wide[0], client_order_id="kd-size", order_id="x-size", profile="size")
             rig.state.orders["kd-size"] = size
             rig.state.order_groups.halted["wide"] = GroupHalt(rig.clock.now_ns(), "triggered")
-            assert not any(rig.trader.may_stay(order) for order in wide)
-            assert rig.trader.may_stay(size)
+            assert not any(rig.trader.may_stay()(order) for order in wide)
+            assert rig.trader.may_stay()(size)
             await rig.pass_time(2)
             assert rig.live() == [size]
             (pulled,) = rig.notes.cancelled

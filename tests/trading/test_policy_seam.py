@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Quote, QuotePlan, Side
 from kalshi_daemon.domain.window import Phase
 from kalshi_daemon.ground.errors import ConfigurationError
@@ -79,14 +80,14 @@ async def test_a_policy_of_ones_own_quotes_reviews_and_remembers():
         (order,) = rig.live()
         first = rig.state.venue.events[rig.event][0]
         assert (order.market_ticker, order.side) == (first, Side.BID)
-        rig.trader.on_tick()
+        rig.trader.on_tick(Index.SPX)
         await rig.run_dry()
         assert rig.trader.memory.plans == 1
         assert rig.trader.memory.reviews > 0
         assert rig.live() == [order]
         bids, asks = {Price(order.price - 200): lots(50)}, {Price(order.price + 100): lots(50)}
         rig.state.venue.books[first].replace(bids, asks, rig.clock.now_ns(), rig.clock.now_ns())
-        rig.trader.on_tick()
+        rig.trader.on_tick(Index.SPX)
         await rig.run_dry()
         assert rig.notes.cancelled == [((order.client_order_id,), "edge_lost")]
 

@@ -61,12 +61,26 @@ async def test_a_quote_that_lost_its_edge_is_pulled_at_once_and_the_window_resca
         before = {order.client_order_id for order in rig.live()}
         rig.model.level += 40.0
         rig.others_agree()
-        rig.trader.on_tick()
+        rig.trader.on_tick(Index.SPX)
         await rig.run_dry()
         pulled = {name for names, reason in rig.notes.cancelled if reason == "edge_lost" for name in names}
         assert pulled
         assert pulled <= before
         assert "edge_lost" in rig.scans()
+
+
+async def test_a_tick_of_one_index_looks_at_the_windows_of_that_index_alone(rig):
+    async with rig.running():
+        rig.phase(Phase.OPEN)
+        await rig.pass_time(6)
+        assert rig.live()
+        rig.model.level += 40.0
+        rig.others_agree()
+        rig.trader.on_tick(Index.NDX)
+        await rig.run_dry()
+        assert rig.notes.cancelled == []
+        await rig.pass_time(1)
+        assert rig.notes.cancelled, "each second everything is looked at"
 
 
 async def test_lost_edges_do_not_make_it_scan_without_a_pause(rig):
@@ -163,17 +177,17 @@ async def test_leases_are_renewed_only_while_no_guard_wants_the_order_gone(rig):
         rig.phase(Phase.OPEN)
         await rig.pass_time(2)
         order = rig.live()[0]
-        assert rig.trader.may_stay(order)
+        assert rig.trader.may_stay()(order)
         rig.phase(Phase.HOLD)
-        assert rig.trader.may_stay(order)
+        assert rig.trader.may_stay()(order)
         rig.phase(Phase.CUTOFF)
-        assert not rig.trader.may_stay(order)
+        assert not rig.trader.may_stay()(order)
         rig.phase(Phase.OPEN)
         rig.state.kill_switch = True
-        assert not rig.trader.may_stay(order)
+        assert not rig.trader.may_stay()(order)
         rig.state.kill_switch = False
         rig.state.latch.closed = True
-        assert not rig.trader.may_stay(order)
+        assert not rig.trader.may_stay()(order)
 
 
 async def test_an_event_is_over_once_nothing_of_ours_in_it_is_unpaid(rig):

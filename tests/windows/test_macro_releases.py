@@ -152,3 +152,24 @@ def test_shipped_figures_agree_with_the_collected_table():
         }
     shipped = {(one.event, one.at_ns) for one in shipped_releases() if one.day < "2027" and one.event in kinds}
     assert shipped == collected
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    start=st.integers(min_value=0, max_value=1460 * 24 * 60),
+    steps=st.lists(
+        st.one_of(st.integers(min_value=-90, max_value=90), st.integers(min_value=-3000, max_value=3000)), max_size=30
+    ),
+    offset_ns=st.sampled_from((-1, 0, 1)),
+)
+def test_an_answer_that_is_kept_is_the_one_a_new_calendar_gives(start, steps, offset_ns):
+    calendar = MacroCalendar()
+    at = eastern_ns(date(2024, 1, 2), time()) + start * MINUTE
+    for step in (0, *steps):
+        at += step * MINUTE
+        asked = Nanos(at + offset_ns), BEFORE, AFTER
+        found, fresh = calendar.release_near(*asked), MacroCalendar().release_near(*asked)
+        assert found == fresh
+        assert calendar.release_near(asked[0], Nanos(HOUR), Nanos(HOUR)) == MacroCalendar().release_near(
+            asked[0], Nanos(HOUR), Nanos(HOUR)
+        )
