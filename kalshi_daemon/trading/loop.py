@@ -8,15 +8,12 @@ and at each phase edge, `_scan_all` makes new quotes. Both only read the state; 
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, Never
 
 import structlog
 
-from kalshi_daemon.artifacts.writer import ArtifactWriter
-from kalshi_daemon.calibration.market_record import MarketRecord
 from kalshi_daemon.calibration.watch import log_fields
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.markout import Markout
@@ -24,15 +21,13 @@ from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Profile, Quote
 from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.domain.window import Phase, Window, WindowStatus
-from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
-from kalshi_daemon.guardrails.chain import Chain, Instant
+from kalshi_daemon.guardrails.chain import Instant
 from kalshi_daemon.guardrails.timing import WindowOpen
-from kalshi_daemon.orders.manager import OrderManager
-from kalshi_daemon.state import DaemonState
 from kalshi_daemon.trading.inputs import picture_of, prices_of_others
 from kalshi_daemon.trading.markouts import MarkoutWatch
-from kalshi_daemon.trading.policy.policy import Policy, Pulls, ScanRequest
+from kalshi_daemon.trading.parts import TraderCallbacks, TraderParts, TraderRules
+from kalshi_daemon.trading.policy.policy import Pulls, ScanRequest
 from kalshi_daemon.trading.rescans import Rescans, usable_books
 from kalshi_daemon.trading.scan_log import RefusalLog, say_scan
 
@@ -43,41 +38,6 @@ _TURN: Final = SECOND
 _KILL_DEADLINE: Final = Nanos(20 * SECOND)
 _QUOTABLE: Final = frozenset({Phase.OPEN, Phase.HOLD})
 _CLOSING: Final = frozenset({Phase.CUTOFF, Phase.SHUT})
-
-
-@dataclass(frozen=True, slots=True)
-class TraderParts:
-    """The parts the loop works with."""
-
-    state: DaemonState
-    chain: Chain
-    orders: OrderManager
-    artifacts: ArtifactWriter
-    clock: Clock
-    policy: Policy[Any]
-    market_records: Mapping[Index, MarketRecord]
-    """Our probabilities against the mids, by index: new ones, or as they were remembered."""
-
-
-@dataclass(frozen=True, slots=True)
-class TraderRules:
-    """What is quoted, and how often it may be looked at."""
-
-    profiles: tuple[Profile, ...]
-    rescan_ns_min: Nanos
-    """Least time between scans of a window that an event triggered."""
-
-
-@dataclass(frozen=True, slots=True)
-class TraderCallbacks:
-    """What the loop asks and tells."""
-
-    plan_ids: Callable[[], str]
-    """A new plan id, never the same twice."""
-    on_progress: Callable[[], None]
-    """Called at every turn of the watch: feeds the watchdog."""
-    on_settled: Callable[[str], None]
-    """Told the event ticker once every position of ours in it has been paid."""
 
 
 class Trader:
