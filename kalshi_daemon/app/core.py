@@ -25,8 +25,7 @@ from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.orders.manager import OrderCallbacks, OrderManager, OrderPorts
 from kalshi_daemon.settings.model import ProfileSettings, Settings
 from kalshi_daemon.state import DaemonState
-from kalshi_daemon.trading.loop import Trader
-from kalshi_daemon.trading.parts import TraderCallbacks, TraderParts, TraderRules
+from kalshi_daemon.trading.loop import Trader, TraderCallbacks, TraderParts, TraderRules
 from kalshi_daemon.trading.policy.named import build_policy
 from kalshi_daemon.venue.monitor import MonitorCallbacks, VenueMonitor
 from kalshi_daemon.windows.macro import load_macro_calendar

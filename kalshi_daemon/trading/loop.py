@@ -8,12 +8,15 @@ and at each phase edge, `_scan_all` makes new quotes. Both only read the state; 
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Never
 
 import structlog
 
+from kalshi_daemon.artifacts.writer import ArtifactWriter
+from kalshi_daemon.calibration.market_record import MarketRecord
 from kalshi_daemon.calibration.watch import log_fields
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.markout import Markout
@@ -21,13 +24,15 @@ from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Profile, Quote
 from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.domain.window import Phase, Window, WindowStatus
+from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
-from kalshi_daemon.guardrails.chain import Instant
+from kalshi_daemon.guardrails.chain import Chain, Instant
 from kalshi_daemon.guardrails.timing import WindowOpen
+from kalshi_daemon.orders.manager import OrderManager
+from kalshi_daemon.state import DaemonState
 from kalshi_daemon.trading.inputs import picture_of, prices_of_others
 from kalshi_daemon.trading.markouts import MarkoutWatch
-from kalshi_daemon.trading.parts import TraderCallbacks, TraderParts, TraderRules
-from kalshi_daemon.trading.policy.policy import Pulls, ScanRequest
+from kalshi_daemon.trading.policy.policy import Policy, Pulls, ScanRequest
 from kalshi_daemon.trading.rescans import Rescans, usable_books
 from kalshi_daemon.trading.scan_log import RefusalLog, say_scan
 
@@ -38,6 +43,41 @@ _TURN: Final = SECOND
 _KILL_DEADLINE: Final = Nanos(20 * SECOND)
 _QUOTABLE: Final = frozenset({Phase.OPEN, Phase.HOLD})
 _CLOSING: Final = frozenset({Phase.CUTOFF, Phase.SHUT})
+
+
+@dataclass(frozen=True, slots=True)
+class TraderParts:
+    """The parts the loop works with."""
+
+    state: DaemonState
+    chain: Chain
+    orders: OrderManager
+    artifacts: ArtifactWriter
+    clock: Clock
+    policy: Policy[Any]
+    market_records: Mapping[Index, MarketRecord]
+    """Our probabilities against the mids, by index: new ones, or as they were remembered."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraderRules:
+    """What is quoted, and how often it may be looked at."""
+
+    profiles: tuple[Profile, ...]
+    rescan_ns_min: Nanos
+    """Least time between scans of a window that an event triggered."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraderCallbacks:
+    """What the loop asks and tells."""
+
+    plan_ids: Callable[[], str]
+    """A new plan id, never the same twice."""
+    on_progress: Callable[[], None]
+    """Called at every turn of the watch: feeds the watchdog."""
+    on_settled: Callable[[str], None]
+    """Told the event ticker once every position of ours in it has been paid."""
 
 
 class Trader:
@@ -63,10 +103,8 @@ class Trader:
         self._markouts = MarkoutWatch()
         self._kill_asked = False
         self._orders_changed = True
-        self._ticked: set[Index] = set()
-        """Indices with a new value since the last look."""
-        self._look_at_all = True
-        """Whether the next look is at every window, not only at those of the indices that ticked."""
+        self._ticked: set[Index] = set()  # since the last look
+        self._look_at_all = True  # not only at the windows of the indices that ticked
 
     @property
     def memory(self) -> Any:  # noqa: ANN401 - of the policy's own kind
@@ -124,10 +162,7 @@ class Trader:
         return next((verdict.guard for verdict in verdicts if not verdict.allows), "")
 
     def may_stay(self) -> Callable[[Order], bool]:
-        """Whether an order's lease may be renewed now: its window is quotable and no guard demands it gone.
-
-        To be asked anew after anything was awaited: the answers are those of this instant.
-        """
+        """Whether an order's lease may be renewed at this instant: its window is quotable, no guard demands it gone."""
         instant = self._parts.chain.at(self._state, self._clock.now_ns())
 
         def stays(order: Order) -> bool:

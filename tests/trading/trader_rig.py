@@ -18,8 +18,7 @@ from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.units import POINT, SECOND, Nanos, Price, from_s, lots
 from kalshi_daemon.orders.cancelling import StopResult
 from kalshi_daemon.settings.model import Settings
-from kalshi_daemon.trading.loop import Trader
-from kalshi_daemon.trading.parts import TraderCallbacks, TraderParts, TraderRules
+from kalshi_daemon.trading.loop import Trader, TraderCallbacks, TraderParts, TraderRules
 from kalshi_daemon.trading.policy.named import build_policy
 from tests.guardrails import guard_rig
 from tests.support.instruments import INDICES
