@@ -17,7 +17,7 @@ RUNS ?= 5
 DAYS ?= 5
 SEED ?= 1
 
-.PHONY: help setup run test simulate week soak fuzz fault-matrix kills way-down service-test mutants oracle markouts lint log-events fmt cover bench unit-check docker-check clean
+.PHONY: help setup run test simulate week soak fuzz fault-matrix kills way-down service-test mutants oracle markouts equality lint log-events fmt cover bench unit-check docker-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +96,9 @@ oracle: setup ## the forecast against an oracle that knows the distribution, 2,0
 
 markouts: setup ## the digest's markouts against the law the index was drawn from, over whole sessions (SESSIONS=20)
 	@MARKOUT_SESSIONS=$(SESSIONS) $(BIN)/python -m pytest -q tests/backtest/test_digest_agrees.py --log-cli-level=INFO --log-cli-format="%(message)s"
+
+equality: setup ## the same sessions in process and over sockets: equal decisions, fills and books (SEEDS=20)
+	@$(BIN)/python -m tests.backtest.equality --seeds $(SEEDS) --first-seed $(FIRST_SEED)
 
 fmt: setup ## format the code
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .

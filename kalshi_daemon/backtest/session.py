@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from pydantic import SecretStr
 
@@ -23,6 +23,7 @@ from kalshi_daemon.backtest.latency import Delays, Latency
 from kalshi_daemon.backtest.local_http import BASE_URL, LocalSession
 from kalshi_daemon.backtest.local_sockets import Dial, FeedSide, StreamSide
 from kalshi_daemon.backtest.virtual_time import VirtualLoop
+from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.units import SECOND, Nanos, from_s
 from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.settings.model import Settings
@@ -87,28 +88,67 @@ def play(plan: SessionPlan, watch: Callable[[World, DaemonState], Callable[[Nano
     """
     with tempfile.TemporaryDirectory(prefix="kalshi-daemon-backtest-") as folder:
         loop = VirtualLoop(start_of(plan.world))
+        world = World(plan.world, loop.clock)
+        wires = LocalWires(world, loop.clock, Delays(plan.latency, plan.world.seed))
         try:
-            return loop.run_until_complete(_Session(plan, loop, Path(folder)).run(watch))
+            return loop.run_until_complete(Session(plan, world, wires, loop.clock, Path(folder)).run(watch))
         finally:
             _drain(loop)
             loop.close()
 
 
-class _Session:
-    """World and daemon around one loop."""
+class Wires(Protocol):
+    """What lies between the daemon's clients and the venue."""
 
-    def __init__(self, plan: SessionPlan, loop: VirtualLoop, folder: Path) -> None:
-        self._clock = loop.clock
-        self._delays = Delays(plan.latency, plan.world.seed)
-        self.world = World(plan.world, loop.clock)
-        exchange = self.world.exchange
+    where: Endpoints
+    http: Any
+    """What the REST client calls its session."""
+
+    @property
+    def stream(self) -> Callable[..., Any] | None:
+        """What dials the stream; None: the client's own way."""
+        ...
+
+    @property
+    def feed(self) -> Callable[..., Any] | None:
+        """What dials the feed, likewise."""
+        ...
+
+    @property
+    def events(self) -> int:
+        """Frames of stream and feed, and answers, so far."""
+        ...
+
+
+class LocalWires:
+    """None at all: both ends in one process, each message after its delay."""
+
+    def __init__(self, world: World, clock: ManualClock, delays: Delays) -> None:
+        exchange, account = world.exchange, world.account
         hub = StreamHub(exchange, KeyRing(), Faults(), ())
         exchange.set_listener(hub)
-        account = self.world.account
-        self._http = LocalSession(exchange, account, loop.clock, self._delays.request_ns)
-        self._stream_side = StreamSide(exchange, hub, account.name, loop.clock)
-        self._feed_side = FeedSide(self.world.paths, loop.clock)
-        self.world.publish = self._feed_side.publish
+        signer: Any = NoSignature()
+        self.where = Endpoints(BASE_URL, _STREAM_URL, _FEED_URL, signer)
+        self.http = LocalSession(exchange, account, clock, delays.request_ns)
+        self._stream = StreamSide(exchange, hub, account.name, clock)
+        self._feed = FeedSide(world.paths, clock)
+        world.publish = self._feed.publish
+        self.stream = Dial(lambda: self._stream.opened(delays.stream_ns))
+        self.feed = Dial(lambda: self._feed.opened(delays.feed_ns))
+
+    @property
+    def events(self) -> int:
+        """As `Wires` has it."""
+        return self._stream.sent + self._feed.sent + self.http.requests
+
+
+class Session:
+    """World and daemon around one clock."""
+
+    def __init__(self, plan: SessionPlan, world: World, wires: Wires, clock: ManualClock, folder: Path) -> None:
+        self.world = world
+        self._wires = wires
+        self._clock = clock
         self.settings = _local(plan.settings, folder)
         self.state = DaemonState(plan.world.table)
         self._seed = plan.world.seed
@@ -116,19 +156,17 @@ class _Session:
     async def run(self, watch: Callable[[World, DaemonState], Callable[[Nanos], None]] | None) -> Played:
         settings, clock, state = self.settings, self._clock, self.state
         plan = Plan("backtest", self._seed.to_bytes(16), armed=True, force_gate_pass=False, on_progress=_nothing)
-        signer: Any = NoSignature()
-        where = Endpoints(BASE_URL, _STREAM_URL, _FEED_URL, signer)
-        http: Any = self._http
-        clients = Clients(settings, clock, where, http, state, armed=True, entropy=plan.entropy)
+        wires = self._wires
+        clients = Clients(settings, clock, wires.where, wires.http, state, armed=True, entropy=plan.entropy)
         rest, stream = clients.exchange()
-        stream.dial = Dial(lambda: self._stream_side.opened(self._delays.stream_ns))
+        stream.dial = wires.stream or stream.dial
         folder = settings.mode_dir
         journal = Journal.open(journal_path(folder), clock.now_ns(), synchronous="off")
         artifacts = Unwritten(folder, clock, run_id="backtest", mode="sim")
         ports = Ports(clock, rest, stream, None, journal, artifacts, None)
         core = build_core(settings, plan, ports, clients.router, state)
         feed = clients.feed(core.learning.models, core.snapshots)
-        feed.dial = Dial(lambda: self._feed_side.opened(self._delays.feed_ns))
+        feed.dial = wires.feed or feed.dial
         macro = MacroWatch(state, clock, settings.macro)
         look = None if watch is None else watch(self.world, state)
         works = (feed.run(), stream.run(), macro.run(), core.monitor.run(), core.scheduler.run(), core.trader.run())
@@ -146,8 +184,7 @@ class _Session:
                 summary = await self._end(core)
         finally:
             journal.close()
-        events = self._stream_side.sent + self._feed_side.sent + self._http.requests
-        return Played(self.world, state, summary, events)
+        return Played(self.world, state, summary, wires.events)
 
     async def _end(self, core: Core) -> SessionTotals:
         """The way down, and what the session came to."""

@@ -21,15 +21,15 @@ class NothingDue(RuntimeError):  # noqa: N818 - a fact about the loop
     """Every task waits for another one: time cannot go on."""
 
 
-class VirtualLoop(asyncio.BaseEventLoop):
-    """`clock` is the time of those who live on this loop; `time()` the same in seconds since its start."""
+class VirtualTime:
+    """What makes a loop's time jump: `clock` is the time of those who live on it; `time()` the same, s since its start.
+
+    Work for another thread is done at once, where it is handed over.
+    """
 
     def __init__(self, start_ns: Nanos) -> None:
-        super().__init__()
         self.clock = ManualClock(start_ns)
         self._start_ns = int(start_ns)
-        self._clock_resolution = _RESOLUTION_S
-        self._selector = _Jump(self)
 
     def time(self) -> float:
         """Seconds since the start."""
@@ -53,12 +53,22 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self, _executor: Executor | None, func: Callable[[*Args], Result], *args: *Args
     ) -> asyncio.Future[Result]:
         """Do it now."""
-        future: asyncio.Future[Result] = self.create_future()
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         try:
             future.set_result(func(*args))
         except Exception as problem:  # noqa: BLE001 - whoever awaits it is told
             future.set_exception(problem)
         return future
+
+
+class VirtualLoop(VirtualTime, asyncio.BaseEventLoop):
+    """An event loop without sockets, whose time jumps."""
+
+    def __init__(self, start_ns: Nanos) -> None:
+        VirtualTime.__init__(self, start_ns)
+        asyncio.BaseEventLoop.__init__(self)
+        self._clock_resolution = _RESOLUTION_S
+        self._selector = _Jump(self)
 
     def _process_events(self, _event_list: object) -> None:
         """There are no sockets."""
