@@ -67,6 +67,7 @@ _.synthesised
 
 # Fields of documents on disk, for people and scripts (docs/operations.md).
 _.seconds_to_fixing
+_.rested_s
 _.refusing
 _.judged_at
 _.session_id

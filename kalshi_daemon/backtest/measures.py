@@ -12,6 +12,7 @@ from typing import Final
 
 from scipy.special import ndtr
 
+from kalshi_daemon.backtest.recorded.recorded_world import RecordedWorld
 from kalshi_daemon.domain.contract import Contract
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.domain.window import Phase
@@ -44,8 +45,8 @@ class MeasuredFill:
     contracts: float
     fee: float
     """Dollars a contract."""
-    edge: float
-    """Cents a contract after fees, against the true distribution."""
+    edge: float | None
+    """Cents a contract after fees, against the true distribution; None where nobody knows it: in recorded books."""
     believed: float | None
     """The same against the daemon's own fair value of the order; None when the order is gone."""
     half_spread: float | None
@@ -63,12 +64,14 @@ class MeasuredWindow:
     quoting_s: int = 0
     worst_case_max: float = 0.0
     """Dollars: the most that settlement could have cost, all positions and live orders together."""
+    has_law: bool = True
+    """Whether an edge can be told."""
 
 
 class SessionMeasures:
     """Looks on each second; writes nothing but its own figures."""
 
-    def __init__(self, world: World, state: DaemonState) -> None:
+    def __init__(self, world: World | RecordedWorld, state: DaemonState) -> None:
         self._world = world
         self._state = state
         self._account = world.account
@@ -101,6 +104,7 @@ class SessionMeasures:
         fee = record.fee / MICROS / DOLLAR / contracts
         before, own = self._mids.get(ticker), self._state.orders
         fair = own[order.client_order_id].fair if order.client_order_id in own else None
+        true = self._probability(ticker, record.at_ns)
         found = MeasuredFill(
             at_ns=record.at_ns,
             event_ticker=order.market.spec.event_ticker,
@@ -109,13 +113,13 @@ class SessionMeasures:
             price=price,
             contracts=contracts,
             fee=fee,
-            edge=self._cents(sign, self._probability(ticker, record.at_ns), price, fee),
+            edge=None if true is None else self._cents(sign, true, price, fee),
             believed=None if fair is None else self._cents(sign, fair, price, fee),
             half_spread=None if before is None else self._cents(sign, before, price, 0.0),
         )
         self.fills.append(found)
         self._waiting += [(int(record.at_ns) + s * SECOND, s, found) for s in HORIZONS_S]
-        window = self.windows.setdefault(found.event_ticker, MeasuredWindow(found.event_ticker))
+        window = self._window(found.event_ticker)
         window.worst_case_max = max(window.worst_case_max, Exposure.of(self._state).worst_loss / DOLLAR)
 
     def _mark(self, now_ns: Nanos) -> None:
@@ -132,15 +136,21 @@ class SessionMeasures:
         quoted = {self._world.exchange.catalogue.markets[one].spec.event_ticker for one in self._account.resting}
         for ticker, status in self._state.windows.items():
             if status.phase is Phase.OPEN and now_ns < status.window.target_ns:
-                window = self.windows.setdefault(ticker, MeasuredWindow(ticker))
+                window = self._window(ticker)
                 window.open_s += 1
                 window.quoting_s += ticker in quoted
+
+    def _window(self, event_ticker: str) -> MeasuredWindow:
+        has_law = self._world.distributions is not None
+        return self.windows.setdefault(event_ticker, MeasuredWindow(event_ticker, has_law=has_law))
 
     @staticmethod
     def _cents(sign: int, value: float, price: float, fee: float) -> float:
         return _CENTS * (sign * (value - price) - fee)
 
-    def _probability(self, ticker: str, at_ns: Nanos) -> float:
+    def _probability(self, ticker: str, at_ns: Nanos) -> float | None:
+        if self._world.distributions is None:
+            return None
         contract = self._contracts.get(ticker)
         if contract is None:
             spec = self._world.exchange.catalogue.markets[ticker].spec

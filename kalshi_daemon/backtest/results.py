@@ -2,23 +2,40 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
 
-from kalshi_daemon.backtest.measures import MeasuredFill, MeasuredWindow
+from kalshi_daemon.backtest.measures import HORIZONS_S, MeasuredFill, MeasuredWindow
+from kalshi_daemon.ground.units import Nanos
 
-_CENTS = 100.0
+_CENTS: Final = 100.0
+_MARKOUT_S: Final = 30
+"""The horizon that stands for the edge where there is no law."""
+
+
+class Law(StrEnum):
+    """What is known of the distribution that the index was drawn from."""
+
+    EXACT = "exact"
+    """Of made-up paths."""
+    ESTIMATE = "estimate"
+    """Of days played back: made of what had happened so far."""
+    NONE = "none"
+    """Of recorded books: the market's own markouts stand for the edge."""
 
 
 @dataclass(frozen=True, slots=True)
 class WindowRow:
-    """One window of one session: the unit that errors are clustered by."""
+    """One window of one session: the unit that errors are clustered by. Dollars are sums over its fills, after fees."""
 
     session: str
     """Seed or date."""
     event_ticker: str
     fills: int
     contracts: float
-    edge_dollars: float
+    edge_dollars: float | None
+    """None where there is no law."""
     believed_dollars: float
     markout_30s_dollars: float
     markout_contracts: float
@@ -26,6 +43,24 @@ class WindowRow:
     open_s: int
     quoting_s: int
     worst_case_max: float
+
+    @property
+    def worth(self) -> float:
+        """Dollars: its edge, or its markouts where there is no law."""
+        return self.markout_30s_dollars if self.edge_dollars is None else self.edge_dollars
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRow:
+    """One order that rested: what stood ahead of it when it came, and what became of it."""
+
+    market_ticker: str
+    created_ns: Nanos
+    rested_s: float
+    contracts: float
+    filled: float
+    ahead: float
+    """Contracts at its price or better, when it was first seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +76,10 @@ class SessionResult:
     cpu_s: float
     events: int
     """Frames and answers that reached the core."""
+    law: Law = Law.EXACT
+    fills: tuple[MeasuredFill, ...] = ()
+    orders: tuple[OrderRow, ...] = ()
+    notes: tuple[str, ...] = field(default=())
 
 
 def rows_of(session: str, windows: Sequence[MeasuredWindow], fills: Sequence[MeasuredFill]) -> tuple[WindowRow, ...]:
@@ -48,16 +87,17 @@ def rows_of(session: str, windows: Sequence[MeasuredWindow], fills: Sequence[Mea
     found = []
     for window in windows:
         own = [fill for fill in fills if fill.event_ticker == window.event_ticker]
-        marked = [fill for fill in own if 30 in fill.markouts]  # noqa: PLR2004 - seconds
+        marked = [fill for fill in own if _MARKOUT_S in fill.markouts]
+        edges = [fill.edge * fill.contracts for fill in own if fill.edge is not None]
         found.append(
             WindowRow(
                 session=session,
                 event_ticker=window.event_ticker,
                 fills=len(own),
                 contracts=sum(fill.contracts for fill in own),
-                edge_dollars=sum(fill.edge * fill.contracts for fill in own) / _CENTS,
+                edge_dollars=sum(edges) / _CENTS if len(edges) == len(own) and window.has_law else None,
                 believed_dollars=sum((fill.believed or 0.0) * fill.contracts for fill in own) / _CENTS,
-                markout_30s_dollars=sum(fill.markouts[30] * fill.contracts for fill in marked) / _CENTS,
+                markout_30s_dollars=sum(fill.markouts[_MARKOUT_S] * fill.contracts for fill in marked) / _CENTS,
                 markout_contracts=sum(fill.contracts for fill in marked),
                 open_s=window.open_s,
                 quoting_s=window.quoting_s,
@@ -67,25 +107,37 @@ def rows_of(session: str, windows: Sequence[MeasuredWindow], fills: Sequence[Mea
     return tuple(found)
 
 
-def figures(results: Sequence[SessionResult]) -> dict[str, float | int | None]:
-    """What `backtest --json` prints. Cents are a contract, None where there is none; an hour is one of the session."""
+def figures(results: Sequence[SessionResult]) -> dict[str, float | int | str | None]:
+    """What `backtest --json` prints. Cents are a contract, None where there is none; an hour is one of the session.
+
+    Without a law there is no edge: its keys are None, and what is said of hours is said of the 30 s markouts.
+    """
     rows = [row for result in results for row in result.rows]
     hours = sum(result.hours for result in results)
     contracts = sum(row.contracts for row in rows)
-    edge = sum(row.edge_dollars for row in rows)
+    law = law_of(results)
+    edge = None if law is Law.NONE else sum(row.worth for row in rows)
     marked = sum(row.markout_contracts for row in rows)
-    by_hour = [sum(row.edge_dollars for row in hour) for hour in _hours(rows)]
+    by_hour = [sum(row.worth for row in hour) for hour in _hours(rows)]
     opened = sum(row.open_s for row in rows)
     return {
         "windows": len(rows),
         "hours": round(hours, 3),
         "fills": sum(row.fills for row in rows),
         "contracts": round(contracts, 2),
-        "edge_dollars_per_hour": _ratio(edge, hours),
-        "edge_cents": _ratio(_CENTS * edge, contracts),
-        "edge_cents_se": _error(rows, contracts),
+        "law": law.value,
+        "measured_by": "markout_30s" if edge is None else "edge",
+        "edge_dollars_per_hour": None if edge is None else _ratio(edge, hours),
+        "edge_cents": None if edge is None else _ratio(_CENTS * edge, contracts),
+        "edge_cents_se": None if edge is None else _error(rows, contracts),
         "believed_cents": _ratio(_CENTS * sum(row.believed_dollars for row in rows), contracts),
         "markout_30s_cents": _ratio(_CENTS * sum(row.markout_30s_dollars for row in rows), marked),
+        "markout_30s_cents_se": _error(rows, marked, markouts=True),
+        **{
+            f"markout_{horizon}s_cents": _mean_markout(results, horizon)
+            for horizon in HORIZONS_S
+            if horizon != _MARKOUT_S
+        },
         "sd_per_hour": _sd(by_hour),
         "worst_hour": round(min(by_hour), 4) if by_hour else None,
         "worst_case_max": round(max((row.worst_case_max for row in rows), default=0.0), 4),
@@ -99,7 +151,10 @@ def figures(results: Sequence[SessionResult]) -> dict[str, float | int | None]:
 
 
 def paired(results: Sequence[SessionResult], base: Sequence[SessionResult]) -> dict[str, float | None]:
-    """Edge of one run against another on the same sessions, window by window: difference an hour, ratio, t."""
+    """One run against another on the same sessions, window by window: difference an hour, ratio, t.
+
+    Of the edge, or of the 30 s markouts where there is no law (`measured_by`).
+    """
     ours, theirs = _by_window(results), _by_window(base)
     differences = [ours.get(key, 0.0) - theirs.get(key, 0.0) for key in sorted(ours.keys() | theirs.keys())]
     hours = sum(result.hours for result in results)
@@ -114,7 +169,7 @@ def paired(results: Sequence[SessionResult], base: Sequence[SessionResult]) -> d
 
 
 def _by_window(results: Sequence[SessionResult]) -> dict[tuple[str, str], float]:
-    return {(row.session, row.event_ticker): row.edge_dollars for result in results for row in result.rows}
+    return {(row.session, row.event_ticker): row.worth for result in results for row in result.rows}
 
 
 def _hours(rows: Sequence[WindowRow]) -> list[list[WindowRow]]:
@@ -137,10 +192,28 @@ def _sd(values: Sequence[float]) -> float | None:
     return round(math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1)), 4)
 
 
-def _error(rows: Sequence[WindowRow], contracts: float) -> float | None:
-    """Standard error of the mean edge a contract, cents, clustered by window (ratio estimator)."""
+def law_of(results: Sequence[SessionResult]) -> Law:
+    """The least that is known in any of them."""
+    return next((law for law in (Law.NONE, Law.ESTIMATE) if any(one.law == law for one in results)), Law.EXACT)
+
+
+def _mean_markout(results: Sequence[SessionResult], horizon_s: int) -> float | None:
+    known = [
+        (value * fill.contracts, fill.contracts)
+        for result in results
+        for fill in result.fills
+        if (value := fill.markouts.get(horizon_s)) is not None
+    ]
+    return _ratio(sum(value for value, _ in known), sum(contracts for _, contracts in known))
+
+
+def _error(rows: Sequence[WindowRow], contracts: float, *, markouts: bool = False) -> float | None:
+    """Standard error of the mean worth (or markout) a contract, cents, clustered by window (ratio estimator)."""
     if not contracts or len(rows) < 2:  # noqa: PLR2004
         return None
-    mean = sum(row.edge_dollars for row in rows) / contracts
-    squares = sum((row.edge_dollars - mean * row.contracts) ** 2 for row in rows)
+    sums = [
+        (row.markout_30s_dollars, row.markout_contracts) if markouts else (row.worth, row.contracts) for row in rows
+    ]
+    mean = sum(value for value, _ in sums) / contracts
+    squares = sum((value - mean * count) ** 2 for value, count in sums)
     return round(_CENTS * math.sqrt(squares * len(rows) / (len(rows) - 1)) / contracts, 4)

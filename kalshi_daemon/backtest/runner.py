@@ -3,9 +3,10 @@
 import hashlib
 import logging
 import multiprocessing
+import signal
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from datetime import date, time
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -14,52 +15,17 @@ import orjson
 import structlog
 
 from kalshi_daemon import __version__
-from kalshi_daemon.backtest.latency import Latency
-from kalshi_daemon.backtest.measures import SessionMeasures
-from kalshi_daemon.backtest.regimes import regime
-from kalshi_daemon.backtest.results import SessionResult, WindowRow, rows_of
+from kalshi_daemon.backtest.jobs import Job, inputs_of
+from kalshi_daemon.backtest.measures import MeasuredFill, SessionMeasures
+from kalshi_daemon.backtest.order_measures import OrderMeasures
+from kalshi_daemon.backtest.recorded.recorded_world import RecordedWorld
+from kalshi_daemon.backtest.results import Law, OrderRow, SessionResult, WindowRow, rows_of
 from kalshi_daemon.backtest.session import SessionPlan, play
 from kalshi_daemon.ground.durable import write_whole
 from kalshi_daemon.ground.errors import ConfigurationError
-from kalshi_daemon.ground.units import HOUR
-from kalshi_daemon.settings.instruments import instruments_of
-from kalshi_daemon.settings.model import Settings
-from kalshi_daemon.simulator.world import World, WorldPlan
+from kalshi_daemon.ground.units import HOUR, Nanos
+from kalshi_daemon.simulator.world import World
 from kalshi_daemon.state import DaemonState
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One session to be played."""
-
-    name: str
-    world: WorldPlan
-    settings: Settings
-    latency: Latency
-
-
-def made_up_jobs(
-    settings: Settings, regime_name: str, *, hours: float, first_seed: int, day: date, latency: Latency
-) -> list[Job]:
-    """Sessions of one regime from `first_seed` on, until they make up `hours`; the last one ends early.
-
-    Raises ConfigurationError.
-    """
-    mix, sim, table = regime(regime_name), settings.sim, instruments_of(settings.instruments)
-    begin, end = _minute_of(sim.start), _minute_of(sim.until)
-    left, jobs = round(hours * 60), list[Job]()
-    while left > 0:
-        minutes = max(1, min(left, end - begin))
-        until = time(*divmod(begin + minutes, 60))
-        seed = first_seed + len(jobs)
-        world = WorldPlan(seed, 1.0, day, sim.start, until, mix=mix, table=table)
-        jobs.append(Job(f"{regime_name}-{seed}", world, settings, latency))
-        left -= minutes
-    return jobs
-
-
-def _minute_of(at: time) -> int:
-    return at.hour * 60 + at.minute
 
 
 def quiet() -> None:
@@ -70,14 +36,20 @@ def quiet() -> None:
 def play_job(job: Job) -> SessionResult:
     """Play and measure one."""
     began = process_time()
-    kept: list[SessionMeasures] = []
+    kept: list[tuple[SessionMeasures, OrderMeasures]] = []
 
-    def watch(world: World, state: DaemonState) -> Callable[..., None]:
-        kept.append(SessionMeasures(world, state))
-        return kept[0].look
+    def watch(world: World | RecordedWorld, state: DaemonState) -> Callable[[Nanos], None]:
+        measures, orders = SessionMeasures(world, state), OrderMeasures(world)
+        kept.append((measures, orders))
+
+        def look(now_ns: Nanos) -> None:
+            measures.look(now_ns)
+            orders.look()
+
+        return look
 
     played = play(SessionPlan(job.world, job.settings, job.latency), watch)
-    measures, pnl = kept[0], played.summary.pnl_dollars
+    (measures, orders), pnl = kept[0], played.summary.pnl_dollars
     assert pnl is not None, "the session was summed up"
     world = played.world
     return SessionResult(
@@ -88,17 +60,46 @@ def play_job(job: Job) -> SessionResult:
         books_equal=played.summary.books_equal,
         cpu_s=process_time() - began,
         events=played.events,
+        law=_law(world),
+        fills=tuple(measures.fills),
+        orders=orders.rows(),
+        notes=job.notes + (world.day.notes if isinstance(world, RecordedWorld) else ()),
     )
 
 
+def _law(world: World | RecordedWorld) -> Law:
+    if isinstance(world, RecordedWorld):
+        return Law.NONE
+    return Law.EXACT if all(path.law is not None for path in world.paths.values()) else Law.ESTIMATE
+
+
 def results(jobs: Sequence[Job], workers: int, folder: Path | None) -> Iterator[SessionResult]:
-    """Each job's result, in order. `workers`: how many processes. With a folder, finished ones are kept there."""
+    """Each job's result, in order. `workers`: how many processes. With a folder, finished ones are kept there.
+
+    Each is kept by who played it, at once: whatever ends the run costs no more than the sessions that were under way.
+    """
     todo = [job for job in jobs if folder is None or not _file(folder, job).exists()]
+    play_one = partial(_play_and_keep, folder=folder)
     if workers <= 1 or len(todo) <= 1:
-        yield from _joined(jobs, todo, map(play_job, todo), folder)
+        yield from _joined(jobs, todo, map(play_one, todo), folder)
         return
-    with multiprocessing.get_context("spawn").Pool(min(workers, len(todo)), initializer=quiet) as pool:
-        yield from _joined(jobs, todo, pool.imap(play_job, todo), folder)
+    with multiprocessing.get_context("spawn").Pool(min(workers, len(todo)), initializer=_start_worker) as pool:
+        yield from _joined(jobs, todo, pool.imap(play_one, todo), folder)
+
+
+def _start_worker() -> None:
+    """A Ctrl-C reaches every process of the terminal: the first one stops the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    quiet()
+
+
+def _play_and_keep(job: Job, folder: Path | None) -> SessionResult:
+    result = play_job(job)
+    if folder is not None:
+        write_whole(
+            _file(folder, job), orjson.dumps(asdict(result), option=orjson.OPT_NON_STR_KEYS), "the result of a session"
+        )
+    return result
 
 
 def _joined(
@@ -107,26 +108,33 @@ def _joined(
     waiting = {job.name for job in todo}
     for job in jobs:
         if job.name in waiting:
-            result = next(fresh)
-            if folder is not None:
-                write_whole(_file(folder, job), orjson.dumps(asdict(result)), "the result of a session")
-            yield result
+            yield next(fresh)
         else:
             assert folder is not None
             yield _read(_file(folder, job))
 
 
 def _file(folder: Path, job: Job) -> Path:
-    """Named after everything the result depends on: other settings are another file."""
-    everything = f"{__version__} {job.world!r} {job.settings.model_dump_json()} {job.latency!r}"
+    """Named after everything the result depends on: other settings, or other data, are another file."""
+    inputs = [(path, path.stat()) for path in inputs_of(job)]
+    data = [(str(path), found.st_size, found.st_mtime_ns) for path, found in inputs]
+    everything = f"{__version__} {job.world!r} {job.settings.model_dump_json()} {job.latency!r} {data}"
     return folder / f"{job.name}-{hashlib.sha256(everything.encode()).hexdigest()[:12]}.json"
+
+
+def _fill(row: dict[str, Any]) -> MeasuredFill:
+    markouts = {int(seconds): value for seconds, value in row.pop("markouts").items()}
+    return MeasuredFill(**row, markouts=markouts)
 
 
 def _read(path: Path) -> SessionResult:
     try:
         kept: dict[str, Any] = orjson.loads(path.read_bytes())
-        rows = tuple(WindowRow(**row) for row in kept.pop("rows"))
-        return SessionResult(rows=rows, **kept)
+        kept["rows"] = tuple(WindowRow(**row) for row in kept["rows"])
+        kept["fills"] = tuple(_fill(row) for row in kept["fills"])
+        kept["orders"] = tuple(OrderRow(**row) for row in kept["orders"])
+        kept["law"], kept["notes"] = Law(kept["law"]), tuple(kept["notes"])
+        return SessionResult(**kept)
     except (OSError, ValueError, TypeError, KeyError) as problem:
         raise ConfigurationError(
             str(path), f"is no result of a session: {problem}", "remove it: it is played again"

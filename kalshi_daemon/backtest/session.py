@@ -22,8 +22,10 @@ from kalshi_daemon.artifacts.writer import ArtifactWriter
 from kalshi_daemon.backtest.latency import Delays, Latency
 from kalshi_daemon.backtest.local_http import BASE_URL, LocalSession
 from kalshi_daemon.backtest.local_sockets import Dial, FeedSide, StreamSide
+from kalshi_daemon.backtest.recorded.recorded_day import read_day
+from kalshi_daemon.backtest.recorded.recorded_world import RecordedPlan, RecordedWorld, span_of
 from kalshi_daemon.backtest.virtual_time import VirtualLoop
-from kalshi_daemon.ground.clock import ManualClock
+from kalshi_daemon.ground.clock import Clock, ManualClock
 from kalshi_daemon.ground.units import SECOND, Nanos, from_s
 from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.settings.model import Settings
@@ -44,7 +46,7 @@ _SESSION_ENDED: Final = "the session ended"
 class SessionPlan:
     """What to play: the world, the daemon's settings, and how far both are apart."""
 
-    world: WorldPlan
+    world: WorldPlan | RecordedPlan
     settings: Settings
     latency: Latency = field(default_factory=Latency)
 
@@ -70,25 +72,29 @@ class Unwritten(ArtifactWriter):
         """Nobody reads it."""
 
 
+type Watch = Callable[[World | RecordedWorld, DaemonState], Callable[[Nanos], None]]
+
+
 @dataclass(slots=True)
 class Played:
     """A session after its end: everything it knew."""
 
-    world: World
+    world: World | RecordedWorld
     state: DaemonState
     summary: SessionTotals
     events: int
     """Frames of stream and feed, and answers, that reached the core."""
 
 
-def play(plan: SessionPlan, watch: Callable[[World, DaemonState], Callable[[Nanos], None]] | None = None) -> Played:
+def play(plan: SessionPlan, watch: Watch | None = None) -> Played:
     """Play one session to its end. `watch` is given world and state and makes what is called each second.
 
     Raises what the parts raise, and NothingDue when they wait for one another.
     """
     with tempfile.TemporaryDirectory(prefix="kalshi-daemon-backtest-") as folder:
-        loop = VirtualLoop(start_of(plan.world))
-        world = World(plan.world, loop.clock)
+        starts_ns, make_world = _world_of(plan.world)
+        loop = VirtualLoop(starts_ns)
+        world = make_world(loop.clock)
         wires = LocalWires(world, loop.clock, Delays(plan.latency, plan.world.seed))
         try:
             return loop.run_until_complete(Session(plan, world, wires, loop.clock, Path(folder)).run(watch))
@@ -123,10 +129,10 @@ class Wires(Protocol):
 class LocalWires:
     """None at all: both ends in one process, each message after its delay."""
 
-    def __init__(self, world: World, clock: ManualClock, delays: Delays) -> None:
+    def __init__(self, world: World | RecordedWorld, clock: ManualClock, delays: Delays) -> None:
         exchange, account = world.exchange, world.account
         hub = StreamHub(exchange, KeyRing(), Faults(), ())
-        exchange.set_listener(hub)
+        world.set_listener(hub)
         signer: Any = NoSignature()
         self.where = Endpoints(BASE_URL, _STREAM_URL, _FEED_URL, signer)
         self.http = LocalSession(exchange, account, clock, delays.request_ns)
@@ -145,7 +151,9 @@ class LocalWires:
 class Session:
     """World and daemon around one clock."""
 
-    def __init__(self, plan: SessionPlan, world: World, wires: Wires, clock: ManualClock, folder: Path) -> None:
+    def __init__(
+        self, plan: SessionPlan, world: World | RecordedWorld, wires: Wires, clock: ManualClock, folder: Path
+    ) -> None:
         self.world = world
         self._wires = wires
         self._clock = clock
@@ -153,7 +161,7 @@ class Session:
         self.state = DaemonState(plan.world.table)
         self._seed = plan.world.seed
 
-    async def run(self, watch: Callable[[World, DaemonState], Callable[[Nanos], None]] | None) -> Played:
+    async def run(self, watch: Watch | None) -> Played:
         settings, clock, state = self.settings, self._clock, self.state
         plan = Plan("backtest", self._seed.to_bytes(16), armed=True, force_gate_pass=False, on_progress=_nothing)
         wires = self._wires
@@ -196,17 +204,25 @@ class Session:
         return await summarise(core.orders, state, stopped)
 
     async def _run_world(self, look: Callable[[Nanos], None] | None) -> None:
-        """Second by second, as the simulator's own time does it."""
+        """From one instant of the world to the next: second by second, or as it was recorded."""
         world, clock = self.world, self._clock
         self.state.kill_switch = False
         while clock.now_ns() < world.end_ns:
             # There is no disk to run out of: the guard that asks sees one with room for everything.
             self.state.disk = DiskState(_ROOM_BYTES, None, clock.now_ns(), "")
-            await clock.sleep_until(Nanos(clock.now_ns() - clock.now_ns() % SECOND + SECOND))
+            await clock.sleep_until(world.next_instant(clock.now_ns()))
             now = clock.now_ns()
             world.run_until(now)
-            if look is not None:
+            if look is not None and now % SECOND == 0:
                 look(now)
+
+
+def _world_of(plan: WorldPlan | RecordedPlan) -> tuple[Nanos, Callable[[Clock], World | RecordedWorld]]:
+    """When the world begins, and what makes it."""
+    if isinstance(plan, WorldPlan):
+        return start_of(plan), lambda clock: World(plan, clock)
+    day = read_day(plan.folder, plan.day, plan.table)
+    return span_of(day, plan.minutes)[0], lambda clock: RecordedWorld(plan, day, clock)
 
 
 def _nothing() -> None:

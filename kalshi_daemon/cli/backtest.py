@@ -3,15 +3,27 @@
 import argparse
 import sys
 import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import date
-from typing import Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
-from kalshi_daemon.cli.common import Subparsers, UsageError, a_path, load, wants_json
-from kalshi_daemon.ground.errors import ExitCode
+from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path, load, wants_json
+from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
+
+if TYPE_CHECKING:
+    from kalshi_daemon.backtest.jobs import Job
+    from kalshi_daemon.backtest.results import SessionResult
+    from kalshi_daemon.settings.model import Settings
 
 REGIMES: Final = ("efficient", "usual", "busy", "harsh", "toxic", "noise")
 """`backtest.regimes.REGIMES`; listed here too so that `--help` imports nothing heavy (a test compares)."""
+QUEUE_MODELS: Final = ("risk-adverse", "log-prob", "power-prob", "l3-fifo")
+"""`backtest.recorded.queue_models.QUEUE_MODELS`, likewise."""
+_COMMAND: Final = "kalshi-daemon backtest"
 _DAY: Final = date(2026, 11, 23)
+_HOURS: Final = 6.5
 _WORKERS_MAX: Final = 64
 _HOURS_MAX: Final = 100_000.0
 
@@ -20,50 +32,64 @@ def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "backtest",
         help="play many simulated sessions with the daemon's own core, and report what its fills were worth",
-        description="Plays made-up sessions, seed by seed, against the simulated exchange in this process: no sockets, "
-        "no waiting. Every fill is measured against the true distribution of the made-up index (edge) and against the "
-        "others' mid half a minute later. With --against, both policies play the same sessions and the difference is "
-        "given with its t by window. Nothing is sent anywhere, and no state of a daemon is touched.",
+        description="Plays sessions against the simulated exchange in this process: no sockets, no waiting. Made-up "
+        "ones by seed (--regime), days of minute bars with simulated traders (--days), or recorded real books "
+        "(--books), in which a queue model fills our orders. Every fill is measured against the distribution the index "
+        "was drawn from (edge), as far as that is known, and against the others' mid later on. With --against, both "
+        "policies play the same sessions and the difference is given with its t by window. Nothing is sent anywhere, "
+        "and no state of a daemon is touched. Interrupted, it keeps in --out what is done: run it again to go on.",
     )
-    parser.add_argument("--regime", choices=REGIMES, default=REGIMES[0], help="who trades in the market (%(default)s)")
-    parser.add_argument("--hours", metavar="N", type=float, default=6.5, help="simulated hours in all (%(default)s)")
-    parser.add_argument(
-        "--first-seed", metavar="K", type=int, default=1, help="seed of the first session (%(default)s)"
+    what = parser.add_argument_group("what to play")
+    what.add_argument("--regime", choices=REGIMES, help=f"who trades in the market (default: {REGIMES[0]})")
+    what.add_argument("--hours", metavar="N", type=float, help=f"made-up hours in all (default: {_HOURS:g})")
+    what.add_argument("--first-seed", metavar="K", type=int, default=1, help="seed of the first session (%(default)s)")
+    what.add_argument("--days", metavar="A..B", type=_a_span, help="days of minute bars, first and last (needs --data)")
+    what.add_argument("--data", metavar="DIR", type=a_path, help="bar files, as `backfill` writes them or your own")
+    what.add_argument("--books", metavar="DIR", type=a_path, help="recorded books (files: docs/laboratory.md)")
+    what.add_argument(
+        "--queue-model", choices=QUEUE_MODELS, help=f"of our orders in recorded books (default: {QUEUE_MODELS[0]})"
     )
-    parser.add_argument("--policy", metavar="P", help="policy to play (default: trading.policy of the settings)")
-    parser.add_argument("--against", metavar="Q", help="also play this policy on the same sessions, and compare")
-    parser.add_argument(
-        "--set", dest="changes", metavar="KEY=VALUE", action="append", default=[], help="a setting, e.g. pricing.x=0.5"
-    )
+    how = parser.add_argument_group("with which settings")
+    how.add_argument("--policy", metavar="P", help="policy to play (default: trading.policy of the settings)")
+    how.add_argument("--against", metavar="Q", help="also play this policy on the same sessions, and compare")
+    for name, whose in (("--set", "a setting, e.g. pricing.x=0.5"), ("--against-set", "one of the other side alone")):
+        how.add_argument(name, metavar="KEY=VALUE", action="append", default=[], help=whose)
     parser.add_argument("--workers", metavar="N", type=int, default=1, help="processes (%(default)s)")
     parser.add_argument(
-        "--out", metavar="DIR", type=a_path, help="keep every session's result here, and go on from them"
+        "--out", metavar="DIR", type=a_path, help="keep results and tables (parquet) here, and go on from them"
     )
+    parser.add_argument("--report", action="store_true", help="also write DIR/report.html, with charts")
 
 
 def run(args: argparse.Namespace) -> int:
-    from kalshi_daemon.backtest.latency import Latency  # noqa: PLC0415 - numpy: `--help` need not pay
-    from kalshi_daemon.backtest.results import figures, paired  # noqa: PLC0415
-    from kalshi_daemon.backtest.runner import made_up_jobs, quiet, results  # noqa: PLC0415
+    from kalshi_daemon.backtest.results import figures, paired  # noqa: PLC0415 - numpy: `--help` need not pay
+    from kalshi_daemon.backtest.runner import quiet  # noqa: PLC0415
     from kalshi_daemon.cli.output import to_json  # noqa: PLC0415
 
     _check(args)
     quiet()
-    folder = args.out
-    found: dict[str, list[Any]] = {}
-    for name in dict.fromkeys((args.policy, *([args.against] if args.against else []))):
-        settings = _settings(args, name)
-        jobs = made_up_jobs(
-            settings, args.regime, hours=args.hours, first_seed=args.first_seed, day=_DAY, latency=Latency()
-        )
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-        found[name or settings.trading.policy] = _played(results(jobs, args.workers, folder), len(jobs))
-    ours, *others = found.values()
-    data: dict[str, Any] = figures(ours)
-    if args.against:
-        base = others[0] if others else ours
-        data = {**data, "base": figures(base), **paired(ours, base)}
+    _check_report(args)
+    sides = _sides(args)
+    jobs = [_jobs(args, settings) for settings in sides]
+    without = jobs[0][1]
+    if without:
+        print(f"kalshi-daemon: {args.data}: days without bars, left out: {without}", file=sys.stderr)
+    played: list[list[SessionResult]] = [[] for _ in sides]
+    try:
+        _play(args, [todo for todo, _ in jobs], played)
+    except KeyboardInterrupt:
+        kept = f"kept in {args.out}: run it again to go on" if args.out else "not kept: --out keeps them"
+        count = sum(len(todo) for todo, _ in jobs)
+        print(f"kalshi-daemon: interrupted, {sum(map(len, played))} of {count} sessions {kept}", file=sys.stderr)
+        raise
+    finally:
+        tables = _write_tables(args, sides, played)
+    ours, *others = played
+    data: dict[str, Any] = {**figures(ours), "notes": _notes(ours, without), "tables": tables}
+    if others:
+        data = {**data, "base": figures(others[0]), **paired(ours, others[0])}
+    if args.report:
+        data["report"] = _write_report(args, data, played)
     if wants_json(args):
         print(to_json(data))
     else:
@@ -72,28 +98,73 @@ def run(args: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
+def _a_span(text: str) -> tuple[date, date]:
+    """An argparse type: A..B, or one day."""
+    first, dots, last = text.partition("..")
+    span = a_date(first), a_date(last if dots else first)
+    if span[1] < span[0]:
+        raise argparse.ArgumentTypeError(f"{text!r} ends before it begins")
+    return span
+
+
 def _check(args: argparse.Namespace) -> None:
-    usage = "kalshi-daemon backtest"
-    if not 0.0 < args.hours <= _HOURS_MAX:
-        raise UsageError(f"--hours {args.hours:g} is not between 0 and {_HOURS_MAX:g}", usage)
+    """Raises UsageError for what does not go together or is out of range."""
+    if args.books is not None and (args.days is not None or args.regime is not None):
+        raise UsageError("--books brings its own days and traders: no --days, no --regime", _COMMAND)
+    if (args.days is None) != (args.data is None):
+        raise UsageError("--days and --data belong together", _COMMAND)
+    if args.hours is not None and (args.books is not None or args.days is not None):
+        raise UsageError("--hours is of made-up sessions: days are played whole", _COMMAND)
+    if args.queue_model is not None and args.books is None:
+        raise UsageError("--queue-model is of recorded books (--books)", _COMMAND)
+    hours = _HOURS if args.hours is None else args.hours
+    if not 0.0 < hours <= _HOURS_MAX:
+        raise UsageError(f"--hours {hours:g} is not between 0 and {_HOURS_MAX:g}", _COMMAND)
     if not 0 <= args.first_seed <= 4_294_967_295:  # noqa: PLR2004 - as sim.seed
-        raise UsageError(f"--first-seed {args.first_seed} is not between 0 and 4294967295", usage)
+        raise UsageError(f"--first-seed {args.first_seed} is not between 0 and 4294967295", _COMMAND)
     if not 1 <= args.workers <= _WORKERS_MAX:
-        raise UsageError(f"--workers {args.workers} is not between 1 and {_WORKERS_MAX}", usage)
+        raise UsageError(f"--workers {args.workers} is not between 1 and {_WORKERS_MAX}", _COMMAND)
+    if args.report and args.out is None:
+        raise UsageError("--report is written to --out, which is missing", _COMMAND)
+    if getattr(args, "mode", None) not in (None, "sim"):
+        raise UsageError("--mode: a backtest is simulated, there is no other", _COMMAND)
+    args.mode = "sim"
 
 
-def _settings(args: argparse.Namespace, policy: str | None) -> Any:  # noqa: ANN401 - imported late
+def _check_report(args: argparse.Namespace) -> None:
+    """What cannot be written or drawn is said before the hours of work, not after."""
+    if args.report:
+        from kalshi_daemon.research.report_page import drawer  # noqa: PLC0415
+
+        drawer()
+    if args.out is not None:
+        try:
+            (args.out / _SESSIONS).mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            where = f"cannot be written: {problem.strerror}"
+            raise ConfigurationError(str(args.out), where, "choose another --out") from None
+
+
+_SESSIONS: Final = "sessions"
+
+
+def _sides(args: argparse.Namespace) -> list["Settings"]:
+    """Our settings and, when there is something to compare with, the other side's."""
+    ours = _settings(args, args.policy, args.set)
+    if args.against is None and not args.against_set:
+        return [ours]
+    return [ours, _settings(args, args.against or args.policy, [*args.set, *args.against_set])]
+
+
+def _settings(args: argparse.Namespace, policy: str | None, changes: Iterable[str]) -> "Settings":
     from kalshi_daemon.settings.loader import Credentials  # noqa: PLC0415
 
     overrides: dict[str, Any] = {"trading.policy": policy}
-    for change in args.changes:
+    for change in changes:
         key, found, value = change.partition("=")
         if not found or not key:
-            raise UsageError(f"--set {change!r} is not KEY=VALUE", "kalshi-daemon backtest")
+            raise UsageError(f"--set {change!r} is not KEY=VALUE", _COMMAND)
         overrides[key] = _value(value)
-    if getattr(args, "mode", None) not in (None, "sim"):
-        raise UsageError("--mode: a backtest is simulated, there is no other", "kalshi-daemon backtest")
-    args.mode = "sim"
     return load(args, Credentials.NONE, overrides).settings
 
 
@@ -105,13 +176,83 @@ def _value(text: str) -> Any:  # noqa: ANN401 - of any setting
         return text
 
 
-def _played(results: Any, count: int) -> list[Any]:  # noqa: ANN401 - an iterator of SessionResult, imported late
-    """All of them, with a line on standard error for each where a person watches."""
-    done = []
-    for result in results:
-        done.append(result)
-        if sys.stderr.isatty():
-            print(f"\r{len(done)} of {count} sessions", end="", file=sys.stderr, flush=True)
-    if sys.stderr.isatty():
-        print(file=sys.stderr)
-    return done
+def _jobs(args: argparse.Namespace, settings: "Settings") -> tuple[list["Job"], str]:
+    """The sessions, and the days that have no data in one line."""
+    from kalshi_daemon.backtest.bar_days import bar_days  # noqa: PLC0415
+    from kalshi_daemon.backtest.jobs import day_jobs, made_up_jobs, recorded_jobs  # noqa: PLC0415
+    from kalshi_daemon.backtest.latency import Latency  # noqa: PLC0415
+    from kalshi_daemon.settings.instruments import instruments_of  # noqa: PLC0415
+    from kalshi_daemon.windows.sessions import load_sessions  # noqa: PLC0415
+
+    latency, seed, regime = Latency(), args.first_seed, args.regime or REGIMES[0]
+    if args.books is not None:
+        model = args.queue_model or QUEUE_MODELS[0]
+        return recorded_jobs(settings, args.books, model, seed=seed, latency=latency), ""
+    if args.days is not None:
+        sessions = load_sessions(*args.days).sessions
+        days = bar_days(args.data, sessions, instruments_of(settings.instruments))
+        return day_jobs(settings, regime, days.files, seed=seed, latency=latency), days.missing
+    hours = _HOURS if args.hours is None else args.hours
+    return made_up_jobs(settings, regime, hours=hours, first_seed=seed, day=_DAY, latency=latency), ""
+
+
+def _play(args: argparse.Namespace, jobs: "list[list[Job]]", played: "list[list[SessionResult]]") -> None:
+    """Play all, side by side, into `played`; what is done when it is interrupted is in there."""
+    from kalshi_daemon.backtest.runner import results  # noqa: PLC0415
+
+    folder: Path | None = None if args.out is None else args.out / _SESSIONS
+    with _progress(sum(map(len, jobs))) as said:
+        for todo, done in zip(jobs, played, strict=True):
+            for result in results(todo, args.workers, folder):
+                done.append(result)
+                said(result)
+
+
+@contextmanager
+def _progress(total: int) -> "Iterator[Callable[[SessionResult], None]]":
+    """A bar on standard error where a person watches; nothing otherwise."""
+    if not sys.stderr.isatty():
+        yield lambda _result: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - only for people
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("backtest", total=total)
+        yield lambda result: progress.update(task, advance=1, description=result.session)
+
+
+def _write_tables(
+    args: argparse.Namespace, sides: "list[Settings]", played: "list[list[SessionResult]]"
+) -> dict[str, str]:
+    """Rows of everything that is done, also when it was interrupted."""
+    if args.out is None:
+        return {}
+    from kalshi_daemon.backtest.row_tables import Run, write_tables  # noqa: PLC0415
+
+    names = ("ours", "base")[: len(sides)]
+    runs = [
+        Run(name, settings.trading.policy, tuple(done))
+        for name, settings, done in zip(names, sides, played, strict=True)
+    ]
+    try:
+        return write_tables(args.out, runs)
+    except OSError as problem:
+        raise ConfigurationError(
+            str(args.out), f"cannot be written: {problem.strerror}", "choose another --out"
+        ) from None
+
+
+def _write_report(args: argparse.Namespace, data: dict[str, Any], played: "list[list[SessionResult]]") -> str:
+    from kalshi_daemon.backtest.report import report_page  # noqa: PLC0415
+    from kalshi_daemon.ground.durable import write_whole  # noqa: PLC0415
+
+    path: Path = args.out / "report.html"
+    write_whole(path, report_page(data, played).encode(), "the report")
+    return str(path)
+
+
+def _notes(played: "list[SessionResult]", without: str) -> list[str]:
+    notes = [note for result in played for note in result.notes]
+    return [*dict.fromkeys(notes), *([f"days without bars: {without}"] if without else [])]

@@ -20,8 +20,10 @@ from kalshi_daemon.ground.new_york import NEW_YORK
 from kalshi_daemon.ground.units import DOLLAR, HOUR, MINUTE, SECOND, Count, Dollars, Nanos, Price
 from kalshi_daemon.simulator.exchange.exchange import DEFAULT_RULES, Exchange, Rules
 from kalshi_daemon.simulator.exchange.instruments import Listing, contract_of
+from kalshi_daemon.simulator.exchange.listener import ExchangeListener
 from kalshi_daemon.simulator.exchange.listing import session_listing
 from kalshi_daemon.simulator.exchange.order_terms import OrderSpec, TimeInForce
+from kalshi_daemon.simulator.exchange.sim_orders import SimOrder
 from kalshi_daemon.simulator.feed.feed_server import FeedServer
 from kalshi_daemon.simulator.feed.index_path import AFTER_HOURS_S, IndexPath, Paths
 from kalshi_daemon.simulator.feed.index_replay import load_replay
@@ -135,14 +137,26 @@ class World:
             return listing_until(self.session, spot, plan.geometry, plan.table)
         return session_listing(date.fromisoformat(self.session.day), spot, plan.geometry, plan.table)
 
+    def set_listener(self, listener: ExchangeListener) -> None:
+        """Who hears what happens at the exchange, from now on."""
+        self.exchange.set_listener(listener)
+
+    def ahead_of(self, order: SimOrder) -> float:
+        """What trades before a resting order, in 1/100 contract."""
+        return self.exchange.book(order.market.spec.ticker).ahead_of(order)
+
+    def next_instant(self, now_ns: Nanos) -> Nanos:
+        """When something happens next: the next full second."""
+        return Nanos(now_ns - now_ns % SECOND + SECOND)
+
     def run_until(self, now_ns: Nanos) -> None:
         """Execute everything up to and including `now_ns`, one second after the other."""
-        second = self._now - self._now % SECOND + SECOND
+        second = self.next_instant(self._now)
         while second <= now_ns:
             self._now = Nanos(second)
             self.exchange.run_until(self._now)
             self._crowd.act(self._now, self._access)
-            second += SECOND
+            second = Nanos(second + SECOND)
         self._now = now_ns
         self.exchange.run_until(now_ns)
         self.publish(now_ns)

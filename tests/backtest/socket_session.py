@@ -20,7 +20,7 @@ from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.kalshi.auth import generate_ed25519_pem, signer_from_pem
 from kalshi_daemon.simulator.exchange.sim_server import ServerOptions, SimServer
-from kalshi_daemon.simulator.world import API_ACCOUNT, World, start_of
+from kalshi_daemon.simulator.world import API_ACCOUNT, World, WorldPlan, start_of
 
 KEY_ID = "key"
 FEED_KEY = "backtest"
@@ -137,6 +137,7 @@ class SocketWires:
 
 
 def play_over_sockets(plan: SessionPlan, folder: Path) -> Played:
+    assert isinstance(plan.world, WorldPlan), "recorded books are played in process alone"
     loop = SocketLoop(start_of(plan.world))
     try:
         return loop.run_until_complete(_play(plan, loop, folder))
@@ -146,6 +147,7 @@ def play_over_sockets(plan: SessionPlan, folder: Path) -> Played:
 
 
 async def _play(plan: SessionPlan, loop: SocketLoop, folder: Path) -> Played:
+    assert isinstance(plan.world, WorldPlan)
     world = World(plan.world, loop.clock)
     server = SimServer(world.exchange, loop.clock, ServerOptions())
     pem = generate_ed25519_pem()

@@ -6,9 +6,10 @@ from datetime import date, time
 import pytest
 
 from kalshi_daemon.backtest import runner
+from kalshi_daemon.backtest.jobs import Job, made_up_jobs
 from kalshi_daemon.backtest.latency import Latency
 from kalshi_daemon.backtest.regimes import REGIMES, regime
-from kalshi_daemon.backtest.runner import Job, made_up_jobs, play_job, results
+from kalshi_daemon.backtest.runner import play_job, results
 from kalshi_daemon.cli.backtest import REGIMES as NAMED
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.settings.loader import load_settings
@@ -27,8 +28,9 @@ SETTINGS = load_settings(
 ).settings
 
 
-def job(seed: int, name: str = "busy", latency: Latency = Latency()) -> Job:  # noqa: B008 - frozen
-    world = WorldPlan(seed, 1.0, DAY, time(14, 53), time(15, 2), mix=regime(name))
+def job(seed: int, name: str = "busy", begins: time = time(14, 53), until: time = time(15, 2)) -> Job:
+    world = WorldPlan(seed, 1.0, DAY, begins, until, mix=regime(name))
+    latency = Latency()
     return Job(f"{name}-{seed}", world, SETTINGS, latency)
 
 
@@ -54,14 +56,13 @@ def test_a_seed_says_everything(played):
 @pytest.mark.parametrize(("hours", "ends"), [(0.5, ["09:55"]), (7.0, ["16:05", "09:45"])])
 def test_hours_are_whole_sessions_and_the_rest_of_one(hours, ends):
     jobs = made_up_jobs(SETTINGS, "usual", hours=hours, first_seed=5, day=DAY, latency=Latency())
-    assert [f"{one.world.until:%H:%M}" for one in jobs] == ends
-    assert [one.world.seed for one in jobs] == list(range(5, 5 + len(ends)))
+    worlds = [one.world for one in jobs if isinstance(one.world, WorldPlan)]
+    assert [f"{world.until:%H:%M}" for world in worlds] == ends
+    assert [world.seed for world in worlds] == list(range(5, 5 + len(ends)))
 
 
 def test_several_processes_play_the_same_and_say_nothing(capfd):
-    short = [
-        replace(job(seed), world=replace(job(seed).world, start=time(14, 58), until=time(14, 59))) for seed in (1, 2)
-    ]
+    short = [job(seed, begins=time(14, 58), until=time(14, 59)) for seed in (1, 2)]
     (one, two) = results(short, 2, None)
     assert capfd.readouterr().out == "", "standard output is for the figures alone"
     assert [one.session, two.session] == ["busy-1", "busy-2"]

@@ -69,6 +69,21 @@ class Matcher:
         self.listener.book_changed(market, order.side, order.price, Count(-by), now_ns, order)
         self.touch(order, reason, now_ns)
 
+    def rest(self, order: SimOrder, now_ns: Nanos) -> None:
+        """Let an order rest as it is, whatever it would trade with: for books that are played back."""
+        self._book(order, now_ns)
+
+    def resize(self, order: SimOrder, remaining: Count, now_ns: Nanos) -> None:
+        """Make what rests smaller or larger, at its place in the queue; 0 takes it out. For books played back."""
+        if remaining == 0:
+            self.cancel(order, Reason.NONE, now_ns)
+        else:
+            self.reduce(order, Count(order.remaining - remaining), Reason.NONE, now_ns)
+
+    def meet(self, taker: SimOrder, maker: SimOrder, count: Count, now_ns: Nanos) -> None:
+        """Let two orders trade, whatever stands before the maker in its queue: for books that are played back."""
+        self._trade(taker, maker, count, now_ns)
+
     def replace(self, order: SimOrder, price: Price, remaining: Count, now_ns: Nanos) -> None:
         """Move to the back of the queue at a new price or a larger size; may trade on the way."""
         self._unbook(order, now_ns, order)
