@@ -6,6 +6,7 @@ No field holds an age: ages are computed from stamps when they are asked for.
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from kalshi_daemon.domain.alert import Alert
 from kalshi_daemon.domain.book import Book
 from kalshi_daemon.domain.book_view import BookView, BookViews
 from kalshi_daemon.domain.contract import FeeSchedule, Market
@@ -358,6 +359,8 @@ class DaemonState:
     order_groups: OrderGroupState = field(default_factory=OrderGroupState)
     """By `orders.manager`."""
     counters: SessionCounters = field(default_factory=SessionCounters)
+    alerts: tuple[Alert, ...] = ()
+    """By `operations.alerts`: the last ones raised, the newest last."""
 
     _views: BookViews = field(default_factory=BookViews, repr=False, compare=False)
 

@@ -13,10 +13,10 @@ import os
 import re
 import sys
 import tempfile
-from datetime import UTC, datetime, time
+from collections.abc import Callable
+from datetime import time
 from pathlib import Path
 from typing import Final, Never
-from zoneinfo import ZoneInfo
 
 import orjson
 import uvloop
@@ -25,17 +25,15 @@ from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
 from kalshi_daemon.app.daemon import RunOptions, run_daemon
-from kalshi_daemon.ground.clock import Clock
-from kalshi_daemon.ground.units import SECOND
+from kalshi_daemon.ground.new_york import eastern
 from kalshi_daemon.operations import progress
+from kalshi_daemon.operations.status import DaemonStatus
 from kalshi_daemon.settings.loader import Credentials, load_settings
 from kalshi_daemon.settings.model import Mode
-from kalshi_daemon.state import DaemonState
 
 WIDTH: Final = 108
 LAST_LINE: Final = "tail -n 1 state/sim/logs/kalshi_daemon.jsonl | jq"
 _LOOK_S: Final = 0.05
-_NEW_YORK: Final = ZoneInfo("America/New_York")
 _WEB_FONTS: Final = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 
 
@@ -46,12 +44,12 @@ class Camera:
         self._at = at
         self.during: Group | None = None
 
-    async def watch(self, state: DaemonState, clock: Clock) -> Never:
+    async def watch(self, look: Callable[[], DaemonStatus]) -> Never:
         """In place of `progress.on_terminal`: same arguments, until cancelled."""
         while True:
-            now = datetime.fromtimestamp(clock.now_ns() / SECOND, tz=UTC).astimezone(_NEW_YORK)
-            if self.during is None and now.time() >= self._at:
-                self.during = progress.picture(state, clock)
+            status = look()
+            if self.during is None and eastern(status.now_ns).time() >= self._at:
+                self.during = progress.picture(status)
             await asyncio.sleep(_LOOK_S)
 
 

@@ -8,6 +8,8 @@ _.format  # field of the constants file: a literal that pydantic compares
 _._load_env_vars  # pydantic-settings
 _.decode_complex_value  # pydantic-settings
 _.critical  # structlog's level
+_.connection_made  # asyncio's protocol
+_.connection_lost  # asyncio's protocol
 _.writable  # asked by print and csv of a file
 _.process_redirect  # websockets: a redirect is refused
 _._retry_connection  # aiohttp: a request is never sent twice

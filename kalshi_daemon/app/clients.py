@@ -10,12 +10,13 @@ from kalshi_daemon.app.event_router import EventRouter
 from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.units import Nanos, from_ms
 from kalshi_daemon.index_feed.consumer import IndexFeed
 from kalshi_daemon.index_feed.snapshot_witness import SnapshotWitness
 from kalshi_daemon.index_feed.value_intake import FeedContext, FeedListeners
 from kalshi_daemon.index_feed.witnesses import OutsideLevels
-from kalshi_daemon.kalshi.auth import Signer
+from kalshi_daemon.kalshi.auth import Signer, load_signer
 from kalshi_daemon.kalshi.rest import KalshiRest
 from kalshi_daemon.kalshi.server_time import ServerClock
 from kalshi_daemon.kalshi.stream import KalshiStream, StreamSink
@@ -104,3 +105,15 @@ class Clients:
         context = FeedContext(lambda: state.session_open, last_prices(models), outside)
         feed_settings, url = self._settings.index_feed, self._where.feed_url
         return IndexFeed(state, feed_settings, self._clock, url, listeners, context, rng=self._jitter)
+
+
+def endpoints_of(settings: Settings, environ: Mapping[str, str]) -> Endpoints:
+    """Of the settings, with the key that signs. Raises ConfigurationError for a key that cannot be had."""
+    key_path = settings.kalshi.private_key_path
+    if key_path is None:
+        raise ConfigurationError("kalshi.private_key_path", "is not set", "a PEM file, mode 0600")
+    credentials = environ.get("CREDENTIALS_DIRECTORY")
+    # systemd guards that folder with access lists, which show as a group bit.
+    guarded = credentials is not None and key_path.is_relative_to(credentials)
+    signer = load_signer(key_path, settings.kalshi.key_id, group_may_read=guarded)
+    return Endpoints(settings.kalshi.rest_url, settings.kalshi.ws_url, settings.index_feed.url, signer)

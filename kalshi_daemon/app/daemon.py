@@ -17,10 +17,11 @@ import structlog
 
 from kalshi_daemon import __version__
 from kalshi_daemon.app.assembly import Components, build_components
-from kalshi_daemon.app.clients import Endpoints
-from kalshi_daemon.app.core import Plan
+from kalshi_daemon.app.clients import Endpoints, endpoints_of
+from kalshi_daemon.app.core import Plan, profiles_of
+from kalshi_daemon.app.service import serve
 from kalshi_daemon.app.session_end import Steps, exit_code, first_failure, say_failure, summarise, unsummarised
-from kalshi_daemon.app.session_start import start_when_clock_agrees
+from kalshi_daemon.app.session_start import open_log, start_when_clock_agrees
 from kalshi_daemon.app.simulated.attach import SimAddress, embedded_simulator, join, remember, settings_of
 from kalshi_daemon.app.simulated.follow import ClockFollower
 from kalshi_daemon.app.simulated.previous_runs import put_earlier_run_aside
@@ -28,15 +29,15 @@ from kalshi_daemon.app.stopping import StopSignal, listen
 from kalshi_daemon.digest.keeper import DigestKeeper
 from kalshi_daemon.digest.making import Source
 from kalshi_daemon.ground.clock import Clock, SystemClock
-from kalshi_daemon.ground.errors import AuthFailed, ConfigurationError, ExitCode, VenueUnreachable
+from kalshi_daemon.ground.errors import AuthFailed, ExitCode, VenueUnreachable
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos, from_s
-from kalshi_daemon.kalshi.auth import load_signer
 from kalshi_daemon.kalshi.transport import open_session
 from kalshi_daemon.operations.healthcheck import HEARTBEAT_NAME
 from kalshi_daemon.operations.lock import InstanceLock
-from kalshi_daemon.operations.logging import LineSink, configure, log_path
+from kalshi_daemon.operations.logging import LineSink
 from kalshi_daemon.operations.notify import Notifier
-from kalshi_daemon.operations.status import status_of
+from kalshi_daemon.operations.status import DaemonStatus, RunFacts, status_of
+from kalshi_daemon.operations.status_forms import log_fields
 from kalshi_daemon.orders.cancelling import StopResult
 from kalshi_daemon.settings.instruments import instruments_of
 from kalshi_daemon.settings.model import Mode, Settings
@@ -90,8 +91,9 @@ async def run_daemon(settings: Settings, options: RunOptions) -> ExitCode:
             run = DaemonRun(settings, options, clock)
             listen(asyncio.get_running_loop(), run.stop, reopen_log=run.reopen_log, say_status=run.say_status)
             stack.callback(run.sink.close)
+            await stack.enter_async_context(serve(settings, run.status))
             http = await stack.enter_async_context(open_session())
-            where = _endpoints(settings, options.environ)
+            where = endpoints_of(settings, options.environ)
             if address is None:
                 return await run.trade(where, http, end_ns=None)
             if not settings.sim.connect:
@@ -136,11 +138,12 @@ class DaemonRun:
         self.state = DaemonState(instruments_of(settings.instruments))
         self._entropy = entropy or os.urandom(16)
         self._run_id = self._entropy[:6].hex()
-        self.sink = sink or _open_log(settings, options, clock, self._run_id)
+        self.sink = sink or open_log(settings, clock, self._run_id, stdout=not options.show_progress)
         self._notifier = Notifier(options.environ, os.getpid())
         self.stop = StopSignal(self.state.latch, clock)
         self._heartbeat = settings.mode_dir / HEARTBEAT_NAME
         self._beat_ns = Nanos(0)
+        self._turned_ns: Nanos | None = None
         self.components: Components | None = None
         """Its parts, once they are built."""
         self._digest: DigestKeeper | None = None
@@ -163,8 +166,22 @@ class DaemonRun:
         """SIGUSR1: one line that says how things stand."""
         if self.stop.ended:
             return
-        status = self._steps.take("status", lambda: status_of(self.state, self._clock.now_ns()))
-        log.info("daemon.status", ready=self._was_ready, **(status or {}))
+        said = self._steps.take("status", lambda: log_fields(self.status()))
+        log.info("daemon.status", **(said or {}))
+
+    def status(self) -> DaemonStatus:
+        """How it stands now."""
+        turned, parts = self._turned_ns, self.components
+        facts = RunFacts(
+            self._settings.mode.value,
+            __version__,
+            self._run_id,
+            self._was_ready,
+            None if turned is None else (self._clock.mono_ns() - turned) // MILLISECOND,
+            None if parts is None else parts.core.trader.chain,
+            profiles_of(self._settings),
+        )
+        return status_of(self.state, self._clock.now_ns(), facts)
 
     def fail(self, problem: Exception) -> None:
         """Something outside the working tasks broke: stop in order, and let the exit code tell why."""
@@ -282,7 +299,7 @@ class DaemonRun:
         if self._options.show_progress:
             from kalshi_daemon.operations.progress import on_terminal  # noqa: PLC0415 - rich, only for people
 
-            group.create_task(on_terminal(self.state, self._clock), name="progress")
+            group.create_task(on_terminal(self.status), name="progress")
         self._notifier.ready("reconciled, watching" if not self._options.armed else "reconciled, quoting")
         self._was_ready = True
         log.info("daemon.ready", reconciled=self.state.reconciliation.agreed)
@@ -294,7 +311,7 @@ class DaemonRun:
     def _on_progress(self) -> None:
         """Called by the decision loop at every turn: feeds the watchdog and touches the heartbeat."""
         self._notifier.alive()
-        now = self._clock.mono_ns()
+        now = self._turned_ns = self._clock.mono_ns()
         if now - self._beat_ns >= _HEARTBEAT_EVERY:
             self._beat_ns = now
             self._touch()
@@ -363,26 +380,3 @@ class DaemonRun:
                 await components.files.artifacts.drain()
         except TimeoutError:
             log.warning("stop.files_not_written", waited_s=FILES_WITHIN_S)
-
-
-def _endpoints(settings: Settings, environ: Mapping[str, str]) -> Endpoints:
-    key_path = settings.kalshi.private_key_path
-    if key_path is None:
-        raise ConfigurationError("kalshi.private_key_path", "is not set", "a PEM file, mode 0600")
-    credentials = environ.get("CREDENTIALS_DIRECTORY")
-    # systemd guards that folder with access lists, which show as a group bit.
-    guarded = credentials is not None and key_path.is_relative_to(credentials)
-    signer = load_signer(key_path, settings.kalshi.key_id, group_may_read=guarded)
-    return Endpoints(settings.kalshi.rest_url, settings.kalshi.ws_url, settings.index_feed.url, signer)
-
-
-def _open_log(settings: Settings, options: RunOptions, clock: Clock, run_id: str) -> LineSink:
-    path = log_path(settings.mode_dir) if settings.log.file else None
-    return configure(
-        clock,
-        level=settings.log.level,
-        stdout=not options.show_progress,
-        path=path,
-        bytes_max=settings.log.file_megabytes_max * 1024 * 1024,
-        fields={"run_id": run_id, "mode": settings.mode.value},
-    )

@@ -1,4 +1,4 @@
-"""The first words with the exchange, for as long as it takes the machine's clock to be right.
+"""A run's log, and its first words with the exchange, for as long as it takes the machine's clock to be right.
 
 A signature holds our time. While the clock is proven to be off, a refused one says nothing about the key, and ending
 the process would only take the daemon away until a person comes: it waits, and says by how much the clock is wrong.
@@ -13,6 +13,8 @@ from kalshi_daemon.ground.backoff import doubled
 from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.errors import ClockSkewed
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
+from kalshi_daemon.operations.logging import LineSink, configure, log_path
+from kalshi_daemon.settings.model import Settings
 
 log = structlog.get_logger()
 
@@ -59,3 +61,16 @@ async def start_when_clock_agrees(start: Callable[[], Awaitable[None]], clock: C
             return
         await clock.sleep(pause)
         pause = Nanos(doubled(pause, 1, PAUSE_MAX))
+
+
+def open_log(settings: Settings, clock: Clock, run_id: str, *, stdout: bool) -> LineSink:
+    """The log of a run: the file that the settings ask for, and standard output."""
+    path = log_path(settings.mode_dir) if settings.log.file else None
+    return configure(
+        clock,
+        level=settings.log.level,
+        stdout=stdout,
+        path=path,
+        bytes_max=settings.log.file_megabytes_max * 1024 * 1024,
+        fields={"run_id": run_id, "mode": settings.mode.value},
+    )

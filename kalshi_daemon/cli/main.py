@@ -36,6 +36,7 @@ COMMANDS: Final = (
     Command("simulate-exchange", "serve a simulated exchange and index feed on localhost"),
     Command("backtest", "play many simulated sessions in process and report what the fills were worth"),
     Command("config", "print the effective settings and their sources, secrets redacted"),
+    Command("status", "show how the running daemon stands: does it quote, and if not why"),
     Command("windows", "list the quoting windows between two dates, with their cutoffs"),
     Command("orders", "list a day's orders from the journal"),
     Command("ledger", "show fills, settlements, positions and P&L from the journal; export to CSV"),
@@ -60,7 +61,7 @@ exit codes:
     1  failed
     2  wrong command line
     3  UNVERIFIED: stopped, but the exchange did not confirm that nothing rests
-    4  refused (guards closed, nothing found, or a daemon is running beside `pack` or `learn`)
+    4  refused (guards closed, nothing found, no daemon runs, or one runs beside `pack` or `learn`)
    69  the exchange or the feed cannot be reached
    78  configuration, key or plan is wrong; restarting cannot help
   130  interrupted

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     options = RunOptions(
         armed=_armed(args, settings),
         force_gate_pass=args.force_gate_pass,
-        show_progress=settings.mode is Mode.SIM and sys.stdout.isatty() and not wants_json(args),
+        show_progress=sys.stdout.isatty() and not wants_json(args),
         environ=os.environ,
         write_digest=True,
         keep_tidy=True,

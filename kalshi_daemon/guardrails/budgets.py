@@ -48,7 +48,7 @@ class Span(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class _LossBudget:
+class LossBudget:
     """Realised loss plus the exact worst case of everything held, live, accepted and proposed, against a limit.
 
     The predecessor's drawdown was fed with expected profits and never saw a fill (docs/reference/runbook.md 9.14), and
@@ -74,18 +74,23 @@ class _LossBudget:
         limit = in_dollars(self.most)
         if state.reconciliation.checked_ns is None:
             return refuse(self, None, limit, "dollars", note="our books were never compared with the exchange's")
+        lost = self.lost(state)
+        loss = Dollars(lost + context.exposure().worst_loss)
+        note = f"{in_dollars(lost):.4f} lost {self.span.value}, the rest is at risk"
+        if state.ledger.disputed:
+            note += f"; {in_dollars(state.ledger.disputed):.4f} of it paid and in dispute"
+        return answer(self, in_dollars(loss), limit, "dollars", passed=loss <= self.most, closing=closing, note=note)
+
+    def lost(self, state: DaemonState) -> Dollars:
+        """What the span has cost already, >= 0: realised, and what was paid by markets in dispute."""
         ledger = state.ledger
         realized = ledger.realized_today if self.span is Span.DAY else ledger.realized_week
         lost = max(0, ledger.disputed - realized)
-        loss = Dollars(lost + context.exposure().worst_loss)
-        note = f"{in_dollars(Dollars(lost)):.4f} lost {self.span.value}, the rest is at risk"
-        if ledger.disputed:
-            note += f"; {in_dollars(ledger.disputed):.4f} of it paid and in dispute"
-        return answer(self, in_dollars(loss), limit, "dollars", passed=loss <= self.most, closing=closing, note=note)
+        return Dollars(lost)
 
 
 @dataclass(frozen=True, slots=True)
-class DailyLoss(_LossBudget):
+class DailyLoss(LossBudget):
     """The budget of the New York day."""
 
     span: ClassVar[Span] = Span.DAY
@@ -93,7 +98,7 @@ class DailyLoss(_LossBudget):
 
 
 @dataclass(frozen=True, slots=True)
-class WeeklyLoss(_LossBudget):
+class WeeklyLoss(LossBudget):
     """The budget of the New York week, from Monday."""
 
     span: ClassVar[Span] = Span.WEEK

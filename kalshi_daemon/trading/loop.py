@@ -85,6 +85,7 @@ class Trader:
 
     def __init__(self, parts: TraderParts, rules: TraderRules, callbacks: TraderCallbacks) -> None:
         self._parts = parts
+        self.chain = parts.chain
         self._rules = rules
         self._callbacks = callbacks
         self._state = parts.state
@@ -360,10 +361,9 @@ class Trader:
             self._due[key] = Nanos(now + profile.scan_every)
         self._scanned[key] = now
         self._triggers.pop(key, None)
-        parts = self._parts
         picture = picture_of(self._state, window, now, markouts=self._markouts.recent())
         request = ScanRequest(self._callbacks.plan_ids(), profile, trigger)
-        plan, self._memory = parts.policy.plan(picture, request, self._memory)
+        plan, self._memory = self._parts.policy.plan(picture, request, self._memory)
         judgement = self._parts.chain.judge_plan(self._state, plan, now)
         usable = usable_books(self._state, window.event_ticker)
         self._rescans.scanned(

@@ -8,23 +8,24 @@ from kalshi_daemon.domain.index import Channel, Tick
 from kalshi_daemon.domain.order import Fill, Order, Status
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.domain.window import Phase, Window, WindowStatus
-from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.units import DOLLAR, HOUR, MINUTE, SECOND, Count, Dollars, Nanos, Price
 from kalshi_daemon.operations import progress
 from kalshi_daemon.operations.progress import on_terminal, picture
 from kalshi_daemon.operations.screen import Screen
+from kalshi_daemon.operations.status import RunFacts, status_of
 from kalshi_daemon.orders.ledger import BookedFill, Ledger
 from kalshi_daemon.state import DaemonState, Position
 from tests.support.instruments import INDICES, SERIES
 
 NOW = Nanos(1_795_446_300 * SECOND)  # 2026-11-23 10:05 New York
 KXINXU = SERIES["KXINXU"]
+FACTS = RunFacts("sim", "0", "r", ready=False)
 
 
 def drawn(state: DaemonState) -> list[str]:
     console = Console(width=160, color_system=None)
     with console.capture() as captured:
-        console.print(picture(state, ManualClock(NOW)))
+        console.print(picture(status_of(state, NOW, FACTS)))
     return captured.get().splitlines()
 
 
@@ -144,7 +145,7 @@ async def test_it_redraws_until_cancelled_and_leaves_the_last_picture(monkeypatc
     monkeypatch.setattr(progress, "picture", counted)
     monkeypatch.setattr(progress, "_REDRAW_S", 0.001)
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
-        task = group.create_task(on_terminal(state, ManualClock(NOW), Screen(lambda _data: None)))
+        task = group.create_task(on_terminal(lambda: status_of(state, NOW, FACTS), Screen(lambda _data: None)))
         await shown.wait()
         state.counters.scans = 99
         task.cancel()
@@ -161,7 +162,7 @@ async def test_a_terminal_that_stands_holds_up_nothing_and_the_last_picture_is_t
 
     screen = Screen(stopped)
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
-        task = group.create_task(on_terminal(state, ManualClock(NOW), screen))
+        task = group.create_task(on_terminal(lambda: status_of(state, NOW, FACTS), screen))
         for scans in range(20):  # the loop turns, whatever the terminal does
             state.counters.scans = scans
             await asyncio.sleep(0.002)

@@ -1,0 +1,59 @@
+import asyncio
+import json
+
+import pytest
+
+from kalshi_daemon.app.service import serve
+from kalshi_daemon.cli.main import main
+from kalshi_daemon.ground.units import SECOND, Nanos
+from kalshi_daemon.operations.lock import InstanceLock
+from kalshi_daemon.operations.status import RunFacts, status_of
+from kalshi_daemon.operations.status_socket import serve_status
+from kalshi_daemon.settings.model import Settings
+from kalshi_daemon.state import DaemonState
+
+NOW = Nanos(1_795_446_300 * SECOND)
+
+
+def look():
+    return status_of(DaemonState(), NOW, RunFacts("sim", "0", "r", ready=False))
+
+
+@pytest.fixture
+def settings(elsewhere):
+    made = Settings(state_dir=elsewhere / "state")
+    made.mode_dir.mkdir(parents=True)
+    return made
+
+
+async def test_it_shows_what_the_daemon_says(settings, capsys):
+    async with serve(settings, look):
+        assert await asyncio.to_thread(main, ["status"]) == 0
+        shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+        assert shown[1:3] == ["mode sim, not armed", "quoting no"]
+        assert await asyncio.to_thread(main, ["status", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["mode"], found["quoting"]) == ("sim", False)
+
+
+def test_without_a_daemon_it_is_refused_and_names_the_one_that_was_meant(settings, capsys):
+    with InstanceLock(settings.state_dir / "live", 4711):
+        assert main(["status"]) == 4
+    err = capsys.readouterr().err
+    assert err.startswith("kalshi-daemon: no daemon runs on state/sim; a daemon of mode live runs (process 4711)")
+
+
+async def test_a_status_that_cannot_be_made_is_said_and_ends_nothing(settings, capsys):
+    def broken():
+        raise ZeroDivisionError
+
+    async with serve(settings, broken):
+        assert await asyncio.to_thread(main, ["status"]) == 1
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+async def test_a_daemon_of_another_version_is_shown_as_json_alone(settings, capsys):
+    async with serve_status(settings.mode_dir, lambda: b'{"schema": 99}'):
+        assert await asyncio.to_thread(main, ["status"]) == 1
+        assert "schema of the daemon's status: unknown value 99; known: 1" in capsys.readouterr().err
+        assert await asyncio.to_thread(main, ["status", "--json"]) == 0
