@@ -162,6 +162,7 @@ class Session:
         self._seed = plan.world.seed
 
     async def run(self, watch: Watch | None) -> Played:
+        """Play it to its end. `watch`: as `play` has it."""
         settings, clock, state = self.settings, self._clock, self.state
         plan = Plan("backtest", self._seed.to_bytes(16), armed=True, force_gate_pass=False, on_progress=_nothing)
         wires = self._wires
