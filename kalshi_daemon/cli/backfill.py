@@ -15,6 +15,7 @@ import orjson
 
 from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path, load, wants_json
 from kalshi_daemon.cli.output import show
+from kalshi_daemon.cli.progress import progress_bar
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
@@ -99,11 +100,11 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"no session has opened from {first} to {last}{hint}", "kalshi-daemon backfill")
     root: Path = args.out or settings.mode_dir / FOLDER
     tallies = {index: Tally() for index in indices}
-    _speak_on_standard_error()
+    speak_on_standard_error()
     on_terminal = sys.stdout.isatty() and not wants_json(args)
     hear = _drawing if on_terminal else _telling
     with hear(len(sessions) * len(indices)) as said:
-        asyncio.run(_fetch(settings, clock, sessions, root, tallies, said, again=args.again))
+        asyncio.run(fetch_bars(settings, clock, sessions, root, tallies, said, again=args.again))
     _sum_up(args, root, tallies, on_terminal=on_terminal)
     return ExitCode.OK if any(tally.bars for tally in tallies.values()) else ExitCode.REFUSED
 
@@ -119,7 +120,7 @@ def _chosen(name: str, settings: Settings) -> tuple[Index, ...]:
     return table.indices if name == BOTH else (Index(name),)
 
 
-def _speak_on_standard_error() -> None:
+def speak_on_standard_error() -> None:
     """Waits and retries, as JSON lines beside the results."""
     import structlog  # noqa: PLC0415
 
@@ -130,7 +131,7 @@ def _speak_on_standard_error() -> None:
     )
 
 
-async def _fetch(
+async def fetch_bars(
     settings: Settings,
     clock: "Clock",
     sessions: Sequence[Session],
@@ -140,6 +141,7 @@ async def _fetch(
     *,
     again: bool,
 ) -> None:
+    """Bring the archive at `root` up to these sessions, counting into `tallies`. Raises ConfigurationError."""
     from kalshi_daemon.bars.backfill import backfill  # noqa: PLC0415
     from kalshi_daemon.index_feed.history import HistoryClient  # noqa: PLC0415
     from kalshi_daemon.kalshi.transport import open_session  # noqa: PLC0415
@@ -172,13 +174,8 @@ def _telling(_total: int) -> "Iterator[Callable[[DayResult], None]]":
 @contextmanager
 def _drawing(total: int) -> "Iterator[Callable[[DayResult], None]]":
     """A progress bar on standard error, for people."""
-    from rich.console import Console  # noqa: PLC0415 - only for people
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("backfill", total=total)
-        yield lambda one: progress.update(task, advance=1, description=f"{one.index.value} {one.day} {one.outcome}")
+    with progress_bar("backfill", total) as step:
+        yield lambda one: step(f"{one.index.value} {one.day} {one.outcome}")
 
 
 def _sum_up(args: argparse.Namespace, root: Path, tallies: dict[Index, Tally], *, on_terminal: bool) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path, load, wants_json
+from kalshi_daemon.cli.progress import progress_bar
 from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
 
 if TYPE_CHECKING:
@@ -214,13 +215,8 @@ def _progress(total: int) -> "Iterator[Callable[[SessionResult], None]]":
     if not sys.stderr.isatty():
         yield lambda _result: None
         return
-    from rich.console import Console  # noqa: PLC0415 - only for people
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("backtest", total=total)
-        yield lambda result: progress.update(task, advance=1, description=result.session)
+    with progress_bar("backtest", total) as step:
+        yield lambda result: step(result.session)
 
 
 def _write_tables(

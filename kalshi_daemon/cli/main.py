@@ -50,6 +50,7 @@ COMMANDS: Final = (
     Command("pack", "compress finished days and delete those past [retention]"),
     Command("calibration-report", "write a one-page report on forecast quality, with charts, from bars or live data"),
     Command("backfill", "download historical minute bars from the vendor as parquet files"),
+    Command("fetch-history", "download the exchange's past markets, trades and candles as parquet files"),
     Command("learn", "warm up the model from historical bars"),
     Command("score", "score the model walk-forward on historical bars against two baselines"),
     Command("calibrate", "refit the model's constants and validate them out of sample"),

@@ -16,9 +16,10 @@ from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.new_york import eastern, eastern_zone
 from kalshi_daemon.ground.units import DAY, Nanos, from_ms
 from kalshi_daemon.kalshi.auth import Signer, load_signer
+from kalshi_daemon.kalshi.history_rest import HistoryRest
 from kalshi_daemon.kalshi.rest import KalshiRest
 from kalshi_daemon.kalshi.server_time import ServerClock
-from kalshi_daemon.kalshi.transport import WriteGate, open_session
+from kalshi_daemon.kalshi.transport import Transport, WriteGate, open_session
 from kalshi_daemon.settings.loader import Credentials
 from kalshi_daemon.settings.model import Mode, Settings
 from kalshi_daemon.settings.rules import is_loopback
@@ -46,9 +47,9 @@ def add_connect_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def settings_for_venue(args: argparse.Namespace) -> Settings:
+def settings_for_venue(args: argparse.Namespace, needs: Credentials = Credentials.KALSHI) -> Settings:
     """The settings of a command that asks the exchange. Raises ConfigurationError; in `sim` an address is needed."""
-    settings = load(args, Credentials.KALSHI, {"sim.connect": args.connect}).settings
+    settings = load(args, needs, {"sim.connect": args.connect}).settings
     if settings.mode is Mode.SIM and not settings.sim.connect:
         running = remembered(settings.mode_dir)
         if running:
@@ -81,6 +82,18 @@ async def open_venue(settings: Settings, *, read_only: bool = False) -> AsyncIte
             writes=WriteGate(read_only=read_only),
             server_clock=ServerClock(from_ms(settings.guards.clock_skew_ms_max)),
         )
+
+
+@contextlib.asynccontextmanager
+async def open_past(settings: Settings) -> AsyncIterator[tuple[HistoryRest, Clock]]:
+    """The exchange's past and its time, for as long as the block lasts. Public reads: signed by nobody.
+
+    Raises ConfigurationError (address) and VenueUnreachable when a simulator does not answer.
+    """
+    access = await _simulated(settings) if settings.mode is Mode.SIM else None
+    url, clock = (settings.kalshi.rest_url, SystemClock()) if access is None else (access.rest_url, access.clock)
+    async with open_session() as session:
+        yield HistoryRest(Transport(url, None, clock, settings.kalshi, session=session)), clock
 
 
 def _real(settings: Settings) -> _Access:

@@ -47,7 +47,7 @@ def test_commands_keep_their_names():
     names = [command.name for command in COMMANDS]
     assert " ".join(names) == (
         "run simulate-exchange backtest config status windows orders ledger digest resting cancel-all kill unkill "
-        "reset-group why pack calibration-report backfill learn score calibrate"
+        "reset-group why pack calibration-report backfill fetch-history learn score calibrate"
     )
     assert COMMANDS[10].module == "kalshi_daemon.cli.cancel_all"
 

@@ -203,6 +203,18 @@ async def test_reads_fills_positions_balance_and_settlements(desk):
     with pytest.raises(kalshi.exceptions.ApiException):
         await orders.create_order_v2(**_request(ticker, "late", price="0.4000", count="1"))
 
+    archive = kalshi.HistoricalApi(desk.api)
+    assert (await archive.get_historical_markets(event_ticker=desk.event)).markets == []
+    desk.exchange.archived_before_ns = desk.exchange.now()
+    assert (await archive.get_historical_cutoff()).market_settled_ts > market.settlement_ts
+    assert (await archive.get_historical_market(ticker)).market.result == "yes"
+    assert len((await archive.get_historical_markets(event_ticker=desk.event)).markets) == len(desk.tickers)
+    assert [one.yes_price_dollars for one in (await archive.get_trades_historical(ticker=ticker)).trades] == ["0.4000"]
+    past = await archive.get_market_candlesticks_historical(ticker, start, end, 1)
+    assert [(one.price.close, one.volume) for one in past.candlesticks] == [("0.4000", "4.00")]
+    with pytest.raises(kalshi.exceptions.ApiException):
+        await kalshi.MarketApi(desk.api).get_market(ticker)
+
 
 async def test_account_limits_and_costs(desk):
     account = kalshi.AccountApi(desk.api)

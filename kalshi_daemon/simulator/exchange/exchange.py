@@ -11,7 +11,7 @@ from functools import partial
 from typing import Protocol
 
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.ground.units import MINUTE, Count, Dollars, Nanos, Price
+from kalshi_daemon.ground.units import DAY, MINUTE, Count, Dollars, Nanos, Price
 from kalshi_daemon.simulator.exchange.admission import affordable, refuse_amend, refuse_create
 from kalshi_daemon.simulator.exchange.agenda import Agenda, Turn
 from kalshi_daemon.simulator.exchange.catalogue import Catalogue
@@ -100,6 +100,8 @@ class Exchange:
         self.accounts: dict[str, Account] = {}
         self.catalogue = Catalogue()
         self.orders_accepted = 0
+        self.archived_before_ns = Nanos(clock_now() - 60 * DAY)
+        """The cutoff of the historical tier: what settled or traded before it is on the live side no more."""
         self.races: Races | None = None
         """Who gets in first, when somebody is to; see `races`."""
         self._clock_now = clock_now
@@ -190,6 +192,10 @@ class Exchange:
     def book(self, ticker: str) -> SimBook[SimOrder]:
         """Raises KeyError for a market that is not listed."""
         return self.catalogue.markets[ticker].book
+
+    def archived(self, market: SimMarket) -> bool:
+        """Whether a market is in the historical tier alone."""
+        return market.settled_ns is not None and market.settled_ns < self.archived_before_ns
 
     def best(self, ticker: str) -> tuple[Price | None, Price | None]:
         """Best bid and ask on the YES scale; None for an empty side."""

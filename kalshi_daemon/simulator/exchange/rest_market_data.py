@@ -252,13 +252,15 @@ def _candidates(call: Call) -> Sequence[SimMarket]:
     return [
         market
         for market in found
-        if (not event or market.spec.event_ticker == event) and (not series or market.spec.series_ticker == series)
+        if not call.exchange.archived(market)
+        and (not event or market.spec.event_ticker == event)
+        and (not series or market.spec.series_ticker == series)
     ]
 
 
 def _known(call: Call, ticker: str) -> SimMarket:
     market = call.exchange.catalogue.markets.get(ticker)
-    if market is None:
+    if market is None or call.exchange.archived(market):
         raise Refused(MARKET_NOT_FOUND)
     return market
 
@@ -293,7 +295,7 @@ def _listed(call: Call, ticker: str) -> SimMarket:
 
 
 def _trades(call: Call) -> Answer:
-    """Newest first, of the last 50 000. There are no block trades here."""
+    """Newest first, of the last 50 000 that are not in the historical tier. There are no block trades here."""
     blocks = call.text("is_block_trade").lower()
     if blocks not in ("", "true", "false"):
         raise Refused(bad_request("invalid is_block_trade"))
@@ -301,7 +303,8 @@ def _trades(call: Call) -> Answer:
     found = [
         trade
         for trade in (() if blocks == "true" else reversed(call.exchange.matcher.trades))
-        if (not ticker or trade.ticker == ticker)
+        if trade.at_ns >= call.exchange.archived_before_ns
+        and (not ticker or trade.ticker == ticker)
         and (low is None or trade.at_ns >= low)
         and (high is None or trade.at_ns <= high)
     ]

@@ -18,6 +18,7 @@ from kalshi_daemon.simulator.exchange.faults import ErrorShape, Faults, Injectio
 from kalshi_daemon.simulator.exchange.order_terms import NOT_FOUND, TOO_MANY_REQUESTS, Refusal
 from kalshi_daemon.simulator.exchange.rate_buckets import RateBuckets, Tier, cost_of
 from kalshi_daemon.simulator.exchange.rest_call import PREFIX, Answer, Call, Refused, Route, ok
+from kalshi_daemon.simulator.exchange.rest_history import HISTORY_ROUTES
 from kalshi_daemon.simulator.exchange.rest_market_data import MARKET_DATA_ROUTES
 from kalshi_daemon.simulator.exchange.rest_orders import CANCELS, ORDER_ROUTES
 from kalshi_daemon.simulator.exchange.rest_portfolio import PORTFOLIO_ROUTES
@@ -57,7 +58,7 @@ class RestServer:
     def routes(self) -> list[web.RouteDef]:
         """Everything below /trade-api/v2; the catch-all answers unknown paths with the venue's 404."""
         limits = Route("GET", "/account/limits", "account_limits", self._account_limits)
-        table = (*MARKET_DATA_ROUTES, *ORDER_ROUTES, *PORTFOLIO_ROUTES, limits)
+        table = (*MARKET_DATA_ROUTES, *HISTORY_ROUTES, *ORDER_ROUTES, *PORTFOLIO_ROUTES, limits)
         found = [web.route(route.method, PREFIX + route.template, self._entry(route)) for route in table]
         found.append(web.route("*", PREFIX + "/{rest:.*}", self._unknown))
         return found
