@@ -24,7 +24,8 @@ from rich.console import Console, Group
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
-from kalshi_daemon.app.daemon import RunOptions, run_daemon
+from kalshi_daemon.app.daemon import RunOptions
+from kalshi_daemon.app.process import run_daemon
 from kalshi_daemon.ground.new_york import eastern
 from kalshi_daemon.operations import progress
 from kalshi_daemon.operations.status import DaemonStatus

@@ -9,6 +9,7 @@ import aiohttp
 
 from kalshi_daemon.app.clients import Clients, Endpoints
 from kalshi_daemon.app.core import Core, Plan, Ports, build_core
+from kalshi_daemon.artifacts.noted import NotedArtifacts
 from kalshi_daemon.artifacts.writer import ArtifactWriter
 from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.index_feed.consumer import IndexFeed
@@ -101,7 +102,7 @@ class _Builder:
     def components(self) -> Components:
         settings, clock, state, folder = self._settings, self._clock, self._state, self._settings.mode_dir
         rest, stream = self._clients.exchange()
-        artifacts = ArtifactWriter(folder, clock, run_id=self._plan.run_id, mode=settings.mode.value)
+        artifacts = self._artifacts()
         flush_every_s, table = settings.index_feed.record_flush_s, state.instruments
         recorder = Recorder(folder, clock, flush_every_s=flush_every_s, indices=table.indices)
         history = history_of(settings.index_feed, clock, self._session, table.by_feed_ticker)
@@ -110,6 +111,7 @@ class _Builder:
         ports = Ports(clock, rest, stream, history, journal, artifacts, kept)
         core = build_core(settings, self._plan, ports, self._clients.router, state)
         artifacts.monitor(core.learning.memory.monitor())
+        sight = self._plan.sight
         return Components(
             settings,
             core,
@@ -121,15 +123,22 @@ class _Builder:
                 RetentionKeeper(folder, state, clock, settings.retention, artifacts.files_lock),
             ),
             Watches(
-                MacroWatch(state, clock, settings.macro),
+                MacroWatch(state, clock, settings.macro, sight),
                 self._kill_watch(core.trader),
-                DiskWatch(state, clock, settings.retention, folder),
-                GroupResetWatch(folder, PROFILE_NAMES, core.orders.reset_group),
+                DiskWatch(state, clock, settings.retention, folder, sight),
+                GroupResetWatch(folder, PROFILE_NAMES, core.orders.reset_group, sight),
             ),
         )
+
+    def _artifacts(self) -> ArtifactWriter:
+        plan, settings = self._plan, self._settings
+        if plan.note is None:
+            return ArtifactWriter(settings.mode_dir, self._clock, run_id=plan.run_id, mode=settings.mode.value)
+        return NotedArtifacts(settings.mode_dir, self._clock, plan.note, run_id=plan.run_id, mode=settings.mode.value)
 
     def _kill_watch(self, trader: Trader) -> KillSwitchWatch:
         def changed(found: KillSwitch) -> None:
             trader.on_kill_switch(engaged=found.engaged)
 
-        return KillSwitchWatch(self._state, kill_switch_path(self._settings.mode_dir), on_change=changed)
+        path, sight = kill_switch_path(self._settings.mode_dir), self._plan.sight
+        return KillSwitchWatch(self._state, path, on_change=changed, sight=sight)

@@ -1,8 +1,9 @@
 """The clients of exchange and index feed, joined to router and state: the same for every driver of the core."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import aiohttp
 
@@ -26,6 +27,14 @@ from kalshi_daemon.settings.model import Settings
 from kalshi_daemon.state import ClockSkew, DaemonState
 from kalshi_daemon.trading.inputs import outside_levels
 
+type Near = Callable[[Any, str], Any]
+"""What stands for a way to connect, which sends the text given with it as a secret: itself, or its near end on a serial
+loop (`serial.wire`)."""
+
+
+def _itself(far: Any, _secret: str) -> Any:  # noqa: ANN401 - websockets' `connect`, or what is like it
+    return far
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
@@ -35,6 +44,7 @@ class Endpoints:
     ws_url: str
     feed_url: str
     signer: Signer
+    near: Near = _itself
 
 
 class Clients:
@@ -91,6 +101,7 @@ class Clients:
             rng=self._jitter,
             server_clock=server_clock,
         )
+        stream.dial = where.near(stream.dial, "")
         return rest, stream
 
     def feed(self, models: Mapping[Index, RollingCalibration], snapshots: SnapshotWitness | None) -> IndexFeed:
@@ -104,7 +115,9 @@ class Clients:
         listeners = FeedListeners(self.router.on_tick, self.router.on_bar, self.router.on_session, beliefs=self.router)
         context = FeedContext(lambda: state.session_open, last_prices(models), outside)
         feed_settings, url = self._settings.index_feed, self._where.feed_url
-        return IndexFeed(state, feed_settings, self._clock, url, listeners, context, rng=self._jitter)
+        feed = IndexFeed(state, feed_settings, self._clock, url, listeners, context, rng=self._jitter)
+        feed.dial = self._where.near(feed.dial, feed_settings.api_key.get_secret_value())
+        return feed
 
 
 def endpoints_of(settings: Settings, environ: Mapping[str, str]) -> Endpoints:

@@ -7,12 +7,13 @@ and the simulated daemon; a replay or a backtest is another one.
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from kalshi_daemon.app.event_router import EventRouter, Listeners
 from kalshi_daemon.artifacts.writer import ArtifactWriter
 from kalshi_daemon.domain.quote import Profile
 from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.sight import PLAIN_SIGHT, Sight
 from kalshi_daemon.ground.units import from_s, price_from_float
 from kalshi_daemon.guardrails.chain import build_chain
 from kalshi_daemon.index_feed.history import HistoryClient
@@ -54,6 +55,10 @@ class Ports:
     """None: index values are not kept."""
 
 
+type Note = Callable[[list[Any]], None]
+"""Takes down what was decided, for a recording."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What a run was asked for, beyond the settings."""
@@ -64,6 +69,8 @@ class Plan:
     armed: bool
     force_gate_pass: bool
     on_progress: Callable[[], None]
+    sight: Sight = PLAIN_SIGHT
+    note: Note | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ nothing, the books are brought up to date, state is written, and the exit code s
 import asyncio
 import os
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import aiohttp
@@ -17,30 +17,27 @@ import structlog
 
 from kalshi_daemon import __version__
 from kalshi_daemon.app.assembly import Components, build_components
-from kalshi_daemon.app.clients import Endpoints, endpoints_of
-from kalshi_daemon.app.core import Plan, profiles_of
-from kalshi_daemon.app.service import serve
+from kalshi_daemon.app.clients import Endpoints
+from kalshi_daemon.app.core import Note, Plan, profiles_of
+from kalshi_daemon.app.recorded import books_of, register
 from kalshi_daemon.app.session_end import Steps, exit_code, first_failure, say_failure, summarise, unsummarised
 from kalshi_daemon.app.session_start import open_log, start_when_clock_agrees
-from kalshi_daemon.app.simulated.attach import SimAddress, embedded_simulator, join, remember, settings_of
-from kalshi_daemon.app.simulated.follow import ClockFollower
-from kalshi_daemon.app.simulated.previous_runs import put_earlier_run_aside
-from kalshi_daemon.app.stopping import StopSignal, listen
+from kalshi_daemon.app.stopping import StopSignal
 from kalshi_daemon.digest.keeper import DigestKeeper
 from kalshi_daemon.digest.making import Source
-from kalshi_daemon.ground.clock import Clock, SystemClock
+from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.errors import AuthFailed, ExitCode, VenueUnreachable
+from kalshi_daemon.ground.sight import PLAIN_SIGHT, Sight
 from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos, from_s
-from kalshi_daemon.kalshi.transport import open_session
 from kalshi_daemon.operations.healthcheck import HEARTBEAT_NAME
-from kalshi_daemon.operations.lock import InstanceLock
 from kalshi_daemon.operations.logging import LineSink
 from kalshi_daemon.operations.notify import Notifier
 from kalshi_daemon.operations.status import DaemonStatus, RunFacts, status_of
 from kalshi_daemon.operations.status_forms import log_fields
 from kalshi_daemon.orders.cancelling import StopResult
+from kalshi_daemon.recording.desk import Desk
 from kalshi_daemon.settings.instruments import instruments_of
-from kalshi_daemon.settings.model import Mode, Settings
+from kalshi_daemon.settings.model import Settings
 from kalshi_daemon.state import DaemonState
 
 SESSION_END: Final = "session_end"
@@ -69,52 +66,19 @@ class RunOptions:
     keep_tidy: bool = False
     """Pack finished days, and let go what is kept no longer."""
 
+    @property
+    def recorded(self) -> dict[str, bool]:
+        """What a replay has to be told of them."""
+        return {"armed": self.armed, "force_gate_pass": self.force_gate_pass}
+
 
 class _Stop(Exception):  # noqa: N818 - not an error: how the working group is told to end
     """The stop was asked for."""
 
 
-async def run_daemon(settings: Settings, options: RunOptions) -> ExitCode:
-    """Trade until told to stop. Raises ConfigurationError and its kin before anything was sent."""
-    with InstanceLock(settings.mode_dir, os.getpid()):
-        async with AsyncExitStack() as stack:
-            address: SimAddress | None = None
-            if settings.mode is Mode.SIM:
-                address = await (
-                    join(settings.sim.connect)
-                    if settings.sim.connect
-                    else stack.enter_async_context(embedded_simulator(settings.sim, settings.instruments))
-                )
-                settings = settings_of(settings, address)
-                stack.callback(remember(settings.mode_dir, address).unlink, missing_ok=True)
-            clock: Clock = SystemClock() if address is None else (elastic := address.clock())
-            run = DaemonRun(settings, options, clock)
-            listen(asyncio.get_running_loop(), run.stop, reopen_log=run.reopen_log, say_status=run.say_status)
-            stack.callback(run.sink.close)
-            await stack.enter_async_context(serve(settings, run.status))
-            http = await stack.enter_async_context(open_session())
-            where = endpoints_of(settings, options.environ)
-            if address is None:
-                return await run.trade(where, http, end_ns=None)
-            if not settings.sim.connect:
-                put_earlier_run_aside(settings.mode_dir, SystemClock().now_ns())
-            async with asyncio.TaskGroup() as group:
-                follower = ClockFollower(f"{address.admin_url}/clock", elastic, busy=run.busy)
-                run.on_time = follower.followed
-                following = group.create_task(_follow(follower, run), name="clock")
-                code = await run.trade(where, http, end_ns=address.end_ns)
-                following.cancel()
-            return code
-
-
-async def _follow(follower: ClockFollower, run: "DaemonRun") -> None:
-    """Simulated time that ends or breaks off is one more reason to stop, and never a way around the cancelling."""
-    try:
-        await follower.run()
-    except VenueUnreachable as problem:
-        run.fail(problem)
-    else:
-        run.stop.ask("simulated time ended")
+def run_id_of(entropy: bytes) -> str:
+    """The name of a run."""
+    return entropy[:6].hex()
 
 
 class DaemonRun:
@@ -131,19 +95,25 @@ class DaemonRun:
         *,
         entropy: bytes | None = None,
         sink: LineSink | None = None,
+        sight: Sight = PLAIN_SIGHT,
+        note: Note | None = None,
     ) -> None:
+        self._sight = sight
+        self._note = note
         self._settings = settings
         self._options = options
         self._clock = clock
         self.state = DaemonState(instruments_of(settings.instruments))
         self._entropy = entropy or os.urandom(16)
-        self._run_id = self._entropy[:6].hex()
+        self._run_id = run_id_of(self._entropy)
         self.sink = sink or open_log(settings, clock, self._run_id, stdout=not options.show_progress)
         self._notifier = Notifier(options.environ, os.getpid())
         self.stop = StopSignal(self.state.latch, clock)
         self._heartbeat = settings.mode_dir / HEARTBEAT_NAME
         self._beat_ns = Nanos(0)
         self._turned_ns: Nanos | None = None
+        self.clock_outside = clock
+        """For those who look from outside: of a run on a serial loop, the time that also passes between inputs."""
         self.components: Components | None = None
         """Its parts, once they are built."""
         self._digest: DigestKeeper | None = None
@@ -171,17 +141,17 @@ class DaemonRun:
 
     def status(self) -> DaemonStatus:
         """How it stands now."""
-        turned, parts = self._turned_ns, self.components
+        turned, parts, clock = self._turned_ns, self.components, self.clock_outside
         facts = RunFacts(
             self._settings.mode.value,
             __version__,
             self._run_id,
             self._was_ready,
-            None if turned is None else (self._clock.mono_ns() - turned) // MILLISECOND,
+            None if turned is None else (clock.mono_ns() - turned) // MILLISECOND,
             None if parts is None else parts.core.trader.chain,
             profiles_of(self._settings),
         )
-        return status_of(self.state, self._clock.now_ns(), facts)
+        return status_of(self.state, clock.now_ns(), facts)
 
     def fail(self, problem: Exception) -> None:
         """Something outside the working tasks broke: stop in order, and let the exit code tell why."""
@@ -200,6 +170,8 @@ class DaemonRun:
             armed=self._options.armed,
             force_gate_pass=self._options.force_gate_pass,
             on_progress=self._on_progress,
+            sight=self._sight,
+            note=self._note,
         )
         components = build_components(self._settings, plan, self._clock, where, http, self.state)
         self.components = components
@@ -380,3 +352,11 @@ class DaemonRun:
                 await components.files.artifacts.drain()
         except TimeoutError:
             log.warning("stop.files_not_written", waited_s=FILES_WITHIN_S)
+
+
+def recordable_run(settings: Settings, options: RunOptions, desk: Desk, entropy: bytes, sink: LineSink) -> DaemonRun:
+    """A run that lives on the serial loop of `desk`: live, or in a replay."""
+    run = DaemonRun(settings, options, desk.clock, entropy=entropy, sink=sink, sight=desk, note=desk.note)
+    register(desk, run.stop.ask, run.fail)
+    desk.books = partial(books_of, run.state)
+    return run

@@ -65,8 +65,11 @@ def listen(
     *,
     reopen_log: Callable[[], None],
     say_status: Callable[[], None],
+    ask: Callable[[str], None] | None = None,
 ) -> None:
     """Signals: SIGTERM and SIGINT stop; SIGHUP reopens the log file; SIGUSR1 writes a status line.
+
+    ask: takes the reason of a stop; None: `stop` itself.
 
     SIGHUP never stops: it is what service managers and log rotation send to a daemon, and a stop that ends with 0 would
     stay down. A daemon whose terminal is gone goes on; SIGTERM stops it.
@@ -74,9 +77,10 @@ def listen(
     The handlers outlive the loop: a loop that closes puts its own back to the default, and a signal that comes between
     the verified stop and the exit would end the process without its exit code. `deafen` follows.
     """
+    told = stop.ask if ask is None else ask
     work: dict[signal.Signals, Callable[[], None]] = {
-        signal.SIGTERM: lambda: stop.ask("SIGTERM"),
-        signal.SIGINT: lambda: stop.ask("SIGINT"),
+        signal.SIGTERM: lambda: told("SIGTERM"),
+        signal.SIGINT: lambda: told("SIGINT"),
         signal.SIGHUP: reopen_log,
         signal.SIGUSR1: say_status,
     }

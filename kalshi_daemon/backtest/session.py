@@ -99,7 +99,7 @@ def play(plan: SessionPlan, watch: Watch | None = None) -> Played:
         try:
             return loop.run_until_complete(Session(plan, world, wires, loop.clock, Path(folder)).run(watch))
         finally:
-            _drain(loop)
+            drain(loop)
             loop.close()
 
 
@@ -237,7 +237,7 @@ def _local(settings: Settings, folder: Path) -> Settings:
     return settings.model_copy(update={"state_dir": folder, "index_feed": feed, "kalshi": kalshi})
 
 
-def _drain(loop: VirtualLoop) -> None:
+def drain(loop: VirtualLoop) -> None:
     """Let every task that is left end before its loop is gone."""
     left = asyncio.all_tasks(loop)
     for task in left:

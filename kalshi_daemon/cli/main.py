@@ -35,6 +35,7 @@ COMMANDS: Final = (
     Command("run", "trade a session (default mode sim: built-in exchange, no API keys)"),
     Command("simulate-exchange", "serve a simulated exchange and index feed on localhost"),
     Command("backtest", "play many simulated sessions in process and report what the fills were worth"),
+    Command("replay", "replay a recorded run and compare every decision, request and book with the recording"),
     Command("config", "print the effective settings and their sources, secrets redacted"),
     Command("status", "show how the running daemon stands: does it quote, and if not why"),
     Command("windows", "list the quoting windows between two dates, with their cutoffs"),
@@ -62,7 +63,7 @@ exit codes:
     1  failed
     2  wrong command line
     3  UNVERIFIED: stopped, but the exchange did not confirm that nothing rests
-    4  refused (guards closed, nothing found, no daemon runs, or one runs beside `pack` or `learn`)
+    4  refused (guards closed, nothing found, a replay differs, no daemon runs, or one runs beside `pack` or `learn`)
    69  the exchange or the feed cannot be reached
    78  configuration, key or plan is wrong; restarting cannot help
   130  interrupted

@@ -5,7 +5,8 @@ import os
 import signal
 import sys
 
-from kalshi_daemon.app.daemon import RunOptions, run_daemon
+from kalshi_daemon.app.daemon import RunOptions
+from kalshi_daemon.app.process import run_daemon
 from kalshi_daemon.app.stopping import deafen
 from kalshi_daemon.cli.common import Subparsers, a_date, a_path, load, wants_json
 from kalshi_daemon.ground.errors import ExitCode

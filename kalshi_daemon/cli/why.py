@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
         raise NoDecisionError(args.ticker, str(paths.scans))
     now, order = _since(settings.mode_dir, decision)
     data = asdict(decision) | {"order_now": None if order is None else _order_json(order)}
-    show(args, data, _guards(decision, now))
+    show(args, data, guards_table(decision, now))
     return ExitCode.FAILURE if decision.problems else ExitCode.OK
 
 
@@ -89,7 +89,8 @@ def _order_json(order: Order) -> dict[str, Any]:
     }
 
 
-def _guards(decision: Decision, now: str) -> Table:
+def guards_table(decision: Decision, now: str) -> Table:
+    """Guard by guard. now: what became of the order, for the headline."""
     rows = [
         (
             verdict.guard,

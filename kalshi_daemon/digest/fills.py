@@ -19,7 +19,8 @@ from kalshi_daemon.digest.records import Fair, FillRecord, Records, Tape
 from kalshi_daemon.digest.scans import ScanDay
 from kalshi_daemon.domain.markout import Markout as MarketMarkout
 from kalshi_daemon.ground.units import CONTRACT, MINUTE, PRICE_ONE, SECOND, Count, Dollars, Nanos
-from kalshi_daemon.orders.ledger import Result, cash_of_fill
+from kalshi_daemon.orders.booked import Result
+from kalshi_daemon.orders.ledger import cash_of_fill
 
 BASE_AGE_MAX: Final = Nanos(30 * MINUTE)
 """A fair older than this is no base for a delta: the distribution has narrowed too much since."""

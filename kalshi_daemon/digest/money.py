@@ -15,7 +15,8 @@ from kalshi_daemon.digest.fills import settled_value
 from kalshi_daemon.digest.records import FillRecord, Records
 from kalshi_daemon.digest.scans import BUDGETS, Peak, ScanDay, WindowScans
 from kalshi_daemon.ground.units import CONTRACT, DOLLAR, Count, Dollars, Nanos, parse_level
-from kalshi_daemon.orders.ledger import BookedFill, Booking, cash_of_fill, payout, profit_of
+from kalshi_daemon.orders.booked import BookedFill
+from kalshi_daemon.orders.ledger import Booking, cash_of_fill, payout, profit_of
 from kalshi_daemon.orders.statement import CorrectionLine, MarketLine
 
 NOT_ONE_PROFILE: Final = "(not of one profile)"

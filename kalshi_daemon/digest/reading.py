@@ -36,10 +36,11 @@ from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.index_feed.day_files import read_recordings
 from kalshi_daemon.index_feed.recorder import folder_of
 from kalshi_daemon.operations.logging import log_path, rotated_path
+from kalshi_daemon.orders.booked import BookedFill
 from kalshi_daemon.orders.journal import ROWS_MAX, Journal, journal_path
 from kalshi_daemon.orders.journal_archive import archives
 from kalshi_daemon.orders.journals import corrections_of, inherited_of, results_of
-from kalshi_daemon.orders.ledger import BookedFill, week_start
+from kalshi_daemon.orders.ledger import week_start
 from kalshi_daemon.orders.statement import Span, make_statement
 
 GoOn = Callable[[], None]

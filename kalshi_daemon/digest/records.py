@@ -17,7 +17,7 @@ from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS, Instruments
 from kalshi_daemon.domain.markout import Markout
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.ground.units import SECOND, Dollars, Level, Nanos
-from kalshi_daemon.orders.ledger import BookedFill, Result
+from kalshi_daemon.orders.booked import BookedFill, Result
 from kalshi_daemon.orders.statement import Statement
 
 Json = dict[str, Any]

@@ -151,6 +151,51 @@ class ElasticClock:
         self._timer = asyncio.get_running_loop().call_later(wait_s + 1e-5, self._wake)
 
 
+class StampedClock:
+    """Time that stands while one input is worked on: it shows the stamps of that input, set by whoever delivers it.
+
+    rate: real seconds to a second of this clock. What sleeps until an instant wakes by the wall time, which may step;
+    what sleeps for a duration by the time that never does.
+    """
+
+    def __init__(self, now_ns: Nanos, mono_ns: Nanos, rate: float = 1.0) -> None:
+        self._now = int(now_ns)
+        self._mono = int(mono_ns)
+        self.rate = rate
+        self._until = _Sleepers()
+        self._for = _Sleepers()
+
+    def now_ns(self) -> Nanos:
+        return Nanos(self._now)
+
+    def mono_ns(self) -> Nanos:
+        return Nanos(self._mono)
+
+    def real_seconds(self, duration_ns: Nanos) -> float:
+        return duration_ns / SECOND * self.rate
+
+    async def sleep_until(self, when_ns: Nanos) -> None:
+        while when_ns > self._now:  # again, because the wall time may have been set back meanwhile
+            await self._until.add(when_ns)
+
+    async def sleep(self, duration_ns: Nanos) -> None:
+        if duration_ns > 0:
+            await self._for.add(self._mono + duration_ns)
+        else:
+            await asyncio.sleep(0)
+
+    def stamp(self, now_ns: Nanos, mono_ns: Nanos) -> None:
+        """Show these from now on, and wake whose sleep is over."""
+        self._now, self._mono = int(now_ns), int(mono_ns)
+        self._until.wake(self._now)
+        self._for.wake(self._mono)
+
+    def due_in(self, now_ns: Nanos, mono_ns: Nanos) -> tuple[int | None, int | None]:
+        """Nanoseconds from these stamps to the next sleeper that waits for the wall time, and for the other one."""
+        until, after = self._until.next_due(), self._for.next_due()
+        return None if until is None else until - now_ns, None if after is None else after - mono_ns
+
+
 class _Sleepers:
     """Futures by due time. A cancelled sleeper is dropped when its turn comes."""
 

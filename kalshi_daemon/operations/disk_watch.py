@@ -4,7 +4,6 @@ What is asked is what this user may still write (`f_bavail`, `f_favail`: without
 system that does not count inodes reports none at all; there they are no limit.
 """
 
-import asyncio
 import os
 from dataclasses import dataclass
 from enum import IntEnum
@@ -14,6 +13,7 @@ from typing import Final, Never
 import structlog
 
 from kalshi_daemon.ground.clock import Clock
+from kalshi_daemon.ground.sight import PLAIN_SIGHT, Sight
 from kalshi_daemon.ground.units import MEGABYTE, SECOND, Nanos
 from kalshi_daemon.settings.model import RetentionSettings
 from kalshi_daemon.state import DaemonState, DiskState
@@ -71,11 +71,19 @@ def _level(room: Room, limits: RetentionSettings, percent: int) -> Level:
 class DiskWatch:
     """Owns `state.disk`. Looks off the loop, every LOOK_EVERY; each change of level is said once."""
 
-    def __init__(self, state: DaemonState, clock: Clock, limits: RetentionSettings, folder: Path) -> None:
+    def __init__(
+        self,
+        state: DaemonState,
+        clock: Clock,
+        limits: RetentionSettings,
+        folder: Path,
+        sight: Sight = PLAIN_SIGHT,
+    ) -> None:
         self._state = state
         self._clock = clock
         self._limits = limits
         self._folder = folder
+        self._sight = sight
         self._level = Level.ENOUGH
         self.looking = False
         """Whether a look is on: simulated time waits for it."""
@@ -84,18 +92,25 @@ class DiskWatch:
         """One look. Never raises for the disk: what cannot be told closes the guard."""
         self.looking = True
         try:
-            room = await asyncio.to_thread(room_of, self._folder)
-        except OSError as problem:
-            said = f"{self._folder}: {problem.strerror or type(problem).__name__}"
-            self._state.disk = DiskState(read_ns=self._clock.now_ns(), problem=said)
-            if self._level is not Level.UNREAD:
-                log.error("disk.read_failed", problem=said)  # noqa: TRY400 - the disk's words say it all
-            self._level = Level.UNREAD
-        else:
-            self._state.disk = DiskState(room.free_bytes, room.free_inodes, self._clock.now_ns(), "")
-            self._say(room)
+            free_bytes, free_inodes, problem = await self._sight.look_in_thread("disk", self._seen)
         finally:
             self.looking = False
+        if free_bytes is None:
+            self._state.disk = DiskState(read_ns=self._clock.now_ns(), problem=problem)
+            if self._level is not Level.UNREAD:
+                log.error("disk.read_failed", problem=problem)
+            self._level = Level.UNREAD
+        else:
+            self._state.disk = DiskState(free_bytes, free_inodes, self._clock.now_ns(), "")
+            self._say(Room(free_bytes, free_inodes))
+
+    def _seen(self) -> tuple[int | None, int | None, str]:
+        """Free bytes and inodes, or why they cannot be told."""
+        try:
+            room = room_of(self._folder)
+        except OSError as problem:
+            return None, None, f"{self._folder}: {problem.strerror or type(problem).__name__}"
+        return room.free_bytes, room.free_inodes, ""
 
     async def run(self) -> Never:
         """Look every 30 s, forever."""

@@ -6,6 +6,7 @@ from a crash) therefore never ends a later one that nobody has looked at.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, Never
 
@@ -16,6 +17,7 @@ from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.ground.durable import write_whole
 from kalshi_daemon.ground.errors import MalformedField
 from kalshi_daemon.ground.readers import integer, parse_json
+from kalshi_daemon.ground.sight import PLAIN_SIGHT, Sight
 from kalshi_daemon.ground.units import Nanos
 
 POLL_S: Final = 0.5
@@ -57,27 +59,36 @@ class GroupResetWatch:
     Then the file goes.
     """
 
-    def __init__(self, mode_dir: Path, profiles: Sequence[str], reset: Callable[[str, Nanos], Awaitable[bool]]) -> None:
+    def __init__(
+        self,
+        mode_dir: Path,
+        profiles: Sequence[str],
+        reset: Callable[[str, Nanos], Awaitable[bool]],
+        sight: Sight = PLAIN_SIGHT,
+    ) -> None:
         self._paths = {profile: request_path(mode_dir, profile) for profile in profiles}
         self._reset = reset
+        self._sight = sight
         self._told: set[str] = set()
 
     async def look(self) -> None:
         """One look at every profile's file. Raises what `reset` raises."""
         for profile, path in self._paths.items():
+            halted_ns, problem = self._sight.look(f"reset_group {profile}", partial(_seen, path))
             try:
-                halted_ns = read_request(path)
-                if halted_ns is None:
+                if problem:
+                    self._tell(profile, problem)
+                elif halted_ns is None:
                     self._told.discard(profile)
-                elif await self._reset(profile, halted_ns):
+                elif await self._reset(profile, Nanos(halted_ns)):
                     path.unlink(missing_ok=True)
-            except (OSError, ValueError) as problem:
-                self._tell(profile, problem)
+            except (OSError, ValueError) as refused:
+                self._tell(profile, str(refused))
 
-    def _tell(self, profile: str, problem: Exception) -> None:
+    def _tell(self, profile: str, problem: str) -> None:
         if profile not in self._told:
             path = str(self._paths[profile])
-            log.error("order_group.reset_request_unreadable", path=path, problem=str(problem))
+            log.error("order_group.reset_request_unreadable", path=path, problem=problem)
         self._told.add(profile)
 
     async def run(self) -> Never:
@@ -85,3 +96,11 @@ class GroupResetWatch:
         while True:
             await self.look()
             await asyncio.sleep(POLL_S)
+
+
+def _seen(path: Path) -> tuple[Nanos | None, str]:
+    """The halt that a request names, and what is wrong with the request."""
+    try:
+        return read_request(path), ""
+    except (OSError, ValueError) as problem:
+        return None, str(problem)

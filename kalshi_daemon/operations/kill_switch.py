@@ -6,7 +6,7 @@ What counts is existence, never content: an empty or unreadable file is engaged,
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Final, Never
 
@@ -16,6 +16,7 @@ import structlog
 from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.ground.durable import write_whole
 from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.sight import PLAIN_SIGHT, Sight
 from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.state import DaemonState
 
@@ -77,16 +78,24 @@ def release(path: Path) -> bool:
 class KillSwitchWatch:
     """Owns `state.kill_switch`. `on_change` is called after the state was written, also for the first look."""
 
-    def __init__(self, state: DaemonState, path: Path, *, on_change: Callable[[KillSwitch], None]) -> None:
+    def __init__(
+        self,
+        state: DaemonState,
+        path: Path,
+        *,
+        on_change: Callable[[KillSwitch], None],
+        sight: Sight = PLAIN_SIGHT,
+    ) -> None:
         self._state = state
         self._path = path
         self._on_change = on_change
+        self._sight = sight
         self._last: KillSwitch | None = None
 
     def look(self) -> KillSwitch:
         """One look, without waiting. The daemon takes it before anything else may be sent."""
         # Reading one small local file takes microseconds; a thread would only add a way to be late.
-        found = read_kill_switch(self._path)
+        found = KillSwitch(*self._sight.look("kill_switch", lambda: list(astuple(read_kill_switch(self._path)))))
         self._state.kill_switch = found.engaged
         before, self._last = self._last, found
         log = structlog.get_logger()

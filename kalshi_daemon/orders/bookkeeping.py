@@ -15,15 +15,10 @@ from kalshi_daemon.domain.order import Fill, Order
 from kalshi_daemon.ground.errors import StateCorrupt
 from kalshi_daemon.ground.units import DAY, Count, Dollars, Nanos, format_count, format_dollars, format_price
 from kalshi_daemon.ladder.payoff import FEES_WHEN_UNKNOWN
+from kalshi_daemon.orders.booked import BookedFill, Inherited
 from kalshi_daemon.orders.fill_checks import impossible_fill
 from kalshi_daemon.orders.journal_archive import Moved, move_old
-from kalshi_daemon.orders.ledger import (
-    BookedFill,
-    Inherited,
-    Ledger,
-    day_start,
-    week_start,
-)
+from kalshi_daemon.orders.ledger import Ledger, day_start, week_start
 from kalshi_daemon.orders.order_store import OrderStore, event_of, in_table, series_of
 from kalshi_daemon.orders.payments import Payments
 from kalshi_daemon.orders.reconcile import Finding, Scope, compare_fills

@@ -14,6 +14,7 @@ from typing import Any, Final
 from kalshi_daemon.domain.order import Order, Settlement, Status
 from kalshi_daemon.ground.errors import StateCorrupt
 from kalshi_daemon.ground.units import Count, Nanos
+from kalshi_daemon.orders.booked import BookedFill, Inherited, Result
 from kalshi_daemon.orders.journal_file import ROWS_MAX, JournalFile
 from kalshi_daemon.orders.journal_rows import (
     DisputeRow,
@@ -37,7 +38,6 @@ from kalshi_daemon.orders.journal_rows import (
     text,
 )
 from kalshi_daemon.orders.journal_schema import CORRECTIONS_SINCE, row_crc
-from kalshi_daemon.orders.ledger import BookedFill, Inherited, Result
 from kalshi_daemon.state import GroupHalt
 
 __all__ = ["ROWS_MAX", "Journal", "journal_path"]

@@ -12,7 +12,7 @@ from typing import Any, Final
 from kalshi_daemon.domain.order import Fill, Order, Status
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import Count, Dollars, Nanos, Price
-from kalshi_daemon.orders.ledger import BookedFill, Inherited, Result
+from kalshi_daemon.orders.booked import BookedFill, Inherited, Result
 from kalshi_daemon.state import GroupHalt
 
 _TURN: Final = 10_000

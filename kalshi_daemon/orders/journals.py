@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from kalshi_daemon.ground.units import Nanos
+from kalshi_daemon.orders.booked import Inherited, Result
 from kalshi_daemon.orders.journal import Journal
-from kalshi_daemon.orders.ledger import Inherited, Result
 
 
 def inherited_of(journals: Sequence[Journal], since_ns: Nanos) -> list[Inherited]:

@@ -21,6 +21,7 @@ from typing import Final
 from kalshi_daemon.domain.order import Fill
 from kalshi_daemon.ground.new_york import eastern_day, eastern_ns
 from kalshi_daemon.ground.units import CONTRACT, PRICE_ONE, Count, Dollars, Nanos
+from kalshi_daemon.orders.booked import BookedFill, Inherited, Result
 from kalshi_daemon.state import LedgerState, Position
 
 FLAT: Final = "flat"
@@ -31,39 +32,6 @@ _PAYS: Final = PRICE_ONE // CONTRACT
 """What 1/100 contract pays, in 1/10 000 dollar."""
 _MICROS: Final = 100
 """Millionths of a dollar in 1/10 000 dollar; price x count is in millionths."""
-
-
-@dataclass(frozen=True, slots=True)
-class BookedFill:
-    """A fill with the event and series its market belongs to."""
-
-    fill: Fill
-    event_ticker: str
-    series_ticker: str
-
-
-@dataclass(frozen=True, slots=True)
-class Inherited:
-    """A position the account held before the first fill we know of; what it cost is not known.
-
-    Its cost is taken at the worst: a dollar per contract either way, so that it can only turn out better.
-    """
-
-    market_ticker: str
-    event_ticker: str
-    series_ticker: str
-    count: Count
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """How a market ended: `yes`, `no`, `flat`, or a result that only the listed revenue explains (scalar, void)."""
-
-    result: str
-    at_ns: Nanos
-    """When the market was paid; of a correction, when it was booked."""
-    revenue: Dollars | None = None
-    """What the exchange says our position paid; None while only the market's result is known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,10 @@ import structlog
 
 from kalshi_daemon.domain.order import Settlement
 from kalshi_daemon.ground.units import Count, Dollars, Nanos, format_count, format_dollars
+from kalshi_daemon.orders.booked import Result
 from kalshi_daemon.orders.disputes import Disputes
 from kalshi_daemon.orders.journal_rows import DisputeRow
-from kalshi_daemon.orders.ledger import FLAT, Ledger, Result
+from kalshi_daemon.orders.ledger import FLAT, Ledger
 from kalshi_daemon.orders.order_store import OrderStore
 from kalshi_daemon.orders.reconcile import Act, Finding, compare_settlement
 from kalshi_daemon.state import Position

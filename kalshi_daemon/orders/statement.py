@@ -12,7 +12,8 @@ from datetime import date
 
 from kalshi_daemon.ground.new_york import eastern_day
 from kalshi_daemon.ground.units import Count, Dollars, Nanos
-from kalshi_daemon.orders.ledger import BookedFill, Booking, Inherited, Ledger, Result, cash_of_fill, profit_of
+from kalshi_daemon.orders.booked import BookedFill, Inherited, Result
+from kalshi_daemon.orders.ledger import Booking, Ledger, cash_of_fill, profit_of
 from kalshi_daemon.state import Position
 
 

@@ -319,6 +319,14 @@ class RetentionSettings(Section):
     """Looked at every 30 s; an older answer is none."""
 
 
+class RecordingSettings(Section):
+    """Whether each run is recorded, input by input, so that it can be replayed (docs/laboratory.md)."""
+
+    enabled: bool = True
+    megabytes_max: int = Field(800, ge=10, le=100_000)
+    """Of all recordings of a mode; the oldest go when a run begins. One that fills it alone ends there."""
+
+
 class Settings(Section):
     """Everything the daemon may be told. Frozen after loading."""
 
@@ -339,6 +347,7 @@ class Settings(Section):
     sim: SimSettings = SimSettings()
     log: LogSettings = LogSettings()
     retention: RetentionSettings = RetentionSettings()
+    recording: RecordingSettings = RecordingSettings()
 
     @property
     def mode_dir(self) -> Path:

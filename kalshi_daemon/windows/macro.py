@@ -4,10 +4,10 @@ Only ages of files are watched here, never their contents: the file's last write
 age itself is computed by the guard when it asks.
 """
 
-import asyncio
 import csv
 from collections.abc import Mapping
 from datetime import date, time
+from functools import partial
 from pathlib import Path
 from typing import Final, Never
 
@@ -16,6 +16,7 @@ import structlog
 from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.named_files import read_named
+from kalshi_daemon.ground.sight import PLAIN_SIGHT, Sight
 from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.settings.model import MacroSettings
 from kalshi_daemon.state import DaemonState
@@ -77,7 +78,8 @@ def _add_row(row: Mapping[str, str | None], where: str, extra: list[Release], en
 class MacroWatch:
     """Owns `state.macro`. Looks at the files' times off the loop, every 30 s; a file that cannot be seen is None."""
 
-    def __init__(self, state: DaemonState, clock: Clock, settings: MacroSettings) -> None:
+    def __init__(self, state: DaemonState, clock: Clock, settings: MacroSettings, sight: Sight = PLAIN_SIGHT) -> None:
+        self._sight = sight
         self._state = state
         self._clock = clock
         self._paths = {name: feed.path for name, feed in sorted(settings.feeds.items())}
@@ -88,7 +90,8 @@ class MacroWatch:
         log = structlog.get_logger()
         while True:
             # Without configured feeds nothing can block, and simulated time need not wait for a thread.
-            found = await asyncio.to_thread(modified_times, self._paths) if self._paths else {}
+            look = partial(modified_times, self._paths)
+            found = await self._sight.look_in_thread("macro_feeds", look) if self._paths else {}
             self._state.macro.feed_read_ns = found
             self._state.macro.checked_ns = self._clock.now_ns()
             for name, at_ns in found.items():

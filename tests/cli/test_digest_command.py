@@ -6,8 +6,8 @@ import pytest
 from kalshi_daemon.cli.main import main
 from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.operations.logging import log_path
+from kalshi_daemon.orders.booked import Result
 from kalshi_daemon.orders.journal import Journal, journal_path
-from kalshi_daemon.orders.ledger import Result
 from tests.digest.digest_rig import EVENT, M1, at, fill, log_line, look, manifest, order, write_manifest
 
 

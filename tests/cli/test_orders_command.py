@@ -11,8 +11,8 @@ from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.clock import SystemClock
 from kalshi_daemon.ground.new_york import eastern_day, eastern_ns
 from kalshi_daemon.ground.units import MINUTE, SECOND, Count, Dollars, Nanos, Price, lots
+from kalshi_daemon.orders.booked import BookedFill
 from kalshi_daemon.orders.journal import Journal, journal_path
-from kalshi_daemon.orders.ledger import BookedFill
 
 MONDAY, TUESDAY = date(2026, 11, 23), date(2026, 11, 24)
 EVENT = "KXINXU-26NOV23H1000"

@@ -17,7 +17,7 @@ from kalshi_daemon.ground.documents import parse_document
 from kalshi_daemon.ground.errors import MalformedData, StateCorrupt
 from kalshi_daemon.ground.new_york import eastern_ns
 from kalshi_daemon.ground.units import SECOND, Count, Dollars, Nanos, Price, lots
-from kalshi_daemon.orders.ledger import BookedFill, Result
+from kalshi_daemon.orders.booked import BookedFill, Result
 from kalshi_daemon.orders.statement import Span, make_statement
 
 MONDAY = date(2026, 11, 23)

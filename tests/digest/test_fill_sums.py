@@ -8,7 +8,7 @@ from kalshi_daemon.digest.fills import DELTA, FAIR, SETTLED, fill_sums
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import Nanos
-from kalshi_daemon.orders.ledger import Result
+from kalshi_daemon.orders.booked import Result
 from tests.digest.digest_rig import M1, M2, M3, at, fill, look, manifest, records_of, scans_of, tape
 
 DENSITY_AT_HALF = 0.3520653267642995

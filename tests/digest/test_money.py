@@ -9,7 +9,7 @@ from kalshi_daemon.digest.scans import ScanDay
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import Dollars
-from kalshi_daemon.orders.ledger import Result
+from kalshi_daemon.orders.booked import Result
 from tests.digest.digest_rig import M1, M2, M3, at, fill, look, manifest, quote, records_of, scans_of, tape, verdict
 
 WON, LOST = Result("yes", at(11, 2)), Result("no", at(11, 2))

@@ -23,9 +23,9 @@ from kalshi_daemon.ground.errors import StateCorrupt
 from kalshi_daemon.ground.units import DAY, HOUR, MINUTE, SECOND, Nanos
 from kalshi_daemon.index_feed.recorder import Columns, write_files
 from kalshi_daemon.operations.logging import log_path, rotated_path
+from kalshi_daemon.orders.booked import Result
 from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.orders.journal_archive import archive_folder
-from kalshi_daemon.orders.ledger import Result
 from kalshi_daemon.windows.sessions import SessionTable
 from tests.digest.digest_rig import (
     M1,

@@ -25,8 +25,8 @@ from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.errors import ConfigurationError, StateCorrupt
 from kalshi_daemon.ground.units import MINUTE, SECOND, Count, Dollars, Nanos, Price
 from kalshi_daemon.memory import documents as memory
+from kalshi_daemon.orders.booked import BookedFill
 from kalshi_daemon.orders.journal import Journal
-from kalshi_daemon.orders.ledger import BookedFill
 from kalshi_daemon.settings.loader import Credentials, LoadedSettings, load_settings
 from kalshi_daemon.settings.model import CalibrationSettings
 from tests.fuzz import corpus, oracle

@@ -20,7 +20,7 @@ MUTANTS = (
         "unknown_disk_quotes",
         "free space that cannot be told is none",
         "operations/disk_watch.py",
-        "            self._state.disk = DiskState(read_ns=self._clock.now_ns(), problem=said)\n",
+        "            self._state.disk = DiskState(read_ns=self._clock.now_ns(), problem=problem)\n",
         '            self._state.disk = DiskState(2**60, None, self._clock.now_ns(), "")\n',
         _DISK_WATCH,
     ),

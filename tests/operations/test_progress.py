@@ -13,7 +13,8 @@ from kalshi_daemon.operations import progress
 from kalshi_daemon.operations.progress import on_terminal, picture
 from kalshi_daemon.operations.screen import Screen
 from kalshi_daemon.operations.status import RunFacts, status_of
-from kalshi_daemon.orders.ledger import BookedFill, Ledger
+from kalshi_daemon.orders.booked import BookedFill
+from kalshi_daemon.orders.ledger import Ledger
 from kalshi_daemon.state import DaemonState, Position
 from tests.support.instruments import INDICES, SERIES
 

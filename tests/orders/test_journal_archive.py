@@ -9,9 +9,9 @@ from kalshi_daemon.domain.order import Status
 from kalshi_daemon.ground.errors import StateCorrupt
 from kalshi_daemon.ground.units import DAY, SECOND, Count, Nanos
 from kalshi_daemon.orders import journal_archive
+from kalshi_daemon.orders.booked import Inherited, Result
 from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.orders.journal_archive import TRADED_KEPT, Moved, archives, move_old
-from kalshi_daemon.orders.ledger import Inherited, Result
 from tests.orders.order_rig import TARGET, quote, ticker
 from tests.orders.test_order_journal import EVENT, NOW, booked, order
 

@@ -17,6 +17,7 @@ from kalshi_daemon.domain.order import Settlement, Status
 from kalshi_daemon.ground.errors import StateCorrupt, StateTooNew
 from kalshi_daemon.ground.units import Count, Dollars, Nanos
 from kalshi_daemon.orders import journal_file
+from kalshi_daemon.orders.booked import Inherited, Result
 from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.orders.journal_errors import (
     StateDamaged,
@@ -28,7 +29,6 @@ from kalshi_daemon.orders.journal_errors import (
 from kalshi_daemon.orders.journal_file import cause_of
 from kalshi_daemon.orders.journal_rows import GroupIntent, GroupRow
 from kalshi_daemon.orders.journal_schema import MIGRATIONS, row_crc
-from kalshi_daemon.orders.ledger import Inherited, Result
 from kalshi_daemon.state import GroupHalt
 from tests.orders.test_order_journal import EVENT, NOW, booked, order
 

@@ -11,9 +11,10 @@ from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.errors import StateCorrupt
 from kalshi_daemon.ground.units import DAY, Count, Dollars, Nanos, Price
 from kalshi_daemon.orders import journal_file
+from kalshi_daemon.orders.booked import BookedFill, Inherited, Result
 from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.orders.journal_schema import MIGRATIONS
-from kalshi_daemon.orders.ledger import FLAT, BookedFill, Inherited, Result
+from kalshi_daemon.orders.ledger import FLAT
 
 NOW = Nanos(1_795_000_000_000_000_000)
 EVENT = "KXINXU-26NOV23H1100"

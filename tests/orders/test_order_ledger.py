@@ -11,18 +11,8 @@ from kalshi_daemon.domain.order import Fill
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.new_york import eastern_ns
 from kalshi_daemon.ground.units import DAY, HOUR, PRICE_ONE, SECOND, Count, Dollars, Nanos, Price
-from kalshi_daemon.orders.ledger import (
-    FLAT,
-    BookedFill,
-    Inherited,
-    Ledger,
-    Result,
-    cash_of_fill,
-    day_start,
-    payout,
-    revenue,
-    week_start,
-)
+from kalshi_daemon.orders.booked import BookedFill, Inherited, Result
+from kalshi_daemon.orders.ledger import FLAT, Ledger, cash_of_fill, day_start, payout, revenue, week_start
 
 EVENT = "KXINXU-26NOV23H1100"
 MARKET = f"{EVENT}-T6799.9999"

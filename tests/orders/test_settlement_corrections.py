@@ -13,9 +13,10 @@ from kalshi_daemon.domain.events import MarketLifecycle
 from kalshi_daemon.domain.order import Fill
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import DAY, HOUR, MINUTE, SECOND, Count, Dollars, Nanos, Price
+from kalshi_daemon.orders.booked import BookedFill, Result
 from kalshi_daemon.orders.journal import Journal
 from kalshi_daemon.orders.journal_archive import archives, move_old
-from kalshi_daemon.orders.ledger import FLAT, BookedFill, Ledger, Result
+from kalshi_daemon.orders.ledger import FLAT, Ledger
 from kalshi_daemon.orders.payments import CORRECTIONS_MAX
 from kalshi_daemon.orders.settling import WATCH_EVERY
 from tests.guardrails.guard_rig import market_of

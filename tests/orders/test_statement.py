@@ -9,7 +9,8 @@ from kalshi_daemon.domain.order import Fill
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.new_york import eastern_ns
 from kalshi_daemon.ground.units import Count, Dollars, Nanos, Price, lots
-from kalshi_daemon.orders.ledger import FLAT, BookedFill, Inherited, Ledger, Result
+from kalshi_daemon.orders.booked import BookedFill, Inherited, Result
+from kalshi_daemon.orders.ledger import FLAT, Ledger
 from kalshi_daemon.orders.statement import Span, Total, make_statement
 
 MONDAY = date(2026, 11, 23)

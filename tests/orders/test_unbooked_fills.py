@@ -11,8 +11,9 @@ from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.units import Count, Dollars, Price
 from kalshi_daemon.guardrails.exposure import Exposure, ExposureMemo
+from kalshi_daemon.orders.booked import BookedFill
 from kalshi_daemon.orders.journal import Journal
-from kalshi_daemon.orders.ledger import BookedFill, Ledger
+from kalshi_daemon.orders.ledger import Ledger
 from kalshi_daemon.orders.lifecycle import Acked, ReportedExecuted, ReportedResting, Sent
 from kalshi_daemon.orders.order_store import OrderStore
 from kalshi_daemon.state import DaemonState

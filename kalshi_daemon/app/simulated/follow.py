@@ -38,10 +38,18 @@ log = structlog.get_logger()
 class ClockFollower:
     """Keeps `clock` in step with the simulator whose clock is at `url` (`{admin_url}/clock`, http or ws).
 
-    busy: whether a request of this process is in flight.
+    busy: whether a request of this process is in flight. on_followed: called when `followed` is set.
     """
 
-    def __init__(self, url: str, clock: ElasticClock, *, busy: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        url: str,
+        clock: ElasticClock,
+        *,
+        busy: Callable[[], bool] = lambda: False,
+        on_followed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._on_followed = on_followed
         self._url = url
         self._clock = clock
         self._busy = busy
@@ -65,7 +73,12 @@ class ClockFollower:
         finally:
             now = self._clock.now_ns()
             self._clock.steer(now, Nanos(now + DAY))
+            self._say_followed()
+
+    def _say_followed(self) -> None:
+        if not self.followed.is_set():
             self.followed.set()
+            self._on_followed()
 
     async def _follow(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         """Take time over the moment it is told, also while the answer to an earlier instant is still owed.
@@ -95,7 +108,7 @@ class ClockFollower:
             if speed != self._clock.speed:  # only after steering: a lower speed must not take back time already shown
                 self._clock.speed = speed
                 self._clock.steer(now_ns, horizon_ns)
-            self.followed.set()
+            self._say_followed()
             self._told_ns = now_ns
             self._told.set()
         raise VenueUnreachable(_OPERATION, f"the link broke ({socket.close_code})")
