@@ -7,6 +7,7 @@ that second, then the traders. Orders of connected clients arrive in between, at
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -29,7 +30,8 @@ from kalshi_daemon.simulator.feed.index_path import AFTER_HOURS_S, IndexPath, Pa
 from kalshi_daemon.simulator.feed.index_replay import load_replay
 from kalshi_daemon.simulator.feed.index_synthetic import synthesize_session
 from kalshi_daemon.simulator.time.real_time import listing_until, session_around
-from kalshi_daemon.simulator.traders.traders import Crowd, Ladder, TraderMix
+from kalshi_daemon.simulator.traders.crowd import Crowd
+from kalshi_daemon.simulator.traders.traders import Ladder, MarketAccess, TraderMix
 from kalshi_daemon.simulator.traders.true_distribution import TrueDistribution
 from kalshi_daemon.windows.sessions import load_sessions
 
@@ -66,6 +68,7 @@ class _Access:
     def __init__(self, exchange: Exchange, now: Callable[[], Nanos]) -> None:
         self._exchange = exchange
         self._now = now
+        self._trades = 0
 
     def best(self, market_ticker: str) -> tuple[Price | None, Price | None]:
         return self._exchange.best(market_ticker)
@@ -74,12 +77,22 @@ class _Access:
         spec = OrderSpec(market_ticker, side, price, count, post_only=True)
         return self._exchange.submit(account, spec, self._now()).order_id
 
-    def take(self, account: str, market_ticker: str, side: Side, price: Price, count: Count) -> None:
+    def take(self, account: str, market_ticker: str, side: Side, price: Price, count: Count) -> Count:
         spec = OrderSpec(market_ticker, side, price, count, time_in_force=TimeInForce.IMMEDIATE_OR_CANCEL)
-        self._exchange.submit(account, spec, self._now())
+        return self._exchange.submit(account, spec, self._now()).fill_count
 
     def cancel(self, account: str, order_id: str) -> None:
         self._exchange.cancel(account, order_id, self._now())
+
+    def remaining(self, account: str, order_id: str) -> Count:
+        order = self._exchange.accounts[account].orders.get(order_id)
+        return Count(0) if order is None or not order.booked else order.remaining
+
+    def traded(self) -> frozenset[str]:
+        matcher = self._exchange.matcher
+        fresh = min(matcher.trade_count - self._trades, len(matcher.trades))
+        self._trades = matcher.trade_count
+        return frozenset(trade.ticker for trade in islice(reversed(matcher.trades), fresh))
 
 
 class World:
@@ -126,10 +139,14 @@ class World:
         for name in self._crowd.accounts:
             self.exchange.open_account(name, Dollars(0), keeps_history=False, checks_cash=False)
         self._now = self.start_ns
-        self._access = _Access(self.exchange, lambda: self._now)
+        self._access: MarketAccess = _Access(self.exchange, lambda: self._now)
         self.feed = FeedServer(self.paths, self.told, plan.feed_api_key)
         self.publish: Callable[[Nanos], None] = self.feed.publish
         """Sends the index values that are due; who serves them otherwise puts its own here."""
+
+    def tap(self, wrap: Callable[[MarketAccess], MarketAccess]) -> None:
+        """Put something between the traders and the exchange that hears what they do."""
+        self._access = wrap(self._access)
 
     def _listing(self) -> Listing:
         plan, spot = self.plan, {index: path.previous_close for index, path in self.paths.items()}

@@ -19,7 +19,8 @@ from kalshi_daemon.simulator.feed.feed_history import FeedHistory
 from kalshi_daemon.simulator.feed.feed_server import FeedServer
 from kalshi_daemon.simulator.feed.index_path import IndexPath, Paths, as_published
 from kalshi_daemon.simulator.feed.index_synthetic import synthesize_session
-from kalshi_daemon.simulator.traders.traders import Crowd, Ladder, Law
+from kalshi_daemon.simulator.traders.crowd import Crowd
+from kalshi_daemon.simulator.traders.traders import Ladder, Law
 from kalshi_daemon.simulator.traders.true_distribution import TrueDistribution
 from kalshi_daemon.simulator.world import World, WorldPlan
 from kalshi_daemon.windows.sessions import load_sessions

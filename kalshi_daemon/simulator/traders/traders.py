@@ -46,12 +46,20 @@ class MarketAccess(Protocol):
         """A post-only order; its id, or None when refused."""
         ...
 
-    def take(self, account: str, market_ticker: str, side: Side, price: Price, count: Count) -> None:
-        """An immediate-or-cancel order."""
+    def take(self, account: str, market_ticker: str, side: Side, price: Price, count: Count) -> Count:
+        """An immediate-or-cancel order; what it traded."""
         ...
 
     def cancel(self, account: str, order_id: str) -> None:
         """Cancel; silently nothing when it is gone."""
+        ...
+
+    def remaining(self, account: str, order_id: str) -> Count:
+        """What still rests of an order; 0 when it is gone."""
+        ...
+
+    def traded(self) -> frozenset[str]:
+        """Tickers of the markets that have traded since this was asked last."""
         ...
 
 
@@ -99,6 +107,29 @@ class TraderMix:
     """Least, and one more than the most."""
     informed_per_minute: float = 1.5
     """How often an informed taker looks, per event."""
+    vol_error: float = 0.1
+    """Of the logarithm of a maker's standard deviation."""
+    stale_width: float = 4.0
+    """How wide a maker quotes for what the index may have done since its value: 0 not at all."""
+    notice_s: tuple[float, float] | None = None
+    """How long a maker takes to notice its fill; None: it never does."""
+    pull_s: tuple[float, float] = (0.0, 0.0)
+    """For how long it then leaves that side of that market alone."""
+    improve_share: float = 0.0
+    """How often a maker steps a tick in front of the best price rather than join it."""
+    replace_share: float = 0.0
+    """How often a maker cancels at a refresh what could have stayed."""
+    noise_lots_spread: float = 0.0
+    """0: sizes are even between the two of `noise_lots`. Else log-normal: its median the first, its most the second,
+    this the standard deviation of the logarithm."""
+    yes_bias: float = 0.0
+    """By how much noise thinks YES worth more than it is."""
+    longshot_bias: float = 0.0
+    """By how much more it thinks a contract worth that hardly ever pays, and less one that nearly always does."""
+    informed_delay_s: tuple[float, float] = (0.0, 0.0)
+    """How old the index value is that an informed taker acts on; below 0: it is known before it is printed."""
+    informed_lots: tuple[int, int] = (5, 6)
+    """Least, and one more than the most."""
 
 
 class Maker:
@@ -110,7 +141,7 @@ class Maker:
         self._mix = mix
         self._delay_ns = Nanos(int(rng.uniform(*mix.delay_s) * SECOND))
         self._half_spread = float(rng.uniform(*mix.half_spread))
-        self._vol_error = float(np.exp(rng.normal(0.0, 0.1)))
+        self._vol_error = float(np.exp(rng.normal(0.0, mix.vol_error)))
         self._lots = lots(int(rng.integers(*mix.maker_lots)))
         self._refresh_ns = int(rng.uniform(*mix.refresh_s) * SECOND)
         self._next_ns = int(ladder.trades_from_ns) + int(rng.integers(0, self._refresh_ns))
@@ -129,7 +160,7 @@ class Maker:
         stale = 0.4 * math.sqrt(self._delay_ns / left_ns)
         wanted: dict[tuple[str, Side], Price] = {}
         for position in nearest_money(fair, self._mix.strikes_per_maker):
-            half = self._half_spread + 4.0 * stale * float(fair[position] * (1.0 - fair[position]))
+            half = self._half_spread + self._mix.stale_width * stale * float(fair[position] * (1.0 - fair[position]))
             ticker = self._ladder.contracts[position].market_ticker
             bid = math.floor((fair[position] - half) * 100.0) * _CENT
             ask = math.ceil((fair[position] + half) * 100.0) * _CENT
@@ -212,9 +243,9 @@ class Takers:
             ticker = self._ladder.contracts[position].market_ticker
             best_bid, best_ask = market.best(ticker)
             truth = float(fair[position])
-            if best_ask is not None and truth - best_ask / POINT > _taker_fee(best_ask):
+            if best_ask is not None and truth - best_ask / POINT > taker_fee(best_ask):
                 market.take(self.name, ticker, Side.BID, best_ask, lots(5))
-            elif best_bid is not None and best_bid / POINT - truth > _taker_fee(best_bid):
+            elif best_bid is not None and best_bid / POINT - truth > taker_fee(best_bid):
                 market.take(self.name, ticker, Side.ASK, best_bid, lots(5))
 
 
@@ -225,43 +256,7 @@ def nearest_money(fair: NDArray[np.float64], most: int) -> list[int]:
     return [int(position) for position in worth[order]]
 
 
-def _taker_fee(price: Price) -> float:
+def taker_fee(price: Price) -> float:
+    """What a taker pays on a contract, dollars (docs/reference/venue.md 4)."""
     part = price / POINT
     return _TAKER_RATE * part * (1.0 - part)
-
-
-class Crowd:
-    """Everyone who trades in one session, in a fixed order."""
-
-    def __init__(
-        self,
-        ladders: Sequence[Ladder],
-        mix: TraderMix,
-        seed: int,
-        value_at: dict[Index, Callable[[Nanos], float]],
-        law_to: Callable[[Index, Nanos, Nanos], Law],
-    ) -> None:
-        """`law_to(index, now, target)` is the true law of the log return from now to the target."""
-        self._value_at = value_at
-        self._law_to = law_to
-        self._members: list[tuple[Ladder, list[Maker | Takers]]] = []
-        for number, ladder in enumerate(ladders):
-            rng = np.random.default_rng([seed, number])
-            members: list[Maker | Takers] = [
-                Maker(f"maker-{number}-{place}", ladder, mix, rng) for place in range(mix.makers)
-            ]
-            members.append(Takers(f"takers-{number}", ladder, mix, rng))
-            self._members.append((ladder, members))
-
-    @property
-    def accounts(self) -> tuple[str, ...]:
-        return tuple(member.name for _ladder, members in self._members for member in members)
-
-    def act(self, now_ns: Nanos, market: MarketAccess) -> None:
-        """Let everyone whose event trades now do what is due. Called once per simulated second."""
-        for ladder, members in self._members:
-            if not ladder.trades_from_ns <= now_ns < ladder.target_ns:
-                continue
-            law = self._law_to(ladder.index, now_ns, ladder.target_ns)
-            for member in members:
-                member.act(now_ns, market, self._value_at[ladder.index], law)
