@@ -6,7 +6,6 @@ BIN := $(VENV)/bin
 RUN_ARGS ?=
 SEEDS ?= 25
 FIRST_SEED ?= 1
-SESSIONS ?= 20
 HOURS ?= 24
 WORKERS ?= 2
 MUTANTS ?=
@@ -17,7 +16,7 @@ RUNS ?= 5
 DAYS ?= 5
 SEED ?= 1
 
-.PHONY: help setup run test simulate week soak fuzz fault-matrix kills way-down service-test mutants oracle markouts equality lint log-events fmt cover bench unit-check docker-check clean
+.PHONY: help setup run test simulate week soak fuzz fault-matrix kills way-down service-test mutants oracle markouts flow equality lint log-events fmt cover bench unit-check docker-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -94,8 +93,11 @@ mutants: setup ## break every safety promise on purpose in a copy: a test must n
 oracle: setup ## the forecast against an oracle that knows the distribution, 2,000 simulated days (minutes)
 	@ORACLE_DAYS=2000 $(BIN)/python -m pytest -q tests/research/test_oracle.py --log-cli-level=INFO --timeout=1800
 
+flow: setup ## the simulated crowds beside recorded books: writes the table of docs/laboratory.md (SESSIONS=8)
+	@$(BIN)/python scripts/market_flow.py --sessions $(or $(SESSIONS),8) --workers $(WORKERS)
+
 markouts: setup ## the digest's markouts against the law the index was drawn from, over whole sessions (SESSIONS=20)
-	@MARKOUT_SESSIONS=$(SESSIONS) $(BIN)/python -m pytest -q tests/backtest/test_digest_agrees.py --log-cli-level=INFO --log-cli-format="%(message)s"
+	@MARKOUT_SESSIONS=$(or $(SESSIONS),20) $(BIN)/python -m pytest -q tests/backtest/test_digest_agrees.py --log-cli-level=INFO --log-cli-format="%(message)s"
 
 equality: setup ## the same sessions in process and over sockets: equal decisions, fills and books (SEEDS=20)
 	@$(BIN)/python -m tests.backtest.equality --seeds $(SEEDS) --first-seed $(FIRST_SEED)

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, SecretStr
 
 from kalshi_daemon.settings.instruments import CLOSE_SERIES, HOURLY_SERIES, InstrumentsSettings
+from kalshi_daemon.settings.regimes import REGIMES_MAX, RegimeName, RegimeSettings
 from kalshi_daemon.settings.section import Section
 
 
@@ -288,6 +289,8 @@ class SimSettings(Section):
     """Bar files to play instead of a made-up session."""
     replay_date: date | None = None
     """Which day of files that hold several."""
+    regimes: dict[RegimeName, RegimeSettings] = Field(default_factory=dict, max_length=REGIMES_MAX)
+    """Who trades in the simulated market of a backtest: besides the shipped ones, or instead of one so named."""
     connect: str = ""
     """Admin URL of a simulator already running; empty: start one."""
 
