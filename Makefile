@@ -94,7 +94,7 @@ oracle: setup ## the forecast against an oracle that knows the distribution, 2,0
 	@ORACLE_DAYS=2000 $(BIN)/python -m pytest -q tests/research/test_oracle.py --log-cli-level=INFO --timeout=1800
 
 flow: setup ## the simulated crowds beside recorded books: writes the table of docs/laboratory.md (SESSIONS=8)
-	@$(BIN)/python scripts/market_flow.py --sessions $(or $(SESSIONS),8) --workers $(WORKERS)
+	@$(BIN)/python -m tests.backtest.market_flow --sessions $(or $(SESSIONS),8) --workers $(WORKERS)
 
 markouts: setup ## the digest's markouts against the law the index was drawn from, over whole sessions (SESSIONS=20)
 	@MARKOUT_SESSIONS=$(or $(SESSIONS),20) $(BIN)/python -m pytest -q tests/backtest/test_digest_agrees.py --log-cli-level=INFO --log-cli-format="%(message)s"

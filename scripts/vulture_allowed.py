@@ -92,3 +92,20 @@ _._write_to_self
 _.unregister
 _.get_map
 _.popitem
+
+# Keys of a regime, which `simulator.traders.regimes` takes by name.
+RegimeSettings.refresh_s_min
+RegimeSettings.refresh_s_max
+RegimeSettings.half_spread_cents_min
+RegimeSettings.half_spread_cents_max
+RegimeSettings.maker_contracts_min
+RegimeSettings.maker_contracts_max
+RegimeSettings.notice_s_max
+RegimeSettings.pull_s_max
+RegimeSettings.noise_error_cents
+RegimeSettings.noise_contracts_median
+RegimeSettings.yes_bias_cents
+RegimeSettings.longshot_bias_cents
+RegimeSettings.informed_delay_s_min
+RegimeSettings.informed_delay_s_max
+RegimeSettings.informed_contracts_max

@@ -8,10 +8,10 @@ from pathlib import Path
 from kalshi_daemon.backtest.latency import Latency
 from kalshi_daemon.backtest.recorded.day_files import recorded_days
 from kalshi_daemon.backtest.recorded.recorded_world import RecordedPlan
-from kalshi_daemon.backtest.regimes import regime
 from kalshi_daemon.bars.files import index_of
 from kalshi_daemon.settings.instruments import instruments_of
 from kalshi_daemon.settings.model import Settings
+from kalshi_daemon.simulator.traders.regimes import regime
 from kalshi_daemon.simulator.world import WorldPlan
 
 
@@ -33,7 +33,7 @@ def made_up_jobs(
 
     Raises ConfigurationError.
     """
-    mix, sim, table = regime(regime_name), settings.sim, instruments_of(settings.instruments)
+    mix, sim, table = regime(regime_name, settings.sim.regimes), settings.sim, instruments_of(settings.instruments)
     begin, end = _minute_of(sim.start), _minute_of(sim.until)
     left, jobs = round(hours * 60), list[Job]()
     while left > 0:
@@ -57,7 +57,7 @@ def day_jobs(
 
     files: by day, YYYY-MM-DD.
     """
-    mix, sim, table = regime(regime_name), settings.sim, instruments_of(settings.instruments)
+    mix, sim, table = regime(regime_name, settings.sim.regimes), settings.sim, instruments_of(settings.instruments)
     jobs = []
     for day, paths in files.items():
         known = {index_of(path, table)[0] for path in paths}

@@ -21,6 +21,7 @@ from kalshi_daemon.backtest.order_measures import OrderMeasures
 from kalshi_daemon.backtest.recorded.recorded_world import RecordedWorld
 from kalshi_daemon.backtest.results import Law, OrderRow, SessionResult, WindowRow, rows_of
 from kalshi_daemon.backtest.session import SessionPlan, play
+from kalshi_daemon.backtest.sweep.versions import Versions, check_versions, versions
 from kalshi_daemon.ground.durable import write_whole
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.units import HOUR, Nanos
@@ -67,6 +68,13 @@ def play_job(job: Job) -> SessionResult:
     )
 
 
+def play_checked(job: Job, wanted: Versions) -> SessionResult:
+    """The same in a worker of a cluster, which may have come late: raises ConfigurationError if its code is another."""
+    check_versions(wanted, {"of this session": versions()})
+    quiet()
+    return play_job(job)
+
+
 def _law(world: World | RecordedWorld) -> Law:
     if isinstance(world, RecordedWorld):
         return Law.NONE
@@ -78,7 +86,7 @@ def results(jobs: Sequence[Job], workers: int, folder: Path | None) -> Iterator[
 
     Each is kept by who played it, at once: whatever ends the run costs no more than the sessions that were under way.
     """
-    todo = [job for job in jobs if folder is None or not _file(folder, job).exists()]
+    todo = [job for job in jobs if folder is None or not result_path(folder, job).exists()]
     play_one = partial(_play_and_keep, folder=folder)
     if workers <= 1 or len(todo) <= 1:
         yield from _joined(jobs, todo, map(play_one, todo), folder)
@@ -96,10 +104,13 @@ def _start_worker() -> None:
 def _play_and_keep(job: Job, folder: Path | None) -> SessionResult:
     result = play_job(job)
     if folder is not None:
-        write_whole(
-            _file(folder, job), orjson.dumps(asdict(result), option=orjson.OPT_NON_STR_KEYS), "the result of a session"
-        )
+        keep_result(result_path(folder, job), result)
     return result
+
+
+def keep_result(path: Path, result: SessionResult) -> None:
+    """Whole or not at all; again is the same. Raises ConfigurationError."""
+    write_whole(path, orjson.dumps(asdict(result), option=orjson.OPT_NON_STR_KEYS), "the result of a session")
 
 
 def _joined(
@@ -111,10 +122,10 @@ def _joined(
             yield next(fresh)
         else:
             assert folder is not None
-            yield _read(_file(folder, job))
+            yield read_result(result_path(folder, job))
 
 
-def _file(folder: Path, job: Job) -> Path:
+def result_path(folder: Path, job: Job) -> Path:
     """Named after everything the result depends on: other settings, or other data, are another file."""
     inputs = [(path, path.stat()) for path in inputs_of(job)]
     data = [(str(path), found.st_size, found.st_mtime_ns) for path, found in inputs]
@@ -127,7 +138,8 @@ def _fill(row: dict[str, Any]) -> MeasuredFill:
     return MeasuredFill(**row, markouts=markouts)
 
 
-def _read(path: Path) -> SessionResult:
+def read_result(path: Path) -> SessionResult:
+    """As `keep_result` wrote it. Raises ConfigurationError naming the file."""
     try:
         kept: dict[str, Any] = orjson.loads(path.read_bytes())
         kept["rows"] = tuple(WindowRow(**row) for row in kept["rows"])

@@ -2,15 +2,15 @@
 
 import argparse
 import sys
-import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from kalshi_daemon.cli.common import Subparsers, UsageError, a_date, a_path, load, wants_json
+from kalshi_daemon.cli.common import Subparsers, UsageError, a_path, wants_json
 from kalshi_daemon.cli.progress import progress_bar
+from kalshi_daemon.cli.session_options import REGIMES, a_span, check_regime, settings_of
 from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from kalshi_daemon.backtest.results import SessionResult
     from kalshi_daemon.settings.model import Settings
 
-REGIMES: Final = ("efficient", "usual", "busy", "harsh", "toxic", "noise")
-"""`backtest.regimes.REGIMES`; listed here too so that `--help` imports nothing heavy (a test compares)."""
 QUEUE_MODELS: Final = ("risk-adverse", "log-prob", "power-prob", "l3-fifo")
 """`backtest.recorded.queue_models.QUEUE_MODELS`, likewise."""
 _COMMAND: Final = "kalshi-daemon backtest"
@@ -41,10 +39,11 @@ def add_parser(subparsers: Subparsers) -> None:
         "and no state of a daemon is touched. Interrupted, it keeps in --out what is done: run it again to go on.",
     )
     what = parser.add_argument_group("what to play")
-    what.add_argument("--regime", choices=REGIMES, help=f"who trades in the market (default: {REGIMES[0]})")
+    named = f"{', '.join(REGIMES)}, or one of sim.regimes"
+    what.add_argument("--regime", metavar="R", help=f"who trades in the market: {named} (default: {REGIMES[0]})")
     what.add_argument("--hours", metavar="N", type=float, help=f"made-up hours in all (default: {_HOURS:g})")
     what.add_argument("--first-seed", metavar="K", type=int, default=1, help="seed of the first session (%(default)s)")
-    what.add_argument("--days", metavar="A..B", type=_a_span, help="days of minute bars, first and last (needs --data)")
+    what.add_argument("--days", metavar="A..B", type=a_span, help="days of minute bars, first and last (needs --data)")
     what.add_argument("--data", metavar="DIR", type=a_path, help="bar files, as `backfill` writes them or your own")
     what.add_argument("--books", metavar="DIR", type=a_path, help="recorded books (files: docs/laboratory.md)")
     what.add_argument(
@@ -99,15 +98,6 @@ def run(args: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def _a_span(text: str) -> tuple[date, date]:
-    """An argparse type: A..B, or one day."""
-    first, dots, last = text.partition("..")
-    span = a_date(first), a_date(last if dots else first)
-    if span[1] < span[0]:
-        raise argparse.ArgumentTypeError(f"{text!r} ends before it begins")
-    return span
-
-
 def _check(args: argparse.Namespace) -> None:
     """Raises UsageError for what does not go together or is out of range."""
     if args.books is not None and (args.days is not None or args.regime is not None):
@@ -151,30 +141,10 @@ _SESSIONS: Final = "sessions"
 
 def _sides(args: argparse.Namespace) -> list["Settings"]:
     """Our settings and, when there is something to compare with, the other side's."""
-    ours = _settings(args, args.policy, args.set)
+    ours = settings_of(args, args.policy, args.set, _COMMAND)
     if args.against is None and not args.against_set:
         return [ours]
-    return [ours, _settings(args, args.against or args.policy, [*args.set, *args.against_set])]
-
-
-def _settings(args: argparse.Namespace, policy: str | None, changes: Iterable[str]) -> "Settings":
-    from kalshi_daemon.settings.loader import Credentials  # noqa: PLC0415
-
-    overrides: dict[str, Any] = {"trading.policy": policy}
-    for change in changes:
-        key, found, value = change.partition("=")
-        if not found or not key:
-            raise UsageError(f"--set {change!r} is not KEY=VALUE", _COMMAND)
-        overrides[key] = _value(value)
-    return load(args, Credentials.NONE, overrides).settings
-
-
-def _value(text: str) -> Any:  # noqa: ANN401 - of any setting
-    """As in a configuration file; what is no value there is a text."""
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+    return [ours, settings_of(args, args.against or args.policy, [*args.set, *args.against_set], _COMMAND)]
 
 
 def _jobs(args: argparse.Namespace, settings: "Settings") -> tuple[list["Job"], str]:
@@ -186,6 +156,7 @@ def _jobs(args: argparse.Namespace, settings: "Settings") -> tuple[list["Job"], 
     from kalshi_daemon.windows.sessions import load_sessions  # noqa: PLC0415
 
     latency, seed, regime = Latency(), args.first_seed, args.regime or REGIMES[0]
+    check_regime(regime, settings, _COMMAND)
     if args.books is not None:
         model = args.queue_model or QUEUE_MODELS[0]
         return recorded_jobs(settings, args.books, model, seed=seed, latency=latency), ""

@@ -36,6 +36,7 @@ COMMANDS: Final = (
     Command("simulate-exchange", "serve a simulated exchange and index feed on localhost"),
     Command("backtest", "play many simulated sessions in process and report what the fills were worth"),
     Command("replay", "replay a recorded run and compare every decision, request and book with the recording"),
+    Command("sweep", "play sessions x regimes x settings on all processors or a Dask cluster, and compare"),
     Command("config", "print the effective settings and their sources, secrets redacted"),
     Command("status", "show how the running daemon stands: does it quote, and if not why"),
     Command("windows", "list the quoting windows between two dates, with their cutoffs"),

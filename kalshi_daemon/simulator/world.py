@@ -144,10 +144,6 @@ class World:
         self.publish: Callable[[Nanos], None] = self.feed.publish
         """Sends the index values that are due; who serves them otherwise puts its own here."""
 
-    def tap(self, wrap: Callable[[MarketAccess], MarketAccess]) -> None:
-        """Put something between the traders and the exchange that hears what they do."""
-        self._access = wrap(self._access)
-
     def _listing(self) -> Listing:
         plan, spot = self.plan, {index: path.previous_close for index, path in self.paths.items()}
         if plan.real_clock:

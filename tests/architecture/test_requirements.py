@@ -9,7 +9,7 @@ import pytest
 
 ROOT: Final = Path(__file__).parents[2]
 PINNED: Final = re.compile(r"^([a-z0-9-]+)==(\S+)", re.MULTILINE)
-LOCKS: Final = ("run", "report", "dev")
+LOCKS: Final = ("run", "report", "sweep", "dev")
 
 
 def pins(lock: str) -> dict[str, str]:
@@ -17,13 +17,19 @@ def pins(lock: str) -> dict[str, str]:
 
 
 def test_each_lock_holds_the_one_before_it_in_the_same_versions():
-    run, report, dev = map(pins, LOCKS)
+    run, report, sweep, dev = map(pins, LOCKS)
     assert run.items() < report.items() < dev.items()
+    assert run.items() < sweep.items() < dev.items()
 
 
 def test_only_reports_and_developers_need_the_plotting_library():
     assert "matplotlib" not in pins("run")
     assert "matplotlib" in pins("report")
+
+
+def test_only_sweeps_and_developers_need_the_cluster_s_library():
+    assert "distributed" not in pins("run") | pins("report")
+    assert "distributed" in pins("sweep")
 
 
 def test_every_requirement_is_locked():

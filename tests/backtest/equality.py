@@ -16,9 +16,9 @@ from typing import Any
 import structlog
 
 from kalshi_daemon.backtest.latency import Latency
-from kalshi_daemon.backtest.regimes import regime
 from kalshi_daemon.backtest.session import Played, SessionPlan, play
 from kalshi_daemon.settings.loader import load_settings
+from kalshi_daemon.simulator.traders.regimes import regime
 from kalshi_daemon.simulator.world import WorldPlan
 from tests.backtest.socket_session import FEED_KEY, play_over_sockets
 

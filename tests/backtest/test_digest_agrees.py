@@ -18,7 +18,6 @@ from kalshi_daemon.artifacts.files import encode
 from kalshi_daemon.artifacts.markout_lines import markout_line
 from kalshi_daemon.backtest import session
 from kalshi_daemon.backtest.measures import SessionMeasures
-from kalshi_daemon.backtest.regimes import regime
 from kalshi_daemon.backtest.session import SessionPlan, Unwritten, play
 from kalshi_daemon.digest.document import document
 from kalshi_daemon.digest.making import Source, digest_of
@@ -27,6 +26,7 @@ from kalshi_daemon.digest.sections import sections
 from kalshi_daemon.domain.markout import Markout
 from kalshi_daemon.ground.durable import append_lines
 from kalshi_daemon.settings.loader import load_settings
+from kalshi_daemon.simulator.traders.regimes import regime
 from kalshi_daemon.simulator.world import WorldPlan
 from tests.backtest.test_backtest_session import SETTINGS
 

@@ -6,10 +6,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kalshi_daemon.backtest.flow import FlowTally, Top, Trade
-from kalshi_daemon.backtest.flow_sources import recorded_flow, simulated_flow
 from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.simulator.traders.regimes import regime
+from tests.backtest.flow import FlowTally, Top, Trade
+from tests.backtest.flow_sources import recorded_flow, simulated_flow
 from tests.support.data import data_dir
 
 DAY = date(2026, 11, 23)

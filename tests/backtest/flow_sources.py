@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from kalshi_daemon.backtest.flow import Flow, FlowTally, Top, Trade
 from kalshi_daemon.domain.contract import Contract
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import CONTRACT, MINUTE, POINT, SECOND, Count, Nanos, Price
@@ -16,6 +15,7 @@ from kalshi_daemon.simulator.exchange.instruments import contract_of
 from kalshi_daemon.simulator.traders.alert import INFORMED
 from kalshi_daemon.simulator.traders.traders import MarketAccess, TraderMix
 from kalshi_daemon.simulator.world import World, WorldPlan
+from tests.backtest.flow import Flow, FlowTally, Top, Trade
 
 _CENT: Final = 100.0
 _NEAR: Final = (0.10, 0.90)
@@ -29,7 +29,7 @@ def simulated_flow(mix: TraderMix, seed: int, day: date, start: time, until: tim
     world = World(WorldPlan(seed, 1.0, day, start, until, mix=mix))
     world.publish = _nobody_listens
     ear = _Ear(world)
-    world.tap(ear.between)
+    world._access = ear.between(world._access)
     now = int(world.start_ns)
     while now < world.end_ns:
         now += SECOND
@@ -225,7 +225,7 @@ class _Recorded:
         return left
 
 
-def _slopes(book: _Recorded, stamps: Any, values: Any) -> Callable[[int], bool | None]:  # noqa: ANN401 - arrays
+def _slopes(book: _Recorded, stamps: Any, values: Any) -> Callable[[int], bool | None]:
     """Whether the mid rose with the index over the hour around an instant: a bracket does on one side of its middle."""
     at = np.array([one for one, _ in book.mids])
     mids = np.array([mid for _, mid in book.mids])

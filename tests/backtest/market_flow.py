@@ -1,6 +1,6 @@
 """Measure the simulated crowds beside recorded books, and write the table of docs/laboratory.md anew.
 
-    .venv/bin/python scripts/market_flow.py [--sessions 8] [--check]
+    .venv/bin/python -m tests.backtest.market_flow [--sessions 8] [--regimes noise]
 
 Recorded books are read where they lie (KALSHI_DAEMON_DATA, or ../shared/data); where they are absent the column that is
 there stays as it is, and that is said.
@@ -17,11 +17,11 @@ from datetime import date, time
 from pathlib import Path
 from typing import Final
 
-from kalshi_daemon.backtest.flow import Flow
-from kalshi_daemon.backtest.flow_sources import recorded_flow, simulated_flow
 from kalshi_daemon.simulator.traders.regimes import REGIMES, regime
+from tests.backtest.flow import Flow
+from tests.backtest.flow_sources import recorded_flow, simulated_flow
 
-DOCUMENT: Final = Path(__file__).parent.parent / "docs" / "laboratory.md"
+DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "laboratory.md"
 BEGIN, END = "<!-- flow: begin -->\n", "<!-- flow: end -->\n"
 DAYS: Final = ("2023-04-10", "2023-04-13")
 _DAY: Final = date(2026, 11, 23)
@@ -71,7 +71,7 @@ def simulated_cell(flows: list[Flow], name: str, digits: int, cell: Cell) -> str
     if not values:
         return "-"
     mean = statistics.fmean(values)
-    if name not in ERRORS or len(values) < 2:  # noqa: PLR2004
+    if name not in ERRORS or len(values) < 2:
         return f"{mean:,.{digits}f}"
     return f"{mean:+.2f} +- {statistics.stdev(values) / len(values) ** 0.5:.2f}"
 
@@ -83,23 +83,31 @@ def recorded_cell(flow: Flow, name: str, digits: int, cell: Cell) -> str:
     return f"{value:+.2f} +- {ERRORS[name](flow):.2f}" if name in ERRORS else f"{value:,.{digits}f}"
 
 
-def table(simulated: dict[str, list[Flow]], recorded: dict[str, list[str]]) -> str:
-    """Rows by figure. `recorded`: the cells of each day by figure."""
-    head = ["figure", *(f"`{name}`" for name in simulated), *(f"real {day}" for day in DAYS), "source"]
+def table(simulated: dict[str, list[Flow]], kept: dict[str, list[str]], recorded: dict[str, list[str]]) -> str:
+    """Rows by figure. `kept`: the cells that stand, for regimes that were not measured; `recorded`: of the days."""
+    head = ["figure", *(f"`{name}`" for name in REGIMES), *(f"real {day}" for day in DAYS), "source"]
     lines = [head, ["---"] * len(head)]
     for name, digits, cell, source in ROWS:
-        own = [simulated_cell(flows, name, digits, cell) for flows in simulated.values()]
+        own = [
+            simulated_cell(simulated[one], name, digits, cell) if one in simulated else kept[name][place]
+            for place, one in enumerate(REGIMES)
+        ]
         lines.append([name, *own, *recorded.get(name, ["-"] * len(DAYS)), source])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def kept_cells(text: str) -> dict[str, list[str]]:
+    """Of the table as it stands: figure -> its cells."""
+    rows = [line.strip("| \n").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    return {row[0]: row[1:-1] for row in rows}
 
 
 def recorded_cells(text: str) -> dict[str, list[str]]:
     """From the books; where they are absent, as the document has them."""
     folder = data_folder()
     if not all((folder / f"book_events_{day}.parquet").exists() for day in DAYS):
-        print(f"{folder}: no recorded books here; their columns stay as they are", file=sys.stderr)
-        rows = [line.strip("| \n").split(" | ") for line in text.splitlines() if line.startswith("| ")]
-        return {row[0]: row[-1 - len(DAYS) : -1] for row in rows}
+        print(f"{folder}: no recorded books here; their columns stay as they are", file=sys.stderr)  # noqa: T201 - a command
+        return {name: cells[-len(DAYS) :] for name, cells in kept_cells(text).items()}
     flows = [recorded_flow(folder, day) for day in DAYS]
     return {name: [recorded_cell(flow, name, digits, cell) for flow in flows] for name, digits, cell, _ in ROWS}
 
@@ -108,16 +116,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--sessions", type=int, default=8, help="made-up sessions of each regime (%(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="processes (%(default)s)")
+    parser.add_argument("--regimes", nargs="*", choices=REGIMES, default=list(REGIMES), help="columns (all)")
     args = parser.parse_args()
     document = DOCUMENT.read_text()
     found = re.search(f"{BEGIN}(.*?){END}", document, re.DOTALL)
     assert found is not None, "docs/laboratory.md has a place for the table"
     recorded = recorded_cells(found[1])
-    jobs = [(name, seed) for name in REGIMES for seed in range(1, args.sessions + 1)]
+    jobs = [(name, seed) for name in args.regimes for seed in range(1, args.sessions + 1)]
     with multiprocessing.get_context("spawn").Pool(args.workers) as pool:
         flows = pool.map(one_session, jobs, chunksize=1)
-    simulated = {name: [flow for job, flow in zip(jobs, flows, strict=True) if job[0] == name] for name in REGIMES}
-    DOCUMENT.write_text(document[: found.start(1)] + table(simulated, recorded) + document[found.end(1) :])
+    simulated = {name: [flow for job, flow in zip(jobs, flows, strict=True) if job[0] == name] for name in args.regimes}
+    DOCUMENT.write_text(
+        document[: found.start(1)] + table(simulated, kept_cells(found[1]), recorded) + document[found.end(1) :]
+    )
     return 0
 
 

@@ -1,0 +1,52 @@
+"""What commands that play sessions take from the command line: regimes, days, settings."""
+
+import argparse
+import tomllib
+from collections.abc import Iterable
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final
+
+from kalshi_daemon.cli.common import UsageError, a_date, load
+
+if TYPE_CHECKING:
+    from kalshi_daemon.settings.model import Settings
+
+REGIMES: Final = ("efficient", "usual", "busy", "harsh", "toxic", "noise")
+"""`simulator.traders.regimes.REGIMES`; listed here too so that `--help` imports nothing heavy (a test compares)."""
+
+
+def a_span(text: str) -> tuple[date, date]:
+    """An argparse type: A..B, or one day."""
+    first, dots, last = text.partition("..")
+    span = a_date(first), a_date(last if dots else first)
+    if span[1] < span[0]:
+        raise argparse.ArgumentTypeError(f"{text!r} ends before it begins")
+    return span
+
+
+def settings_of(args: argparse.Namespace, policy: str | None, changes: Iterable[str], command: str) -> "Settings":
+    """Those of the command line, and KEY=VALUE each on top. Raises UsageError, ConfigurationError."""
+    from kalshi_daemon.settings.loader import Credentials  # noqa: PLC0415
+
+    overrides: dict[str, Any] = {"trading.policy": policy}
+    for change in changes:
+        key, found, value = change.partition("=")
+        if not found or not key:
+            raise UsageError(f"--set {change!r} is not KEY=VALUE", command)
+        overrides[key] = _value(value)
+    return load(args, Credentials.NONE, overrides).settings
+
+
+def _value(text: str) -> Any:  # noqa: ANN401 - of any setting
+    """As in a configuration file; what is no value there is a text."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def check_regime(name: str, settings: "Settings", command: str) -> None:
+    """Raises UsageError for a name that is neither shipped nor configured."""
+    known = dict.fromkeys((*REGIMES, *settings.sim.regimes))
+    if name not in known:
+        raise UsageError(f"--regime {name}: is none of {', '.join(known)}", command)
