@@ -13,7 +13,7 @@ from typing import Any
 from kalshi_daemon.app.clients import endpoints_of
 from kalshi_daemon.app.daemon import RunOptions, recordable_run, run_id_of
 from kalshi_daemon.app.recorded import FAIL, ON_TIME, STOP, Recorded, begin_recording, told_on_time
-from kalshi_daemon.app.service import serve
+from kalshi_daemon.app.service import Subject, serve
 from kalshi_daemon.app.session_start import open_log
 from kalshi_daemon.app.simulated.attach import SimAddress, embedded_simulator, join, remember, settings_of
 from kalshi_daemon.app.simulated.follow import ClockFollower
@@ -50,7 +50,8 @@ async def run_daemon(settings: Settings, options: RunOptions) -> ExitCode:
             run.clock_outside = clock
             ask = partial(driver.signal, STOP)
             listen(asyncio.get_running_loop(), run.stop, reopen_log=run.reopen_log, say_status=run.say_status, ask=ask)
-            await stack.enter_async_context(serve(settings, run.status))
+            subject = Subject(settings, run.state, sink, run.status, clock)
+            ending = await stack.enter_async_context(serve(subject))
             http: Any = WireSession(driver.desk, await stack.enter_async_context(open_session()))
             where = replace(endpoints_of(settings, options.environ), near=partial(WireDial, driver.desk))
             end_ns = None if address is None else address.end_ns
@@ -76,7 +77,8 @@ async def run_daemon(settings: Settings, options: RunOptions) -> ExitCode:
                     )
                     following = group.create_task(_follow(follower, driver), name="clock")
                     life.add_done_callback(lambda _life: following.cancel())
-            return life.result()
+            ending.code = life.result()
+            return ending.code
 
 
 async def _follow(follower: ClockFollower, driver: Driver) -> None:

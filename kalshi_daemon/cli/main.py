@@ -47,6 +47,7 @@ COMMANDS: Final = (
     Command("cancel-all", "cancel all orders at the exchange and verify that nothing is resting"),
     Command("kill", "engage the kill switch: cancel all resting orders, send no new ones"),
     Command("unkill", "release the kill switch"),
+    Command("alert", "send a test alert, or a text, to the configured targets"),
     Command("reset-group", "resume quoting for a profile whose order group was triggered"),
     Command("why", "explain the last decision on a market, guard by guard"),
     Command("pack", "compress finished days and delete those past [retention]"),

@@ -36,3 +36,5 @@ class Alert:
     severity: AlertSeverity
     text: str
     """One sentence with its numbers."""
+    over: bool = False
+    """Whether it is the end of something: told of only to those who were told that it began."""

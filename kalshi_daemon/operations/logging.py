@@ -44,6 +44,8 @@ def rotated_path(path: Path) -> Path:
 
 
 type Render = Callable[[str, Severity, Mapping[str, Any]], bytes]
+type Hear = Callable[[str, Mapping[str, Any]], None]
+"""Is told of each event of at least level info, written or not: its name and fields. Never waits, never raises."""
 
 
 class LineSink:
@@ -56,6 +58,7 @@ class LineSink:
     def __init__(self, *, stdout: bool, path: Path | None, bytes_max: int, render: Render | None = None) -> None:
         self._render = render or _plain
         self._last_line_next = False
+        self.hear: Hear | None = None
         self._stdout: Outlet | None = None
         self._file: Outlet | None = None
         if path is not None:
@@ -151,6 +154,10 @@ def configure(
     explain = structlog.processors.ExceptionRenderer(tracebacks)
 
     def finish(logger: Any, method: str, event: MutableMapping[str, Any]) -> bytes:  # noqa: ANN401 - structlog's words
+        if sink.hear is not None:
+            sink.hear(str(event.get("event", "")), event)
+        if _LEVELS.get(method, _INFO) < _LEVELS[level]:
+            raise structlog.DropEvent
         try:
             event = explain(logger, method, event)
         except Exception as problem:  # noqa: BLE001 - an error whose own words raise
@@ -160,7 +167,8 @@ def configure(
 
     structlog.configure(
         processors=[structlog.contextvars.merge_contextvars, structlog.processors.add_log_level, finish],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        # What is heard must not depend on what is written.
+        wrapper_class=structlog.make_filtering_bound_logger(min(_LEVELS[level], _INFO)),
         logger_factory=lambda *_args: _SinkLogger(sink),
         cache_logger_on_first_use=False,
     )

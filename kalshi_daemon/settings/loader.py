@@ -38,7 +38,11 @@ _CREDENTIAL_FILES: Final = {
     "polygon_api_key": "index_feed.api_key",
     "kalshi_key_id": "kalshi.key_id",
     "kalshi_private_key": "kalshi.private_key_path",
+    "alert_targets": "alerts.targets",
+    "alert_ping_url": "alerts.ping_url",
+    "page_token": "page.token",
 }
+_SEVERAL_WORDS: Final = frozenset({"alerts.targets"})
 _TABLE_PREFIX: Final = f"{ENV_PREFIX}INSTRUMENTS__"
 _CREDENTIAL_BYTES_MAX: Final = 4_096
 _FILE_BYTES_MAX: Final = 1_000_000
@@ -226,7 +230,7 @@ def _read_environment(environ: Mapping[str, str]) -> tuple[dict[str, Any], dict[
 
 
 def _read_credentials(folder: Path | None) -> tuple[dict[str, Any], dict[str, str]]:
-    """`polygon_api_key` and `kalshi_key_id` are read; of `kalshi_private_key` only the path is taken."""
+    """Each holds one word, or several addresses; of `kalshi_private_key` only the path is taken."""
     values: dict[str, Any] = {}
     places: dict[str, str] = {}
     if folder is None:
@@ -241,19 +245,20 @@ def _read_credentials(folder: Path | None) -> tuple[dict[str, Any], dict[str, st
         path = folder / name
         if name not in present:
             continue
-        _put(values, key, path if key == "kalshi.private_key_path" else _read_secret(path))
+        secret = path if key == "kalshi.private_key_path" else _read_secret(path, several=key in _SEVERAL_WORDS)
+        _put(values, key, secret)
         places[key] = f"{CREDENTIALS} ({name})"
     return values, places
 
 
-def _read_secret(path: Path) -> str:
+def _read_secret(path: Path, *, several: bool) -> str:
     where = f"{CREDENTIALS}: {path}"
     try:
         content, _mode = read_named(path, _CREDENTIAL_BYTES_MAX, where, "must hold exactly one word")
         text = content.decode("ascii").strip()
     except UnicodeDecodeError:
         raise ConfigurationError(where, "not plain text") from None
-    if not text or len(text.split()) != 1:
+    if not text or (not several and len(text.split()) != 1):
         raise ConfigurationError(where, "must hold exactly one word")
     return text
 

@@ -13,6 +13,7 @@ from pydantic import Field, SecretStr
 from kalshi_daemon.settings.instruments import CLOSE_SERIES, HOURLY_SERIES, InstrumentsSettings
 from kalshi_daemon.settings.regimes import REGIMES_MAX, RegimeName, RegimeSettings
 from kalshi_daemon.settings.section import Section
+from kalshi_daemon.settings.service import AlertSettings, PageSettings
 
 
 class Mode(StrEnum):
@@ -351,6 +352,8 @@ class Settings(Section):
     log: LogSettings = LogSettings()
     retention: RetentionSettings = RetentionSettings()
     recording: RecordingSettings = RecordingSettings()
+    alerts: AlertSettings = AlertSettings()
+    page: PageSettings = PageSettings()
 
     @property
     def mode_dir(self) -> Path:

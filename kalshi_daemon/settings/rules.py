@@ -44,6 +44,8 @@ _SCHEMES: Final = {
 _PATH_ENDS: Final = {"kalshi.rest_url": "/trade-api/v2", "kalshi.ws_url": "/trade-api/ws/v2"}
 _LIVE_DOMAIN: Final = "kalshi.com"
 _DEMO_DOMAIN: Final = "kalshi.co"
+_PORT_MAX: Final = 65_535
+_TOKEN_CHARS_MIN: Final = 16
 _KEY_MODES: Final = (0o600, 0o400)
 _GUARDED_KEY_MODE: Final = 0o440
 """systemd (tmpfs instead of ramfs) lets the service's user read by an access list, which shows as a group bit."""
@@ -88,6 +90,8 @@ def check_rules(
     """
     _check_addresses(settings, origins)
     check_contradictions(settings, origins)
+    _check_page(settings, origins)
+    _check_ping(settings, origins)
     if settings.mode is not Mode.SIM:
         _check_credentials(settings, origins, kalshi=kalshi, feed=feed)
         if (path := settings.kalshi.private_key_path) is not None:
@@ -103,6 +107,41 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def page_address(bind: str) -> tuple[str, int] | None:
+    """Host and port of `page.bind`, an IPv6 address without its brackets; None when it is no address."""
+    host, colon, port = bind.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > _PORT_MAX:
+        return None
+    return (host[1:-1] if bracketed else host), int(port)
+
+
+def _check_page(settings: Settings, origins: Origins) -> None:
+    """Whoever can open the page sees the account: that is this machine alone, or who knows the token."""
+    bind, token = settings.page.bind, settings.page.token.get_secret_value()
+    if not bind:
+        return
+    found = page_address(bind)
+    if found is None:
+        raise broken("page.bind", "is not an address", origins, "wanted host:port, or nothing to switch it off")
+    if token and len(token) < _TOKEN_CHARS_MIN:
+        raise broken("page.token", f"is shorter than {_TOKEN_CHARS_MIN} characters", origins, "openssl rand -hex 16")
+    if not token and not is_loopback(found[0]):
+        fix = "set page.token and let a proxy add TLS, or bind 127.0.0.1"
+        raise broken("page.bind", f"{found[0]} is not this machine alone", origins, fix)
+
+
+def _check_ping(settings: Settings, origins: Origins) -> None:
+    url = settings.alerts.ping_url.get_secret_value()
+    try:
+        parts = urlsplit(url)
+        fine = not url or (parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0)
+    except ValueError:
+        fine = False
+    if not fine:
+        raise broken("alerts.ping_url", "is not an address", origins, "wanted https://host/path")
 
 
 def _check_addresses(settings: Settings, origins: Origins) -> None:

@@ -47,7 +47,7 @@ def test_commands_keep_their_names():
     names = [command.name for command in COMMANDS]
     assert " ".join(names) == (
         "run simulate-exchange backtest replay sweep config status windows orders ledger digest resting cancel-all "
-        "kill unkill reset-group why pack calibration-report backfill fetch-history learn score calibrate"
+        "kill unkill alert reset-group why pack calibration-report backfill fetch-history learn score calibrate"
     )
     assert COMMANDS[12].module == "kalshi_daemon.cli.cancel_all"
 

@@ -3,10 +3,12 @@ import json
 
 import pytest
 
-from kalshi_daemon.app.service import serve
+from kalshi_daemon.app.service import Subject, serve
 from kalshi_daemon.cli.main import main
+from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.operations.lock import InstanceLock
+from kalshi_daemon.operations.logging import LineSink
 from kalshi_daemon.operations.status import RunFacts, status_of
 from kalshi_daemon.operations.status_socket import serve_status
 from kalshi_daemon.settings.model import Settings
@@ -19,6 +21,10 @@ def look():
     return status_of(DaemonState(), NOW, RunFacts("sim", "0", "r", ready=False))
 
 
+def subject(settings, looking):
+    return Subject(settings, DaemonState(), LineSink(stdout=False, path=None, bytes_max=1), looking, ManualClock(NOW))
+
+
 @pytest.fixture
 def settings(elsewhere):
     made = Settings(state_dir=elsewhere / "state")
@@ -27,12 +33,12 @@ def settings(elsewhere):
 
 
 async def test_it_shows_what_the_daemon_says(settings, capsys):
-    async with serve(settings, look):
+    async with serve(subject(settings, look)):
         assert await asyncio.to_thread(main, ["status"]) == 0
         shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
         assert shown[1:3] == ["mode sim, not armed", "quoting no"]
         assert await asyncio.to_thread(main, ["status", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+        found = json.loads(capsys.readouterr().out)
     assert (found["mode"], found["quoting"]) == ("sim", False)
 
 
@@ -47,7 +53,7 @@ async def test_a_status_that_cannot_be_made_is_said_and_ends_nothing(settings, c
     def broken():
         raise ZeroDivisionError
 
-    async with serve(settings, broken):
+    async with serve(subject(settings, broken)):
         assert await asyncio.to_thread(main, ["status"]) == 1
     assert "ZeroDivisionError" in capsys.readouterr().err
 

@@ -223,6 +223,17 @@ def test_a_credential_that_is_not_one_word_is_refused_unseen(tmp_path, content):
     assert "two words" not in line
 
 
+def test_alerts_and_the_page_have_their_secrets_from_credentials_too(tmp_path):
+    targets = "tgram://a/b\nntfys://c"
+    folder = credentials(tmp_path, alert_targets=targets, alert_ping_url="https://ping.example/x", page_token="t" * 16)
+    loaded = load(credentials=folder)
+    assert loaded.settings.alerts.targets.get_secret_value() == targets
+    assert loaded.settings.alerts.ping_url.get_secret_value() == "https://ping.example/x"
+    assert loaded.settings.page.token.get_secret_value() == "t" * 16
+    shown = {key: value for key, value, _ in loaded.rows()}
+    assert {shown[key] for key in ("alerts.targets", "alerts.ping_url", "page.token")} == {"(set)"}
+
+
 def test_a_credential_that_cannot_be_read_is_refused(tmp_path):
     folder = credentials(tmp_path)
     (folder / "kalshi_key_id").mkdir()
