@@ -21,11 +21,13 @@ class EndingLog:
             self._ended = True
 
     def info(self, event: str, **fields: Any) -> None:  # noqa: ANN401 - any value a log line may have
+        """A line of level info."""
         with self._lock:
             if not self._ended:
                 _lines.info(event, **fields)
 
     def warning(self, event: str, **fields: Any) -> None:  # noqa: ANN401 - as above
+        """A line of level warning."""
         with self._lock:
             if not self._ended:
                 _lines.warning(event, **fields)

@@ -245,7 +245,7 @@ class _Lasting:
 
 
 def megabytes_of(pages_text: str, page_bytes: int) -> int | None:
-    """Resident memory from /proc/self/statm; None when the text is not what it should be."""
+    """Resident memory in MB (1024 x 1024 bytes) from /proc/self/statm; None when it cannot be read in the text."""
     words = pages_text.split()
     if len(words) < 2 or not words[1].isdigit():  # noqa: PLR2004 - size, resident, ...
         return None

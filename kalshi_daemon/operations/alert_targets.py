@@ -89,8 +89,7 @@ class Target:
             began = monotonic()
             # An error's words may hold the address: its class alone is said.
             try:
-                # The library's answer is an object that is falsy without being False.
-                problem = "" if bool(self._send(message)) else "refused, or not reached"
+                problem = "" if self._send(message) else "refused, or not reached"
             except Exception as raised:  # noqa: BLE001 - whatever a library raises ends this message alone
                 problem = type(raised).__name__
             self._say(message, problem, round((monotonic() - began) * 1_000))
@@ -140,7 +139,7 @@ def _sender(holder: Any) -> Send:  # noqa: ANN401 - apprise has no types for it
         result = holder.notify(
             title=message.title, body=message.body[:_BODY_MAX], notify_type=_TYPES[message.severity], body_format="text"
         )
-        return bool(result)
+        return bool(result)  # an object that is falsy without being False (apprise 2.3)
 
     return send
 

@@ -95,7 +95,7 @@ class Alerts:
             self._problem = type(problem).__name__
 
     async def last_words(self, code: int, now_ns: Nanos) -> None:
-        """Tell how it ended, and wait a moment for what is on its way. Real time, LAST_WORDS_S at the most."""
+        """Tell of the exit code `code`, and wait for what is on its way: LAST_WORDS_S of real time at the most."""
         self.turn()
         last = alert_of_exit(code, now_ns)
         if last is not None:

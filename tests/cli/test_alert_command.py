@@ -14,10 +14,14 @@ VARIABLE = "KALSHI_DAEMON_ALERTS__TARGETS"
 def sent(monkeypatch):
     found = []
 
-    def senders_of(addresses):
-        def sender(word):
-            return lambda message: found.append((word, message)) or not word.endswith("dead")
+    def sender(word):
+        def send(message):
+            found.append((word, message))
+            return not word.endswith("dead")
 
+        return send
+
+    def senders_of(addresses):
         return [(f"{n} (x)", sender(word)) for n, word in enumerate(addresses.split(), start=1)]
 
     monkeypatch.setattr(alert_targets, "senders_of", senders_of)

@@ -17,6 +17,7 @@ from tests.mutants import (
     settlements,
     shards,
     starting,
+    telling,
     way_down,
     wire,
 )
@@ -40,4 +41,5 @@ MUTANTS = (
     *quarantine.MUTANTS,
     *shards.MUTANTS,
     *reports.MUTANTS,
+    *telling.MUTANTS,
 )
