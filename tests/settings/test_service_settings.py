@@ -37,8 +37,8 @@ def test_the_address_of_the_page(bind, found):
         ("0.0.0.0:8484", "", "page.bind 0.0.0.0 is not this machine alone"),
         ("[::]:8484", "", "page.bind :: is not this machine alone"),
         ("example.com:8484", "", "page.bind example.com is not this machine alone"),
-        ("0.0.0.0:8484", "short", "page.token is shorter than 16 characters"),
-        ("127.0.0.1:8484", "short", "page.token is shorter than 16 characters"),
+        ("0.0.0.0:8484", "tiny", "page.token is shorter than 16 characters"),
+        ("127.0.0.1:8484", "tiny", "page.token is shorter than 16 characters"),
     ],
 )
 def test_a_page_that_others_could_open_is_refused(bind, token, problem):
