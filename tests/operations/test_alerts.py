@@ -212,6 +212,7 @@ async def test_a_queue_is_bounded_and_the_oldest_goes(lines):
     assert len(target._queue) <= QUEUED_MAX
     assert "the oldest is given up" in str(lines)
     gate.set()
+    await all_idle(target)
 
 
 async def test_a_bug_here_is_said_once_and_ends_nothing(lines):
