@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import Final
 
 from kalshi_daemon.backtest.measures import HORIZONS_S
@@ -19,6 +19,7 @@ _NAMES: Final = ("ours", "base")
 _AHEAD: Final = (0.0, 10.0, 50.0, 100.0, 250.0, 500.0, 1_000.0)
 """Where a bar of the fill model begins, contracts ahead."""
 _SESSIONS_DRAWN_MAX: Final = 40
+_TICKS_MAX: Final = 12
 _HUNDRED: Final = 100.0
 
 
@@ -35,9 +36,10 @@ def _equity(sides: Sides) -> Picture | None:
     if longest < 2:  # noqa: PLR2004 - a line has two ends
         return None
     values = [value for curve in (*curves, settled) for value in curve]
-    chart = Chart(
-        "Equity", Axis(0.0, longest - 1.0, "sessions"), Axis(*padded(values), "dollars, sum so far"), WIDE, _HEIGHT
-    )
+    every = max(1, longest // _TICKS_MAX)
+    ticks = tuple((float(number), f"{number}") for number in range(0, longest, every))
+    x, y = Axis(0.0, longest - 1.0, "sessions", ticks=ticks), Axis(*padded(values), "dollars, sum so far")
+    chart = Chart("Equity", x, y, WIDE, _HEIGHT)
     chart.level(0.0)
     for curve, colour, name in zip(curves, _COLOURS, _NAMES, strict=False):
         chart.line(list(enumerate(curve)), colour, f"{name}: worth of the fills")
@@ -153,12 +155,11 @@ def _fill_model(side: Sequence[SessionResult]) -> Picture | None:
     if not orders:
         return None
     groups = [[order for order in orders if _group(order) == place] for place in range(len(_AHEAD))]
-    labels = [*(f"{low:g}-{high:g}" for low, high in pairwise(_AHEAD)), f"{_AHEAD[-1]:g}+"]
     x = Axis(
         0.0,
         float(len(_AHEAD)),
-        "contracts ahead when it came",
-        ticks=tuple((place + 0.5, label) for place, label in enumerate(labels)),
+        "contracts ahead when it came, from",
+        ticks=tuple((float(place), f"{low:g}") for place, low in enumerate(_AHEAD)),
     )
     chart = Chart("Fill model", x, Axis(0.0, 100.0, "% of the contracts filled"), NARROW, _HEIGHT)
     bars = [

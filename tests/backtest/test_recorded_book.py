@@ -33,9 +33,9 @@ def test_two_orders_at_one_price_share_what_reaches_them():
     played = book()
     played.ours("first", "bid", 40, 5)
     played.ours("second", "bid", 40, 5)
-    played.tape(("trade", "bid", 40, 100))
-    assert played.fills == []
-    played.tape(("add", "bid", 40, 50), ("trade", "bid", 40, 3), ("trade", "bid", 40, 4))
+    played.tape(("add", "bid", 40, 50), ("trade", "bid", 40, 103))
+    assert played.fills == [("first", 3.0)]
+    played.tape(("trade", "bid", 40, 4))
     assert played.fills == [("first", 3.0), ("first", 2.0), ("second", 2.0)]
 
 

@@ -47,6 +47,13 @@ def test_an_insert_that_crosses_is_a_trade_level_by_level_and_the_rest_of_it_res
     assert {one.ticker for one in day.events} == {market.ticker}
 
 
+def test_a_recording_may_tell_its_trades_itself(tmp_path):
+    rows = [insert(500, 1, "B", 10, 40), insert(499, 2, "A", 10, 44)]
+    rows.append((insert(498, 0, "B", 4, 40)[0], "Trade", 0, "B", 4, 40))
+    found = [(one.kind.value, one.side.value, one.count // 100) for one in read(write_recording(tmp_path, rows)).events]
+    assert found == [("add", "bid", 10), ("add", "ask", 10), ("trade", "bid", 4)]
+
+
 def test_each_second_has_the_last_value_that_was_seen(tmp_path):
     values = index_values()
     day = read(write_recording(tmp_path, ROWS, values=values))
@@ -118,7 +125,7 @@ def _holiday(folder):
     [
         (_truncate, "not a readable parquet file"),
         (_with("Side", 2, "X"), "row 2: Side 'X' is none of B, A"),
-        (_with("Operation", 0, "Fill"), "row 0: Operation 'Fill' is none of Insert, Cancel"),
+        (_with("Operation", 0, "Fill"), "row 0: Operation 'Fill' is none of Insert, Cancel, Trade"),
         (_with("Volume", 3, 0), "row 3: Volume 0 is not between 1 and"),
         (_with("price_cents", 1, 100), "row 1: price_cents 100 is not between 1 and 99"),
         (_with("ts", 4, OPEN), "row 4: time goes back"),

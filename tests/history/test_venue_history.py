@@ -7,7 +7,7 @@ import pytest
 from pyarrow import dataset
 
 from kalshi_daemon.ground.clock import ManualClock, SystemClock
-from kalshi_daemon.ground.errors import MalformedField, VenueRejected, VenueUnavailable
+from kalshi_daemon.ground.errors import MalformedField, MissingField, VenueRejected, VenueUnavailable
 from kalshi_daemon.ground.units import HOUR, SECOND, Nanos
 from kalshi_daemon.history import venue_history
 from kalshi_daemon.history.archive import Kind, path_of, stored
@@ -124,6 +124,13 @@ async def test_pages_that_do_not_end_are_no_list(tmp_path, monkeypatch):
     monkeypatch.setattr(history_rest, "PAGES_MAX", 2)
     async with a_past(trades=11) as past:
         with pytest.raises(MalformedField, match="at most 2 pages"):
+            await fetched(past, tmp_path)
+
+
+async def test_a_list_whose_end_is_not_marked_is_not_taken_for_whole(tmp_path):
+    async with a_past() as past:
+        past.venue.server.faults.injections.append(Injection("trades", When.AFTER, Manner.LACK, lacks="cursor"))
+        with pytest.raises(MissingField, match="cursor"):
             await fetched(past, tmp_path)
 
 

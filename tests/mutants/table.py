@@ -4,6 +4,7 @@ from tests.mutants import (
     feed_values,
     gates,
     journal,
+    laboratory,
     listing,
     money,
     numbers,
@@ -42,4 +43,5 @@ MUTANTS = (
     *shards.MUTANTS,
     *reports.MUTANTS,
     *telling.MUTANTS,
+    *laboratory.MUTANTS,
 )

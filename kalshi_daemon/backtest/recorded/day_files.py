@@ -21,7 +21,8 @@ from kalshi_daemon.ground.named_files import check_regular
 BOOKS: Final = re.compile(r"book_events_(\d{4}-\d{2}-\d{2})\.parquet")
 EVENT_COLUMNS: Final = ("ts", "Operation", "OrderId", "Side", "Volume", "price_cents")
 TICKER: Final = "Ticker"
-OPERATIONS: Final = ("Insert", "Cancel")
+INSERT, CANCEL, TRADE = "Insert", "Cancel", "Trade"
+OPERATIONS: Final = (INSERT, CANCEL, TRADE)
 SIDES: Final = ("B", "A")
 _CENTS: Final = 100
 _VOLUME_MAX: Final = 10_000_000
@@ -34,7 +35,7 @@ class EventColumns:
     """A day's book events, column by column, in the order of the file."""
 
     at_ns: NDArray[np.int64]
-    insert: list[bool]
+    operation: list[str]
     order_id: list[int]
     bid: list[bool]
     volume: list[int]
@@ -83,7 +84,7 @@ def read_events(path: Path) -> EventColumns:
     _check_range(path, "price_cents", cents, (1, _CENTS - 1))
     return EventColumns(
         at_ns=at_ns,
-        insert=[word == "Insert" for word in operation],
+        operation=operation,
         order_id=ids.tolist(),
         bid=[word == "B" for word in side],
         volume=volume.tolist(),

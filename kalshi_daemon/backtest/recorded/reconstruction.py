@@ -1,12 +1,13 @@
-"""From inserts and cancels to what happened at each level. Pure.
+"""From inserts, cancels and trades to what happened at each level. Pure.
 
-An insert that crosses is a trade with what rests there, level by level, and what is left of it rests.
+An insert that crosses is a trade with what rests there, level by level, and what is left of it rests. A recording that
+tells trades says so itself.
 """
 
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from kalshi_daemon.backtest.recorded.day_files import EventColumns
+from kalshi_daemon.backtest.recorded.day_files import CANCEL, TRADE, EventColumns
 from kalshi_daemon.backtest.recorded.tape import TapeEvent, TapeKind
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import CONTRACT, Count, Nanos, Price
@@ -18,14 +19,16 @@ CENT: Final = 100
 def tape_of(columns: EventColumns, names: Sequence[str] | None, only: str) -> Iterator[TapeEvent]:
     """Every event of the day. `names`: the tickers row by row; None: all are of the market `only`."""
     books: dict[str, _Depth] = {}
-    rows = zip(columns.at_ns, columns.insert, columns.order_id, columns.bid, columns.volume, columns.cents, strict=True)
-    for row, (at, insert, order_id, bid, volume, cents) in enumerate(rows):
+    words, ids = columns.operation, columns.order_id
+    rows = zip(columns.at_ns, words, ids, columns.bid, columns.volume, columns.cents, strict=True)
+    for row, (at, operation, order_id, bid, volume, cents) in enumerate(rows):
         ticker = only if names is None else names[row]
         depth = books.setdefault(ticker, _Depth())
         at_ns, side = Nanos(int(at)), Side.BID if bid else Side.ASK
-        if not insert:
+        if operation in (CANCEL, TRADE):
             depth.take(side, cents, volume)
-            yield TapeEvent(at_ns, ticker, TapeKind.CANCEL, side, Price(cents * CENT), _count(volume), order_id)
+            kind = TapeKind.CANCEL if operation == CANCEL else TapeKind.TRADE
+            yield TapeEvent(at_ns, ticker, kind, side, Price(cents * CENT), _count(volume), order_id)
             continue
         other, left = Side.ASK if bid else Side.BID, volume
         while left and (best := depth.best(other)) is not None and (best <= cents if bid else best >= cents):
