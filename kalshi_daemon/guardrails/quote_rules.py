@@ -104,7 +104,8 @@ class UniqueBins:
     """Refuse a quote that would put the profile into more markets of the event than its bins.
 
     Counted: the profile's live orders in the event, without those this very plan cancels, plus the quotes accepted so
-    far, plus this one. A second order in a market the profile is already in is refused as well.
+    far, plus this one. A second order on a side of a market that the
+    profile is already on is refused as well.
     """
 
     name: ClassVar[str] = "unique_bins"
@@ -114,16 +115,16 @@ class UniqueBins:
         plan = context.plan
         leaving = {client_order_id for client_order_id, _reason in plan.cancel}
         taken = {
-            order.market_ticker
+            (order.market_ticker, order.side)
             for order in state.live_orders()
             if order.profile == plan.profile.name
             and order.event_ticker == plan.window.event_ticker
             and order.client_order_id not in leaving
         }
-        taken.update(one.market_ticker for one in context.accepted)
-        doubled = quote.market_ticker in taken
-        bins = len(taken | {quote.market_ticker})
-        note = "the profile already has an order in this market" if doubled else "too many markets"
+        taken.update((one.market_ticker, one.side) for one in context.accepted)
+        doubled = (quote.market_ticker, quote.side) in taken
+        bins = len({ticker for ticker, _side in taken} | {quote.market_ticker})
+        note = "the profile already has an order on this side of this market" if doubled else "too many markets"
         return answer(
             self, bins, plan.profile.bins, "markets", passed=bins <= plan.profile.bins and not doubled, note=note
         )

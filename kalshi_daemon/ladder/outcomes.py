@@ -10,7 +10,7 @@ from typing import Final
 from kalshi_daemon.domain.book_view import BookView
 from kalshi_daemon.domain.contract import Market, MarketStatus
 from kalshi_daemon.domain.quote import Side
-from kalshi_daemon.ground.units import CONTRACT, PRICE_ONE, SECOND, Nanos, Price
+from kalshi_daemon.ground.units import CONTRACT, DOLLAR, PRICE_ONE, SECOND, Dollars, Nanos, Price
 from kalshi_daemon.ladder.fair import edge
 from kalshi_daemon.ladder.fees import maker_fee
 from kalshi_daemon.ladder.ideal import Needs
@@ -30,6 +30,9 @@ OUTCOMES: Final[Mapping[str, str]] = {
     "no_edge": "no price of either side earns the required edge",
     "model_disagrees": "only the others' mid makes it look worth while: by the model alone a fill loses",
     "not_in_top_bins": "worth quoting, but the profile's bins are taken by what rests already and by better candidates",
+    "no_room": "the fixing could lose more than reservation.fixing_loss_dollars with it, everything counted",
+    "one_way_fills": "fills came one way within seconds: for a while nothing more is offered that way",
+    "last_minutes": "so near to the fixing only what makes the position smaller is offered",
     "certain_loss": "together with what is offered already it would lose whatever is settled",
 }
 """Of a look at a market."""
@@ -50,6 +53,8 @@ PULLS: Final[Mapping[str, str]] = {
     "doubtful_book": "the book was caught lying",
     "mid_jump": "the others' mid jumped",
     "tail": "fair value or model came too near to 0 or 1",
+    "one_way_fills": "fills came that way within seconds",
+    "last_minutes": "so near to the fixing it would make the position larger",
 }
 """Of an order that a scan or a look in between takes off the book, besides `guard:NAME` and `replaced`."""
 
@@ -110,6 +115,11 @@ def crowded_out(score: int, taken: Sequence[int], bins: int, kept: int) -> str:
     """
     least = f", the least of the quotes taken has {_signed(min(taken))}" if taken else ""
     return f"score {_signed(score)}{least}; {kept} kept and {len(taken)} new, limit {bins} bins"
+
+
+def no_room(loss: Dollars, loss_max: Dollars) -> str:
+    """The numbers of `no_room`."""
+    return f"the fixing could lose {loss / DOLLAR:.2f} dollars with it, limit {loss_max / DOLLAR:.2f}"
 
 
 def loses_with(price: Price, side: Side, other_ticker: str, other_side: Side, other_price: Price) -> str:

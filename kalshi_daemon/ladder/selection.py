@@ -80,12 +80,7 @@ def propose(inputs: ScanInputs) -> QuotePlan:
     Never more than `bins` unique markets over kept and new, one quote per market, at most one Look per market. Ranked
     by `SidePrice.score`, ties nearer the money, then by ticker, so that equal inputs give equal plans.
     """
-    scan = _Scan(inputs)
-    for market in inputs.markets:
-        scan.look_at(market)
-    scan.cancel_unlisted()
-    scan.choose()
-    return scan.plan()
+    return Scan(inputs).run()
 
 
 def appraise(
@@ -143,8 +138,8 @@ def mids(plan: QuotePlan) -> dict[tuple[str, str], Price]:
     }
 
 
-class _Scan:
-    """The working state of one `propose`."""
+class Scan:
+    """The working state of one `propose`; another way to settle and to choose is a subclass."""
 
     def __init__(self, inputs: ScanInputs) -> None:
         self.inputs = inputs
@@ -164,8 +159,28 @@ class _Scan:
         self.quotes: list[Quote] = []
         self.looks: dict[str, Look] = {}
 
+    def run(self) -> QuotePlan:
+        """Look at every market, choose, and say what came of it."""
+        for market in self.inputs.markets:
+            self.look_at(market)
+        self.cancel_unlisted()
+        self.choose()
+        return self.plan()
+
     def look_at(self, market: Market) -> None:
         """Judge one market: what rests in it, and whether a new quote would be worth it."""
+        found = self._appraised(market)
+        if found is None:
+            return
+        view, appraisal, mine = found
+        if self._settle_resting(market, view, appraisal, mine):
+            self._note(market.ticker, view, appraisal, "kept")
+            self.kept_markets.add(market.ticker)
+            return
+        self._consider(market, view, appraisal)
+
+    def _appraised(self, market: Market) -> tuple[BookView, Appraisal, list[Order]] | None:
+        """The market's book, what it is worth, and our orders in it; None, with those pulled, when it is not quoted."""
         view = self.inputs.views.get(market.ticker)
         model = self.inputs.model.get(market.ticker)
         mine = self.mine.pop(market.ticker, [])
@@ -173,7 +188,7 @@ class _Scan:
         if reason or model is None or view is None:
             self._note(market.ticker, view, None, reason, detail, model=model)
             self._pull(mine, reason)
-            return
+            return None
         appraisal = appraise(
             market,
             model,
@@ -187,12 +202,8 @@ class _Scan:
         if not (tail <= appraisal.fair <= 1.0 - tail and tail <= model <= 1.0 - tail):
             self._note(market.ticker, view, appraisal, "tail", outcomes.tail(appraisal.fair, model, tail))
             self._pull(mine, "tail")
-            return
-        if self._settle_resting(market, view, appraisal, mine):
-            self._note(market.ticker, view, appraisal, "kept")
-            self.kept_markets.add(market.ticker)
-            return
-        self._consider(market, view, appraisal)
+            return None
+        return view, appraisal, mine
 
     def cancel_unlisted(self) -> None:
         """What rests in a market of this window that is no longer listed cannot be judged."""

@@ -203,6 +203,27 @@ class TradingSettings(Section):
     """A name of `trading.policy.named.POLICIES`."""
 
 
+class ReservationSettings(Section):
+    """Policy `reservation`: what it asks for beyond `[pricing]` (docs/policy.md)."""
+
+    bank_dollars: float = Field(40.0, ge=1.0, le=10_000_000.0)
+    """The wealth behind the reservation prices; the smaller, the sooner inventory moves a quote."""
+    fixing_loss_dollars: float = Field(12.0, gt=0.0, le=1_000_000.0)
+    """Most one index may lose at one fixing, everything held, live and proposed."""
+    requote_s: float = Field(5.0, ge=0.25, le=600.0)
+    """A window is looked at for new quotes this often."""
+    momentum_share: float = Field(0.5, ge=0.0, le=5.0)
+    """Of how far the index has moved a fair value against a side in three seconds: what that side must earn on top."""
+    markout_prior_fills: float = Field(20.0, ge=1.0, le=10_000.0)
+    """Fills of no adverse move that stand before our own: how slowly markouts are believed."""
+    one_way_fills: int = Field(2, ge=1, le=100)
+    """This many fills one way within ten seconds close that way..."""
+    one_way_pause_s: float = Field(30.0, ge=1.0, le=3_600.0)
+    """...for this long."""
+    reduce_only_s: float = Field(120.0, ge=0.0, le=3_600.0)
+    """So long before a fixing only what makes a position smaller is offered."""
+
+
 class GuardSettings(Section):
     """Limits of the guard chain; docs/guards.md gives the reason of each."""
 
@@ -345,6 +366,7 @@ class Settings(Section):
     profiles: ProfilesSettings = ProfilesSettings()
     trading: TradingSettings = TradingSettings()
     pricing: PricingSettings = PricingSettings()
+    reservation: ReservationSettings = ReservationSettings()
     guards: GuardSettings = GuardSettings()
     macro: MacroSettings = MacroSettings()
     orders: OrderSettings = OrderSettings()

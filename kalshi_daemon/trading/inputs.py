@@ -1,18 +1,22 @@
 """The picture of the moment that a scan or a look at resting quotes starts from: state in, ladder's inputs out."""
 
 from collections.abc import Collection
+from typing import Final
 
 from kalshi_daemon.domain.forecast import Forecast
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.markout import Markout
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.ground.units import Nanos
+from kalshi_daemon.guardrails.exposure import Exposure
 from kalshi_daemon.index_feed.witnesses import NOTHING_KNOWN, OutsideLevels
 from kalshi_daemon.ladder.implied import books_distribution, ladder_middle
 from kalshi_daemon.settings.model import PricingSettings
 from kalshi_daemon.state import DaemonState
 from kalshi_daemon.trading.markouts import OthersPrices, others_prices
 from kalshi_daemon.trading.policy.picture import Picture
+
+_NO_EXPOSURE: Final = Exposure((), ())
 
 
 def forecast_of(state: DaemonState, window: Window, now: Nanos) -> Forecast | None:
@@ -43,6 +47,7 @@ def picture_of(
     if forecast is not None:
         probabilities = forecast.probabilities(tuple(market.contract for market in markets))
         model = {market.ticker: float(p) for market, p in zip(markets, probabilities, strict=True)}
+    exposure = Exposure.of(state) if tickers is None else _NO_EXPOSURE
     followed = [market.ticker for market in markets if market.ticker in books]
     return Picture(
         now_ns=now,
@@ -55,6 +60,8 @@ def picture_of(
         fees=venue.fees.get(window.series.ticker),
         own=own,
         inventory={t: held.count for t, held in state.ledger.positions.items() if held.count and not held.settled},
+        holdings=exposure.holdings,
+        offered=exposure.resting,
         markouts=markouts,
         tick_age_ns=tick_age(state, window, now),
     )

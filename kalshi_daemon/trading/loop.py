@@ -42,6 +42,9 @@ _TURN: Final = SECOND
 """The loop turns at least this often, whatever the feed does."""
 _KILL_DEADLINE: Final = Nanos(20 * SECOND)
 _QUOTABLE: Final = frozenset({Phase.OPEN, Phase.HOLD})
+_REQUOTE: Final = "requote"
+_BETWEEN: Final = frozenset({_REQUOTE, "edge_lost"})
+"""Scans that do not put off the timer's; a requote that changes nothing leaves no trace."""
 _CLOSING: Final = frozenset({Phase.CUTOFF, Phase.SHUT})
 
 
@@ -330,7 +333,8 @@ class Trader:
 
     def _due_scans(self, now: Nanos) -> list[tuple[Profile, Window, str]]:
         found = []
-        least, instant = self._rules.rescan_ns_min, self._parts.chain.at(self._state, now)
+        least, every = self._rules.rescan_ns_min, self._parts.policy.requote_ns
+        instant = self._parts.chain.at(self._state, now)
         for status in self._state.windows.values():
             if status.phase is not Phase.OPEN:
                 continue
@@ -340,6 +344,8 @@ class Trader:
                     trigger = "timer" if key in self._scanned else "window_open"
                 elif key in self._triggers and now - self._scanned.get(key, Nanos(0)) >= least:
                     trigger = self._triggers[key]
+                elif every is not None and now - self._scanned.get(key, now) >= every:
+                    trigger = _REQUOTE
                 elif not (trigger := self._event_driven(profile, status.window, instant)):
                     continue
                 found.append((profile, status.window, trigger))
@@ -357,7 +363,7 @@ class Trader:
     async def _scan(self, profile: Profile, window: Window, trigger: str) -> None:
         key = (profile.name, window.event_ticker)
         now = self._clock.now_ns()
-        if trigger != "edge_lost":
+        if trigger not in _BETWEEN:
             self._due[key] = Nanos(now + profile.scan_every)
         self._scanned[key] = now
         self._triggers.pop(key, None)
@@ -384,9 +390,10 @@ class Trader:
             self._refusals.say(key, judgement.closed, window, profile.name)
         if judgement.accepted:
             placed = await self._parts.orders.place(judgement.accepted)
-        say_scan(plan, judgement, placed)
-        self._parts.artifacts.manifest(plan, judgement, placed)
-        self._say_record(window.series.index)
+        if trigger != _REQUOTE or plan.quotes or plan.cancel:
+            say_scan(plan, judgement, placed)
+            self._parts.artifacts.manifest(plan, judgement, placed)
+            self._say_record(window.series.index)
 
     # -- saying it once
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from kalshi_daemon.domain.contract import MarketStatus
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import QuotePlan
 from kalshi_daemon.ground.units import Nanos, Price, from_s
-from kalshi_daemon.ladder.selection import ScanInputs, appraise, lost_edge, mids, propose
+from kalshi_daemon.ladder.selection import ScanInputs, lost_edge, mids, propose
 from kalshi_daemon.settings.model import GuardSettings, PricingSettings
+from kalshi_daemon.trading.policy.judging import nothing_to_plan, unpriced
 from kalshi_daemon.trading.policy.picture import Picture
 from kalshi_daemon.trading.policy.policy import Pulls, ScanRequest
 
@@ -28,6 +28,7 @@ class EdgePolicy:
     """See `ladder.selection`, which holds the rules; this is what joins them to the loop."""
 
     name = NAME
+    requote_ns: Nanos | None = None
 
     def __init__(self, pricing: PricingSettings, guards: GuardSettings) -> None:
         self._pricing = pricing
@@ -39,7 +40,7 @@ class EdgePolicy:
     def plan(self, picture: Picture, request: ScanRequest, memory: EdgeMemory) -> tuple[QuotePlan, EdgeMemory]:
         forecast, fees = picture.forecast, picture.fees
         if forecast is None or fees is None:
-            return _nothing(picture, request), memory
+            return nothing_to_plan(picture, request), memory
         name = request.profile.name
         plan = propose(
             ScanInputs(
@@ -73,32 +74,9 @@ class EdgePolicy:
 
     def _problem(self, picture: Picture, order: Order) -> str:
         """Why a resting order should go, or ""."""
-        forecast, fees, ticker = picture.forecast, picture.fees, order.market_ticker
-        if forecast is None or fees is None:
-            return "cannot_price"
-        market = next((market for market in picture.markets if market.ticker == ticker), None)
-        if market is None:
-            return "not_listed"
-        if market.status is not MarketStatus.ACTIVE:
-            return "market_inactive"  # halted, or not understood: nothing new is quoted there either
-        view = picture.views.get(ticker)
-        if ticker in picture.doubted:
-            return "doubtful_book"
-        if view is None or not view.synced:
-            return "stale_book"
-        appraisal = appraise(
-            market,
-            picture.model[ticker],
-            view,
-            pricing=self._pricing,
-            tau_ns=Nanos(picture.window.target_ns - picture.now_ns),
-            tick_age_ns=picture.tick_age_ns,
-            calibration_error=forecast.calibration_error,
-        )
-        return lost_edge(order, appraisal, fees, self._pricing.keep_edge_share)
-
-
-def _nothing(picture: Picture, request: ScanRequest) -> QuotePlan:
-    return QuotePlan(
-        request.plan_id, request.profile, picture.window, picture.now_ns, (), (), (), (), 0.0, 0.0, request.trigger
-    )
+        found = unpriced(picture, order, self._pricing)
+        if isinstance(found, str):
+            return found
+        fees = picture.fees
+        assert fees is not None, "an order was priced"
+        return lost_edge(order, found, fees, self._pricing.keep_edge_share)

@@ -5,11 +5,14 @@ from typing import Any, Final
 
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.settings.model import Settings
-from kalshi_daemon.trading.policy import edge
+from kalshi_daemon.trading.policy import edge, reservation
 from kalshi_daemon.trading.policy.policy import Policy
 
 POLICIES: Final[Mapping[str, Callable[[Settings], Policy[Any]]]] = {
     edge.NAME: lambda settings: edge.EdgePolicy(settings.pricing, settings.guards),
+    reservation.NAME: lambda settings: reservation.ReservationPolicy(
+        settings.pricing, settings.guards, settings.reservation
+    ),
 }
 
 

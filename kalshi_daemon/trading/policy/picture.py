@@ -10,6 +10,7 @@ from kalshi_daemon.domain.markout import Markout
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.window import Window
 from kalshi_daemon.ground.units import Count, Nanos
+from kalshi_daemon.ladder.payoff import Holding, Resting
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,10 @@ class Picture:
     """Every order of ours that may still trade, of every profile and series."""
     inventory: Mapping[str, Count]
     """Net position by market ticker of every market that is not settled, of every series: + YES, - NO."""
+    holdings: tuple[Holding, ...]
+    """Every position that is not settled, as what it pays; empty in a look at resting orders."""
+    offered: tuple[Resting, ...]
+    """Whatever of our orders may still fill, as we can prove; empty likewise."""
     markouts: tuple[Markout, ...]
     """Our latest fills and where the others' middle went after them, oldest first."""
     tick_age_ns: Nanos

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import Profile, QuotePlan
+from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.trading.policy.picture import Picture
 
 
@@ -31,6 +32,10 @@ class Policy[Memory](Protocol):
     @property
     def name(self) -> str:
         """The name `config.toml` uses."""
+
+    @property
+    def requote_ns(self) -> Nanos | None:
+        """How often a window is looked at for new quotes between the scans of the timer; None: not at all."""
 
     def initial(self) -> Memory:
         """What is remembered before anything was seen."""
