@@ -9,6 +9,7 @@ only says how they move together. Nothing here is random: scenarios come from no
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from math import isfinite, log, sqrt
 from typing import Final
 
@@ -167,10 +168,12 @@ def lattice(count: int) -> Floats:
     return found
 
 
+@lru_cache(maxsize=8)
 def copula_points(rho: float, nodes: ScenarioNodes) -> Floats:
-    """(u, v) of each node under this correlation, shape (n, 2)."""
+    """(u, v) of each node under this correlation, shape (n, 2), read-only: asked again for every quote, and kept."""
     second = rho * nodes.first + _spread(rho, nodes.first) * nodes.second
     found: Floats = np.stack((nodes.u, stdtr(FREEDOM, second)), axis=1)
+    found.setflags(write=False)
     return found
 
 

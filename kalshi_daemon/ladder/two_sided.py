@@ -196,8 +196,13 @@ class _BothSides(Scan):
         ideal = self._best(market, view, appraisal, order.side)
         if ideal.price is None:
             return ideal.reason
+        sign = order.side.sign
+        best = view.best_bid if order.side is Side.BID else view.best_ask
+        # Too eager, and still earning enough: its place in the queue is worth more than the difference. Behind the
+        # others' best, it is moved when it could stand closer; at the best, it stays.
+        behind = best is not None and order.price * sign < best * sign
         room = max(tick_at(market.grid, ideal.price), int(KEEP_DISTANCE_SHARE * appraisal.required * PRICE_ONE))
-        return "" if abs(order.price - ideal.price) <= room else "repriced"
+        return "repriced" if behind and (ideal.price - order.price) * sign > room else ""
 
     def _best(self, market: Market, view: BookView, appraisal: Appraisal, side: Side) -> SidePrice:
         own = [order for order in self.inputs.own if order.client_order_id not in self._going()]

@@ -25,7 +25,7 @@ from kalshi_daemon.domain.quote import Profile, Quote
 from kalshi_daemon.domain.verdict import RefusalEffect, Verdict
 from kalshi_daemon.domain.window import Phase, Window, WindowStatus
 from kalshi_daemon.ground.clock import Clock
-from kalshi_daemon.ground.units import MILLISECOND, SECOND, Nanos
+from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.guardrails.chain import Chain, Instant
 from kalshi_daemon.guardrails.timing import WindowOpen
 from kalshi_daemon.orders.manager import OrderManager
@@ -34,7 +34,7 @@ from kalshi_daemon.trading.inputs import picture_of, prices_of_others
 from kalshi_daemon.trading.markouts import MarkoutWatch
 from kalshi_daemon.trading.policy.policy import Policy, Pulls, ScanRequest
 from kalshi_daemon.trading.rescans import Rescans, usable_books
-from kalshi_daemon.trading.scan_log import RefusalLog, say_scan
+from kalshi_daemon.trading.scan_log import RefusalLog, say_cutoff, say_killed, say_scan
 
 log = structlog.get_logger()
 
@@ -295,12 +295,7 @@ class Trader:
         """The stop ladder without the exit: new orders are already refused in the submit path."""
         deadline = Nanos(self._clock.now_ns() + _KILL_DEADLINE)
         result = await self._parts.orders.cancel_all("kill_switch", deadline)
-        level = log.warning if result.verified else log.error
-        level(
-            "kill_switch.verified" if result.verified else "kill_switch.unverified",
-            remaining=result.remaining,
-            detail=result.detail,
-        )
+        say_killed(result)
 
     async def _close(self, status: WindowStatus) -> None:
         """Cancel a window's quotes and verify with the exchange that nothing of it rests."""
@@ -310,14 +305,7 @@ class Trader:
         counters = self._state.counters
         if now > window.gone_by_ns or not result.verified:
             counters.resting_after_cutoff_max = max(counters.resting_after_cutoff_max, result.remaining)
-        level = log.info if result.verified else log.error
-        level(
-            "window.cutoff_verified" if result.verified else "window.cutoff_unverified",
-            window=window.event_ticker,
-            remaining=result.remaining,
-            detail=result.detail,
-            early_ms=(window.gone_by_ns - now) // MILLISECOND,
-        )
+        say_cutoff(window, result, now)
         self._closing.discard(window.event_ticker)
         if result.verified or now >= window.target_ns:
             self._closed.add(window.event_ticker)

@@ -8,6 +8,8 @@ from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import QuotePlan
 from kalshi_daemon.domain.verdict import Judgement, Verdict
 from kalshi_daemon.domain.window import Window
+from kalshi_daemon.ground.units import MILLISECOND, Nanos
+from kalshi_daemon.orders.cancelling import StopResult
 
 log = structlog.get_logger()
 
@@ -70,3 +72,25 @@ class RefusalLog:
             if guard not in names:
                 log.info("guard.opened", guard=guard, window=window.event_ticker, profile=profile)
         return True
+
+
+def say_killed(result: StopResult) -> None:
+    """What came of cancelling everything because of the kill switch."""
+    level = log.warning if result.verified else log.error
+    level(
+        "kill_switch.verified" if result.verified else "kill_switch.unverified",
+        remaining=result.remaining,
+        detail=result.detail,
+    )
+
+
+def say_cutoff(window: Window, result: StopResult, now: Nanos) -> None:
+    """What came of cancelling a window's quotes at its cutoff."""
+    level = log.info if result.verified else log.error
+    level(
+        "window.cutoff_verified" if result.verified else "window.cutoff_unverified",
+        window=window.event_ticker,
+        remaining=result.remaining,
+        detail=result.detail,
+        early_ms=(window.gone_by_ns - now) // MILLISECOND,
+    )

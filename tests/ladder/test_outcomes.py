@@ -10,11 +10,11 @@ from hypothesis import given, settings
 
 from kalshi_daemon.domain.contract import MarketStatus
 from kalshi_daemon.ground.units import HOUR, SECOND, Nanos, Price
-from kalshi_daemon.ladder import ideal, selection
+from kalshi_daemon.ladder import ideal, selection, two_sided
 from kalshi_daemon.ladder.outcomes import OUTCOMES, PULLS
 from kalshi_daemon.ladder.selection import propose
 from kalshi_daemon.settings.model import PricingSettings
-from kalshi_daemon.trading.policy import edge
+from kalshi_daemon.trading.policy import edge, judging, reservation
 from tests.ladder.scan_samples import NOW, TARGET, above, market, scan, view
 from tests.ladder.test_selection_invariants import scans
 
@@ -103,9 +103,11 @@ def _words(module) -> set[str]:
 
 
 def test_the_tables_hold_what_the_code_says_and_nothing_else():
-    said = _words(selection) | _words(ideal) | _words(edge)
+    said = set[str]().union(*map(_words, (selection, ideal, two_sided, edge, judging, reservation)))
     strangers = said - OUTCOMES.keys() - PULLS.keys()
-    assert strangers <= {"candidate", "nan", "none"}, "a new outcome needs its meaning in ladder/outcomes.py"
+    assert strangers <= {"candidate", "nan", "none", "vol_error"}, (
+        "a new outcome needs its meaning in ladder/outcomes.py"
+    )
     assert OUTCOMES.keys() | PULLS.keys() <= said, "a word that nothing says any more"
 
 

@@ -26,6 +26,7 @@ class OneBid:
     """Bids one lot at one price in the first market it is shown and pulls what has lost two cents to the middle."""
 
     name = "one_bid"
+    requote_ns = None
 
     def initial(self):
         return Seen()
@@ -94,6 +95,6 @@ async def test_a_policy_of_ones_own_quotes_reviews_and_remembers():
 
 def test_a_policy_that_is_not_there_is_refused_with_those_that_are():
     assert build_policy(Settings()).name == "edge"
-    assert set(POLICIES) == {"edge"}
+    assert set(POLICIES) == {"edge", "reservation"}
     with pytest.raises(ConfigurationError, match=r"trading\.policy.*'martingale'.*edge"):
         build_policy(Settings(trading=TradingSettings(policy="martingale")))

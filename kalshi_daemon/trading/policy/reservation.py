@@ -92,7 +92,7 @@ class ReservationPolicy:
         if forecast is None or fees is None:
             return nothing_to_plan(picture, request), memory
         markets = tuple(market for market in picture.markets if market.ticker in picture.views)
-        moves = _Moves.of(markets, picture, forecast)
+        moves = _Moves.of(markets, picture, forecast, memory.levels.get(forecast.index, ()))
         memory = self._seen(picture, forecast, moves, memory)
         name = request.profile.name
         plan = propose_both(
@@ -127,7 +127,7 @@ class ReservationPolicy:
         if forecast is None:
             return tuple((order, "cannot_price") for order in resting), memory
         markets = tuple(market for market in picture.markets if market.ticker in picture.views)
-        moves = _Moves.of(markets, picture, forecast)
+        moves = _Moves.of(markets, picture, forecast, memory.levels.get(forecast.index, ()))
         memory = self._seen(picture, forecast, moves, memory)
         loading = self._adverse(picture.markouts)
         found = []
@@ -154,7 +154,7 @@ class ReservationPolicy:
             return closed
         fees = picture.fees
         assert fees is not None, "an order was priced"
-        asked = found.required + loading + self._momentum(ticker, side, moves, memory, picture.now_ns)
+        asked = found.required + loading + self._momentum(ticker, side, moves)
         return lost_edge(order, Appraisal(found.fair, found.model_fair, asked), fees, self._pricing.keep_edge_share)
 
     # -- what a side is asked for
@@ -175,7 +175,7 @@ class ReservationPolicy:
             for side in Side:
                 terms[market.ticker, side] = SideTerms(
                     shift=-side.sign * raised,
-                    loading=loading + self._momentum(market.ticker, side, moves, memory, picture.now_ns),
+                    loading=loading + self._momentum(market.ticker, side, moves),
                     closed=self._closed(picture, market.ticker, side, moves, memory),
                 )
         return terms
@@ -187,10 +187,9 @@ class ReservationPolicy:
         way = picture.window.series.index, side.sign * moves.direction(ticker)
         return "one_way_fills" if memory.paused.get(way, 0) > picture.now_ns else ""
 
-    def _momentum(self, ticker: str, side: Side, moves: "_Moves", memory: ReservationMemory, now: Nanos) -> float:
+    def _momentum(self, ticker: str, side: Side, moves: "_Moves") -> float:
         """How far the index of the last seconds has moved the fair value against this side, a share of it."""
-        moved = moves.since(ticker, memory.levels.get(moves.index, ()), now)
-        return self._own.momentum_share * max(0.0, -side.sign * moved)
+        return self._own.momentum_share * max(0.0, -side.sign * moves.gained(ticker))
 
     def _adverse(self, markouts: Sequence[Markout]) -> float:
         """What fills have lost against the others' mid within half a minute, dollars a contract, shrunk towards 0."""
@@ -240,42 +239,36 @@ class ReservationPolicy:
 class _Moves:
     """How the probabilities of some contracts go with the index."""
 
-    index: Index
-    level: float
     places: Mapping[str, int]
-    low: Floats
-    high: Floats
-    """Outer edges in points; infinite where open."""
-    now: Floats
     up: NDArray[np.int64]
     """1 where a higher index makes YES likelier, else -1."""
-    forecast: Forecast
+    lately: Floats
+    """How much likelier YES is than at the level of some seconds ago; 0 while that is not known."""
 
     @classmethod
-    def of(cls, markets: Sequence[Market], picture: Picture, forecast: Forecast) -> "_Moves":
+    def of(cls, markets: Sequence[Market], picture: Picture, forecast: Forecast, levels: Levels) -> "_Moves":
         contracts = [market.contract for market in markets]
         low = np.array([-np.inf if c.lowest is None else (c.lowest - _HALF_STEP) / POINT for c in contracts])
         high = np.array([np.inf if c.highest is None else (c.highest + _HALF_STEP) / POINT for c in contracts])
-        now = _paying(forecast, low, high)
-        nudge = _NUDGE * forecast.sigma * forecast.level
-        up = np.where(_paying(forecast, low - nudge, high - nudge) >= now, 1, -1)
+        before = next((one for at, one in reversed(levels) if picture.now_ns - at >= _MOMENTUM), forecast.level)
+        nudge, moved = _NUDGE * forecast.sigma * forecast.level, forecast.level - before
+        count = len(contracts)
+        asked = (low, low - nudge, low + moved), (high, high - nudge, high + moved)
+        found = _paying(forecast, np.concatenate(asked[0]), np.concatenate(asked[1]))
+        now, nudged, then = found[:count], found[count : 2 * count], found[2 * count :]
+        up = np.where(nudged >= now, 1, -1)
         places = {market.ticker: place for place, market in enumerate(markets)}
-        return cls(picture.window.series.index, forecast.level, places, low, high, now, up, forecast)
+        return cls(places, up, now - then)
 
     def direction(self, ticker: str) -> int:
         """Whether YES gains when the index rises, 1 or -1; 1 for a market that is not among them."""
         place = self.places.get(ticker)
         return 1 if place is None else int(self.up[place])
 
-    def since(self, ticker: str, levels: Levels, now: Nanos) -> float:
-        """How much likelier YES is than at the level of some seconds ago; 0 when that is not known."""
+    def gained(self, ticker: str) -> float:
+        """How much likelier YES is than some seconds ago; 0 for a market that is not among them."""
         place = self.places.get(ticker)
-        before = next((level for at, level in reversed(levels) if now - at >= _MOMENTUM), None)
-        if place is None or before is None or before == self.level:
-            return 0.0
-        moved = self.level - before
-        low, high = self.low[place : place + 1] + moved, self.high[place : place + 1] + moved
-        return float(self.now[place] - _paying(self.forecast, low, high)[0])
+        return 0.0 if place is None else float(self.lately[place])
 
 
 def _paying(forecast: Forecast, low: Floats, high: Floats) -> Floats:
