@@ -238,7 +238,7 @@ class Scan:
             else:
                 offered.append((one.market.ticker, offer))
                 scores.append(one.choice.score)
-                self.quotes.append(self._quote(one, price))
+                self.quotes.append(self._quote(one.market, one.appraisal, one.choice, one.appraisal.required))
                 self._outcome(one.market.ticker, "quoted")
 
     def plan(self) -> QuotePlan:
@@ -347,19 +347,21 @@ class Scan:
             fees=self.inputs.fees,
         )
 
-    def _quote(self, one: _Candidate, price: Price) -> Quote:
+    def _quote(self, market: Market, appraisal: Appraisal, choice: SidePrice, required: float) -> Quote:
+        """What a choice becomes; `required` is the edge it was asked for, in dollars a contract."""
+        assert choice.price is not None, "what is quoted has a price"
         return Quote(
-            market_ticker=one.market.ticker,
-            side=one.choice.side,
-            price=price,
+            market_ticker=market.ticker,
+            side=choice.side,
+            price=choice.price,
             count=self.count,
             profile=self.inputs.profile.name,
             window=self.inputs.window,
-            fair=one.appraisal.fair,
-            model_fair=one.appraisal.model_fair,
-            required_edge=one.appraisal.required,
-            ev=one.choice.ev,
-            fee=one.choice.fee,
+            fair=appraisal.fair,
+            model_fair=appraisal.model_fair,
+            required_edge=required,
+            ev=choice.ev,
+            fee=choice.fee,
         )
 
     def _note(

@@ -12,8 +12,8 @@ from typing import Final
 from kalshi_daemon.domain.book_view import BookView
 from kalshi_daemon.domain.contract import Market
 from kalshi_daemon.domain.order import Order, Status
-from kalshi_daemon.domain.quote import Quote, QuotePlan, Side
-from kalshi_daemon.ground.units import PRICE_ONE, Dollars, Price
+from kalshi_daemon.domain.quote import QuotePlan, Side
+from kalshi_daemon.ground.units import PRICE_ONE, Dollars
 from kalshi_daemon.ladder import outcomes
 from kalshi_daemon.ladder.ideal import Needs, SidePrice, best_price, certain_loss, tick_at
 from kalshi_daemon.ladder.payoff import Holding, Resting, worst_by_group
@@ -151,7 +151,8 @@ class _BothSides(Scan):
             return "no_room", outcomes.no_room(loss, self._room.loss_max)
         extra.append(order)
         offered.append((ticker, offer))
-        self.quotes.append(self._quoted(one, price))
+        needs = self._side_needs(ticker, one.appraisal, side)
+        self.quotes.append(self._quote(one.market, one.appraisal, one.choice, max(needs.required, 0.0)))
         return "quoted", ""
 
     def _loss(self, extra: tuple[Resting, ...]) -> Dollars:
@@ -222,22 +223,6 @@ class _BothSides(Scan):
 
     def _of(self, ticker: str, side: Side) -> SideTerms:
         return self._terms.get((ticker, side), PLAIN)
-
-    def _quoted(self, one: _Offer, price: Price) -> Quote:
-        needs = self._side_needs(one.market.ticker, one.appraisal, one.choice.side)
-        return Quote(
-            market_ticker=one.market.ticker,
-            side=one.choice.side,
-            price=price,
-            count=self.count,
-            profile=self.inputs.profile.name,
-            window=self.inputs.window,
-            fair=one.appraisal.fair,
-            model_fair=one.appraisal.model_fair,
-            required_edge=max(needs.required, 0.0),
-            ev=one.choice.ev,
-            fee=one.choice.fee,
-        )
 
 
 def _score(both: Sequence[_Offer]) -> int:

@@ -93,7 +93,7 @@ def test_each_step_of_the_walk_is_there(path, name, said):
 def test_each_step_of_the_walk_leads_to_the_next():
     walk = steps()[1:]
     calls = {"main": ".run(args)", "run": "run_daemon(", "DaemonRun._start": "trader.run()"}
-    calls |= {"Trader._scan": "policy.plan(", "EdgePolicy.plan": "propose(", "_Scan._consider": "best_price("}
+    calls |= {"Trader._scan": "policy.plan(", "EdgePolicy.plan": "propose(", "Scan._consider": "best_price("}
     last = walk[-1][1]
     assert set(calls) == {name for _path, name, _said in walk} - {last}
     for path, name, _said in walk[:-1]:
