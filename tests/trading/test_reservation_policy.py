@@ -75,7 +75,7 @@ def test_what_is_held_makes_it_shy_of_more_of_the_same(rig):
     after, _ = plan_of(rig)
     bid, bid_before = priced(after, market.ticker).get(Side.BID), priced(before, market.ticker)[Side.BID]
     assert bid is None or bid < bid_before
-    assert priced(after, market.ticker)[Side.ASK] < priced(before, market.ticker)[Side.ASK], "and keener to be rid of it"
+    assert priced(after, market.ticker)[Side.ASK] < priced(before, market.ticker)[Side.ASK], "keener to be rid of it"
 
 
 def test_no_more_than_the_fixing_may_lose(rig):
