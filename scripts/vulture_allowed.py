@@ -10,6 +10,7 @@ _.decode_complex_value  # pydantic-settings
 _.critical  # structlog's level
 _.connection_made  # asyncio's protocol
 _.connection_lost  # asyncio's protocol
+_.describe  # prometheus-client's collector
 _.writable  # asked by print and csv of a file
 _.process_redirect  # websockets: a redirect is refused
 _._retry_connection  # aiohttp: a request is never sent twice

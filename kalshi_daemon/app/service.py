@@ -11,10 +11,11 @@ from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.errors import DaemonError, ExitCode, leaves_of
 from kalshi_daemon.operations.alerts import Alerts
 from kalshi_daemon.operations.logging import LineSink
+from kalshi_daemon.operations.page import serve_page
 from kalshi_daemon.operations.status import DaemonStatus
 from kalshi_daemon.operations.status_forms import document
 from kalshi_daemon.operations.status_socket import serve_status, to_bytes
-from kalshi_daemon.settings.model import Settings
+from kalshi_daemon.settings.model import Mode, Settings
 from kalshi_daemon.state import DaemonState
 
 log = structlog.get_logger()
@@ -50,6 +51,8 @@ async def serve(subject: Subject) -> AsyncIterator[Ending]:
     subject.sink.hear = alerts.hear
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(serve_status(subject.settings.mode_dir, _answer(subject.look)))
+        if subject.settings.mode is not Mode.SIM or subject.settings.page.sim:
+            await stack.enter_async_context(serve_page(subject.settings.page, subject.look))
         async with asyncio.TaskGroup() as group:
             telling = group.create_task(alerts.run(), name="alerts")
             try:
