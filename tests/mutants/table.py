@@ -1,6 +1,7 @@
 """Every mutant. A new safety promise gets a mutant here; a changed line of code gets its old text renewed here."""
 
 from tests.mutants import (
+    crowds,
     feed_values,
     gates,
     journal,
@@ -44,4 +45,5 @@ MUTANTS = (
     *reports.MUTANTS,
     *telling.MUTANTS,
     *laboratory.MUTANTS,
+    *crowds.MUTANTS,
 )

@@ -7,6 +7,7 @@ out again what has not landed. A file that is there is never played again, so a 
 
 import contextlib
 import importlib.util
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -36,8 +37,9 @@ _QUIET: Final = {
     "distributed.scheduler.allowed-failures": LOSSES_MAX,
     "distributed.comm.timeouts.connect": "10s",
     "distributed.admin.low-level-log-length": 100,
-    "logging": {"distributed": "critical", "distributed.nanny": "critical", "tornado": "critical"},
 }
+_LOUD: Final = ("distributed", "distributed.nanny", "distributed.worker", "distributed.scheduler", "tornado")
+"""Loggers of the library: what they warn of is what this module is for, and is said by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ def play_all(jobs: Mapping[Path, Job], where: Where, tell: Callable[[Progress], 
 
     Raises ConfigurationError: versions that differ, no scheduler, a job that cannot be played.
     """
+    for name in _LOUD:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     progress = Progress(len(jobs))
     todo = {path: job for path, job in jobs.items() if not path.exists()}
     progress.done = progress.total - len(todo)
