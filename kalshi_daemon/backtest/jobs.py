@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import date, time
 from pathlib import Path
 
-from kalshi_daemon.backtest.latency import Latency
 from kalshi_daemon.backtest.recorded.day_files import recorded_days
 from kalshi_daemon.backtest.recorded.recorded_world import RecordedPlan
 from kalshi_daemon.bars.files import index_of
 from kalshi_daemon.settings.instruments import instruments_of
 from kalshi_daemon.settings.model import Settings
+from kalshi_daemon.simulator.latency import Latency
 from kalshi_daemon.simulator.traders.regimes import regime
 from kalshi_daemon.simulator.world import WorldPlan
 

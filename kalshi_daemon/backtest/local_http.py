@@ -53,7 +53,7 @@ class LocalSession:
         exchange: Exchange,
         account: Account,
         clock: Clock,
-        delay: Callable[[], Nanos],
+        delay: Callable[[str], Nanos],
         tier: Tier = TIERS["basic"],
     ) -> None:
         self._exchange = exchange
@@ -73,11 +73,11 @@ class LocalSession:
 
     async def answer(self, method: str, url: URL, body: bytes) -> LocalResponse:
         """One request: there, handled, back."""
-        await self._clock.sleep(self._delay())
+        await self._clock.sleep(self._delay(method))
         self.requests += 1
         answer = self._handled(method, url, body)
         date = self._stamp()
-        await self._clock.sleep(self._delay())
+        await self._clock.sleep(self._delay(method))
         return LocalResponse(answer.status, b"" if answer.body is None else orjson.dumps(answer.body), date)
 
     def _handled(self, method: str, url: URL, body: bytes) -> Answer:

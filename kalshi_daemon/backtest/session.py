@@ -19,7 +19,6 @@ from kalshi_daemon.app.core import Core, Plan, Ports, build_core
 from kalshi_daemon.app.session_end import summarise
 from kalshi_daemon.artifacts.session import SessionTotals
 from kalshi_daemon.artifacts.writer import ArtifactWriter
-from kalshi_daemon.backtest.latency import Delays, Latency
 from kalshi_daemon.backtest.local_http import BASE_URL, LocalSession
 from kalshi_daemon.backtest.local_sockets import Dial, FeedSide, StreamSide
 from kalshi_daemon.backtest.recorded.recorded_day import read_day
@@ -32,6 +31,7 @@ from kalshi_daemon.settings.model import Settings
 from kalshi_daemon.simulator.exchange.faults import Faults
 from kalshi_daemon.simulator.exchange.sim_auth import KeyRing
 from kalshi_daemon.simulator.exchange.ws_server import StreamHub
+from kalshi_daemon.simulator.latency import Delays, Latency
 from kalshi_daemon.simulator.world import World, WorldPlan, start_of
 from kalshi_daemon.state import DaemonState, DiskState
 from kalshi_daemon.windows.macro import MacroWatch

@@ -151,11 +151,11 @@ def _jobs(args: argparse.Namespace, settings: "Settings") -> tuple[list["Job"], 
     """The sessions, and the days that have no data in one line."""
     from kalshi_daemon.backtest.bar_days import bar_days  # noqa: PLC0415
     from kalshi_daemon.backtest.jobs import day_jobs, made_up_jobs, recorded_jobs  # noqa: PLC0415
-    from kalshi_daemon.backtest.latency import Latency  # noqa: PLC0415
     from kalshi_daemon.settings.instruments import instruments_of  # noqa: PLC0415
+    from kalshi_daemon.simulator.latency import latency_of  # noqa: PLC0415
     from kalshi_daemon.windows.sessions import load_sessions  # noqa: PLC0415
 
-    latency, seed, regime = Latency(), args.first_seed, args.regime or REGIMES[0]
+    latency, seed, regime = latency_of(settings.sim.latency), args.first_seed, args.regime or REGIMES[0]
     check_regime(regime, settings, _COMMAND)
     if args.books is not None:
         model = args.queue_model or QUEUE_MODELS[0]

@@ -5,6 +5,7 @@ from datetime import date, time
 from typing import Final
 
 from kalshi_daemon.cli.common import Subparsers, a_date, a_path, load_table
+from kalshi_daemon.cli.session_options import REGIMES
 from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
 
 _FROM: Final = time(9, 25)
@@ -32,21 +33,7 @@ def add_parser(subparsers: Subparsers) -> None:
     parser.add_argument(
         "--session-date", type=a_date, metavar="D", help="YYYY-MM-DD (default: 2026-11-23, or the date of the bars)"
     )
-    parser.add_argument(
-        "--from",
-        dest="start",
-        type=_clock_time,
-        default=_FROM,
-        metavar="HH:MM",
-        help="start of the simulation, New York time (09:25)",
-    )
-    parser.add_argument(
-        "--until",
-        type=_clock_time,
-        default=_UNTIL,
-        metavar="HH:MM",
-        help="end of the simulation, New York time (16:05)",
-    )
+    _add_span(parser)
     parser.add_argument(
         "--index-replay",
         type=a_path,
@@ -63,6 +50,14 @@ def add_parser(subparsers: Subparsers) -> None:
         action="store_true",
         help="use this machine's clock: a generated session around now, at any time of any day",
     )
+    parser.add_argument(
+        "--regime", choices=REGIMES, default="usual", help="who trades in the market: docs/laboratory.md (%(default)s)"
+    )
+    parser.add_argument(
+        "--latency",
+        action="store_true",
+        help="let requests and answers take time, drawn from the seed, in simulated time (20 ms each way)",
+    )
     parser.add_argument("--stop-with-parent", action="store_true", help="stop when standard input closes")
     parser.add_argument(
         "--hold",
@@ -73,10 +68,30 @@ def add_parser(subparsers: Subparsers) -> None:
     )
 
 
+def _add_span(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--from",
+        dest="start",
+        type=_clock_time,
+        default=_FROM,
+        metavar="HH:MM",
+        help="start of the simulation, New York time (09:25)",
+    )
+    parser.add_argument(
+        "--until",
+        type=_clock_time,
+        default=_UNTIL,
+        metavar="HH:MM",
+        help="end of the simulation, New York time (16:05)",
+    )
+
+
 def run(args: argparse.Namespace) -> int:
     import uvloop  # noqa: PLC0415 - `--help` need not pay for it
 
+    from kalshi_daemon.simulator.latency import Latency  # noqa: PLC0415
     from kalshi_daemon.simulator.serve import KeyType, serve  # noqa: PLC0415
+    from kalshi_daemon.simulator.traders.regimes import regime  # noqa: PLC0415
     from kalshi_daemon.simulator.world import World, WorldPlan  # noqa: PLC0415
 
     _refuse_contradictions(args)
@@ -90,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
         index_replay=tuple(args.index_replay),
         hold_for_follower_s=args.hold,
         real_clock=args.real_clock,
+        mix=regime(args.regime),
+        latency=Latency() if args.latency else None,
         table=load_table(args, named_only=True),
     )
     world = World(plan)

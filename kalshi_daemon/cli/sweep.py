@@ -112,16 +112,16 @@ def _cells(args: argparse.Namespace) -> list["Cell"]:
 def _jobs(args: argparse.Namespace, regime: str, settings: "Settings") -> list["Job"]:
     from kalshi_daemon.backtest.bar_days import bar_days  # noqa: PLC0415
     from kalshi_daemon.backtest.jobs import day_jobs, made_up_jobs  # noqa: PLC0415
-    from kalshi_daemon.backtest.latency import Latency  # noqa: PLC0415
     from kalshi_daemon.settings.instruments import instruments_of  # noqa: PLC0415
+    from kalshi_daemon.simulator.latency import latency_of  # noqa: PLC0415
     from kalshi_daemon.windows.sessions import load_sessions  # noqa: PLC0415
 
-    seed = args.first_seed
+    seed, latency = args.first_seed, latency_of(settings.sim.latency)
     if args.days is None:
         hours = _HOURS if args.hours is None else args.hours
-        return made_up_jobs(settings, regime, hours=hours, first_seed=seed, day=_DAY, latency=Latency())
+        return made_up_jobs(settings, regime, hours=hours, first_seed=seed, day=_DAY, latency=latency)
     files = bar_days(args.data, load_sessions(*args.days).sessions, instruments_of(settings.instruments)).files
-    return day_jobs(settings, regime, files, seed=seed, latency=Latency())
+    return day_jobs(settings, regime, files, seed=seed, latency=latency)
 
 
 def _where(args: argparse.Namespace) -> Any:  # noqa: ANN401 - of the extra

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, SecretStr
 
 from kalshi_daemon.settings.instruments import CLOSE_SERIES, HOURLY_SERIES, InstrumentsSettings
+from kalshi_daemon.settings.latency import LatencySettings
 from kalshi_daemon.settings.regimes import REGIMES_MAX, RegimeName, RegimeSettings
 from kalshi_daemon.settings.section import Section
 from kalshi_daemon.settings.service import AlertSettings, PageSettings
@@ -313,6 +314,8 @@ class SimSettings(Section):
     """Which day of files that hold several."""
     regimes: dict[RegimeName, RegimeSettings] = Field(default_factory=dict, max_length=REGIMES_MAX)
     """Who trades in the simulated market of a backtest: besides the shipped ones, or instead of one so named."""
+    latency: LatencySettings = LatencySettings()
+    """Of backtests."""
     connect: str = ""
     """Admin URL of a simulator already running; empty: start one."""
 

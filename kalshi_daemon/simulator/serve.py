@@ -16,6 +16,7 @@ from aiohttp import web
 from kalshi_daemon.ground.clock import SystemClock
 from kalshi_daemon.kalshi.auth import generate_ed25519_pem, generate_rsa_pem, signer_from_pem
 from kalshi_daemon.simulator.exchange.sim_server import ServerOptions, SimServer, SimUrls
+from kalshi_daemon.simulator.latency import Delays
 from kalshi_daemon.simulator.time.timekeeper import Timekeeper
 from kalshi_daemon.simulator.world import API_ACCOUNT, World
 
@@ -63,7 +64,7 @@ async def serve(
         server = SimServer(
             world.exchange,
             world.told,
-            ServerOptions(speed=world.plan.speed),
+            ServerOptions(speed=world.plan.speed, delays=_delays(world)),
             extra_routes=routes,
             feed=world.feed,
             machine_now=SystemClock().now_ns,
@@ -83,6 +84,10 @@ async def serve(
             await keeper.aclose()
             await server.aclose()
             await world.feed.aclose()
+
+
+def _delays(world: World) -> Delays | None:
+    return None if world.plan.latency is None else Delays(world.plan.latency, world.plan.seed)
 
 
 async def _run(keeper: Timekeeper, stop: asyncio.Event, *, stop_with_parent: bool) -> None:

@@ -29,6 +29,7 @@ from kalshi_daemon.simulator.feed.feed_server import FeedServer
 from kalshi_daemon.simulator.feed.index_path import AFTER_HOURS_S, IndexPath, Paths
 from kalshi_daemon.simulator.feed.index_replay import load_replay
 from kalshi_daemon.simulator.feed.index_synthetic import synthesize_session
+from kalshi_daemon.simulator.latency import Latency
 from kalshi_daemon.simulator.time.real_time import listing_until, session_around
 from kalshi_daemon.simulator.traders.crowd import Crowd
 from kalshi_daemon.simulator.traders.traders import Ladder, MarketAccess, TraderMix
@@ -53,6 +54,8 @@ class WorldPlan:
     index_replay: tuple[Path, ...] = ()
     feed_api_key: str = "simulated-feed-key"
     mix: TraderMix = TraderMix()
+    latency: Latency | None = None
+    """Of requests over sockets, in simulated time; None: none but the machine's own."""
     rules: Rules = DEFAULT_RULES
     table: Instruments = SHIPPED_INSTRUMENTS
     geometry: Mapping[str, Geometry] | None = None

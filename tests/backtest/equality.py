@@ -15,14 +15,14 @@ from typing import Any
 
 import structlog
 
-from kalshi_daemon.backtest.latency import Latency
 from kalshi_daemon.backtest.session import Played, SessionPlan, play
 from kalshi_daemon.settings.loader import load_settings
+from kalshi_daemon.simulator.latency import Latency
 from kalshi_daemon.simulator.traders.regimes import regime
 from kalshi_daemon.simulator.world import WorldPlan
 from tests.backtest.socket_session import FEED_KEY, play_over_sockets
 
-CONSTANT = Latency(request_ms=20.001, stream_ms=12.003, feed_ms=30.007, spread=0.0)
+CONSTANT = Latency(create_ms=20.001, cancel_ms=20.001, read_ms=20.001, stream_ms=12.003, feed_ms=30.007, spread=0.0)
 SETTINGS = load_settings(
     None,
     {},

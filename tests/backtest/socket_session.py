@@ -13,13 +13,13 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from kalshi_daemon.app.clients import Endpoints
-from kalshi_daemon.backtest.latency import Delays
 from kalshi_daemon.backtest.session import Played, Session, SessionPlan
 from kalshi_daemon.backtest.virtual_time import VirtualTime
 from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.kalshi.auth import generate_ed25519_pem, signer_from_pem
 from kalshi_daemon.simulator.exchange.sim_server import ServerOptions, SimServer
+from kalshi_daemon.simulator.latency import Delays
 from kalshi_daemon.simulator.world import API_ACCOUNT, World, WorldPlan, start_of
 
 KEY_ID = "key"
@@ -107,7 +107,7 @@ class LateDial:
 class LateHttp:
     """An aiohttp session whose requests and answers take their time."""
 
-    def __init__(self, inner: aiohttp.ClientSession, clock: ManualClock, delay: Callable[[], Nanos]) -> None:
+    def __init__(self, inner: aiohttp.ClientSession, clock: ManualClock, delay: Callable[[str], Nanos]) -> None:
         self._inner = inner
         self._clock = clock
         self._delay = delay
@@ -118,9 +118,9 @@ class LateHttp:
 
     @contextlib.asynccontextmanager
     async def request(self, *args: Any, **options: Any) -> AsyncIterator[Any]:
-        await self._clock.sleep(self._delay())
+        await self._clock.sleep(self._delay(args[0]))
         async with self._inner.request(*args, **options) as response:
-            await self._clock.sleep(self._delay())
+            await self._clock.sleep(self._delay(args[0]))
             yield response
 
 

@@ -7,11 +7,11 @@ import pytest
 
 from kalshi_daemon.backtest import runner
 from kalshi_daemon.backtest.jobs import Job, made_up_jobs
-from kalshi_daemon.backtest.latency import Latency
 from kalshi_daemon.backtest.runner import play_job, results
 from kalshi_daemon.cli.session_options import REGIMES as NAMED
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.settings.loader import load_settings
+from kalshi_daemon.simulator.latency import Latency
 from kalshi_daemon.simulator.traders.regimes import REGIMES, regime
 from kalshi_daemon.simulator.world import WorldPlan
 

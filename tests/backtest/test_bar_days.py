@@ -9,11 +9,11 @@ import pytest
 
 from kalshi_daemon.backtest.bar_days import bar_days
 from kalshi_daemon.backtest.jobs import day_jobs, inputs_of
-from kalshi_daemon.backtest.latency import Latency
 from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.new_york import NEW_YORK
 from kalshi_daemon.settings.loader import load_settings
+from kalshi_daemon.simulator.latency import Latency
 from kalshi_daemon.simulator.world import WorldPlan
 from kalshi_daemon.windows.sessions import load_sessions
 

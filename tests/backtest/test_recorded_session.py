@@ -3,11 +3,11 @@
 import pytest
 
 from kalshi_daemon.backtest.jobs import inputs_of, recorded_jobs
-from kalshi_daemon.backtest.latency import Latency
 from kalshi_daemon.backtest.recorded.queue_models import QUEUE_MODELS
 from kalshi_daemon.backtest.results import Law, figures, paired
 from kalshi_daemon.backtest.runner import play_job
 from kalshi_daemon.cli.backtest import QUEUE_MODELS as NAMED
+from kalshi_daemon.simulator.latency import Latency
 from tests.backtest.recordings import DAY, busy_book, write_recording
 from tests.backtest.test_backtest_session import SETTINGS
 

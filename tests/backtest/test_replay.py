@@ -13,7 +13,6 @@ import pytest
 import structlog
 from websockets.exceptions import ConnectionClosedError
 
-from kalshi_daemon.backtest.latency import Latency
 from kalshi_daemon.backtest.local_http import LocalResponse
 from kalshi_daemon.backtest.replay import Player
 from kalshi_daemon.backtest.replay_verdict import document_of, sentence
@@ -25,6 +24,7 @@ from kalshi_daemon.recording.entries import decoded, encoded
 from kalshi_daemon.recording.opening import opening_of
 from kalshi_daemon.recording.reader import Recording
 from kalshi_daemon.settings.loader import load_settings
+from kalshi_daemon.simulator.latency import Latency
 from kalshi_daemon.simulator.traders.regimes import regime
 from kalshi_daemon.simulator.world import WorldPlan, start_of
 from tests.support.recorded_session import Lives, record_session

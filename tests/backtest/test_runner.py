@@ -7,12 +7,12 @@ import pytest
 
 from kalshi_daemon.backtest import runner
 from kalshi_daemon.backtest.jobs import Job
-from kalshi_daemon.backtest.latency import Latency
 from kalshi_daemon.backtest.measures import MeasuredFill
 from kalshi_daemon.backtest.results import Law, OrderRow, SessionResult, WindowRow
 from kalshi_daemon.backtest.runner import results
 from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.settings.loader import load_settings
+from kalshi_daemon.simulator.latency import Latency
 from kalshi_daemon.simulator.world import WorldPlan
 
 WORLD = WorldPlan(1, 1.0, date(2026, 11, 23), time(14, 58), time(14, 59))

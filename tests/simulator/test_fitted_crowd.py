@@ -23,7 +23,14 @@ CONTRACT = Contract(
 )
 FIXING = Nanos(START + HOUR)
 LADDER = Ladder.of([CONTRACT], FIXING, START)
-MIX = replace(REGIMES["efficient"], improve_share=0.0, replace_share=0.0, pull_s=(5.0, 5.0), notice_s=(2.0, 2.0))
+MIX = replace(
+    REGIMES["efficient"],
+    refresh_s=(1.0, 1.0),
+    improve_share=0.0,
+    replace_share=0.0,
+    pull_s=(5.0, 5.0),
+    notice_s=(2.0, 2.0),
+)
 
 
 class Paper:

@@ -18,7 +18,6 @@ from pydantic import SecretStr
 from kalshi_daemon.app.clients import Endpoints
 from kalshi_daemon.app.daemon import RunOptions, recordable_run, run_id_of
 from kalshi_daemon.app.recorded import Recorded, begin_recording
-from kalshi_daemon.backtest.latency import Delays
 from kalshi_daemon.backtest.local_http import BASE_URL, LocalSession
 from kalshi_daemon.backtest.local_sockets import Dial, FeedSide, StreamSide
 from kalshi_daemon.backtest.session import NoSignature, SessionPlan, drain
@@ -32,6 +31,7 @@ from kalshi_daemon.settings.model import Settings
 from kalshi_daemon.simulator.exchange.faults import Faults
 from kalshi_daemon.simulator.exchange.sim_auth import KeyRing
 from kalshi_daemon.simulator.exchange.ws_server import StreamHub
+from kalshi_daemon.simulator.latency import Delays
 from kalshi_daemon.simulator.world import World, WorldPlan, start_of
 
 type Wrap = Callable[[Any], Any]

@@ -8,9 +8,9 @@ from datetime import time as clock_time
 from pathlib import Path
 
 from kalshi_daemon.backtest.jobs import Job
-from kalshi_daemon.backtest.latency import Latency
 from kalshi_daemon.backtest.results import SessionResult, WindowRow
 from kalshi_daemon.settings.model import Settings
+from kalshi_daemon.simulator.latency import Latency
 from kalshi_daemon.simulator.world import WorldPlan
 
 TOOK_S = 0.15

@@ -6,7 +6,7 @@ Every response carries the exchange's own time in its Date header.
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import orjson
@@ -44,7 +44,9 @@ class RestServer:
         clocks: Sequence[StampClock],
         *,
         tier: Tier,
+        on_its_way: Callable[[str], Awaitable[None]] | None = None,
     ) -> None:
+        """`on_its_way`: waited for by each request before it is handled, and by its answer, with the HTTP method."""
         self.exchange = exchange
         self.keys = keys
         self.faults = faults
@@ -53,6 +55,7 @@ class RestServer:
         """By operation and status: `create 201`."""
         self._clocks = tuple(clocks)
         self._buckets: dict[str, RateBuckets] = {}
+        self._on_its_way = on_its_way
         self._closing = False
 
     def routes(self) -> list[web.RouteDef]:
@@ -75,10 +78,14 @@ class RestServer:
 
     async def _serve(self, route: Route, request: web.Request) -> web.StreamResponse:
         body = await request.read()
+        if self._on_its_way is not None:
+            await self._on_its_way(request.method)
         injected = self.faults.take(route.operation, When.BEFORE)
         if injected is not None:
             return await self._fail(route, request, injected, None)
         answer = self._answer(route, request, body)
+        if self._on_its_way is not None:
+            await self._on_its_way(request.method)
         injected = self.faults.take(route.operation, When.AFTER)
         if injected is not None:
             return await self._fail(route, request, injected, answer)

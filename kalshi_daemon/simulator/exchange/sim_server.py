@@ -17,6 +17,7 @@ from kalshi_daemon.simulator.exchange.rest_server import RestServer
 from kalshi_daemon.simulator.exchange.sim_auth import KeyRing, StampClock
 from kalshi_daemon.simulator.exchange.ws_server import PATH, PING_S, StreamHub
 from kalshi_daemon.simulator.feed.feed_server import FeedServer
+from kalshi_daemon.simulator.latency import Delays
 
 ADMIN: Final = "/admin"
 _LOOPBACK: Final = "127.0.0.1"
@@ -42,6 +43,8 @@ class ServerOptions:
     tier: Tier = TIERS["basic"]
     ping_floor_s: float = 0.05
     keep_empty_sides: bool = False
+    delays: Delays | None = None
+    """Of requests and their answers, in the clock's time; None: none but the machine's own."""
 
 
 DEFAULT_OPTIONS: Final = ServerOptions()
@@ -72,7 +75,15 @@ class SimServer:
         clocks = [StampClock(clock.now_ns, round(_TOLERANCE_MS * max(1.0, options.speed)))]
         if machine_now is not None:
             clocks.append(StampClock(machine_now, _TOLERANCE_MS))
-        self.rest = RestServer(exchange, self.keys, self.faults, clocks, tier=options.tier)
+        delays = options.delays
+
+        async def on_its_way(method: str) -> None:
+            if delays is not None:
+                await clock.sleep(delays.request_ns(method))
+
+        self.rest = RestServer(
+            exchange, self.keys, self.faults, clocks, tier=options.tier, on_its_way=on_its_way if delays else None
+        )
         self.hub = StreamHub(
             exchange,
             self.keys,
