@@ -1,5 +1,9 @@
 """A recorded day is read whole or refused with the place: what happened at each level, the index, the contract."""
 
+import os
+from pathlib import Path
+from typing import Final
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -9,10 +13,12 @@ from scipy.special import ndtr
 from kalshi_daemon.backtest.recorded.bracket import infer_bracket
 from kalshi_daemon.backtest.recorded.day_files import recorded_days
 from kalshi_daemon.backtest.recorded.recorded_day import read_day
+from kalshi_daemon.backtest.recorded.tape import TapeKind
 from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS
 from kalshi_daemon.ground.errors import ConfigurationError
 from tests.backtest.recordings import BRACKET, DAY, OPEN, busy_book, index_values, insert, write_recording
 
+ROOT: Final = Path(__file__).resolve().parents[2]
 ROWS = [
     insert(500, 1, "B", 10, 40),
     insert(499, 2, "B", 20, 41),
@@ -157,3 +163,19 @@ def test_the_days_are_those_with_books(tmp_path):
     write_recording(tmp_path, busy_book(40, 48, seconds=2))
     (tmp_path / "notes.txt").write_text("")
     assert recorded_days(tmp_path) == (DAY,)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("day", "bounds", "traded"), [("2023-04-10", (4_050, 4_100), 36_076), ("2023-04-13", (4_100, 4_150), 30_031)]
+)
+def test_the_days_of_2023_are_read_as_they_lie(day, bounds, traded):
+    folder = Path(os.environ.get("KALSHI_DAEMON_DATA") or ROOT / "../shared/data") / "kalshi_inx_2023"
+    if not folder.exists():
+        pytest.skip("the shared market data is not here (KALSHI_DAEMON_DATA)")
+    found = read_day(folder, day, SHIPPED_INSTRUMENTS)
+    (event,) = found.listing.events
+    (market,) = event.markets
+    assert (market.floor, market.cap) == (bounds[0] * 10_000, bounds[1] * 10_000 - 1)
+    assert sum(one.count for one in found.events if one.kind is TapeKind.TRADE) == 100 * traded
+    assert "the recording names no contract" in found.notes[0]
