@@ -110,3 +110,7 @@ RegimeSettings.longshot_bias_cents
 RegimeSettings.informed_delay_s_min
 RegimeSettings.informed_delay_s_max
 RegimeSettings.informed_contracts_max
+
+# What a test does to a run that a machine would do: a kill.
+_.abandon
+_._log_destroy_pending  # asyncio: a task that is given up on purpose

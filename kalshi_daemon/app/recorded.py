@@ -121,7 +121,10 @@ def opening_for(settings: Settings, driver: Driver, recorded: Recorded, at: Stam
 
 
 def make_room(mode_dir: Path, bytes_max: int) -> None:
-    """Remove the oldest recordings until the others leave room for one as long as the longest. Raises OSError."""
+    """Remove the oldest recordings until the others leave room for one as long as the longest.
+
+    bytes_max: of all together, in bytes. Raises OSError.
+    """
     found = [(path, path.stat().st_size) for path in recordings(mode_dir)]
     longest = max((size for _path, size in found), default=0)
     total = sum(size for _path, size in found)
@@ -134,7 +137,10 @@ def make_room(mode_dir: Path, bytes_max: int) -> None:
 
 
 def no_room(bytes_max: int, free_bytes_min: int, written: int, folder: Path) -> str:
-    """Why no further block should be written; "" when it may be. Raises OSError."""
+    """Why no further block should be written; "" when it may be.
+
+    bytes_max: of one recording, in bytes. Raises OSError.
+    """
     if written >= bytes_max:
         return f"it has {written // MEGABYTE} MB, recording.megabytes_max is {bytes_max // MEGABYTE}"
     free = room_of(folder).free_bytes

@@ -127,10 +127,10 @@ class Player:
 
     # -- what the daemon does, held against what it did
 
-    def note_input(self, at: Stamp, kind: str, detail: Entry, size: int = 0) -> None:
+    def note_input(self, at: Stamp, kind: str, detail: Entry, size_bytes: int = 0) -> None:
         """It is the recording's own."""
 
-    def note(self, entry: Entry, size: int = 0) -> None:  # noqa: ARG002 - as a writer's
+    def note(self, entry: Entry, size_bytes: int = 0) -> None:  # noqa: ARG002 - as a writer's
         """The next thing that follows from the input."""
         if self.difference is not None:
             return
@@ -169,16 +169,16 @@ class Player:
     def job_result(self, name: str, number: int) -> tuple[Any, Exception | None]:
         return self._results.pop((name, number), (None, None))
 
-    def look(self, name: str, turn: int, _work: Callable[[], Any]) -> Any:  # noqa: ANN401 - JSON values
-        """What was seen at this turn."""
+    def look(self, name: str, count: int, _work: Callable[[], Any]) -> Any:  # noqa: ANN401 - JSON values
+        """What was seen at this look. count: of looks, from 1 on."""
         changes = self._seen.get(name)
-        while changes and changes[0][0] <= turn:
+        while changes and changes[0][0] <= count:
             change, seen = changes.popleft()
             self._sees[name] = seen
-            if change == turn:
-                self.note([_SAW, name, turn, seen])
+            if change == count:
+                self.note([_SAW, name, count, seen])
         if name not in self._sees:
-            self._differs(None, [_SAW, name, turn])
+            self._differs(None, [_SAW, name, count])
             raise LookupError(f"{name} was not looked at in life")
         return self._sees[name]
 

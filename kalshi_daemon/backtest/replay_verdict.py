@@ -1,6 +1,6 @@
 """What a replay came to, as one plain document: equal or not, how far, and how things stood there."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 from kalshi_daemon.ground.clock import iso_utc
@@ -71,7 +71,11 @@ def document_of(replayed: Replayed) -> dict[str, Any]:
         "first_difference": None if replayed.difference is None else difference_of(replayed.difference),
         "ended_in_order": last is not None and last.kind == CLOSING,
         "gap": None if replayed.gap is None else str(replayed.gap),
-        **asdict(counts),
+        "inputs": counts.inputs,
+        "compared": counts.compared,
+        "scans": counts.scans,
+        "requests": counts.requests,
+        "interleaved": counts.interleaved,
         "cpu_s": round(cpu_s, 3),
         "times_life": round(played_s / cpu_s, 1) if cpu_s > 0 else None,
         "state": document(replayed.status),

@@ -73,19 +73,19 @@ class Outward(Protocol):
         """What it came to, or what it raised; asked for once. Nothing for one that was never started here."""
         ...
 
-    def look(self, name: str, turn: int, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - plain values
-        """What there is to see outside now, as JSON values. `turn`: how often this was asked before."""
+    def look(self, name: str, count: int, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - plain values
+        """What there is to see outside now, as JSON values. count: of this look, from 1 on."""
         ...
 
 
 class Notes(Protocol):
     """Hears of every input, and of all that follows from it."""
 
-    def note_input(self, at: Stamp, kind: str, detail: Entry, size: int = 0) -> None:
-        """One input, before it is worked on. size: of its payload in bytes."""
+    def note_input(self, at: Stamp, kind: str, detail: Entry, size_bytes: int = 0) -> None:
+        """One input, before it is worked on. size_bytes: of its payload."""
         ...
 
-    def note(self, entry: Entry, size: int = 0) -> None:
+    def note(self, entry: Entry, size_bytes: int = 0) -> None:
         """What followed from it."""
         ...
 
@@ -161,9 +161,9 @@ class Desk:
             case _:
                 return True
 
-    def deliver(self, at: Stamp, mono_ns: int, kind: str, detail: Entry, size: int = 0) -> None:
+    def deliver(self, at: Stamp, mono_ns: int, kind: str, detail: Entry, size_bytes: int = 0) -> None:
         """Work on one input until every task waits again. mono_ns: the clock's own that never steps."""
-        self._notes.note_input(at, kind, detail, size)
+        self._notes.note_input(at, kind, detail, size_bytes)
         if self._foreign:
             self.note([INTERLEAVED, self._foreign])
             self._foreign = 0
@@ -260,9 +260,9 @@ class Desk:
         (seen,) = await self.ask("look", [name], work)
         return seen
 
-    def note(self, entry: Entry, size: int = 0) -> None:
+    def note(self, entry: Entry, size_bytes: int = 0) -> None:
         """Something the daemon has done, for the recording."""
-        self._notes.note(entry, size)
+        self._notes.note(entry, size_bytes)
 
     # -- what the loop asks
 

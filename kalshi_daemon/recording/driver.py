@@ -30,17 +30,17 @@ _TIMER_SLACK_S: Final = 0.0006
 
 
 def mono_of(at: Stamp, origin_ns: int | None) -> int:
-    """What the clock inside shows as the time that never steps. origin_ns: see `Driver.origin_ns`."""
+    """What the clock inside shows as the time that never steps, in nanoseconds. origin_ns: see `Driver.origin_ns`."""
     return at.real_ns if origin_ns is None else at.now_ns - origin_ns
 
 
 class SilentNotes:
     """Nobody records."""
 
-    def note_input(self, at: Stamp, kind: str, detail: Entry, size: int = 0) -> None:
+    def note_input(self, at: Stamp, kind: str, detail: Entry, size_bytes: int = 0) -> None:
         """Nothing."""
 
-    def note(self, entry: Entry, size: int = 0) -> None:
+    def note(self, entry: Entry, size_bytes: int = 0) -> None:
         """Nothing."""
 
 
@@ -134,9 +134,9 @@ class Driver:
 
     # -- inputs
 
-    def post(self, kind: str, *detail: Any, size: int = 0) -> None:  # noqa: ANN401 - as the kind says
+    def post(self, kind: str, *detail: Any, size_bytes: int = 0) -> None:  # noqa: ANN401 - as the kind says
         """Put an input in line."""
-        self._inbox.append((kind, list(detail), size))
+        self._inbox.append((kind, list(detail), size_bytes))
         self._schedule()
 
     def _schedule(self) -> None:
@@ -150,10 +150,10 @@ class Driver:
         if not self._living:
             return
         for _ in range(len(self._inbox)):
-            kind, detail, size = self._inbox.popleft()
+            kind, detail, size_bytes = self._inbox.popleft()
             if self.desk.wanted(kind, detail):
                 self._woken = False
-                self._deliver(kind, detail, size)
+                self._deliver(kind, detail, size_bytes)
         if self._woken or self._due():
             self._woken = False
             self._deliver(TICK, [], 0)
@@ -162,13 +162,13 @@ class Driver:
         if self._living:
             self._arm()
 
-    def _deliver(self, kind: str, detail: Entry, size: int) -> None:
+    def _deliver(self, kind: str, detail: Entry, size_bytes: int) -> None:
         rate, at = self._clock.real_seconds(Nanos(SECOND)), self.stamp()
         mono_ns = mono_of(at, self.origin_ns)
         if rate != self._rate:
             self._rate = rate
             self.desk.deliver(at, mono_ns, RATE, [rate])
-        self.desk.deliver(at, mono_ns, kind, detail, size)
+        self.desk.deliver(at, mono_ns, kind, detail, size_bytes)
 
     # -- time
 
@@ -223,11 +223,11 @@ class Driver:
     def call_from_thread(self, call: Callable[[], object]) -> None:
         self._outer.call_soon_threadsafe(call)
 
-    def note_input(self, at: Stamp, kind: str, detail: Entry, size: int = 0) -> None:
-        self.notes.note_input(at, kind, detail, size)
+    def note_input(self, at: Stamp, kind: str, detail: Entry, size_bytes: int = 0) -> None:
+        self.notes.note_input(at, kind, detail, size_bytes)
 
-    def note(self, entry: Entry, size: int = 0) -> None:
-        self.notes.note(entry, size)
+    def note(self, entry: Entry, size_bytes: int = 0) -> None:
+        self.notes.note(entry, size_bytes)
 
     def ask(self, number: int, kind: str, detail: tuple[Any, ...]) -> None:
         if not self._living:
@@ -271,7 +271,7 @@ class Driver:
                     break
             headers = answer.headers
             date, retry_after = headers.get("Date"), headers.get("Retry-After")
-            self.post(DONE, number, answer.status, date, retry_after, b"".join(chunks), size=size)
+            self.post(DONE, number, answer.status, date, retry_after, b"".join(chunks), size_bytes=size)
 
     async def _connect(self, number: int, far: Any, url: str, options: dict[str, Any]) -> None:  # noqa: ANN401
         async with far(url, **options) as socket:
@@ -281,7 +281,7 @@ class Driver:
             try:
                 while True:
                     frame = await socket.recv(decode=False)
-                    self.post("frame", number, frame, size=len(frame))
+                    self.post("frame", number, frame, size_bytes=len(frame))
             except Exception as problem:  # noqa: BLE001 - whatever ended it, whoever reads is told
                 self.post(ENDED, number, plain(problem))
                 await asyncio.Event().wait()  # until it is closed from the near end
@@ -330,9 +330,10 @@ class Driver:
             raise problem
         return (None if problem is not None else job.result()), problem
 
-    def look(self, name: str, turn: int, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - plain values
+    def look(self, name: str, count: int, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - plain values
+        """Look, and note what has changed. count: of looks, from 1 on."""
         seen = work()
-        if turn == 1 or self._looks.get(name) != seen:
+        if count == 1 or self._looks.get(name) != seen:
             self._looks[name] = seen
-            self.note(["saw", name, turn, seen])
+            self.note(["saw", name, count, seen])
         return seen

@@ -18,8 +18,6 @@ import orjson
 
 type Entry = list[Any]
 
-FRAME: Final = "frame"
-ANSWER: Final = "answer"
 CLOSING: Final = "closing"
 """The last input of a recording that was ended in order."""
 

@@ -9,7 +9,7 @@ from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.recording.blocks import FAMILY, MAGIC, Block, Damage, begins_as_recording, blocks
-from kalshi_daemon.recording.entries import CLOSING, Input, Stamp, decoded, inputs
+from kalshi_daemon.recording.entries import Input, Stamp, decoded, inputs
 from kalshi_daemon.recording.opening import Opening, opening_of
 
 SUFFIX: Final = ".recording"
@@ -88,11 +88,6 @@ class Recording:
     @property
     def bytes(self) -> int:
         return len(self._content)
-
-
-def ended_in_order(found: Input | Gap | None) -> bool:
-    """Whether the last thing a recording holds is its end."""
-    return isinstance(found, Input) and found.kind == CLOSING
 
 
 def _no_recording(content: bytes) -> tuple[str, str]:

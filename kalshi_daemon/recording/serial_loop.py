@@ -134,6 +134,7 @@ class SerialLoop(asyncio.BaseEventLoop):
     def call_soon[*Args](
         self, callback: Callable[[*Args], object], *args: *Args, context: Context | None = None
     ) -> asyncio.Handle:
+        """In this step; between two steps, in one that is asked for."""
         handle = events.Handle(callback, args, self, context)
         self._ready.append(handle)
         if self._thread_id is None:
@@ -143,6 +144,7 @@ class SerialLoop(asyncio.BaseEventLoop):
     def call_soon_threadsafe[*Args](
         self, callback: Callable[[*Args], object], *args: *Args, context: Context | None = None
     ) -> asyncio.Handle:
+        """As an input."""
         handle = events.Handle(callback, args, self, context)
         self._outside.call_from_thread(handle._run)
         return handle

@@ -65,8 +65,8 @@ class RecordingWriter:
         self._to_write.put((opening, 0))
         self._thread.start()
 
-    def note_input(self, at: Stamp, kind: str, detail: Entry, size: int = 0) -> None:
-        """One input begins. size: of its payload in bytes, where that may be large."""
+    def note_input(self, at: Stamp, kind: str, detail: Entry, size_bytes: int = 0) -> None:
+        """One input begins. size_bytes: of its payload, where that may be large."""
         if self.stopped:
             return
         full = self._bytes >= BLOCK_BYTES_MAX or len(self._entries) >= BLOCK_ENTRIES_MAX
@@ -74,15 +74,15 @@ class RecordingWriter:
             self._cut(at)
         elapsed_ns = at.now_ns - self._last.now_ns
         self._entries.append([elapsed_ns, at.real_ns - self._last.real_ns - elapsed_ns, kind, *detail])
-        self._bytes += _ENTRY_BYTES + size
+        self._bytes += _ENTRY_BYTES + size_bytes
         self._last = at
         self.inputs += 1
 
-    def note(self, entry: Entry, size: int = 0) -> None:
-        """What followed from the last input. size: as above."""
+    def note(self, entry: Entry, size_bytes: int = 0) -> None:
+        """What followed from the last input. size_bytes: as above."""
         if not self.stopped:
             self._entries.append(entry)
-            self._bytes += _ENTRY_BYTES + size
+            self._bytes += _ENTRY_BYTES + size_bytes
 
     def close(self) -> None:
         """Write what is left; waits for a disk only a little."""
