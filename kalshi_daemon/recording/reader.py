@@ -54,7 +54,7 @@ class Recording:
             raise ConfigurationError(str(path), f"cannot be read: {problem.strerror}", "name a recording") from None
         if not begins_as_recording(self._content):
             raise ConfigurationError(str(path), *_no_recording(self._content))
-        first = next(blocks(self._content))
+        first = next(blocks(self._content), None)
         whole = isinstance(first, Block) and first.number == 0
         try:
             self.opening: Opening = opening_of(first.raw if isinstance(first, Block) and whole else b"")

@@ -126,8 +126,8 @@ class RecordingWriter:
             with open(descriptor, "wb", buffering=0) as file:  # noqa: PTH123 - made with its rights by `os.open`
                 self._put(file, MAGIC)
                 self._write_blocks(file)
-        except (OSError, ValueError, TypeError) as problem:  # TypeError: no plain value. Trading does not hang on it.
-            self._stop(str(problem))
+        except Exception as problem:  # noqa: BLE001 - whatever it is, trading does not hang on it
+            self._stop(f"{type(problem).__name__}: {problem}")
 
     def _write_blocks(self, file: BinaryIO) -> None:
         chain = BlockChain()

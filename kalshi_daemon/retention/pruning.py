@@ -1,9 +1,10 @@
 """What may go once it is old or too much, and what goes first. `choose` is pure; the rest is blocking.
 
 Only what is named here can go: a day's scans, its index values, its reports, a rotated log, an earlier run of the
-built-in exchange. Everything else stays for ever, whatever the limits say: the order journal with its archives and the
-audit trail (what a tax return is made from), what the forecast has learnt and its record, backfilled bars, the
-switches, and whatever a person put there. Days that are not over stay too.
+built-in exchange, and before all of these a finished recording: it is there to be replayed, the others to be read.
+Everything else stays for ever, whatever the limits say: the order journal with its archives and the audit trail (what a
+tax return is made from), what the forecast has learnt and its record, backfilled bars, the switches, and whatever a
+person put there. Days that are not over stay too.
 """
 
 import os
@@ -23,6 +24,7 @@ from kalshi_daemon.index_feed.day_files import recorded_days
 from kalshi_daemon.operations.logging import log_path, rotated_path
 from kalshi_daemon.orders.journal import journal_path
 from kalshi_daemon.orders.journal_archive import earlier_runs
+from kalshi_daemon.recording.reader import recordings
 from kalshi_daemon.settings.model import Mode, RetentionSettings
 
 _TAIL_BYTES: Final = 64 * 1024
@@ -108,6 +110,8 @@ def inventory(mode_dir: Path, notes: list[str] | None = None) -> list[Item]:
         *((day, "reports", files) for day, files in _reports(paths, notes).items()),
         *_rotated_log(rotated_path(log_path(mode_dir))),
     ]
+    finished = or_noted(partial(recordings, mode_dir), notes)[:-1]  # the newest may still be written
+    found += [("", "recording", (one,)) for one in finished]
     if _simulated(mode_dir):  # elsewhere nobody makes such folders, and a journal is a journal
         runs = or_noted(partial(earlier_runs, journal_path(mode_dir)), notes)
         found += [("", "earlier run", files_below(one, notes)) for one in runs]

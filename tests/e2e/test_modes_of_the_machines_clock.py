@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from kalshi_daemon.backtest.replay import Player
 from kalshi_daemon.orders.journal import journal_path
+from kalshi_daemon.recording.reader import Recording, recordings
 from tests.e2e.quick import QUICK
 from tests.support.processes import Simulator
 
@@ -71,6 +73,14 @@ def test_demo_reconciles_then_is_ready_quotes_and_stops_clean(processes, sim):
     assert daemon.summary["books_equal"] is True
     assert sorted(each.name for each in (processes.folder / "both").iterdir()) == ["demo"], "state is kept per mode"
     assert journal_path(processes.folder / "both" / "demo").exists()
+    (recording,) = recordings(processes.folder / "both" / "demo")
+    player = Player(Recording(recording), processes.folder / "replay")
+    player.play()
+    player.close()
+    assert player.difference is None, "what life did, its replay does"
+    assert player.gap is None
+    assert player.counts.scans > 0
+    assert player.counts.interleaved == 0
 
 
 def test_live_without_arming_plans_and_never_sends_even_with_strangers_on_the_account(processes, sim):

@@ -13,6 +13,7 @@ from tests.mutants import (
     orders_leave,
     orders_once,
     quarantine,
+    recording,
     reports,
     retention,
     settings,
@@ -46,4 +47,6 @@ MUTANTS = (
     *telling.MUTANTS,
     *laboratory.MUTANTS,
     *crowds.MUTANTS,
+
+    *recording.MUTANTS,
 )

@@ -14,6 +14,7 @@ from kalshi_daemon.index_feed.recorder import FOLDER
 from kalshi_daemon.operations.logging import log_path, rotated_path
 from kalshi_daemon.orders.journal import journal_path
 from kalshi_daemon.orders.journal_archive import archive_folder, earlier_runs_folder
+from kalshi_daemon.recording.reader import SUFFIX, recordings_folder
 from kalshi_daemon.retention.pruning import Item, choose, inventory, prune, size_of
 from kalshi_daemon.settings.model import RetentionSettings
 
@@ -205,3 +206,16 @@ def test_nothing_protected_ever_goes_and_the_limits_hold(ages, sizes, days_max, 
     assert pruned.bytes_remaining <= megabytes_max * MEGABYTE or not left
     assert pruned.files == len(prunable) - len(left)
     shutil.rmtree(root)
+
+
+def test_finished_recordings_go_before_any_day_and_never_for_their_age(tmp_path):
+    root = tmp_path / "demo"
+    old, newest = (recordings_folder(root) / f"{day}T142800Z-0a{SUFFIX}" for day in (days_ago(500), days_ago(2)))
+    day = ArtifactPaths(root).scans / days_ago(3) / "KXINXU.jsonl.gz"
+    for path in (old, newest, day):
+        put(path)
+    assert prune(root, TODAY, limits()).items == []
+    assert [item.kind for item in prune(root, TODAY, limits(megabytes_max=2)).items] == ["recording"]
+    assert not old.exists()
+    assert newest.exists(), "it may still be written"
+    assert day.exists()
