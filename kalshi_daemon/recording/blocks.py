@@ -25,7 +25,7 @@ RAW_BYTES_MAX: Final = 256 * 1024 * 1024
 _HEAD: Final = struct.Struct(f"<{len(MARK)}sQII32s")
 _DIGEST_BYTES: Final = 32
 _NOTHING_BEFORE: Final = bytes(_DIGEST_BYTES)
-_LEVEL: Final = 6
+_LEVEL: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
