@@ -47,6 +47,5 @@ MUTANTS = (
     *telling.MUTANTS,
     *laboratory.MUTANTS,
     *crowds.MUTANTS,
-
     *recording.MUTANTS,
 )
