@@ -38,6 +38,7 @@ COMMANDS: Final = (
     Command("replay", "replay a recorded run and compare every decision, request and book with the recording"),
     Command("sweep", "play sessions x regimes x settings on all processors or a Dask cluster, and compare"),
     Command("config", "print the effective settings and their sources, secrets redacted"),
+    Command("doctor", "check clock, key, limits, feed, fees, calendar, disk, unit and state"),
     Command("status", "show how the running daemon stands: does it quote, and if not why"),
     Command("windows", "list the quoting windows between two dates, with their cutoffs"),
     Command("orders", "list a day's orders from the journal"),

@@ -63,8 +63,10 @@ def settings_for_venue(args: argparse.Namespace, needs: Credentials = Credential
 
 
 @contextlib.asynccontextmanager
-async def open_venue(settings: Settings, *, read_only: bool = False) -> AsyncIterator[KalshiRest]:
-    """An authenticated client for as long as the block lasts.
+async def open_venue(
+    settings: Settings, *, read_only: bool = False, server_clock: ServerClock | None = None
+) -> AsyncIterator[KalshiRest]:
+    """An authenticated client for as long as the block lasts; `server_clock` hears the stamps of its answers.
 
     Raises ConfigurationError (key file, address), and VenueUnreachable when a simulator does not answer; a wrong key id
     shows at the first request, as AuthFailed.
@@ -80,7 +82,7 @@ async def open_venue(settings: Settings, *, read_only: bool = False) -> AsyncIte
             settings.kalshi,
             session=session,
             writes=WriteGate(read_only=read_only),
-            server_clock=ServerClock(from_ms(settings.guards.clock_skew_ms_max)),
+            server_clock=server_clock or ServerClock(from_ms(settings.guards.clock_skew_ms_max)),
         )
 
 

@@ -46,10 +46,11 @@ def failing_with(error: BaseException):
 def test_commands_keep_their_names():
     names = [command.name for command in COMMANDS]
     assert " ".join(names) == (
-        "run simulate-exchange backtest replay sweep config status windows orders ledger digest resting cancel-all "
-        "kill unkill alert reset-group why pack calibration-report backfill fetch-history learn score calibrate"
+        "run simulate-exchange backtest replay sweep config doctor status windows orders ledger digest resting "
+        "cancel-all kill unkill alert reset-group why pack calibration-report backfill fetch-history learn score "
+        "calibrate"
     )
-    assert COMMANDS[12].module == "kalshi_daemon.cli.cancel_all"
+    assert COMMANDS[13].module == "kalshi_daemon.cli.cancel_all"
 
 
 def test_every_exit_code_is_documented():
