@@ -44,6 +44,8 @@ class Room:
 
 Terms = Mapping[tuple[str, Side], SideTerms]
 PLAIN: Final = SideTerms()
+_FAR: Final = 3
+"""So many times the room of one that can join the others' best is left to an order that cannot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,10 +202,12 @@ class _BothSides(Scan):
         sign = order.side.sign
         best = view.best_bid if order.side is Side.BID else view.best_ask
         # Too eager, and still earning enough: its place in the queue is worth more than the difference. Behind the
-        # others' best, it is moved when it could stand closer; at the best, it stays.
+        # others' best, it is moved when it could join them, or when it stands far from where it could.
         behind = best is not None and order.price * sign < best * sign
+        joins = best is not None and ideal.price * sign >= best * sign
+        closer = (ideal.price - order.price) * sign
         room = max(tick_at(market.grid, ideal.price), int(KEEP_DISTANCE_SHARE * appraisal.required * PRICE_ONE))
-        return "repriced" if behind and (ideal.price - order.price) * sign > room else ""
+        return "repriced" if behind and closer > (room if joins else _FAR * room) else ""
 
     def _best(self, market: Market, view: BookView, appraisal: Appraisal, side: Side) -> SidePrice:
         own = [order for order in self.inputs.own if order.client_order_id not in self._going()]
