@@ -39,8 +39,12 @@ class NotedArtifacts(ArtifactWriter):
 
 
 def fingerprint(value: Any) -> str:  # noqa: ANN401 - dataclasses and plain values
-    """Equal for equal content, to the last bit of every number."""
-    return sha256(orjson.dumps(value, default=_plain, option=_OPTIONS)).hexdigest()[:_DIGITS]
+    """Equal for equal content, to the last bit of every number. Never raises: a recording must not cost a scan."""
+    try:
+        content = orjson.dumps(value, default=_plain, option=_OPTIONS)
+    except (TypeError, ValueError, RecursionError) as problem:
+        content = f"no fingerprint: {type(problem).__name__}".encode()
+    return sha256(content).hexdigest()[:_DIGITS]
 
 
 def _plain(value: object) -> object:

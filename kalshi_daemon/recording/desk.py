@@ -169,13 +169,20 @@ class Desk:
             self._foreign = 0
         if self.books is not None and (at.now_ns // MINUTE != self._minute or kind == CLOSING):
             self._minute = at.now_ns // MINUTE
-            self.note(self.books())
+            self.note(self._books())
 
         def work() -> None:
             self.clock.stamp(Nanos(at.now_ns), Nanos(mono_ns))
             self._apply(kind, detail)
 
         self.loop.step(at.real_ns, work)
+
+    def _books(self) -> Entry:
+        """Never raises: the input that comes with it must be worked on."""
+        try:
+            return [] if self.books is None else self.books()
+        except Exception as problem:  # noqa: BLE001 - whatever it is, a recording must not cost an input
+            return ["books", "failed", type(problem).__name__]
 
     def _apply(self, kind: str, detail: Entry) -> None:
         match kind:

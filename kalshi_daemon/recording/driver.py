@@ -149,18 +149,20 @@ class Driver:
         self._scheduled = False
         if not self._living:
             return
-        for _ in range(len(self._inbox)):
-            kind, detail, size_bytes = self._inbox.popleft()
-            if self.desk.wanted(kind, detail):
+        try:
+            for _ in range(len(self._inbox)):
+                kind, detail, size_bytes = self._inbox.popleft()
+                if self.desk.wanted(kind, detail):
+                    self._woken = False
+                    self._deliver(kind, detail, size_bytes)
+            if self._woken or self._due():
                 self._woken = False
-                self._deliver(kind, detail, size_bytes)
-        if self._woken or self._due():
-            self._woken = False
-            self._deliver(TICK, [], 0)
-        if self._inbox or self._woken:
-            self._schedule()
-        if self._living:
-            self._arm()
+                self._deliver(TICK, [], 0)
+        finally:  # whatever an input came to, the next ones are taken
+            if self._inbox or self._woken:
+                self._schedule()
+            if self._living:
+                self._arm()
 
     def _deliver(self, kind: str, detail: Entry, size_bytes: int) -> None:
         rate, at = self._clock.real_seconds(Nanos(SECOND)), self.stamp()

@@ -230,3 +230,31 @@ def test_what_hangs_outside_at_the_end_is_given_up():
 
     assert run(work) == "over"
     assert http.cancelled == 1
+
+
+def test_books_that_cannot_be_noted_cost_no_input():
+    notes = Notes()
+
+    async def outer():
+        driver = Driver(SystemClock())
+        driver.notes = notes
+        driver.desk.books = lambda: [1 / 0]
+        return await driver.live(lambda: fetched(driver, Http()))
+
+    assert asyncio.run(outer())[0] == 200
+    assert ["books", "failed", "ZeroDivisionError"] in notes.followed
+
+
+def test_an_input_that_fails_does_not_keep_the_next_ones_waiting():
+    async def work(driver):
+        told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        driver.desk.handlers |= {"bad": lambda _told: 1 / 0, "good": told.set_result}
+        driver.signal("bad", None)
+        driver.signal("good", "heard")
+        return await told
+
+    async def outer():
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
+        return await lived(work)
+
+    assert asyncio.run(outer()) == "heard"
