@@ -83,8 +83,11 @@ class Alerts:
                 heard = tuple(self._heard)
                 self._heard.clear()
             found = [one for event, fields in heard if (one := alert_of(event, fields, status.now_ns))]
-            for alert in (*found, *self._watch.look(status, _megabytes())):
+            for alert in found:
                 self._raise(alert)
+            for alert in self._watch.look(status, _megabytes()):
+                if self._raise(alert):
+                    self._say(alert)
             self._send(self._gate.later(status.now_ns))
             for target in self._all():
                 target.look()
@@ -105,15 +108,20 @@ class Alerts:
                 break
             await asyncio.sleep(_POLL_S)
 
-    def _raise(self, alert: Alert) -> None:
+    def _raise(self, alert: Alert) -> bool:
+        """Whether it is told now."""
         message = self._gate.offer(alert)
         if message is None:
-            return
+            return False
         self._state.alerts = (*self._state.alerts[-SHOWN_MAX + 1 :], alert)
+        self._send(message)
+        return True
+
+    def _say(self, alert: Alert) -> None:
+        """In the log, which has no line of its own for it; what was heard there is not said twice."""
         self._log.info(
             "alert.raised", kind=alert.kind, severity=alert.severity.value, subject=alert.subject, text=alert.text
         )
-        self._send(message)
 
     def _send(self, message: Message | None) -> None:
         if message is not None:

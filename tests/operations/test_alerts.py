@@ -111,7 +111,7 @@ async def test_an_event_of_the_log_reaches_the_address_once(listener, lines):
     assert posted["title"] == "kalshi-daemon: critical: group triggered"
     assert "profile wide, reason 21 contracts" in posted["message"]
     assert posted["type"] == "failure"
-    assert [line["event"] for line in lines] == ["alert.raised", "alert.sent"]
+    assert [line["event"] for line in lines] == ["alert.sent"], "what came from the log is not said twice"
     assert [alert.kind for alert in one._state.alerts] == ["group_triggered"]
 
 
@@ -134,7 +134,7 @@ async def test_an_address_that_refuses_has_not_taken_it(listener, lines):
     one.hear("feed.evicted", {})
     one.turn()
     await settled(one)
-    assert [line["event"] for line in lines] == ["alert.raised", "alert.not_sent"]
+    assert [line["event"] for line in lines] == ["alert.not_sent"]
 
 
 async def test_a_hanging_address_is_said_to_be_late_once_and_delays_the_end_by_its_patience_alone(
@@ -213,6 +213,14 @@ async def test_a_queue_is_bounded_and_the_oldest_goes(lines):
     assert "the oldest is given up" in str(lines)
     gate.set()
     await all_idle(target)
+
+
+async def test_what_no_line_of_the_log_said_is_said(lines):
+    state = trading()
+    one = Alerts(AlertSettings(), state, lambda: alert_status(running(state), 31_000))
+    one.turn()
+    one.turn()
+    assert [(line["event"], line["kind"]) for line in lines] == [("alert.raised", "stalled")]
 
 
 async def test_a_bug_here_is_said_once_and_ends_nothing(lines):
