@@ -42,9 +42,19 @@ class Input:
     followed: tuple[Entry, ...]
 
 
-def encoded(before: Stamp, entries: Sequence[Entry]) -> bytes:
+def line_of(entry: Entry) -> bytes:
+    """One entry. Raises TypeError for what has no form in JSON."""
+    return orjson.dumps(entry, default=_plain)
+
+
+def joined(before: Stamp, lines: Sequence[bytes]) -> bytes:
     """The content of a block. `before`: the stamp of the last input of the block before it."""
-    return orjson.dumps([before.now_ns, before.real_ns, entries], default=_plain)
+    return b"[%d,%d,[%b]]" % (before.now_ns, before.real_ns, b",".join(lines))
+
+
+def encoded(before: Stamp, entries: Sequence[Entry]) -> bytes:
+    """The same of entries."""
+    return joined(before, [line_of(entry) for entry in entries])
 
 
 def decoded(raw: bytes) -> tuple[Stamp, list[Entry]]:

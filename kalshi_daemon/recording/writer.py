@@ -16,7 +16,7 @@ import structlog
 
 from kalshi_daemon.ground.units import SECOND
 from kalshi_daemon.recording.blocks import MAGIC, BlockChain
-from kalshi_daemon.recording.entries import Entry, Stamp, encoded
+from kalshi_daemon.recording.entries import Entry, Stamp, joined, line_of
 
 log = structlog.get_logger()
 
@@ -27,8 +27,6 @@ BLOCK_AGE_MAX: Final = 15 * SECOND
 """What a kill costs at most, and what is compressed as one while little happens."""
 WAITING_BYTES_MAX: Final = 64 * 1024 * 1024
 """What a disk that is slow may be behind."""
-_ENTRY_BYTES: Final = 48
-"""An entry's own, about."""
 _JOIN_WITHIN_S: Final = 3.0
 
 type NoRoom = Callable[[int, Path], str]
@@ -49,13 +47,13 @@ class RecordingWriter:
         self._base = at
         """The stamp of the last input before the block."""
         self._block_from = at
-        self._entries: list[Entry] = []
+        self._entries: list[bytes] = []
         self._bytes = 0
         self._handed = 0
         """Bytes given to the thread; counted on the loop."""
         self._taken = 0
         """Of these, bytes it is done with; counted in the thread."""
-        self._to_write: queue.SimpleQueue[tuple[bytes | tuple[Stamp, list[Entry]], int] | None] = queue.SimpleQueue()
+        self._to_write: queue.SimpleQueue[tuple[bytes | tuple[Stamp, list[bytes]], int] | None] = queue.SimpleQueue()
         self.stopped = ""
         """Why nothing is recorded any more; "" while it is."""
         self._closing = False
@@ -65,7 +63,7 @@ class RecordingWriter:
         self._to_write.put((opening, 0))
         self._thread.start()
 
-    def note_input(self, at: Stamp, kind: str, detail: Entry, size_bytes: int = 0) -> None:
+    def note_input(self, at: Stamp, kind: str, detail: Entry, size_bytes: int = 0) -> None:  # noqa: ARG002 - as `Notes`
         """One input begins. size_bytes: of its payload, where that may be large."""
         if self.stopped:
             return
@@ -73,16 +71,14 @@ class RecordingWriter:
         if full or at.real_ns - self._block_from.real_ns >= BLOCK_AGE_MAX:
             self._cut(at)
         elapsed_ns = at.now_ns - self._last.now_ns
-        self._entries.append([elapsed_ns, at.real_ns - self._last.real_ns - elapsed_ns, kind, *detail])
-        self._bytes += _ENTRY_BYTES + size_bytes
+        self._keep([elapsed_ns, at.real_ns - self._last.real_ns - elapsed_ns, kind, *detail])
         self._last = at
         self.inputs += 1
 
-    def note(self, entry: Entry, size_bytes: int = 0) -> None:
+    def note(self, entry: Entry, size_bytes: int = 0) -> None:  # noqa: ARG002 - as `Notes`
         """What followed from the last input. size_bytes: as above."""
         if not self.stopped:
-            self._entries.append(entry)
-            self._bytes += _ENTRY_BYTES + size_bytes
+            self._keep(entry)
 
     def close(self) -> None:
         """Write what is left; waits for a disk only a little."""
@@ -97,6 +93,16 @@ class RecordingWriter:
         self.stopped = "abandoned"
         self._to_write.put(None)
         self._thread.join(_JOIN_WITHIN_S)
+
+    def _keep(self, entry: Entry) -> None:
+        """As text at once: many thousand small lists that live for a while would be looked through again and again."""
+        try:
+            line = line_of(entry)
+        except (TypeError, ValueError) as problem:
+            self._stop(f"no plain value: {problem}")
+            return
+        self._entries.append(line)
+        self._bytes += len(line)
 
     def _cut(self, at: Stamp) -> None:
         """Hand a block to the thread; the next one begins."""
@@ -133,7 +139,7 @@ class RecordingWriter:
         chain = BlockChain()
         while (found := self._to_write.get()) is not None:
             content, size = found
-            raw = content if isinstance(content, bytes) else encoded(*content)
+            raw = content if isinstance(content, bytes) else joined(*content)
             if problem := self._no_room(self.bytes_written, self.path.parent):
                 self._stop(problem)
                 return
