@@ -26,7 +26,7 @@ from kalshi_daemon.settings.loader import Credentials
 from kalshi_daemon.settings.model import Settings
 
 if TYPE_CHECKING:
-    from kalshi_daemon.history.venue_history import EventResult
+    from kalshi_daemon.research.history.venue_history import EventResult
 
 FOLDER: Final = Path("data") / "history"
 """Below the mode's state, unless --out says otherwise."""
@@ -138,8 +138,8 @@ async def _fetch(
     root: Path,
     tallies: dict[str, SeriesTally],
 ) -> None:
-    from kalshi_daemon.history.archive import Kind  # noqa: PLC0415
-    from kalshi_daemon.history.venue_history import Wanted, fetch_history, past_events  # noqa: PLC0415
+    from kalshi_daemon.research.history.archive import Kind  # noqa: PLC0415
+    from kalshi_daemon.research.history.venue_history import Wanted, fetch_history, past_events  # noqa: PLC0415
 
     wanted = Wanted(tuple(map(Kind, kinds)), args.period, again=args.again)
     async with open_past(settings) as (past, clock):

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGES_DEEP_MAX: Final = 12
 MODULES_DEEP_MAX: Final = 25
-TOP_MAX: Final = 27
+TOP_MAX: Final = 26
 """Packages and modules directly below `kalshi_daemon`."""
 
 

@@ -9,7 +9,7 @@ from kalshi_daemon.cli import fetch_history
 from kalshi_daemon.cli.main import main
 from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.units import HOUR, Nanos
-from tests.history.past_kit import EVENT, TARGET, a_past
+from tests.research.history.past_kit import EVENT, TARGET, a_past
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from tests.mutants.mutant import Mutant
 _QUEUES = ("backtest/test_queue_models.py",)
 _BOOK = ("backtest/test_recorded_book.py",)
 _RESULTS = ("backtest/test_recorded_session.py",)
-_HISTORY = ("history/test_venue_history.py",)
+_HISTORY = ("research/history/test_venue_history.py",)
 
 MUTANTS = (
     Mutant(
@@ -83,7 +83,7 @@ MUTANTS = (
     Mutant(
         "trades_of_the_archive_are_forgotten",
         "trades on both sides of the cutoff are fetched",
-        "history/venue_history.py",
+        "research/history/venue_history.py",
         "            (Tier.ARCHIVE, market.open_ns, min(end, cutoff)),\n",
         "",
         _HISTORY,
@@ -91,7 +91,7 @@ MUTANTS = (
     Mutant(
         "unsettled_event_is_final",
         "an event that is not settled is asked for again",
-        "history/venue_history.py",
+        "research/history/venue_history.py",
         "            final = self._unreadable == 0 and all(market.settled for market in markets)\n",
         "            final = self._unreadable == 0\n",
         _HISTORY,

@@ -9,16 +9,16 @@ from pyarrow import dataset
 from kalshi_daemon.ground.clock import ManualClock, SystemClock
 from kalshi_daemon.ground.errors import MalformedField, MissingField, VenueRejected, VenueUnavailable
 from kalshi_daemon.ground.units import HOUR, SECOND, Nanos
-from kalshi_daemon.history import venue_history
-from kalshi_daemon.history.archive import Kind, path_of, stored
-from kalshi_daemon.history.venue_history import Wanted, fetch_history, past_events
 from kalshi_daemon.kalshi import history_rest
 from kalshi_daemon.kalshi.history_codec import read_candle, read_past_trade
 from kalshi_daemon.kalshi.history_rest import Tier
+from kalshi_daemon.research.history import venue_history
+from kalshi_daemon.research.history.archive import Kind, path_of, stored
+from kalshi_daemon.research.history.venue_history import Wanted, fetch_history, past_events
 from kalshi_daemon.simulator.exchange.faults import Injection, Manner, When
 from kalshi_daemon.simulator.exchange.poison import Poison
 from kalshi_daemon.windows.sessions import load_sessions
-from tests.history.past_kit import EVENT, HOURLY, OTHER, START, TARGET, TICKER, UNKNOWN, a_past, settle
+from tests.research.history.past_kit import EVENT, HOURLY, OTHER, START, TARGET, TICKER, UNKNOWN, a_past, settle
 from tests.support.instruments import SERIES
 
 ALL = Wanted((Kind.MARKETS, Kind.TRADES, Kind.CANDLES))

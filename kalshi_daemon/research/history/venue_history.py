@@ -18,7 +18,6 @@ from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.errors import MalformedData, RateLimited, VenueUnavailable, VenueUnreachable
 from kalshi_daemon.ground.new_york import event_stamp
 from kalshi_daemon.ground.units import CONTRACT, DOLLAR, HOUR, SECOND, Nanos
-from kalshi_daemon.history.archive import Kind, path_of, stored, write_event
 from kalshi_daemon.kalshi.fields import Json
 from kalshi_daemon.kalshi.history_codec import (
     Cutoff,
@@ -29,6 +28,7 @@ from kalshi_daemon.kalshi.history_codec import (
     read_past_trade,
 )
 from kalshi_daemon.kalshi.history_rest import Tier
+from kalshi_daemon.research.history.archive import Kind, path_of, stored, write_event
 from kalshi_daemon.windows.table import fixings
 
 log = structlog.get_logger()

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from kalshi_daemon.ground.clock import SystemClock
 from kalshi_daemon.ground.units import HOUR, SECOND, Nanos
-from kalshi_daemon.history.venue_history import PastEvent
 from kalshi_daemon.kalshi.history_rest import HistoryRest
 from kalshi_daemon.kalshi.transport import Transport, open_session
+from kalshi_daemon.research.history.venue_history import PastEvent
 from kalshi_daemon.settings.model import KalshiSettings
 from tests.simulator.exchange_kit import EVENT, OTHER, START, TARGET, TICKER, put
 from tests.simulator.server_kit import Venue
