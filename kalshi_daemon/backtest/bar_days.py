@@ -10,6 +10,7 @@ from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.instruments import Instruments
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.folders import files_below
 from kalshi_daemon.ground.units import SECOND
 from kalshi_daemon.simulator.feed.index_replay import uncovered
 
@@ -37,7 +38,7 @@ def bar_days(folder: Path, sessions: Sequence[Session], table: Instruments) -> B
     """Look up every session. Raises ConfigurationError: no such folder, no bar file, a damaged file, no day at all."""
     if not folder.exists():
         raise ConfigurationError(str(folder), "no such folder", "--data takes a folder of bar files")
-    paths = sorted(folder.rglob("*.parquet")) if folder.is_dir() else [folder]
+    paths = [one for one in files_below(folder) if one.suffix == ".parquet"] if folder.is_dir() else [folder]
     named = [path for path in paths if names_index(path, table)]
     if not named:
         raise ConfigurationError(str(folder), "no bar file in it", _FORM)

@@ -8,6 +8,7 @@ from pathlib import Path
 from kalshi_daemon.backtest.recorded.day_files import recorded_days
 from kalshi_daemon.backtest.recorded.recorded_world import RecordedPlan
 from kalshi_daemon.bars.files import index_of
+from kalshi_daemon.ground.folders import entries
 from kalshi_daemon.settings.instruments import instruments_of
 from kalshi_daemon.settings.model import Settings
 from kalshi_daemon.simulator.latency import Latency
@@ -85,4 +86,4 @@ def inputs_of(job: Job) -> tuple[Path, ...]:
     world = job.world
     if isinstance(world, WorldPlan):
         return world.index_replay
-    return tuple(sorted(path for path in world.folder.glob(f"*_{world.day}.*")))
+    return tuple(path for path in entries(world.folder) if path.stem.endswith(f"_{world.day}"))

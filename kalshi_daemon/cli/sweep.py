@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kalshi_daemon.cli.common import Subparsers, UsageError, a_path, wants_json
 from kalshi_daemon.cli.session_options import REGIMES, a_span, check_regime, settings_of
 from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
+from kalshi_daemon.ground.folders import entries
 
 if TYPE_CHECKING:
     from kalshi_daemon.backtest.jobs import Job
@@ -158,7 +159,7 @@ def _play(jobs: "dict[Path, Job]", folder: Path, where: Any, count: int) -> Any:
     try:
         return play_all(jobs, where, tell, Work(play_checked, keep_result))
     except KeyboardInterrupt:
-        kept = sum(path.suffix == ".json" for path in folder.iterdir())
+        kept = sum(path.suffix == ".json" for path in entries(folder))
         print(f"\nstopped: {kept} results are kept in {folder}; the same command goes on", file=sys.stderr)
         raise
     finally:

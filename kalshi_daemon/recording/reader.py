@@ -7,6 +7,7 @@ from typing import Final
 
 from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.folders import entries
 from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.recording.blocks import FAMILY, MAGIC, Block, Damage, begins_as_recording, blocks
 from kalshi_daemon.recording.entries import Input, Stamp, decoded, inputs
@@ -40,7 +41,7 @@ def recordings_folder(mode_dir: Path) -> Path:
 def recordings(mode_dir: Path) -> list[Path]:
     """The recordings of a mode, oldest first: their names begin with the time of their start. Raises OSError."""
     folder = recordings_folder(mode_dir)
-    return sorted(path for path in folder.iterdir() if path.suffix == SUFFIX) if folder.is_dir() else []
+    return [path for path in entries(folder) if path.suffix == SUFFIX]
 
 
 class Recording:

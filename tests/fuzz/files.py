@@ -105,6 +105,8 @@ _MAY_BE_ZERO: Final = (
     "settlement_basis_bp", "memory_sessions_max", "memory_slow_days_max", "warm_up_sessions", "min_ev", "k_stale",
     "k_vol", "k_calibration", "vol_error", "base_edge", "order_delay_s", "book_weight", "tail_probability",
     "keep_edge_share", "balance_floor_dollars", "blackout_before_s", "blackout_after_s", "unknown_ask_after_ms", "seed",
+    "momentum_share", "reduce_only_s", "makers", "half_spread_cents_min", "half_spread_cents_max", "notice_s_max",
+    "pull_s_max", "noise_error_cents", "create_ms", "cancel_ms", "read_ms", "stream_ms", "feed_ms", "spread",
 )  # fmt: skip
 _FINITE_MAX: Final = 2**32
 

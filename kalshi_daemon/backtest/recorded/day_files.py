@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.instruments import Instruments
 from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.folders import entries
 from kalshi_daemon.ground.named_files import check_regular
 
 BOOKS: Final = re.compile(r"book_events_(\d{4}-\d{2}-\d{2})\.parquet")
@@ -61,7 +62,7 @@ def recorded_days(folder: Path) -> tuple[str, ...]:
     """The dates that have books, ascending. Raises ConfigurationError when there are none."""
     if not folder.is_dir():
         raise ConfigurationError(str(folder), "no such folder", "--books takes a folder of recorded days")
-    found = sorted(match[1] for path in folder.iterdir() if (match := BOOKS.fullmatch(path.name)))
+    found = sorted(match[1] for path in entries(folder) if (match := BOOKS.fullmatch(path.name)))
     if not found:
         raise ConfigurationError(str(folder), "no recorded day in it: no file book_events_DATE.parquet", _FORM)
     return tuple(found)

@@ -10,6 +10,7 @@ from typing import Final
 
 from kalshi_daemon import __version__
 from kalshi_daemon.ground.errors import ConfigurationError
+from kalshi_daemon.ground.folders import files_below
 
 _LIBRARIES: Final = ("numpy", "scipy", "pydantic", "orjson", "dask", "distributed", "cloudpickle", "msgpack")
 """What numbers are made with, and what jobs and results travel by."""
@@ -50,7 +51,7 @@ def _source_digest() -> str:
     """Of every file of the package: two checkouts of one version need not be the same."""
     root = Path(__file__).parents[2]
     found = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
+    for path in (one for one in files_below(root) if one.suffix == ".py"):
         found.update(path.relative_to(root).as_posix().encode())
         found.update(path.read_bytes())
     return found.hexdigest()[:16]
