@@ -20,9 +20,9 @@ from kalshi_daemon.recording.entries import Entry, Stamp, joined, line_of
 
 log = structlog.get_logger()
 
-BLOCK_ENTRIES_MAX: Final = 20_000
-BLOCK_BYTES_MAX: Final = 4 * 1024 * 1024
-"""Of payloads, before compression: whatever fills a block first closes it."""
+BLOCK_ENTRIES_MAX: Final = 4_000
+BLOCK_BYTES_MAX: Final = 512 * 1024
+"""Of payloads, before compression: whatever fills a block first closes it. Small, for until then it is memory."""
 BLOCK_AGE_MAX: Final = 15 * SECOND
 """What a kill costs at most, and what is compressed as one while little happens."""
 WAITING_BYTES_MAX: Final = 64 * 1024 * 1024
