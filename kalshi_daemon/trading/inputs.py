@@ -1,6 +1,6 @@
 """The picture of the moment that a scan or a look at resting quotes starts from: state in, ladder's inputs out."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 from kalshi_daemon.domain.forecast import Forecast
@@ -32,9 +32,11 @@ def picture_of(
     *,
     markouts: tuple[Markout, ...] = (),
     tickers: Collection[str] | None = None,
+    exposure_of: Callable[[DaemonState], Exposure] = Exposure.of,
 ) -> Picture:
     """What a policy is shown of a window; `tickers` are the markets it is about, None means every followed one.
 
+    `exposure_of` sums up what is held and offered; whoever has done so already keeps it (`ExposureMemo`).
     Looks at resting quotes come with every tick and are about a few of some hundred markets: those alone are read.
     """
     venue, books, own = state.venue, state.venue.books, state.live_orders()
@@ -47,7 +49,7 @@ def picture_of(
     if forecast is not None:
         probabilities = forecast.probabilities(tuple(market.contract for market in markets))
         model = {market.ticker: float(p) for market, p in zip(markets, probabilities, strict=True)}
-    exposure = Exposure.of(state) if tickers is None else _NO_EXPOSURE
+    exposure = exposure_of(state) if tickers is None else _NO_EXPOSURE
     followed = [market.ticker for market in markets if market.ticker in books]
     return Picture(
         now_ns=now,

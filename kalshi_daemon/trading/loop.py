@@ -355,7 +355,9 @@ class Trader:
             self._due[key] = Nanos(now + profile.scan_every)
         self._scanned[key] = now
         self._triggers.pop(key, None)
-        picture = picture_of(self._state, window, now, markouts=self._markouts.recent())
+        picture = picture_of(
+            self._state, window, now, markouts=self._markouts.recent(), exposure_of=self._parts.chain.memo.of
+        )
         request = ScanRequest(self._callbacks.plan_ids(), profile, trigger)
         plan, self._memory = self._parts.policy.plan(picture, request, self._memory)
         judgement = self._parts.chain.judge_plan(self._state, plan, now)

@@ -26,8 +26,8 @@ MUTANTS = (
         "informed_know_the_present",
         "an informed taker acts on an index value of its own time",
         "simulator/traders/alert.py",
-        "seen = value_at(Nanos(min(now_ns - delay_ns, self._ladder.target_ns)))",
-        "seen = value_at(now_ns)",
+        "return value_at(Nanos(min(now_ns - delay_ns, self._ladder.target_ns)))",
+        "return value_at(now_ns)",
         _CROWD,
     ),
     Mutant(

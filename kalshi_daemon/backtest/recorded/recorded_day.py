@@ -21,7 +21,7 @@ from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.units import DOLLAR, MINUTE, POINT, SECOND, Level, Nanos
 from kalshi_daemon.simulator.exchange.instruments import EventSpec, Listing, MarketSpec, SeriesSpec
-from kalshi_daemon.simulator.exchange.listing import event_ticker, new_york, specs_of
+from kalshi_daemon.simulator.exchange.listing import event_ticker, market_spec, new_york, specs_of
 from kalshi_daemon.simulator.feed.index_path import AFTER_HOURS_S, IndexPath, session_seconds
 from kalshi_daemon.windows.sessions import load_sessions
 
@@ -197,21 +197,7 @@ def _market(row: MarketRow, series: SeriesSpec, event: str, target: Nanos) -> Ma
     else:
         kind, suffix = StrikeType.BETWEEN, f"B{(floor + cap + 1) // 2 // POINT}"
         words = f"{row.lowest:,} to {row.highest:,}"
-    return MarketSpec(
-        ticker=f"{event}-{suffix}",
-        event_ticker=event,
-        series_ticker=series.ticker,
-        index=series.index,
-        title=f"Will the {series.name} be {words}?",
-        yes_sub_title=words,
-        rules=f"If the value of the {series.name} at the time of the event is {words}, the market resolves to Yes.",
-        strike_type=kind,
-        floor=floor,
-        cap=cap,
-        open_ns=Nanos(target - _LISTED_BEFORE),
-        close_ns=target,
-        settles_ns=target,
-    )
+    return market_spec(series, event, suffix, words, (kind, floor, cap), (Nanos(target - _LISTED_BEFORE), target))
 
 
 def _renamed(names: Sequence[str], markets: Mapping[str, MarketSpec], folder: Path, day: str) -> list[str]:

@@ -119,7 +119,7 @@ def ladder_event(series: SeriesSpec, shape: Geometry, spot: float, opens_ns: Nan
         floor = Level((lowest + place * shape.step) * POINT)
         words = f"{floor // POINT:,} or above"
         markets.append(
-            _market(
+            market_spec(
                 series,
                 ticker,
                 f"T{_plain(Level(floor - shape.epsilon))}",
@@ -144,14 +144,14 @@ def range_event(series: SeriesSpec, shape: Geometry, spot: float, opens_ns: Nano
     span = (opens_ns, target_ns)
     bottom, top = Level(lowest * POINT), Level(highest * POINT - shape.epsilon)
     less = f"{_comma(Level(bottom - shape.epsilon))} or below"
-    markets = [_market(series, ticker, f"T{lowest}", less, (StrikeType.LESS, None, bottom), span)]
+    markets = [market_spec(series, ticker, f"T{lowest}", less, (StrikeType.LESS, None, bottom), span)]
     for start in range(lowest, highest, shape.step):
         floor, cap = Level(start * POINT), Level((start + shape.step) * POINT - shape.epsilon)
         words = f"{_comma(floor)} to {_comma(cap)}"
         suffix = f"B{start + shape.step // 2}"
-        markets.append(_market(series, ticker, suffix, words, (StrikeType.BETWEEN, floor, cap), span))
+        markets.append(market_spec(series, ticker, suffix, words, (StrikeType.BETWEEN, floor, cap), span))
     more = f"{highest:,} or above"
-    markets.append(_market(series, ticker, f"T{_plain(top)}", more, (StrikeType.GREATER, top, None), span))
+    markets.append(market_spec(series, ticker, f"T{_plain(top)}", more, (StrikeType.GREATER, top, None), span))
     return _event(series, ticker, "MECNET", target_ns, markets)
 
 
@@ -175,7 +175,7 @@ def _event(
     return EventSpec(ticker, series.ticker, series.index, title, f"On {when}", collateral, target_ns, tuple(markets))
 
 
-def _market(
+def market_spec(
     series: SeriesSpec,
     event: str,
     suffix: str,
@@ -183,6 +183,7 @@ def _market(
     strike: tuple[StrikeType, Level | None, Level | None],
     span: tuple[Nanos, Nanos],
 ) -> MarketSpec:
+    """One market. `words` say when it pays; strike: its type and both bounds; span: when it opens, and its fixing."""
     kind, floor, cap = strike
     name = series.name
     return MarketSpec(

@@ -103,18 +103,10 @@ class FlowTakers(Takers):
     def accounts(self) -> tuple[str, ...]:
         return self.name, self._informed_name
 
-    def act(self, now_ns: Nanos, market: MarketAccess, value_at: Callable[[Nanos], float], law: Law) -> None:
-        """As the plain ones, but for the instant of the value that the informed act on."""
-        if now_ns >= self._ladder.target_ns - SECOND:
-            return
-        while self._next_noise_ns <= now_ns:
-            self._next_noise_ns = self._after(self._next_noise_ns, self._mix.noise_per_minute)
-            self._noise(market, value_at(now_ns), law.sigma)
-        while self._next_informed_ns <= now_ns:
-            self._next_informed_ns = self._after(self._next_informed_ns, self._mix.informed_per_minute)
-            delay_ns = int(self._rng.uniform(*self._mix.informed_delay_s) * SECOND)
-            seen = value_at(Nanos(min(now_ns - delay_ns, self._ladder.target_ns)))
-            self._informed(market, seen * float(np.exp(law.drift)), law.sigma)
+    def _seen(self, now_ns: Nanos, value_at: Callable[[Nanos], float]) -> float:
+        """That of a reaction ago; with a negative one, of what is not printed yet."""
+        delay_ns = int(self._rng.uniform(*self._mix.informed_delay_s) * SECOND)
+        return value_at(Nanos(min(now_ns - delay_ns, self._ladder.target_ns)))
 
     def _noise(self, market: MarketAccess, value: float, sigma: float) -> None:
         mix, rng = self._mix, self._rng

@@ -220,7 +220,11 @@ class Takers:
             self._noise(market, value_at(now_ns), law.sigma)
         while self._next_informed_ns <= now_ns:
             self._next_informed_ns = self._after(self._next_informed_ns, self._mix.informed_per_minute)
-            self._informed(market, value_at(now_ns) * math.exp(law.drift), law.sigma)
+            self._informed(market, self._seen(now_ns, value_at) * math.exp(law.drift), law.sigma)
+
+    def _seen(self, now_ns: Nanos, value_at: Callable[[Nanos], float]) -> float:
+        """The value of the index, points, that the informed act on."""
+        return value_at(now_ns)
 
     def _noise(self, market: MarketAccess, value: float, sigma: float) -> None:
         fair = self._ladder.fair(value, sigma)

@@ -8,9 +8,9 @@ from typing import Final
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.quote import QuotePlan
 from kalshi_daemon.ground.units import Nanos, Price, from_s
-from kalshi_daemon.ladder.selection import ScanInputs, lost_edge, mids, propose
+from kalshi_daemon.ladder.selection import lost_edge, mids, propose
 from kalshi_daemon.settings.model import GuardSettings, PricingSettings
-from kalshi_daemon.trading.policy.judging import nothing_to_plan, unpriced
+from kalshi_daemon.trading.policy.judging import nothing_to_plan, scan_inputs, unpriced
 from kalshi_daemon.trading.policy.picture import Picture
 from kalshi_daemon.trading.policy.policy import Pulls, ScanRequest
 
@@ -38,31 +38,10 @@ class EdgePolicy:
         return EdgeMemory()
 
     def plan(self, picture: Picture, request: ScanRequest, memory: EdgeMemory) -> tuple[QuotePlan, EdgeMemory]:
-        forecast, fees = picture.forecast, picture.fees
-        if forecast is None or fees is None:
+        inputs = scan_inputs(picture, request, memory.last_mids, self._pricing, self._book_age_ns_max)
+        if inputs is None:
             return nothing_to_plan(picture, request), memory
-        name = request.profile.name
-        plan = propose(
-            ScanInputs(
-                plan_id=request.plan_id,
-                trigger=request.trigger,
-                now_ns=picture.now_ns,
-                profile=request.profile,
-                window=picture.window,
-                markets=tuple(market for market in picture.markets if market.ticker in picture.views),
-                model=picture.model,
-                forecast_level=forecast.level,
-                forecast_sigma=forecast.sigma,
-                calibration_error=forecast.calibration_error,
-                views=picture.views,
-                last_mids={ticker: mid for (profile, ticker), mid in memory.last_mids.items() if profile == name},
-                own=picture.own,
-                fees=fees,
-                pricing=self._pricing,
-                tick_age_ns=picture.tick_age_ns,
-                book_age_ns_max=self._book_age_ns_max,
-            )
-        )
+        plan = propose(inputs)
         return plan, EdgeMemory({**memory.last_mids, **mids(plan)})
 
     def review(self, picture: Picture, resting: Sequence[Order], memory: EdgeMemory) -> tuple[Pulls, EdgeMemory]:

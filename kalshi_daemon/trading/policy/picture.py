@@ -43,3 +43,8 @@ class Picture:
     """Our latest fills and where the others' middle went after them, oldest first."""
     tick_age_ns: Nanos
     """now minus the index value's own time; a day when there is no value."""
+
+    @property
+    def followed(self) -> tuple[Market, ...]:
+        """The markets that have a book."""
+        return tuple(market for market in self.markets if market.ticker in self.views)

@@ -33,10 +33,10 @@ from kalshi_daemon.ground.units import (
 from kalshi_daemon.ladder.fair import believable_mid
 from kalshi_daemon.ladder.implied import implied_distribution
 from kalshi_daemon.ladder.reservation import reservation
-from kalshi_daemon.ladder.selection import Appraisal, ScanInputs, lost_edge, mids
+from kalshi_daemon.ladder.selection import Appraisal, lost_edge, mids
 from kalshi_daemon.ladder.two_sided import Room, SideTerms, propose_both
 from kalshi_daemon.settings.model import GuardSettings, PricingSettings, ReservationSettings
-from kalshi_daemon.trading.policy.judging import nothing_to_plan, unpriced
+from kalshi_daemon.trading.policy.judging import nothing_to_plan, scan_inputs, unpriced
 from kalshi_daemon.trading.policy.picture import Picture
 from kalshi_daemon.trading.policy.policy import Pulls, ScanRequest
 
@@ -88,36 +88,17 @@ class ReservationPolicy:
     def plan(
         self, picture: Picture, request: ScanRequest, memory: ReservationMemory
     ) -> tuple[QuotePlan, ReservationMemory]:
-        forecast, fees = picture.forecast, picture.fees
-        if forecast is None or fees is None:
+        forecast, markets = picture.forecast, picture.followed
+        if forecast is None:
             return nothing_to_plan(picture, request), memory
-        markets = tuple(market for market in picture.markets if market.ticker in picture.views)
+        pricing = self._pricing_now(picture, markets, forecast)
+        inputs = scan_inputs(picture, request, memory.last_mids, pricing, self._book_age_ns_max)
+        if inputs is None:
+            return nothing_to_plan(picture, request), memory
         moves = _Moves.of(markets, picture, forecast, memory.levels.get(forecast.index, ()))
         memory = self._seen(picture, forecast, moves, memory)
-        name = request.profile.name
-        plan = propose_both(
-            ScanInputs(
-                plan_id=request.plan_id,
-                trigger=request.trigger,
-                now_ns=picture.now_ns,
-                profile=request.profile,
-                window=picture.window,
-                markets=markets,
-                model=picture.model,
-                forecast_level=forecast.level,
-                forecast_sigma=forecast.sigma,
-                calibration_error=forecast.calibration_error,
-                views=picture.views,
-                last_mids={ticker: mid for (profile, ticker), mid in memory.last_mids.items() if profile == name},
-                own=picture.own,
-                fees=fees,
-                pricing=self._pricing_now(picture, markets, forecast),
-                tick_age_ns=picture.tick_age_ns,
-                book_age_ns_max=self._book_age_ns_max,
-            ),
-            self._terms(picture, markets, forecast, moves, memory),
-            Room(picture.holdings, picture.offered, dollars_from_float(self._own.fixing_loss_dollars)),
-        )
+        room = Room(picture.holdings, picture.offered, dollars_from_float(self._own.fixing_loss_dollars))
+        plan = propose_both(inputs, self._terms(picture, markets, forecast, moves, memory), room)
         return plan, replace(memory, last_mids={**memory.last_mids, **mids(plan)})
 
     def review(
@@ -126,8 +107,7 @@ class ReservationPolicy:
         forecast = picture.forecast
         if forecast is None:
             return tuple((order, "cannot_price") for order in resting), memory
-        markets = tuple(market for market in picture.markets if market.ticker in picture.views)
-        moves = _Moves.of(markets, picture, forecast, memory.levels.get(forecast.index, ()))
+        moves = _Moves.of(picture.followed, picture, forecast, memory.levels.get(forecast.index, ()))
         memory = self._seen(picture, forecast, moves, memory)
         loading = self._adverse(picture.markouts)
         found = []
