@@ -99,6 +99,14 @@ def test_fills_one_way_within_seconds_close_that_way_for_a_while(rig):
     assert {quote.side for quote in plan_of(rig, memory=memory)[0].quotes} == set(Side)
 
 
+def test_a_window_that_opens_ends_no_pause(rig):
+    """What is listed is looked at whenever a window opens, of either index."""
+    _plan, memory = plan_of(rig, markouts=(fill(rig, Side.BID, 4), fill(rig, Side.BID, 2)))
+    kept = build_policy(SETTINGS).forget(memory, rig.state.venue.markets)
+    assert kept.paused == memory.paused != {}
+    assert kept.levels == memory.levels != {}
+
+
 def test_one_fill_each_way_closes_nothing(rig):
     plan, memory = plan_of(rig, markouts=(fill(rig, Side.BID, 4), fill(rig, Side.ASK, 2)))
     assert {quote.side for quote in plan.quotes} == set(Side)

@@ -119,7 +119,7 @@ class ReservationPolicy:
 
     def forget(self, memory: ReservationMemory, listed: Collection[str]) -> ReservationMemory:
         kept = {key: mid for key, mid in memory.last_mids.items() if key[1] in listed}
-        return replace(memory, last_mids=kept, levels={}, paused={})
+        return replace(memory, last_mids=kept)  # the rest is of seconds, by index, and goes by itself
 
     def _problem(
         self, picture: Picture, order: Order, moves: "_Moves", memory: ReservationMemory, loading: float
