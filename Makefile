@@ -4,6 +4,7 @@ SHELL := /bin/sh
 VENV ?= .venv
 BIN := $(VENV)/bin
 RUN_ARGS ?=
+TEST_ARGS ?=
 SEEDS ?= 25
 FIRST_SEED ?= 1
 HOURS ?= 24
@@ -28,11 +29,8 @@ run: ## a full simulated session on the embedded exchange, no keys (RUN_ARGS="--
 	@sh scripts/setup run
 	@$(BIN)/kalshi-daemon run --mode sim $(RUN_ARGS)
 
-# Side by side what keeps no time of the machine's; then whole processes, two tests at a time; then the rest, one by one.
-test: setup ## the test suite
-	@$(BIN)/python -m pytest -q -n auto --dist worksteal -m "not e2e and not alone"
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "e2e and not alone"
-	@$(BIN)/python -m pytest -q -m alone
+test: setup ## the test suite, in three parts (TEST_ARGS=--together: whole processes beside the rest)
+	@$(BIN)/python scripts/run_tests.py $(TEST_ARGS)
 
 cover: setup ## the test suite with coverage of the pure rooms held at 95 %
 	@$(BIN)/python -m coverage erase

@@ -125,17 +125,20 @@ class ResidualDistribution:
 
     def log_density(self, z: Floats) -> Floats:
         """ln of the derivative of `cdf`, shape (n,) -> (n,): constant between two nodes, a Student t in the tails."""
-        at = np.clip(np.searchsorted(self.nodes, z) - 1, 0, len(NODES) - 2)
+        at = np.minimum(np.maximum(self.nodes.searchsorted(z) - 1, 0), len(NODES) - 2)
         found: Floats = np.log((NODES[at + 1] - NODES[at]) / (self.nodes[at + 1] - self.nodes[at]))
-        shape, low, high = self.shape, self.nodes[0], self.nodes[-1]
-        for outside, scale, beyond in (
-            (z < low, shape.below, self._lower(low)),
-            (z > high, shape.above, self._upper(high)),
-        ):
-            if outside.any():
-                away = (z[outside] - shape.location) / scale
-                found[outside] = log(TAIL / beyond / scale) + _student_log_density(shape.nu, away)
+        low, high = self.nodes[0], self.nodes[-1]
+        below, above = z < low, z > high
+        if below.any():
+            found[below] = self._tail_log_density(z[below], self.shape.below, self._lower(low))
+        if above.any():
+            found[above] = self._tail_log_density(z[above], self.shape.above, self._upper(high))
         return found
+
+    def _tail_log_density(self, z: Floats, scale: float, beyond: Floats) -> Floats:
+        """`beyond`: what a whole Student t has further out than the table, where this distribution has TAIL."""
+        shape = self.shape
+        return log(TAIL / beyond / scale) + _student_log_density(shape.nu, (z - shape.location) / scale)
 
     def relative_square(self, z: float) -> float:
         """z^2 against what this distribution expects of it, capped at three sigma.

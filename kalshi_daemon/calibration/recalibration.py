@@ -74,7 +74,8 @@ class PitMap:
 
     def slope(self, u: Floats) -> Floats:
         """W'(u), > 0; at a knot the one of the bin above it."""
-        found: Floats = BINS * np.diff(self.knots)[np.minimum((u * BINS).astype(np.int64), BINS - 1)]
+        at = np.minimum((u * BINS).astype(np.int64), BINS - 1)
+        found: Floats = BINS * (self.knots[at + 1] - self.knots[at])
         return found
 
     def invert(self, w: Floats) -> Floats:
@@ -108,7 +109,9 @@ class Recalibration:
     scale_sum: Floats
     scale_weight: Floats
     histogram: Floats
-    _smooth: "list[_Smooth] | None" = field(default=None, init=False, repr=False, compare=False)
+    _smooth: "list[_Smooth | None]" = field(
+        default_factory=lambda: [None] * BUCKETS, init=False, repr=False, compare=False
+    )
     """By bucket; None when something was learnt since."""
 
     @classmethod
@@ -121,7 +124,7 @@ class Recalibration:
 
     def next_session(self) -> None:
         """Forget a little, scale and map with half-lives of 120 sessions. The priors never fade."""
-        self._smooth = None
+        self._smooth = [None] * BUCKETS
         kept = 2.0 ** (-1.0 / SCALE_HALF_LIFE_SESSIONS)
         self.scale_sum *= kept
         self.scale_weight *= kept
@@ -135,7 +138,7 @@ class Recalibration:
             pull c^2 some 4 % below 1 under a right but heavy-tailed distribution; it is divided out there.
         pit: F(z / c) with the c of the moment of the forecast, before the map, within 0..1.
         """
-        self._smooth = None
+        self._smooth[bucket] = None
         self.scale_sum[bucket] += relative_square
         self.scale_weight[bucket] += 1.0
         self.histogram[bucket, min(BINS - 1, int(pit * BINS))] += 1.0
@@ -157,10 +160,7 @@ class Recalibration:
 
     def _mixed(self, left: int, right: int, weight: float) -> Correction:
         keep = 1.0 - weight
-        buckets = self._smooth
-        if buckets is None:
-            buckets = self._smooth = [self._bucket(bucket) for bucket in range(BUCKETS)]
-        near, far = buckets[left], buckets[right]
+        near, far = self._bucket(left), self._bucket(right)
         weight_seen = keep * near.weight + weight * far.weight
         share = 1.0 / (MAP_PRIOR_WEIGHT + weight_seen)
         a, b = keep * share, weight * share
@@ -173,6 +173,12 @@ class Recalibration:
         return Correction(scale, PitMap(knots), ERROR_PRIOR_WEIGHT + weight_seen)
 
     def _bucket(self, bucket: int) -> "_Smooth":
+        known = self._smooth[bucket]
+        if known is None:
+            known = self._smooth[bucket] = self._smoothed(bucket)
+        return known
+
+    def _smoothed(self, bucket: int) -> "_Smooth":
         seen = self.histogram[bucket]
         smooth = _SMOOTHER @ seen
         sums = np.concatenate(([0.0], np.cumsum(smooth)))

@@ -30,11 +30,10 @@ def crps_of_quantiles(quantiles: Floats, probabilities: Floats, x: float) -> flo
         return float(quantiles[0] - x) + _squared(quantiles, 1.0 - probabilities)
     if x >= quantiles[-1]:
         return float(x - quantiles[-1]) + _squared(quantiles, probabilities)
-    at = int(np.searchsorted(quantiles, x, side="right"))
+    at = int(quantiles.searchsorted(x, side="right"))
     reached = float(np.interp(x, quantiles, probabilities))
-    left_q, left_p = np.append(quantiles[:at], x), np.append(probabilities[:at], reached)
-    right_q, right_p = np.insert(quantiles[at:], 0, x), np.insert(probabilities[at:], 0, reached)
-    return _squared(left_q, left_p) + _squared(right_q, 1.0 - right_p)
+    places, values = _with(quantiles, at, x), _with(probabilities, at, reached)
+    return _squared(places[: at + 1], values[: at + 1]) + _squared(places[at:], 1.0 - values[at:])
 
 
 def published_crps(x: float, sigma: float, residual: ResidualDistribution, pit_map: PitMap) -> float:
@@ -69,6 +68,13 @@ def brier(probability: float, *, happened: bool) -> float:
     return (probability - happened) ** 2
 
 
+def _with(values: Floats, at: int, one: float) -> Floats:
+    """`np.insert`, which takes five times as long for a single value."""
+    found = np.empty(len(values) + 1)
+    found[:at], found[at], found[at + 1 :] = values[:at], one, values[at:]
+    return found
+
+
 def _squared(places: Floats, values: Floats) -> float:
     a, b = values[:-1], values[1:]
-    return float(np.sum(np.diff(places) * (a * a + a * b + b * b)) / 3.0)
+    return float(np.add.reduce((places[1:] - places[:-1]) * (a * a + a * b + b * b)) / 3.0)

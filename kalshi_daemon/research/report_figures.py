@@ -15,7 +15,6 @@ from kalshi_daemon.calibration.constants import ModelConstants
 from kalshi_daemon.calibration.constants_file import SHIPPED
 from kalshi_daemon.calibration.predictive import PredictiveDistribution
 from kalshi_daemon.calibration.recalibration import BUCKET_CENTRES_MIN, Recalibration
-from kalshi_daemon.calibration.updater import RollingCalibration
 from kalshi_daemon.calibration.watch import PROBABILITY_BINS, ladder_around
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.units import MINUTE, SECOND, Nanos
@@ -31,6 +30,8 @@ FAN_STEP_MIN: Final = 2
 FAN_FROM_MIN: Final = 5
 """The first fan starts when the first quotes may: 09:35."""
 _CURVE_BUCKET_MIN: Final = 5
+_FAN: Final = "fan"
+"""Target of the forecasts that a fan is made of."""
 BP: Final = 1e4
 
 
@@ -155,7 +156,14 @@ def figures_of(
     model = harness.model_of(sample, constants=constants)
     row, step = sample.table.rows[sample.index], sample.table.strike_step(sample.index)
     strikes = _Strikes(step, None if sample.cash else row.level)
-    records = harness.walk(sample, first, last, model=model, seen=strikes.take)
+    fan = _FanTaker(sample.days[fan_row])
+    on_the_way = sample.days[fan_row] in days
+
+    def take(day: Day, mark: Mark, distribution: PredictiveDistribution) -> None:
+        (fan if mark.key[0] == _FAN else strikes).take(day, mark, distribution)
+
+    beside = {fan_row: fan.marks} if on_the_way else {}
+    records = harness.walk(sample, first, last, model=model, seen=take, beside=beside)
     baselines = baselines_of([day for day in sample.days if day.session.day <= last.isoformat()])
     wanted = harness.keys()
     known = [key for key in wanted if key in records and len(harness.comparable(records[key], baselines))]
@@ -183,7 +191,7 @@ def figures_of(
         reliability=strikes.bins(),
         months=_months(sample, {key: records[key] for key in known if key[0] == HOURLY}, baselines),
         maps=maps_of(model.hour_layer),
-        fan=_fan_day(sample, fan_row, constants),
+        fan=fan.fans() if on_the_way else _fan_day(sample, fan_row, constants),
     )
 
 
@@ -271,39 +279,49 @@ def _row_of(sample: Sample, wanted: date, *, chosen: bool) -> int:
 
 
 def _fan_day(sample: Sample, row: int, constants: ModelConstants) -> FanDay:
-    """The fans of one session, by a model warmed up on the days before it."""
+    """The fans of a session that is not scored, by a model warmed up on the days before it."""
     model = harness.model_of(sample, constants=constants)
     for day in sample.days[max(0, row - harness.WARM_UP_SESSIONS) : row]:
         harness.forecasts(model, day, ())
-    return fans_along(model, sample.days[row])
+    fan = _FanTaker(sample.days[row])
+    for mark, distribution in harness.forecasts(model, fan.day, fan.marks):
+        fan.take(fan.day, mark, distribution)
+    return fan.fans()
 
 
-def fans_along(model: RollingCalibration, day: Day) -> FanDay:
-    """Feed the day; a fan from 09:35 and from every fixing on, up to the next fixing, made at its start."""
-    step = day.bar_seconds * SECOND
-    targets = [(target - day.session.open_ns) // step for target in fixings(day.session)]
-    first = -(-FAN_FROM_MIN * MINUTE // step)
-    every = max(1, FAN_STEP_MIN * MINUTE // step)
-    marks = []
-    for start, end in zip([first, *targets[:-1]], targets, strict=True):
-        slots = sorted({*range(start + every, end, every), end})
-        marks += [
-            Mark(("fan", start), start, slot, Nanos(day.session.open_ns + slot * step))
-            for slot in slots
+class _FanTaker:
+    """A fan from 09:35 and from every fixing on, up to the next fixing, made at its start."""
+
+    def __init__(self, day: Day) -> None:
+        step = day.bar_seconds * SECOND
+        targets = [(target - day.session.open_ns) // step for target in fixings(day.session)]
+        first = -(-FAN_FROM_MIN * MINUTE // step)
+        every = max(1, FAN_STEP_MIN * MINUTE // step)
+        self.day = day
+        self._fans: dict[int, list[tuple[float, tuple[float, ...]]]] = defaultdict(list)
+        self.marks = [
+            Mark((_FAN, start), start, slot, Nanos(day.session.open_ns + slot * step))
+            for start, end in zip([first, *targets[:-1]], targets, strict=True)
+            for slot in sorted({*range(start + every, end, every), end})
             if slot > start
         ]
-    fans: dict[int, list[tuple[float, tuple[float, ...]]]] = defaultdict(list)
-    for mark, distribution in harness.forecasts(model, day, marks):
-        steps = fans[mark.start] or [(_minutes(mark.start, day), (distribution.level,) * len(FAN_PROBABILITIES))]
+
+    def take(self, day: Day, mark: Mark, distribution: PredictiveDistribution) -> None:
+        if not self._fans[mark.start]:
+            at_once = (distribution.level,) * len(FAN_PROBABILITIES)
+            self._fans[mark.start].append((_minutes(mark.start, day), at_once))
         levels = tuple(distribution.quantiles(np.array(FAN_PROBABILITIES)).tolist())
-        fans[mark.start] = [*steps, (_minutes(mark.end, day), levels)]
-    path = {_minutes(slot, day): float(price) for slot, price in enumerate(day.prices()) if np.isfinite(price)}
-    ends = ((steps, steps[-1][0]) for _, steps in sorted(fans.items()))
-    return FanDay(
-        day.session.day,
-        tuple(path.items()),
-        tuple(Fan(tuple(steps), (end, path[end]) if end in path else None) for steps, end in ends),
-    )
+        self._fans[mark.start].append((_minutes(mark.end, day), levels))
+
+    def fans(self) -> FanDay:
+        day = self.day
+        path = {_minutes(slot, day): float(price) for slot, price in enumerate(day.prices()) if np.isfinite(price)}
+        ends = ((steps, steps[-1][0]) for _, steps in sorted(self._fans.items()))
+        return FanDay(
+            day.session.day,
+            tuple(path.items()),
+            tuple(Fan(tuple(steps), (end, path[end]) if end in path else None) for steps, end in ends),
+        )
 
 
 def _minutes(slot: int, day: Day) -> float:

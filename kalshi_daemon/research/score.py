@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, fields
 from datetime import date
 from enum import StrEnum
 from math import log
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -40,6 +41,7 @@ CLOSE_HORIZONS: Final = (360, 240, 120, 55, 45, 30, 15, 10, 5, 2)
 """Minutes to the fixing (docs/reference/model.md 3)."""
 HOURLY: Final = "hour"
 CLOSE: Final = "close"
+_SCORED: Final = frozenset({HOURLY, CLOSE})
 WARM_UP_SESSIONS: Final = 250
 """Days before the first scored one that the model sees, as far as there are any: what it learns has half-lives of at
 most 120 sessions."""
@@ -256,11 +258,12 @@ def walk(
     selection: Selection = REGULAR_DAYS,
     model: RollingCalibration | None = None,
     seen: Callable[[Day, Mark, PredictiveDistribution], None] = _unseen,
+    beside: Mapping[int, Sequence[Mark]] = MappingProxyType({}),
 ) -> Mapping[Key, Record]:
     """Feed the days in order, warm-up included, and score every forecast of the days from `first` on.
 
-    model: the one to feed, to be looked at afterwards; a new one otherwise. seen: told every distribution that is
-    scored.
+    model: the one to feed, to be looked at afterwards; a new one otherwise. beside: by position of their day in the
+    sample, forecasts to make that are not scored. seen: told every distribution.
     """
     names = [day.session.day for day in sample.days]
     begin = next((row for row, name in enumerate(names) if name >= first.isoformat()), len(names))
@@ -276,8 +279,9 @@ def walk(
             speaker = model_of(sample, settings, constants)
             if cold is Cold.LEVELS:
                 restore_slow_parts(speaker, remember(model))
-        for mark, distribution in forecasts(speaker, day, marks):
-            _keep(records[mark.key], row, mark, distribution, day)
+        for mark, distribution in forecasts(speaker, day, (*marks, *beside.get(row, ()))):
+            if mark.key[0] in _SCORED:
+                _keep(records[mark.key], row, mark, distribution, day)
             seen(day, mark, distribution)
         if speaker is not model and cold is Cold.LEVELS:
             forecasts(model, day, ())  # it goes on learning

@@ -6,16 +6,18 @@ clock, with a key of either type.
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
 from kalshi_daemon.ground.clock import SystemClock
 from kalshi_daemon.ground.units import MINUTE, SECOND, to_ms
+from tests.support.late import Late
 from tests.support.processes import Processes
 
-kalshi = pytest.importorskip("kalshi_python_async")
-massive = pytest.importorskip("massive")
+kalshi: Any = Late("kalshi_python_async")
+massive: Any = Late("massive")
 
 pytestmark = [pytest.mark.conformance, pytest.mark.e2e]
 

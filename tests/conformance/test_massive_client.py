@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -12,8 +13,9 @@ from kalshi_daemon.ground.clock import ManualClock
 from kalshi_daemon.ground.units import HOUR, MINUTE, SECOND, Nanos, to_ms
 from kalshi_daemon.simulator.feed.feed_server import FeedServer
 from kalshi_daemon.simulator.feed.index_synthetic import synthesize_session
+from tests.support.late import Late
 
-massive = pytest.importorskip("massive")
+massive: Any = Late("massive")
 
 pytestmark = pytest.mark.conformance
 

@@ -21,12 +21,13 @@ from kalshi_daemon.simulator.exchange.rate_buckets import TIERS
 from kalshi_daemon.simulator.exchange.sim_server import ServerOptions, SimServer
 from tests.simulator.key_kit import ed25519_pair, rsa_pair
 from tests.support.instruments import SPECS
+from tests.support.late import Late
 
 pytestmark = [
     pytest.mark.conformance,
     pytest.mark.skipif(sys.version_info < (3, 13), reason="kalshi-python-async 3.34.0 needs Python 3.13"),
 ]
-kalshi = pytest.importorskip("kalshi_python_async")
+kalshi: Any = Late("kalshi_python_async")
 
 
 class OrderStore:

@@ -4,10 +4,10 @@ from xml.sax.saxutils import escape
 
 import pytest
 
-from kalshi_daemon.research import drawing
-
 
 @pytest.fixture
 def undrawn(monkeypatch):
     """Charts by their titles alone. Drawing takes a tenth of a second each: one test of a report draws a whole page."""
-    monkeypatch.setattr(drawing, "svg_of", lambda chart: f"<svg ><title>{escape(chart.title)}</title></svg>")
+    monkeypatch.setattr(
+        "kalshi_daemon.research.drawing.svg_of", lambda chart: f"<svg ><title>{escape(chart.title)}</title></svg>"
+    )

@@ -1,9 +1,11 @@
 """The report's figures against the records they come from, and the page and command around them."""
 
 import json
+from contextlib import redirect_stdout
 from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
+from io import StringIO
 
 import numpy as np
 import pytest
@@ -32,6 +34,14 @@ FIRST, LAST = date(2024, 4, 15), date(2024, 5, 31)
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("bars")
     write_days(path / "ES_x.parquet", date(2024, 1, 2), LAST, seed=4, seconds=300)
+    return path
+
+
+@pytest.fixture(scope="module")
+def short(tmp_path_factory):
+    """Bars enough for the commands below: the 60 days that the flat baseline needs, and the span."""
+    path = tmp_path_factory.mktemp("short")
+    write_days(path / "ES_x.parquet", date(2024, 2, 16), LAST, seed=4, seconds=300)
     return path
 
 
@@ -97,6 +107,11 @@ def test_fans_are_made_at_their_start_and_hold_the_path_as_often_as_they_say(fig
         assert 0.0 == widths[0] < widths[1] < 0.8 * widths[-1], "wider the further ahead"
         assert one.steps[-1][0] - start in {25.0, 60.0}
         assert one.fixing == (one.steps[-1][0], path[one.steps[-1][0]])
+
+
+def test_the_fan_of_a_day_that_is_not_scored_is_the_same(sample, figures):
+    """Its model is warmed up apart, on the days the other one has seen by then."""
+    assert figures_of(sample, LAST, LAST, fan_day=date(2024, 5, 30)).fan == figures.fan
 
 
 def test_a_fan_needs_its_session(sample):
@@ -170,9 +185,18 @@ def test_a_page_without_pictures_keeps_the_table(figures):
 ARGV = ["--index", "SPX", "--from", "2024-05-20", "--to", "2024-05-31"]
 
 
-def test_the_command_writes_the_page_and_prints_the_table(folder, tmp_path, capsys):
+@pytest.fixture(scope="module")
+def plain_figures(short):
+    """What the command prints of the shipped constants, figures alone."""
+    printed = StringIO()
+    with redirect_stdout(printed):
+        assert main(["calibration-report", "--data", str(short), *ARGV, "--skip-plots", "--json"]) == ExitCode.OK
+    return json.loads(printed.getvalue())
+
+
+def test_the_command_writes_the_page_and_prints_the_table(short, tmp_path, capsys):
     out = tmp_path / "reports" / "spx.html"
-    argv = ["calibration-report", "--data", str(folder), *ARGV, "--out", str(out)]
+    argv = ["calibration-report", "--data", str(short), *ARGV, "--out", str(out)]
     assert main(argv) == ExitCode.OK
     assert out.read_text().startswith("<!doctype html>")
     printed = capsys.readouterr().out
@@ -182,30 +206,26 @@ def test_the_command_writes_the_page_and_prints_the_table(folder, tmp_path, caps
     assert warning in out.read_text()
 
 
-def test_constants_of_ones_own_speak_on_the_page(folder, tmp_path, capsys):
+def test_constants_of_ones_own_speak_on_the_page(short, plain_figures, tmp_path, capsys):
     """Fitted before the span, and with an effect of their own: another forecast, and no warning."""
     mine, out = tmp_path / "mine.json", tmp_path / "spx.html"
     wider = replace(SHIPPED.residual, log_scale=(0.5, 0.0, 0.0))
     document = document_of(replace(SHIPPED, name="mine", fitted_until="2023-12-29", residual=wider))
     mine.write_text(json.dumps(document))
-    argv = ["calibration-report", "--data", str(folder), *ARGV, "--json", "--skip-plots"]
-    assert main(argv) == ExitCode.OK
-    shipped = json.loads(capsys.readouterr().out)
+    argv = ["calibration-report", "--data", str(short), *ARGV, "--json", "--skip-plots"]
     assert main([*argv, "--constants", str(mine), "--out", str(out)]) == ExitCode.OK
     found = json.loads(capsys.readouterr().out)
     assert found["constants"] == "constants mine, fitted until 2023-12-29"
     assert "mine, fitted until 2023-12-29.</p>" in out.read_text()
-    assert found["rows"][0]["log_gain_ewma"] != shipped["rows"][0]["log_gain_ewma"]
+    assert found["rows"][0]["log_gain_ewma"] != plain_figures["rows"][0]["log_gain_ewma"]
 
 
 BEFORE = ("--from", "2023-11-20", "--to", "2023-12-20")
 
 
-def test_skip_plots_gives_figures_alone(folder, capsys):
-    assert main(["calibration-report", "--data", str(folder), *ARGV, "--skip-plots", "--json"]) == ExitCode.OK
-    printed = json.loads(capsys.readouterr().out)
-    assert len(printed["rows"]) == len(harness.keys()) - 2, "no 2 minutes in bars of five"
-    assert printed["page"] is None
+def test_skip_plots_gives_figures_alone(plain_figures):
+    assert len(plain_figures["rows"]) == len(harness.keys()) - 2, "no 2 minutes in bars of five"
+    assert plain_figures["page"] is None
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,6 @@ from kalshi_daemon.ground.units import SECOND
 from kalshi_daemon.kalshi.auth import load_signer
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-BYTECODE = REPOSITORY / ".pytest_cache" / "bytecode"
 START_S = 60.0
 """Bound of a start: a cold interpreter on a busy machine reads pandas and the calendar first."""
 WAIT_S = 30.0
@@ -293,5 +292,5 @@ def environment(more: Mapping[str, str]) -> dict[str, str]:
     """This one without anything that would reach the daemon, and with byte code kept between the many starts."""
     ours = ("KALSHI_DAEMON_", "NOTIFY_SOCKET", "WATCHDOG_", "CREDENTIALS_DIRECTORY")
     clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    kept = {"PYTHONPATH": str(REPOSITORY), "PYTHONPYCACHEPREFIX": str(BYTECODE), "PYTHONDONTWRITEBYTECODE": ""}
+    kept = {"PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": ""}
     return clean | kept | dict(more)

@@ -23,7 +23,12 @@ from kalshi_daemon.ground.errors import ConfigurationError
 from tests.sweep import tiny
 
 ROOT = Path(__file__).parents[2]
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(90), pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(90),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.xdist_group("cluster"),  # one cluster for all, in their order
+]
 
 
 class Cluster:
