@@ -12,12 +12,14 @@ from kalshi_daemon.domain.book_view import BookView, BookViews
 from kalshi_daemon.domain.contract import FeeSchedule, Market
 from kalshi_daemon.domain.event_listing import ByEvent
 from kalshi_daemon.domain.events import Balance, ExchangeStatus
-from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast, Reading
+from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast, Minutes, Reading
 from kalshi_daemon.domain.index import Bar, Index, Tick
 from kalshi_daemon.domain.instruments import SHIPPED_INSTRUMENTS, Instruments, Pair
 from kalshi_daemon.domain.order import Order
 from kalshi_daemon.domain.order_table import OrderTable
-from kalshi_daemon.domain.window import WindowStatus
+from kalshi_daemon.domain.quote import QuotePlan
+from kalshi_daemon.domain.verdict import Judgement
+from kalshi_daemon.domain.window import Session, WindowStatus
 from kalshi_daemon.ground.units import Count, Dollars, Nanos
 from kalshi_daemon.ground.versioned import VersionedDict
 
@@ -165,6 +167,10 @@ class CalibrationView(Protocol):
 
     def health(self, now_ns: Nanos) -> CalibrationHealth:
         """How fresh the model is and what its own record says."""
+        ...
+
+    def minutes(self) -> Minutes | None:
+        """The session's prices by the minute; None before its first."""
         ...
 
 
@@ -325,6 +331,8 @@ class DaemonState:
     """By `trader`: our probabilities against the market's mids, after the fixings."""
     windows: dict[str, WindowStatus] = field(default_factory=dict)
     """By `windows.scheduler`: event_ticker -> status, for the current session."""
+    session: Session | None = None
+    """By `windows.scheduler`: the session that these are the windows of."""
     session_open: bool = False
     """By `windows.scheduler`: the NYSE session is on."""
     macro: MacroState = field(default_factory=MacroState)
@@ -359,6 +367,8 @@ class DaemonState:
     order_groups: OrderGroupState = field(default_factory=OrderGroupState)
     """By `orders.manager`."""
     counters: SessionCounters = field(default_factory=SessionCounters)
+    decisions: dict[tuple[str, str], tuple[QuotePlan, Judgement]] = field(default_factory=dict)
+    """By `trader`: (profile, event_ticker) -> its last scan and what the guards said of it, for this session's windows."""
     alerts: tuple[Alert, ...] = ()
     """By `operations.alerts`: the last ones raised, the newest last."""
 

@@ -124,6 +124,7 @@ class DaemonRun:
         self._failure: Exception | None = None
         self._was_ready = False
         self._heartbeat_problem = ""
+        self._closed_since: dict[str, Nanos] = {}
         self._steps = Steps()
 
     def reopen_log(self) -> None:
@@ -150,8 +151,11 @@ class DaemonRun:
             None if turned is None else (clock.mono_ns() - turned) // MILLISECOND,
             None if parts is None else parts.core.trader.chain,
             profiles_of(self._settings),
+            self._closed_since,
         )
-        return status_of(self.state, clock.now_ns(), facts)
+        status = status_of(self.state, clock.now_ns(), facts)
+        self._closed_since = {one.guard: one.since_ns for one in status.closed}
+        return status
 
     def fail(self, problem: Exception) -> None:
         """Something outside the working tasks broke: stop in order, and let the exit code tell why."""

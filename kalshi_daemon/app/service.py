@@ -1,18 +1,22 @@
 """What a run shows and tells of itself to those outside of it, from its first moment to its last."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 
 from kalshi_daemon.ground.clock import Clock
 from kalshi_daemon.ground.errors import DaemonError, ExitCode, leaves_of
 from kalshi_daemon.operations.alerts import Alerts
+from kalshi_daemon.operations.kill_switch import kill_switch_path
 from kalshi_daemon.operations.logging import LineSink
-from kalshi_daemon.operations.page import serve_page
+from kalshi_daemon.operations.page import Shown, serve_page
+from kalshi_daemon.operations.recent_events import RecentEvents
 from kalshi_daemon.operations.status import DaemonStatus
+from kalshi_daemon.operations.status_day import day_document
 from kalshi_daemon.operations.status_forms import document
 from kalshi_daemon.operations.status_socket import serve_status, to_bytes
 from kalshi_daemon.settings.model import Mode, Settings
@@ -48,11 +52,23 @@ async def serve(subject: Subject) -> AsyncIterator[Ending]:
     ending = Ending()
     mode = subject.settings.mode.value
     alerts = Alerts(subject.settings.alerts, subject.state, subject.look, f"kalshi-daemon {mode}")
-    subject.sink.hear = alerts.hear
+    events = RecentEvents(subject.clock.now_ns)
+
+    def hear(event: str, fields: Mapping[str, Any]) -> None:
+        alerts.hear(event, fields)
+        events.hear(event, fields)
+
+    def whole() -> dict[str, Any]:
+        """The one picture of the run: `status --json` and the page."""
+        status = subject.look()
+        return {**document(status), **day_document(subject.state, status.now_ns), "events": events.rows()}
+
+    subject.sink.hear = hear
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(serve_status(subject.settings.mode_dir, _answer(subject.look)))
+        await stack.enter_async_context(serve_status(subject.settings.mode_dir, _answer(whole)))
         if subject.settings.mode is not Mode.SIM or subject.settings.page.sim:
-            await stack.enter_async_context(serve_page(subject.settings.page, subject.look))
+            shown = Shown(subject.look, whole, kill_switch_path(subject.settings.mode_dir))
+            await stack.enter_async_context(serve_page(subject.settings.page, shown))
         async with asyncio.TaskGroup() as group:
             telling = group.create_task(alerts.run(), name="alerts")
             try:
@@ -71,10 +87,10 @@ def _code_of(died: BaseException) -> ExitCode:
     return next((leaf.exit_code for leaf in leaves if isinstance(leaf, DaemonError)), ExitCode.FAILURE)
 
 
-def _answer(look: Callable[[], DaemonStatus]) -> Callable[[], bytes]:
+def _answer(whole: Callable[[], dict[str, Any]]) -> Callable[[], bytes]:
     def answer() -> bytes:
         try:
-            return to_bytes(document(look()))
+            return to_bytes(whole())
         except Exception as problem:
             log.exception("status.failed", error=type(problem).__name__)
             return to_bytes({"error": type(problem).__name__})

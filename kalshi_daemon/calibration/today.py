@@ -14,6 +14,7 @@ from kalshi_daemon.calibration.monitor import JumpMonitor
 from kalshi_daemon.calibration.path import SessionPath
 from kalshi_daemon.calibration.recalibration import Correction, Recalibration
 from kalshi_daemon.calibration.session_curve import SessionCurve, VarianceEvent, adapted
+from kalshi_daemon.domain.forecast import Minutes
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.units import Nanos
 
@@ -74,6 +75,11 @@ class Today:
     waiting: dict[Nanos, list[Taken]] = field(default_factory=dict)
     """By fixing; at most the agenda's marks."""
     jumps: JumpMonitor = field(default_factory=JumpMonitor)
+
+    @property
+    def minutes(self) -> Minutes | None:
+        """Its prices by the minute; None before the first."""
+        return None if self.path is None else Minutes(self.path.open_ns, self.path.boundaries)
 
     def bent_base(self, path: SessionPath) -> Floats:
         """The regular curve after this day; minutes not watched in full take its own shape. Shape (390,).

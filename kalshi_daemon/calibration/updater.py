@@ -35,7 +35,7 @@ from kalshi_daemon.calibration.variance import (
     unobserved,
 )
 from kalshi_daemon.calibration.watch import ForecastWatch, plain_state
-from kalshi_daemon.domain.forecast import CalibrationHealth
+from kalshi_daemon.domain.forecast import CalibrationHealth, Minutes
 from kalshi_daemon.domain.index import Bar, Index, Tick
 from kalshi_daemon.domain.window import Session
 from kalshi_daemon.ground.units import MINUTE, Nanos
@@ -175,8 +175,7 @@ class RollingCalibration:
             self._first_price(today, at_ns, price)
             return
         self._accept(today, at_ns)
-        done = path.tick(at_ns, price)
-        if done:
+        if done := path.tick(at_ns, price):
             self._take_in(today, path, done)
         today.jumps.watch(at_ns, price / path.span_open - 1.0)
         self._view = None
@@ -344,9 +343,12 @@ class RollingCalibration:
         low, high = self.settings.sigma_ratio_min, self.settings.sigma_ratio_max
         variance = self._current(today, path).variance(sigma_band.HORIZON_MIN, 1.0)
         found = "jump" if today.jumps.active(now_ns) else "", sigma_band.alarm_of(variance, self.slow.level, low, high)
-        alarms = tuple(filter(None, found))
         ready = seen >= self.settings.ready_after_minutes
-        return CalibrationHealth(ready, self._last_seen_ns, seen, alarms, record, self.memory)
+        return CalibrationHealth(ready, self._last_seen_ns, seen, tuple(filter(None, found)), record, self.memory)
+
+    def minutes(self) -> Minutes | None:
+        """The session's prices by the minute."""
+        return None if self.today is None else self.today.minutes
 
     def _outlook(self, today: Today, path: SessionPath, now_ns: Nanos, target_ns: Nanos) -> Outlook:
         """From the last price to the target (now < target <= close), before the online layer."""

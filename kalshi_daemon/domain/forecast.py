@@ -55,6 +55,15 @@ class Forecast(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Minutes:
+    """The prices of a session as it has gone so far."""
+
+    open_ns: Nanos
+    prices: Floats
+    """In points, at each minute boundary from the open on, shape (minutes + 1,); NaN where none was seen, or not yet."""
+
+
 class Standing(StrEnum):
     """What a monitor says now."""
 

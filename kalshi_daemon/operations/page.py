@@ -1,18 +1,26 @@
-"""What a running daemon serves over HTTP, in its own loop: /metrics, /healthz, /readyz.
+"""What a running daemon serves over HTTP, in its own loop: the page, /metrics, /healthz, /readyz.
 
 This machine alone may ask, unless a token is set: the `Host` of a request must be one of this machine's names, so that
-no web page opened in a browser here can ask in another name. A port that is taken is said and costs nothing else.
+no web page opened in a browser here can ask in another name. A token is wanted for all but /healthz, as `Bearer` or as
+the password of `Basic`, which a browser asks for by itself. A port that is taken is said and costs nothing else.
 """
 
+import binascii
 import hmac
+from base64 import b64decode
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
 import structlog
 from aiohttp import web
 
 from kalshi_daemon.operations.metrics import CONTENT_TYPE, exposition, registry_of
+from kalshi_daemon.operations.page_files import PageFiles
+from kalshi_daemon.operations.page_frames import Frames, FrameStream
+from kalshi_daemon.operations.page_switch import PageSwitch
 from kalshi_daemon.operations.status import DaemonStatus
 from kalshi_daemon.settings.rules import is_loopback, page_address
 from kalshi_daemon.settings.service import PageSettings
@@ -21,24 +29,59 @@ REQUESTS_MAX: Final = 20
 """At once; more are answered 503."""
 _SHUTDOWN_S: Final = 0.5
 _HEAD_BYTES_MAX: Final = 8_190
+_BODY_BYTES_MAX: Final = 1_024
+_UNGUARDED: Final = "/healthz"
+"""Asked for by machines that know no token; it says nothing of the account."""
+_EVENTS: Final = "/events"
+HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+"""Of every answer: nothing from elsewhere, nothing inline, in no frame."""
 
 log = structlog.get_logger()
 
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Page:
-    """The answers. `look` says how the run stands."""
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What is shown of a run."""
 
-    def __init__(self, look: Callable[[], DaemonStatus], token: str) -> None:
-        self._look = look
-        self._token = token
-        self._registry = registry_of(look)
+    look: Callable[[], DaemonStatus]
+    """How it stands."""
+    document: Callable[[], dict[str, Any]]
+    """The same for programs, with the day: what the page shows."""
+    kill_switch: Path
+    """The switch's file."""
+
+
+class Page:
+    """The answers."""
+
+    def __init__(self, shown: Shown, token: str) -> None:
+        self._look = shown.look
+        self._token = token.encode()
+        self._registry = registry_of(shown.look)
         self._open = 0
+        self._files = PageFiles()
+        self._switch = PageSwitch(shown.kill_switch)
+        self.stream = FrameStream(Frames(shown.document))
 
     def application(self) -> web.Application:
         """Routes behind one gate."""
-        made = web.Application(middlewares=[self._gate], client_max_size=1024)
+        made = web.Application(middlewares=[self._gate], client_max_size=_BODY_BYTES_MAX)
+        made.on_response_prepare.append(_add_headers)
+        made.router.add_get("/", self._files.index)
+        made.router.add_get("/page/{name:.+}", self._files.file)
+        made.router.add_get(_EVENTS, self.stream.answer)
+        made.router.add_post("/kill", self._switch.kill)
+        made.router.add_post("/unkill", self._switch.unkill)
         made.router.add_get("/metrics", self._metrics)
         made.router.add_get("/healthz", self._healthz)
         made.router.add_get("/readyz", self._readyz)
@@ -49,27 +92,25 @@ class Page:
         refusal = self._refusal(request)
         if refusal is not None:
             return refusal
+        if request.path == _EVENTS:  # stays open for as long as somebody looks; the stream counts its readers
+            return await handler(request)
         self._open += 1
         try:
-            answer = await handler(request)
+            return await handler(request)
         except web.HTTPException:
             raise
         except Exception as problem:
             log.exception("page.failed", path=request.path, error=type(problem).__name__)
-            answer = web.Response(status=500, text="failed; see the log\n")
+            return web.Response(status=500, text="failed; see the log\n")
         finally:
             self._open -= 1
-        answer.headers["Cache-Control"] = "no-store"
-        answer.headers["X-Content-Type-Options"] = "nosniff"
-        return answer
 
     def _refusal(self, request: web.Request) -> web.Response | None:
         if self._open >= REQUESTS_MAX:
             return web.Response(status=503, text="too many at once\n")
         if self._token:
-            said = request.headers.get("Authorization", "").encode("utf-8", "replace")
-            if not hmac.compare_digest(said, f"Bearer {self._token}".encode()):
-                headers = {"WWW-Authenticate": "Bearer"}
+            if request.path != _UNGUARDED and not hmac.compare_digest(token_in(request), self._token):
+                headers = {"WWW-Authenticate": 'Basic realm="kalshi-daemon: any name, the token", charset="UTF-8"'}
                 return web.Response(status=401, text="wanted: Authorization: Bearer TOKEN\n", headers=headers)
         elif not is_loopback(_host_name(request.headers.get("Host", ""))):
             return web.Response(status=403, text="asked for by a name that is not this machine's\n")
@@ -93,6 +134,25 @@ class Page:
         return web.Response(status=200 if fine else 503, text="ready\n" if fine else f"{problem}\n")
 
 
+async def _add_headers(_request: web.Request, answer: web.StreamResponse) -> None:
+    for name, value in HEADERS.items():
+        answer.headers[name] = value
+    answer.headers.setdefault("Cache-Control", "no-store")
+
+
+def token_in(request: web.Request) -> bytes:
+    """The token that a request carries: a bearer's, or the password of a browser's; empty when there is none."""
+    kind, _, said = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return said.strip().encode("utf-8", "replace")
+    if kind.lower() != "basic":
+        return b""
+    try:
+        return b64decode(said.encode("ascii"), validate=True).partition(b":")[2]
+    except (UnicodeEncodeError, binascii.Error):
+        return b""
+
+
 def _host_name(host: str) -> str:
     """The name in a Host header, without its port and brackets."""
     if host.startswith("["):
@@ -101,13 +161,13 @@ def _host_name(host: str) -> str:
 
 
 @asynccontextmanager
-async def serve_page(settings: PageSettings, look: Callable[[], DaemonStatus]) -> AsyncIterator[str]:
+async def serve_page(settings: PageSettings, shown: Shown) -> AsyncIterator[str]:
     """Serve for as long as the context lasts; yields the address, "" when nothing is served."""
     address = page_address(settings.bind)
     if address is None:
         yield ""
         return
-    page = Page(look, settings.token.get_secret_value())
+    page = Page(shown, settings.token.get_secret_value())
     runner = web.AppRunner(
         page.application(),
         access_log=None,
@@ -130,4 +190,5 @@ async def serve_page(settings: PageSettings, look: Callable[[], DaemonStatus]) -
         log.info("page.served", url=served)
         yield served
     finally:
+        page.stream.end()
         await runner.cleanup()

@@ -5,7 +5,7 @@ what it lists is cut at ROWS_MAX, with the whole count beside it.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from kalshi_daemon.domain.alert import Alert
@@ -44,6 +44,8 @@ class RunFacts:
     chain: Chain | None = None
     """None: the parts are not built yet."""
     profiles: tuple[Profile, ...] = ()
+    closed_since: Mapping[str, Nanos] = field(default_factory=dict)
+    """Guard -> since when it has been seen to refuse; of those that did so in the status before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,8 @@ class ClosedGuard:
     closing: str
     note: str
     windows: tuple[str, ...]
+    since_ns: Nanos
+    """When it was first seen closed, of this time."""
 
     @property
     def text(self) -> str:
@@ -145,6 +149,8 @@ class DaemonStatus:
     why_not: tuple[str, ...]
     """Every reason, while nothing may be quoted."""
     closed: tuple[ClosedGuard, ...]
+    passing: tuple[tuple[str, Verdict], ...]
+    """Guards that refuse in no window that is open or in hold, each with such a window and its verdict there."""
     windows: tuple[WindowStanding, ...]
     """By fixing."""
     indices: Mapping[str, IndexStanding]
@@ -186,7 +192,7 @@ class DaemonStatus:
 
 def status_of(state: DaemonState, now_ns: Nanos, facts: RunFacts) -> DaemonStatus:
     """How the daemon stands at an instant of its clock."""
-    closed, quotable = _judged(state, now_ns, facts)
+    closed, passing, quotable = _judged(state, now_ns, facts)
     held = [one for one in state.ledger.positions.values() if not one.settled and one.count]
     live = state.live_orders()
     ledger, counters = state.ledger, state.counters
@@ -201,6 +207,7 @@ def status_of(state: DaemonState, now_ns: Nanos, facts: RunFacts) -> DaemonStatu
         quoting=bool(quotable) and facts.ready,
         why_not=() if quotable and facts.ready else tuple(_why_not(state, facts, closed)),
         closed=closed,
+        passing=passing,
         windows=_windows(state, closed, quotable),
         indices=_indices(state, now_ns),
         resting=live[:ROWS_MAX],
@@ -232,12 +239,18 @@ def status_of(state: DaemonState, now_ns: Nanos, facts: RunFacts) -> DaemonStatu
     )
 
 
-def _judged(state: DaemonState, now_ns: Nanos, facts: RunFacts) -> tuple[tuple[ClosedGuard, ...], frozenset[str]]:
-    """The guards that refuse in windows that are open or in hold, and the windows in which some profile may quote."""
+type _Passing = tuple[tuple[str, Verdict], ...]
+
+
+def _judged(
+    state: DaemonState, now_ns: Nanos, facts: RunFacts
+) -> tuple[tuple[ClosedGuard, ...], _Passing, frozenset[str]]:
+    """In windows that are open or in hold: the guards that refuse, those that do not, and where some profile may quote."""
     if facts.chain is None:
-        return (), frozenset()
+        return (), (), frozenset()
     instant = facts.chain.at(state, now_ns)
     first: dict[str, Verdict] = {}
+    passing: dict[str, tuple[str, Verdict]] = {}
     where: dict[str, dict[str, None]] = {}
     quotable: set[str] = set()
     for event_ticker, status in state.windows.items():
@@ -246,19 +259,26 @@ def _judged(state: DaemonState, now_ns: Nanos, facts: RunFacts) -> tuple[tuple[C
         for profile in facts.profiles:
             if status.window.series.ticker not in profile.series:
                 continue
-            verdicts = instant.judge(facts.chain.window_guards, profile.name, status.window)
-            refusals = [verdict for verdict in verdicts if not verdict.allows]
-            if not refusals:
-                quotable.add(event_ticker)
-            for verdict in refusals:
+            allowed = True
+            for verdict in instant.judge(facts.chain.window_guards, profile.name, status.window):
+                if verdict.allows:
+                    passing.setdefault(verdict.guard, (event_ticker, verdict))
+                    continue
+                allowed = False
                 first.setdefault(verdict.guard, verdict)
                 where.setdefault(verdict.guard, {})[event_ticker] = None
-    order = [guard.name for guard in facts.chain.window_guards]
+            if allowed:
+                quotable.add(event_ticker)
+    names = [guard.name for guard in facts.chain.window_guards]
     closed = tuple(
-        ClosedGuard(one.guard, one.measured, one.limit, one.unit, one.closing.value, one.note, tuple(where[one.guard]))
-        for one in sorted(first.values(), key=lambda verdict: order.index(verdict.guard))
+        _closed(first[name], tuple(where[name]), facts.closed_since.get(name, now_ns)) for name in names if name in first
     )
-    return closed, frozenset(quotable)
+    fine = tuple(passing[name] for name in names if name in passing and name not in first)
+    return closed, fine, frozenset(quotable)
+
+
+def _closed(one: Verdict, windows: tuple[str, ...], since_ns: Nanos) -> ClosedGuard:
+    return ClosedGuard(one.guard, one.measured, one.limit, one.unit, one.closing.value, one.note, windows, since_ns)
 
 
 def _why_not(state: DaemonState, facts: RunFacts, closed: Iterable[ClosedGuard]) -> Iterable[str]:

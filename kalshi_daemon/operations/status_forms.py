@@ -109,8 +109,20 @@ def _guards_and_windows(status: DaemonStatus) -> dict[str, Any]:
                 "closing": one.closing,
                 "note": one.note,
                 "windows": list(one.windows),
+                "since": iso_utc(one.since_ns),
             }
             for one in status.closed
+        ],
+        "guards_passing": [
+            {
+                "guard": one.guard,
+                "measured": one.measured,
+                "limit": one.limit,
+                "unit": one.unit,
+                "note": one.note,
+                "window": window,
+            }
+            for window, one in status.passing
         ],
         "windows": [
             {

@@ -84,7 +84,7 @@ class TraderCallbacks:
 
 
 class Trader:
-    """Owns `state.market_records`, the scan counters, and what the policy remembers."""
+    """Owns `state.market_records`, `state.decisions`, the scan counters, and what the policy remembers."""
 
     def __init__(self, parts: TraderParts, rules: TraderRules, callbacks: TraderCallbacks) -> None:
         self._parts = parts
@@ -135,7 +135,7 @@ class Trader:
         """Windows of sessions that are over leave no trace: a process may live for weeks."""
         windows, markets = self._state.windows, self._state.venue.markets
         self._refusals.forget(windows)
-        for table in (self._due, self._scanned, self._triggers):
+        for table in (self._due, self._scanned, self._triggers, self._state.decisions):
             for key in [key for key in table if key[1] not in windows]:
                 del table[key]
         self._rescans.forget(windows)
@@ -378,6 +378,7 @@ class Trader:
             # The answer may have taken seconds: what was allowed before need not be allowed now.
             judgement = self._parts.chain.judge_plan(self._state, plan, self._clock.now_ns())
             self._refusals.say(key, judgement.closed, window, profile.name)
+        self._state.decisions[key] = plan, judgement
         if judgement.accepted:
             placed = await self._parts.orders.place(judgement.accepted)
         if trigger != _REQUOTE or plan.quotes or plan.cancel:

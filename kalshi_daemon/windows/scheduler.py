@@ -1,6 +1,6 @@
 """The window scheduler: wakes at phase edges and when the exchange's listing changes, and says what may be quoted.
 
-Owns `state.windows` and `state.session_open`. A window opens only when the session calendar and the exchange's listing
+Owns `state.windows`, `state.session` and `state.session_open`. A window opens only when the session calendar and the exchange's listing
 agree about it; where they disagree it is SHUT, with both sides' values, until they agree or its fixing passes.
 """
 
@@ -95,7 +95,7 @@ class WindowScheduler:
 
     def _begin(self, session: Session | None, now: Nanos) -> None:
         self._begun = True
-        self._session = session
+        self._session = self._state.session = session
         self._settled.clear()
         self._windows = () if session is None else build_windows(session, self._settings, self._series)
         # Statuses appear one by one in `_update`, each with its own call of `on_phase`.

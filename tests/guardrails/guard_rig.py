@@ -14,7 +14,7 @@ from kalshi_daemon.domain.contract import (
     StrikeType,
 )
 from kalshi_daemon.domain.events import Balance, ExchangeStatus
-from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast, Reading
+from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast, Minutes, Reading
 from kalshi_daemon.domain.index import Channel, Series, Tick
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Look, Profile, Quote, QuotePlan, Side
@@ -102,6 +102,9 @@ class FixedCalibration:
 
     def health(self, now_ns: Nanos) -> CalibrationHealth:
         return self.answer
+
+    def minutes(self) -> Minutes | None:
+        return None
 
 
 def book_of(ticker: str, bid: int | None = 4_000, ask: int | None = 4_600, at_ns: Nanos = NOW) -> Book:

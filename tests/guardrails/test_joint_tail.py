@@ -12,7 +12,7 @@ from kalshi_daemon.calibration.joint import joint_scenarios
 from kalshi_daemon.calibration.predictive import PredictiveDistribution
 from kalshi_daemon.calibration.recalibration import GRID, PitMap
 from kalshi_daemon.domain.contract import Contract, StrikeType
-from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast
+from kalshi_daemon.domain.forecast import CalibrationHealth, Forecast, Minutes
 from kalshi_daemon.domain.index import Index
 from kalshi_daemon.domain.quote import Side
 from kalshi_daemon.ground.units import POINT, Dollars, Level, Nanos, Price, lots
@@ -122,6 +122,9 @@ class Lawful:
         return self.distribution if target_ns == self.distribution.target_ns else None
 
     def health(self, _now: Nanos) -> CalibrationHealth:
+        raise NotImplementedError
+
+    def minutes(self) -> Minutes | None:
         raise NotImplementedError
 
 

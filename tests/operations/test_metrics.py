@@ -73,7 +73,7 @@ def spent(ratio: float) -> DaemonStatus:
     )
 
 
-CLOSED = ClosedGuard("feed_age", 9_000, 2_500, "ms", "hold", "", ("KXINXU-26NOV23H1100",))
+CLOSED = ClosedGuard("feed_age", 9_000, 2_500, "ms", "hold", "", ("KXINXU-26NOV23H1100",), Nanos(0))
 DRIVEN = {
     "KalshiDaemonDown": samples_of(FINE, up=0.0),
     "KalshiDaemonStalled": samples_of(replace(FINE, facts=replace(FINE.facts, progress_age_ms=31_000))),

@@ -66,6 +66,9 @@ class MovableModel:
     def health(self, now_ns):
         return CalibrationHealth(ready=True, last_update_ns=now_ns, minutes_seen=120.0, readings=(guard_rig.GOOD,))
 
+    def minutes(self):
+        return None
+
 
 class Notes:
     """Order manager and artifact writer in one: takes notes, and answers as told."""
