@@ -368,7 +368,7 @@ class DaemonState:
     """By `orders.manager`."""
     counters: SessionCounters = field(default_factory=SessionCounters)
     decisions: dict[tuple[str, str], tuple[QuotePlan, Judgement]] = field(default_factory=dict)
-    """By `trader`: (profile, event_ticker) -> its last scan and what the guards said of it, for this session's windows."""
+    """By `trader`: (profile, event_ticker) -> its last scan and what the guards said of it, in this session."""
     alerts: tuple[Alert, ...] = ()
     """By `operations.alerts`: the last ones raised, the newest last."""
 

@@ -61,7 +61,7 @@ class Minutes:
 
     open_ns: Nanos
     prices: Floats
-    """In points, at each minute boundary from the open on, shape (minutes + 1,); NaN where none was seen, or not yet."""
+    """In points, at each minute boundary from the open on, shape (minutes + 1,); NaN where none was seen."""
 
 
 class Standing(StrEnum):

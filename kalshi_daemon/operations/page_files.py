@@ -1,6 +1,7 @@
 """The files of the page: read once, served from memory, each by its own name and no other.
 
-They lie in `page_assets/`; what is not ours among them, with licences and hashes, in `page_assets/vendor` (`scripts/vendor_page.py`).
+They lie in `page_assets/`; what is not ours among them, with licences and hashes, in
+`page_assets/vendor` (`scripts/vendor_page.py`).
 """
 
 import gzip

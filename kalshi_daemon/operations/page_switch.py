@@ -49,7 +49,7 @@ class PageSwitch:
         try:
             await asyncio.to_thread(work)  # it waits for the disk
         except ConfigurationError as problem:
-            log.error("page.switch_failed", word=word, problem=str(problem))
+            log.warning("page.switch_failed", word=word, problem=str(problem))
             return web.Response(status=500, text=f"{problem}\n")
         log.warning("page.switch_turned", word=word, peer=request.remote or "")
         return web.json_response({"engaged": word == KILL})

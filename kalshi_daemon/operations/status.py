@@ -245,7 +245,7 @@ type _Passing = tuple[tuple[str, Verdict], ...]
 def _judged(
     state: DaemonState, now_ns: Nanos, facts: RunFacts
 ) -> tuple[tuple[ClosedGuard, ...], _Passing, frozenset[str]]:
-    """In windows that are open or in hold: the guards that refuse, those that do not, and where some profile may quote."""
+    """In windows open or in hold: the guards that refuse, those that do not, and where some profile may quote."""
     if facts.chain is None:
         return (), (), frozenset()
     instant = facts.chain.at(state, now_ns)
@@ -271,7 +271,9 @@ def _judged(
                 quotable.add(event_ticker)
     names = [guard.name for guard in facts.chain.window_guards]
     closed = tuple(
-        _closed(first[name], tuple(where[name]), facts.closed_since.get(name, now_ns)) for name in names if name in first
+        _closed(first[name], tuple(where[name]), facts.closed_since.get(name, now_ns))
+        for name in names
+        if name in first
     )
     fine = tuple(passing[name] for name in names if name in passing and name not in first)
     return closed, fine, frozenset(quotable)

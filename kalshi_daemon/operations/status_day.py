@@ -35,8 +35,9 @@ _AHEAD: Final = _SHOWN | {Phase.UPCOMING}
 
 
 def day_document(state: DaemonState, now_ns: Nanos) -> dict[str, Any]:
-    """What the document says of the day: levels in points, probabilities 0..1, prices and counts as text of the wire's
-    form, null where unknown.
+    """What the document says of the day; null where unknown.
+
+    Levels in points, probabilities 0..1, prices and counts as text of the wire's form.
     """
     session = state.session
     return {
@@ -109,9 +110,7 @@ def _ladder(state: DaemonState, window: Window, now_ns: Nanos, own: Mapping[str,
     if forecast is not None and markets:
         chances = forecast.probabilities(tuple(market.contract for market in markets))
         model = {market.ticker: float(chance) for market, chance in zip(markets, chances, strict=True)}
-    scans = {
-        profile: decided for (profile, event), decided in state.decisions.items() if event == window.event_ticker
-    }
+    scans = {profile: decided for (profile, event), decided in state.decisions.items() if event == window.event_ticker}
     said = {profile: _outcomes(plan, judgement) for profile, (plan, judgement) in scans.items()}
     return {
         "index": window.series.index.value,
@@ -124,9 +123,7 @@ def _ladder(state: DaemonState, window: Window, now_ns: Nanos, own: Mapping[str,
     }
 
 
-def _rows(
-    state: DaemonState, window: Window, level: float | None, own: Mapping[str, list[Order]]
-) -> list[Market]:
+def _rows(state: DaemonState, window: Window, level: float | None, own: Mapping[str, list[Order]]) -> list[Market]:
     """The strikes next to the index, and those with an order or a position of ours; by what they pay for, rising."""
     listed = state.venue.listed(window.event_ticker)
     held = {ticker for ticker, one in state.ledger.positions.items() if one.count and not one.settled}
@@ -191,7 +188,7 @@ def _outcomes(plan: QuotePlan, judgement: Judgement) -> dict[str, dict[str, str]
     """By market: what the last scan said of it, and the guard that refused what it proposed; "" for none."""
     closed = judgement.closed[0].guard if judgement.closed else ""
     refused = {
-        one.quote.market_ticker: next((verdict.guard for verdict in one.verdicts if not verdict.allows), closed)
+        one.quote.market_ticker: closed or next((verdict.guard for verdict in one.verdicts if not verdict.allows), "")
         for one in judgement.quotes
         if not one.accepted
     }

@@ -1,7 +1,8 @@
 """The window scheduler: wakes at phase edges and when the exchange's listing changes, and says what may be quoted.
 
-Owns `state.windows`, `state.session` and `state.session_open`. A window opens only when the session calendar and the exchange's listing
-agree about it; where they disagree it is SHUT, with both sides' values, until they agree or its fixing passes.
+Owns `state.windows`, `state.session` and `state.session_open`. A window opens only when the session calendar and the
+exchange's listing agree about it; where they disagree it is SHUT, with both sides' values, until they agree or its
+fixing passes.
 """
 
 import asyncio

@@ -13,7 +13,6 @@ from kalshi_daemon.domain.forecast import CalibrationHealth, Minutes, Reading
 from kalshi_daemon.domain.index import Channel, Index, Series, Tick
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.domain.quote import Look, Side
-from kalshi_daemon.domain.verdict import Verdict
 from kalshi_daemon.domain.window import Phase, Session, Window, WindowStatus
 from kalshi_daemon.ground.units import MINUTE, SECOND, Count, Dollars, Nanos, Price, lots
 from kalshi_daemon.operations.page import Shown
@@ -129,9 +128,7 @@ def a_day(session: Session = guard_rig.SESSION) -> DaemonState:
     number = 0
     for window in windows_of(session):
         phase = window.phase_at(NOW)
-        state.windows[window.event_ticker] = WindowStatus(
-            window, Phase.SETTLED if phase is Phase.SETTLING else phase
-        )
+        state.windows[window.event_ticker] = WindowStatus(window, Phase.SETTLED if phase is Phase.SETTLING else phase)
         if phase is not Phase.OPEN:
             continue
         tickers = list_ladder(state, window)
@@ -158,7 +155,9 @@ def a_day(session: Session = guard_rig.SESSION) -> DaemonState:
     state.counters.scans, state.counters.orders_placed, state.counters.orders_cancelled = 214, 388, 331
     state.alerts = (
         Alert(Nanos(NOW - 120 * MINUTE), "ready", "", AlertSeverity.INFO, "The daemon is ready."),
-        Alert(Nanos(NOW - 9 * MINUTE), "budget_used", "daily_loss", AlertSeverity.WARNING, "daily_loss is used by 52 %"),
+        Alert(
+            Nanos(NOW - 9 * MINUTE), "budget_used", "daily_loss", AlertSeverity.WARNING, "daily_loss is used by 52 %"
+        ),
     )
     return state
 
@@ -196,5 +195,3 @@ class Day:
     @property
     def shown(self) -> Shown:
         return Shown(self.look, self.document, self.kill_switch)
-
-

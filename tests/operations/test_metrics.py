@@ -11,7 +11,7 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from kalshi_daemon.ground.units import Count, Dollars
+from kalshi_daemon.ground.units import Count, Dollars, Nanos
 from kalshi_daemon.operations.metrics import exposition, registry_of
 from kalshi_daemon.operations.status import BudgetStanding, ClosedGuard, DaemonStatus, IndexStanding, status_of
 from kalshi_daemon.state import DaemonState

@@ -88,7 +88,13 @@ async def test_every_route_but_healthz_wants_the_token():
 
 async def test_every_answer_says_what_a_browser_may_do_with_it():
     async with serve_page(HERE, shown(lambda: CALM)) as url, aiohttp.ClientSession() as session:
-        for route, host in (("", None), ("page/main.js", None), ("events", None), ("nothing", None), ("metrics", "evil")):
+        for route, host in (
+            ("", None),
+            ("page/main.js", None),
+            ("events", None),
+            ("nothing", None),
+            ("metrics", "evil"),
+        ):
             headers = {} if host is None else {"Host": host}
             async with session.get(f"{url}{route}", headers=headers) as answer:
                 assert answer.headers.items() >= page.HEADERS.items(), route

@@ -31,7 +31,15 @@ async def test_each_file_is_served_as_what_it_is_and_packed_for_who_can_unpack()
 
 async def test_nothing_else_is():
     async with serve_page(HERE, shown(lambda: CALM)) as url, aiohttp.ClientSession() as session:
-        for name in ("page.py", "../page.py", "%2e%2e/page.py", "vendor", "vendor/", "/etc/passwd", "vendor/..%2fmain.js"):
+        for name in (
+            "page.py",
+            "../page.py",
+            "%2e%2e/page.py",
+            "vendor",
+            "vendor/",
+            "/etc/passwd",
+            "vendor/..%2fmain.js",
+        ):
             async with session.get(f"{url}page/{name}") as answer:
                 assert answer.status in {403, 404}, name
 

@@ -72,9 +72,12 @@ async def test_anything_else_changes_nothing(tmp_path, body, headers, code):
 
 async def test_a_get_is_no_way_to_ask(tmp_path):
     path = tmp_path / "kill_switch"
-    async with serve_page(HERE, shown(lambda: CALM, path)) as url, aiohttp.ClientSession() as session:
-        async with session.get(f"{url}kill") as answer:
-            assert answer.status == 405
+    async with (
+        serve_page(HERE, shown(lambda: CALM, path)) as url,
+        aiohttp.ClientSession() as session,
+        session.get(f"{url}kill") as answer,
+    ):
+        assert answer.status == 405
     assert not path.exists()
 
 
@@ -107,7 +110,7 @@ async def test_the_loop_goes_on_while_the_disk_takes_its_time(tmp_path, monkeypa
 
     monkeypatch.setattr(page_switch, "engage", slow)
     async with serve_page(HERE, shown(lambda: CALM, tmp_path / "x")) as url:
-        asked = asyncio.ensure_future(post(f"{url}kill", '{"word": "kill"}'))
+        asked = loop.create_task(post(f"{url}kill", '{"word": "kill"}'))
         async with aiohttp.ClientSession() as session, session.get(f"{url}healthz") as answer:
             assert answer.status == 200
         release.set()
