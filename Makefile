@@ -17,7 +17,7 @@ RUNS ?= 5
 DAYS ?= 5
 SEED ?= 1
 
-.PHONY: help setup run test simulate week soak fuzz fault-matrix kills way-down service-test mutants oracle markouts flow equality lint log-events fmt cover bench unit-check docker-check clean
+.PHONY: help page-pictures setup run test simulate week soak fuzz fault-matrix kills way-down service-test mutants oracle markouts flow equality lint log-events fmt cover bench unit-check docker-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,9 @@ service-test: setup ## the shipped unit under a real systemd: start, stop, crash
 
 log-events: setup ## write docs/log-events.md from the source and docs/log-events.toml
 	@$(BIN)/python scripts/log_catalogue.py
+
+page-pictures: setup ## the pictures of the page in README, taken by its tests (Chromium)
+	@PAGE_PICTURES=1 $(BIN)/python -m pytest -q tests/operations/test_page_browser.py -k in_the_way
 
 mutants: setup ## break every safety promise on purpose in a copy: a test must notice each (MUTANTS="latch_not_checked")
 	@$(BIN)/python -m tests.mutants.run $(MUTANTS)

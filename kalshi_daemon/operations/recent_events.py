@@ -11,7 +11,7 @@ from kalshi_daemon.ground.units import Nanos
 KEPT_MAX: Final = 40
 TEXT_MAX: Final = 240
 _FIELDS_MAX: Final = 10
-_VALUE_MAX: Final = 80
+_VALUE_MAX: Final = 120
 _HEAD: Final = frozenset({"event", "level", "exc_info", "exception", "stack_info"})
 
 

@@ -52,7 +52,7 @@ function options(width) {
     tzDate: (time) => uPlot.tzDate(new Date(time * 1000), zone),
     legend: { show: false },
     cursor: { show: false },
-    padding: [8, 8, 0, 0],
+    padding: [8, 20, 0, 0],
     axes: [
       { ...axis, space: 60, values: (_chart, times) => times.map((time) => atShort(time * 1000)) },
       { ...axis, size: 58, values: (_chart, levels) => levels.map((value) => value.toLocaleString("en-US")) },

@@ -53,7 +53,7 @@ function budgets(doc) {
       <div class="budget-words muted"><span>lost ${money(one.lost_dollars)}</span><span>${one.used_percent} %</span></div>
     </div>`;
   };
-  return html`<section class="card" aria-labelledby="budgets-title">
+  return html`<section class="card budgets" aria-labelledby="budgets-title">
     <h2 id="budgets-title">Loss budgets: lost and at risk</h2>
     ${found.length ? found.map(bar) : html`<p class="big muted">${DASH}</p><p class="muted">Not known until books were compared.</p>`}
   </section>`;

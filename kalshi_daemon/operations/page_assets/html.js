@@ -7,7 +7,7 @@ export const html = htm.bind(h);
 /** A table that scrolls sideways by itself, reachable by keyboard. */
 export const table = (name, heads, rows, empty) =>
   rows.length
-    ? html`<div class="scroll" tabindex="0" role="region" aria-label=${name}>
+    ? html`<div class="scroll" tabindex="0" role="group" aria-label=${name}>
         <table>
           <thead><tr>${heads.map((head) => {
             const [text, kind = ""] = Array.isArray(head) ? head : [head];
