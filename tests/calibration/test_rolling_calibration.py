@@ -40,6 +40,22 @@ TEN, ELEVEN, CLOSE = at(30), at(90), at(390)
 def test_it_is_what_readers_expect():
     view: CalibrationView = model()
     assert view.forecast(at(10), TEN) is None
+    assert view.minutes() is None
+
+
+def test_the_minutes_of_the_day_are_its_prices_at_their_ends():
+    one = model()
+    seen = walk(120)
+    for item in seen:
+        one.on_tick(item)
+    minutes = one.minutes()
+    assert minutes is not None
+    assert minutes.open_ns == at(0)
+    known = np.flatnonzero(~np.isnan(minutes.prices))
+    assert len(known) > 1
+    for minute in known[1:]:
+        before = [item.value for item in seen if item.event_ns <= at(int(minute))]
+        assert minutes.prices[minute] == before[-1]
 
 
 # Golden case: three minutes from a cold start, every number recomputed with plain arithmetic.
@@ -172,6 +188,7 @@ def test_asking_changes_nothing():
         silent.on_tick(item)
         asked.forecast(item.event_ns, CLOSE)
         asked.health(item.event_ns)
+        asked.minutes()
     assert memory(asked) == memory(silent)
 
 

@@ -6,6 +6,9 @@ _STATUS = ("operations/test_status.py",)
 _SOCKET = ("operations/test_status_socket.py",)
 _ALERTS = ("operations/test_alerts.py",)
 _GATE = ("operations/test_alert_gate.py",)
+_PAGE = ("operations/test_page.py",)
+_PAGE_FRAMES = ("operations/test_page_frames.py",)
+_PAGE_SWITCH = ("operations/test_page_switch.py",)
 _SETTINGS = ("settings/test_service_settings.py",)
 
 MUTANTS = (
@@ -89,5 +92,85 @@ MUTANTS = (
         "    if not token and not is_loopback(found[0]):",
         "    if not token and found[0] is None:",
         _SETTINGS,
+    ),
+    Mutant(
+        "page_token_not_compared",
+        "a page with a token is shown to who has it",
+        "operations/page.py",
+        "            if request.path != _UNGUARDED and not hmac.compare_digest(token_in(request), self._token):",
+        "            if request.path != _UNGUARDED and not token_in(request):",
+        _PAGE,
+    ),
+    Mutant(
+        "page_healthz_opens_all",
+        "only /healthz is answered without the token",
+        "operations/page.py",
+        "if request.path != _UNGUARDED and not hmac",
+        "if not request.path.startswith(_UNGUARDED) and not hmac",
+        _PAGE,
+    ),
+    Mutant(
+        "page_switch_for_other_pages",
+        "another page in the browser can neither kill nor unkill",
+        "operations/page_switch.py",
+        '    if not host or host.lower() != request.headers.get("Host", "").lower():',
+        "    if not host:",
+        _PAGE_SWITCH,
+    ),
+    Mutant(
+        "page_switch_for_forms",
+        "a form of another page can neither kill nor unkill",
+        "operations/page_switch.py",
+        '    if request.content_type != "application/json":',
+        '    if request.content_type == "text/html":',
+        _PAGE_SWITCH,
+    ),
+    Mutant(
+        "page_switch_without_the_word",
+        "kill and unkill take the word that was typed",
+        "operations/page_switch.py",
+        '        if (await _body(request)).get("word") != word:',
+        '        if (await _body(request)).get("word") is None:',
+        _PAGE_SWITCH,
+    ),
+    Mutant(
+        "page_readers_unbounded",
+        "the page has a bounded number of readers",
+        "operations/page_frames.py",
+        "        if self.readers >= READERS_MAX:",
+        "        if self.readers < 0:",
+        _PAGE_FRAMES,
+    ),
+    Mutant(
+        "page_frame_for_each_reader",
+        "a frame is made once a second, whoever reads",
+        "operations/page_frames.py",
+        "        if self._last is None or now_s - self._made_s >= EVERY_S:",
+        "        if self._last is None or now_s - self._made_s >= 0.0:",
+        _PAGE_FRAMES,
+    ),
+    Mutant(
+        "page_stalled_reader_kept",
+        "a reader of the page that takes no frame is let go",
+        "operations/page_frames.py",
+        "            async with asyncio.timeout(WRITE_WITHIN_S):\n",
+        "            async with asyncio.timeout(None):\n",
+        _PAGE_FRAMES,
+    ),
+    Mutant(
+        "page_missed_frame_not_made_good",
+        "who missed a frame of the page is sent the whole picture",
+        "operations/page_frames.py",
+        "        return self.changed if number == self.number - 1 else self.whole",
+        "        return self.changed",
+        _PAGE_FRAMES,
+    ),
+    Mutant(
+        "guard_closed_since_now",
+        "a closed guard says since when",
+        "operations/status.py",
+        "facts.closed_since.get(name, now_ns)",
+        "now_ns",
+        _STATUS,
     ),
 )

@@ -1,5 +1,7 @@
 """The one picture of a run: what it says, and that its forms say the same."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 
@@ -73,6 +75,28 @@ def test_why_it_does_not_quote_is_every_guard_with_its_numbers():
     assert not window.quoting
     found = {one["guard"]: one for one in document(status)["guards_closed"]}
     assert (found["feed_age"]["measured"], found["feed_age"]["windows"]) == (7000, [WINDOW.event_ticker])
+
+
+def test_a_closed_guard_says_since_when_it_was_seen_closed():
+    state = trading()
+    state.venue.status = None
+    first = running(state)
+    (closed,) = first.closed
+    assert closed.since_ns == RIG_NOW
+    facts = replace(RUNNING, closed_since={closed.guard: Nanos(RIG_NOW - 90 * SECOND), "armed": RIG_NOW})
+    again = status_of(state, Nanos(RIG_NOW + SECOND), facts)
+    assert document(again)["guards_closed"][0]["since"] == "2026-11-23T16:28:30.000000Z"
+
+
+def test_every_guard_that_was_asked_either_passes_or_is_closed():
+    state = trading()
+    state.venue.status = None
+    found = document(running(state))
+    passing, closed = ([one["guard"] for one in found[key]] for key in ("guards_passing", "guards_closed"))
+    assert sorted((*passing, *closed)) == sorted(guard.name for guard in chain_of().window_guards)
+    assert {one["window"] for one in found["guards_passing"]} == {WINDOW.event_ticker}
+    state.windows.clear()
+    assert document(running(state))["guards_passing"] == [], "asked while a window is open"
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,9 @@ async def test_a_window_is_scanned_when_it_opens_and_then_on_the_timer(rig):
         assert rig.scans() == ["window_open"]
         await rig.pass_time(3)
         assert rig.scans() == ["window_open", "timer"]
+    plan, judgement = rig.state.decisions["wide", rig.event]
+    assert (plan.trigger, plan.window.event_ticker) == ("timer", rig.event), "the last one is kept"
+    assert len(judgement.quotes) == len(plan.quotes)
     assert rig.state.counters.scans == 2
     assert rig.state.counters.windows_scanned == {rig.event}
 
@@ -41,13 +44,14 @@ async def test_what_is_remembered_of_other_sessions_windows_goes_when_the_next_w
         assert rig.trader.memory.last_mids
         (_profile, gone), *_others = rig.trader.memory.last_mids
         del rig.state.venue.markets[gone]
-        for table in (rig.trader._due, rig.trader._scanned, rig.trader._triggers):
+        tables = (rig.trader._due, rig.trader._scanned, rig.trader._triggers, rig.state.decisions)
+        for table in tables:
             table["wide", "GONE"] = table.get(("wide", rig.event), 0)
         rig.trader._closed.add("GONE")
         known = dict(rig.trader._scanned)
         rig.phase(Phase.OPEN)
         await rig.pass_time(1)
-        for table in (rig.trader._due, rig.trader._scanned, rig.trader._triggers):
+        for table in tables:
             assert ("wide", "GONE") not in table
         assert rig.trader._scanned.keys() == known.keys() - {("wide", "GONE")}, "what is on is not forgotten"
         assert "GONE" not in rig.trader._closed
