@@ -35,8 +35,8 @@ FLAGS: Final = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
-DESK: Final = {"width": 1440, "height": 1060}
-PHONE: Final = {"width": 390, "height": 844}
+DESK: Final[Any] = {"width": 1440, "height": 1060}
+PHONE: Final[Any] = {"width": 390, "height": 844}
 PICTURES: Final = Path(__file__).resolve().parents[2] / "docs" / "images"
 SPX_EVENT: Final = "KXINXU-26NOV23H1200"
 

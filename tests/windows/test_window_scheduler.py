@@ -119,6 +119,7 @@ async def test_after_the_close_windows_linger_then_the_next_session_takes_over(s
         assert sorted(desk.state.windows) == [f"KXINXU-26NOV27H1{hour}00" for hour in (0, 1, 2, 3)], "half day"
         assert all(status.phase is Phase.UPCOMING for status in desk.state.windows.values())
         assert desk.state.session == sessions.session_of(at(10, day=date(2026, 11, 27)))
+        assert desk.state.session is not None
         assert desk.state.session.half_day
         await desk.move(at(10, 0, day=date(2026, 11, 27)))
         assert desk.phase("KXINXU-26NOV27H1100") is Phase.OPEN
