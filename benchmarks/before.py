@@ -10,18 +10,18 @@ COMMIT: Final = "5bcc1e0"
 """The last commit before the structure of today: every ratio to "before" is to this one."""
 
 
-class NoCommit(Exception):
+class NoCommitError(Exception):
     """The history at hand does not reach back to the commit (a shallow clone, an unpacked archive)."""
 
 
 def installed(folder: Path, commit: str = COMMIT) -> Path:
     """Unpack `commit` into `folder`, install it, and return its root. About a minute, and 700 MB of disk.
 
-    Raises NoCommit when the history lacks the commit, CalledProcessError when it cannot be installed.
+    Raises NoCommitError when the history lacks the commit, CalledProcessError when it cannot be installed.
     """
-    known = subprocess.run(["git", "cat-file", "-e", f"{commit}^{{commit}}"], cwd=ROOT, capture_output=True, check=False)
-    if known.returncode:
-        raise NoCommit(f"this clone does not hold {commit}: git fetch --unshallow")
+    look_up = ["git", "cat-file", "-e", f"{commit}^{{commit}}"]
+    if subprocess.run(look_up, cwd=ROOT, capture_output=True, check=False).returncode:
+        raise NoCommitError(f"this clone does not hold {commit}: git fetch --unshallow")
     packed = subprocess.run(["git", "archive", commit], cwd=ROOT, capture_output=True, check=True).stdout
     subprocess.run(["tar", "-x", "-C", folder], input=packed, check=True)
     sys.stderr.write(f"installing {commit} beside the tree ...\n")

@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from benchmarks.before import COMMIT, ROOT, NoCommit, installed
+from benchmarks.before import COMMIT, ROOT, NoCommitError, installed
 
 SPAN: Final = ("--mode", "sim", "--session-date", "2026-11-24", "--from", "13:45", "--until", "14:05", "--json")
 TARGET: Final = 1.0
@@ -74,14 +74,14 @@ def main() -> int:
         (folder / "old").mkdir()
         try:
             old = installed(folder / "old")
-        except NoCommit as missing:
+        except NoCommitError as missing:
             sys.stderr.write(f"left out: {missing}\n")
             return 0
         states = {ROOT: folder / "state-today", old: folder / "state-before"}
         runs = {root: ("run", *SPAN, "--state-dir", str(state)) for root, state in states.items()}
         lists = {root: ("orders", "--mode", "sim", "--state-dir", str(state)) for root, state in states.items()}
         figures = (
-            ("help", {root: ("--help",) for root in states}, options.rounds),
+            ("help", dict.fromkeys(states, ("--help",)), options.rounds),
             ("session", runs, options.sessions),
             ("orders", lists, options.rounds),
         )

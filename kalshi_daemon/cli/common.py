@@ -7,10 +7,10 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn, cast
 
-from kalshi_daemon.domain.index import Index
 from kalshi_daemon.ground.errors import ConfigurationError, DaemonError, ExitCode
 
 if TYPE_CHECKING:
+    from kalshi_daemon.domain.index import Index
     from kalshi_daemon.domain.instruments import Instruments
     from kalshi_daemon.settings.loader import Credentials, LoadedSettings
     from kalshi_daemon.settings.model import Settings
@@ -44,11 +44,18 @@ class Parser(argparse.ArgumentParser):
     `kalshi-daemon -c x windows` and `kalshi-daemon windows -c x` say the same.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - argparse's own signature
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - argparse's own signature
+        only_listed: bool = False,
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
+        """only_listed: a command that the line does not name, shown in the list of all and never parsed: no options."""
         kwargs.setdefault("allow_abbrev", False)
         kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        super().__init__(*args, **kwargs)
-        self._add_global_options()
+        super().__init__(*args, add_help=not only_listed, **kwargs)
+        if not only_listed:
+            self._add_global_options()
 
     def error(self, message: str) -> NoReturn:
         """Raises UsageError where argparse would print and exit."""
@@ -130,15 +137,17 @@ def load_table(args: argparse.Namespace, *, named_only: bool = False) -> "Instru
     return instruments_of(load_instruments(path, os.environ))
 
 
-def check_index(index: Index | None, table: "Instruments", command: str) -> None:
+def check_index(index: "Index | None", table: "Instruments", command: str) -> None:
     """Raise UsageError for an index that is not in the table; None is none."""
     if index is not None and index not in table.rows:
         known = ", ".join(table.indices)
         raise UsageError(f"--index {index}: not in the table of instruments ({known})", f"kalshi-daemon {command}")
 
 
-def an_index(text: str) -> Index:
+def an_index(text: str) -> "Index":
     """An argparse type: the name of an index; `check_index` says whether it is one of the table."""
+    from kalshi_daemon.domain.index import Index  # noqa: PLC0415 - as above
+
     try:
         return Index(text)
     except ValueError as problem:

@@ -2,14 +2,11 @@
 
 import errno
 import importlib
-import importlib.util
-import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from types import ModuleType
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from kalshi_daemon import __version__
 from kalshi_daemon.cli.common import Parser, Subparsers, UsageError
@@ -19,8 +16,7 @@ PROGRAM: Final = "kalshi-daemon"
 INTERRUPTED: Final = 130
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """A command by name. Its module is imported only when it is the one asked for."""
 
     name: str
@@ -131,10 +127,8 @@ def _parser(argv: Sequence[str]) -> Parser:
         title="commands", metavar="COMMAND", dest="command", parser_class=Parser
     )
     for command in COMMANDS:
-        if importlib.util.find_spec(command.module) is None:
-            continue
         if command.name not in argv:
-            subparsers.add_parser(command.name, help=command.summary)
+            subparsers.add_parser(command.name, help=command.summary, only_listed=True)
             continue
         module = importlib.import_module(command.module)
         module.add_parser(subparsers)
@@ -157,6 +151,8 @@ def _report(error: DaemonError, *, as_json: bool) -> int:
     """One line on standard error: what is wrong, where, and what to do."""
     line = " ".join(str(error).split())
     if as_json:
+        import json  # noqa: PLC0415 - what `--help` need not pay
+
         print(
             json.dumps({"error": {"type": type(error).__name__, "message": line, "exit_code": int(error.exit_code)}}),
             file=sys.stderr,

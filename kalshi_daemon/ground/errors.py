@@ -30,8 +30,8 @@ DaemonError
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 _SHOWN_MAX = 80
 
@@ -80,8 +80,7 @@ class InstanceAlreadyRunning(ConfigurationError):
     """Another process holds the lock of this mode and state directory."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnreadableRecord:
+class UnreadableRecord(NamedTuple):
     """One record of a list that could not be read."""
 
     place: str

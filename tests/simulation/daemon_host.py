@@ -96,6 +96,8 @@ class DaemonHost:
         """The life that last said zero; 0 while none has, or another is on."""
         self._not_compared_life = 0
         """The life that last got no answer to compare its books with."""
+        self.fills_misprinted_until_s = 0.0
+        """Until when the exchange's list of fills tells every one of them wrong, with time for a read on its way."""
 
     # --- what the checkers ask
 
@@ -233,7 +235,14 @@ class DaemonHost:
         silent = life.stop.reason == "SIGTERM" and self._not_compared_life == self.lives
         # A stop whose journal takes nothing cannot bring the books up to date: it says so and fails, as it must.
         unwritten = life.stop.reason == "SIGTERM" and self._loop.time() < self.disk.troubled_until_s
-        return code is not ExitCode.FAILURE or isinstance(problem, DaemonError) or silent or unwritten
+        # A stop that is told other fills than it has booked says that its books differ and fails, as it must.
+        misled = (
+            life.stop.reason == "SIGTERM"
+            and self._loop.time() < self.fills_misprinted_until_s
+            and self.last_books is not None
+            and not self.last_books.proved
+        )
+        return code is not ExitCode.FAILURE or isinstance(problem, DaemonError) or silent or unwritten or misled
 
     async def _watch_intents(self, life: DaemonRun) -> None:
         """Hear of every intent at the instant it is written down."""

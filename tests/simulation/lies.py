@@ -1,11 +1,13 @@
 """Faults of what is said: numbers that are none, times in another unit, ids that belong to others."""
 
+import math
 import uuid
 from collections.abc import Callable
 
 from kalshi_daemon.simulator.exchange.faults import Injection, Manner, When
 from kalshi_daemon.simulator.exchange.poison import Poison
 from kalshi_daemon.simulator.feed.misprints import Misprint
+from tests.simulation.disk_troubles import EXPLAINED_S
 from tests.simulation.effect import Begin, Effect
 from tests.simulation.numbers import Bend, DrawnPoison, nonsense, other_unit
 from tests.simulation.stage import Stage
@@ -108,9 +110,11 @@ def _misprinted_fills(stage: Stage, _for_s: float) -> Effect:
     made = Injection("fills", When.AFTER, Manner.POISON, times=_FOREVER, poison=poison)
     faults.injections.append(made)
     stage.exchange.server.hub.drop_connections()
+    stage.daemon.fills_misprinted_until_s = math.inf
 
     def end() -> None:
         faults.injections = [one for one in faults.injections if one is not made]
+        stage.daemon.fills_misprinted_until_s = stage.now_s + EXPLAINED_S
 
     return Effect(lambda: poison.hits > 0, end)
 
