@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Final
 
 from kalshi_daemon.backtest.measures import HORIZONS_S, MeasuredFill, MeasuredWindow
+from kalshi_daemon.digest.means import ratio_error
 from kalshi_daemon.ground.units import Nanos
 
 _CENTS: Final = 100.0
@@ -129,10 +130,10 @@ def figures(results: Sequence[SessionResult]) -> dict[str, float | int | str | N
         "measured_by": "markout_30s" if edge is None else "edge",
         "edge_dollars_per_hour": None if edge is None else _ratio(edge, hours),
         "edge_cents": None if edge is None else _ratio(_CENTS * edge, contracts),
-        "edge_cents_se": None if edge is None else _error(rows, contracts),
+        "edge_cents_se": None if edge is None else _error(rows),
         "believed_cents": _ratio(_CENTS * sum(row.believed_dollars for row in rows), contracts),
         "markout_30s_cents": _ratio(_CENTS * sum(row.markout_30s_dollars for row in rows), marked),
-        "markout_30s_cents_se": _error(rows, marked, markouts=True),
+        "markout_30s_cents_se": _error(rows, markouts=True),
         **{
             f"markout_{horizon}s_cents": _mean_markout(results, horizon)
             for horizon in HORIZONS_S
@@ -207,13 +208,13 @@ def _mean_markout(results: Sequence[SessionResult], horizon_s: int) -> float | N
     return _ratio(sum(value for value, _ in known), sum(contracts for _, contracts in known))
 
 
-def _error(rows: Sequence[WindowRow], contracts: float, *, markouts: bool = False) -> float | None:
-    """Standard error of the mean worth (or markout) a contract, cents, clustered by window (ratio estimator)."""
-    if not contracts or len(rows) < 2:  # noqa: PLR2004
-        return None
-    sums = [
-        (row.markout_30s_dollars, row.markout_contracts) if markouts else (row.worth, row.contracts) for row in rows
-    ]
-    mean = sum(value for value, _ in sums) / contracts
-    squares = sum((value - mean * count) ** 2 for value, count in sums)
-    return round(_CENTS * math.sqrt(squares * len(rows) / (len(rows) - 1)) / contracts, 4)
+def _error(rows: Sequence[WindowRow], *, markouts: bool = False) -> float | None:
+    """Standard error of the mean worth (or markout) a contract, cents, clustered by window; None below two with fills.
+
+    A window without fills says nothing of what a contract is worth: counted, it would make one window look certain.
+    """
+    sums = (
+        (row.markout_contracts, row.markout_30s_dollars) if markouts else (row.contracts, row.worth) for row in rows
+    )
+    error = ratio_error((contracts, value) for contracts, value in sums if contracts)
+    return None if error is None else round(_CENTS * error, 4)

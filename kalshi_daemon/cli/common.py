@@ -53,7 +53,8 @@ class Parser(argparse.ArgumentParser):
         """only_listed: a command that the line does not name, shown in the list of all and never parsed: no options."""
         kwargs.setdefault("allow_abbrev", False)
         kwargs.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        super().__init__(*args, add_help=not only_listed, **kwargs)
+        kwargs.setdefault("add_help", not only_listed)
+        super().__init__(*args, **kwargs)
         if not only_listed:
             self._add_global_options()
 

@@ -26,6 +26,7 @@ from kalshi_daemon.settings.model import Mode, RetentionSettings, Settings
 UNIT: Final = Path("/etc/systemd/system/kalshi-daemon.service")
 SYSTEMD_RUNS: Final = Path("/run/systemd/system")
 _OTHERS_MAY: Final = stat.S_IRWXO | stat.S_IWGRP
+_MAY_WRITE: Final = stat.S_IWOTH | stat.S_IWGRP
 _SLOW_TIER_WRITES_PER_S: Final = 10
 _WEIGHTS: Final = (10_000, 100, 1)
 
@@ -136,8 +137,8 @@ def _state_check(mode_dir: Path) -> Check:
         remedy = "run as the user that owns the state directory"
         return failed("state", f"{mode_dir}: {problem.strerror}", remedy, ExitCode.CONFIG)
     parent = stat.S_IMODE(mode_dir.parent.stat().st_mode)
-    if mode & _OTHERS_MAY and parent & _OTHERS_MAY:
-        words = f"{mode_dir.parent} has mode {parent:04o}: others may look at it, or change it"
+    if others := mode & parent & _OTHERS_MAY:
+        words = f"{mode_dir.parent} has mode {parent:04o}: others may {'change' if others & _MAY_WRITE else 'read'} it"
         return warned("state", words, f"chmod 700 {mode_dir.parent}")
     return passed("state", f"{mode_dir}, mode {stat.S_IMODE(mode):04o}")
 

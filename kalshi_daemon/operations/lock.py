@@ -28,7 +28,7 @@ class InstanceLock:
         """Raises InstanceAlreadyRunning, or ConfigurationError when the directory cannot be written."""
         assert self._descriptor is None, "acquired twice"
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise ConfigurationError("state_dir", f"{self.path} cannot be opened: {error.strerror}") from error

@@ -15,7 +15,7 @@ from kalshi_daemon.domain.events import CancelAck, RemoteOrder
 from kalshi_daemon.domain.order import Order, OrderRef, Status
 from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.ground.errors import IllegalTransition, StateCorrupt, VenueError
-from kalshi_daemon.ground.units import MILLISECOND, MINUTE, SECOND, Nanos
+from kalshi_daemon.ground.units import MILLISECOND, MINUTE, SECOND, Nanos, format_count
 from kalshi_daemon.kalshi.api import OrderApi, PortfolioApi
 from kalshi_daemon.orders.ambiguity import FollowUp, Operation, rule
 from kalshi_daemon.orders.deadlines import EXCHANGE_ERRORS, Backoff, DeadlinePassed, within
@@ -184,8 +184,8 @@ class Canceller:
             client_order_id=name,
             market=order.market_ticker,
             reason=after.reason,
-            reduced_by=ack.reduced_by,
-            filled=after.filled,
+            reduced_by=format_count(ack.reduced_by),
+            filled=format_count(after.filled),
         )
 
     async def cancel_listed(self, listed: Sequence[RemoteOrder], reason: str) -> None:

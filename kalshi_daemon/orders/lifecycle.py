@@ -349,8 +349,8 @@ def _reason(order: Order, event: Event, status: Status) -> str:
             return said
         case OutcomeUnknown(cause=said) | Disowned(cause=said):
             return said
-        case ReportedCanceled(reason=said):
-            return said or order.reason
+        case ReportedCanceled(reason=said, expired=expired):
+            return said or (order.reason if expired or order.status is Status.PENDING_CANCEL else "at_exchange")
         case NotFoundAuthenticated():
             return "not_found"
         case Acked() if status is Status.CANCELED:

@@ -368,8 +368,7 @@ def _report_of(event: UserOrder) -> Event:
         return ReportedResting(event.recv_ns, event.order_id, event.filled)
     if event.status == "executed":
         return ReportedExecuted(event.recv_ns, event.order_id, event.filled)
-    reason = event.reason or "at_exchange"
-    return ReportedCanceled(event.recv_ns, event.order_id, event.filled, reason, expired=event.reason == _EXPIRED)
+    return ReportedCanceled(event.recv_ns, event.order_id, event.filled, event.reason, expired=event.reason == _EXPIRED)
 
 
 def _facts_of(event: UserOrder) -> dict[str, Any]:

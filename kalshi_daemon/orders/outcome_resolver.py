@@ -13,7 +13,7 @@ import structlog
 from kalshi_daemon.domain.events import RemoteOrder
 from kalshi_daemon.domain.order import Order, Status
 from kalshi_daemon.ground.errors import NotFound, PartlyUnreadable
-from kalshi_daemon.ground.units import MILLISECOND, MINUTE, SECOND, Nanos
+from kalshi_daemon.ground.units import MILLISECOND, MINUTE, SECOND, Nanos, format_count
 from kalshi_daemon.kalshi.api import PortfolioApi
 from kalshi_daemon.orders.deadlines import EXCHANGE_ERRORS, Backoff
 from kalshi_daemon.orders.lifecycle import (
@@ -177,7 +177,7 @@ class OutcomeResolver:
                 market=order.market_ticker,
                 was=before.status.value,
                 now=after.status.value,
-                filled=after.filled,
+                filled=format_count(after.filled),
             )
 
 
@@ -189,4 +189,4 @@ def report_of(remote: RemoteOrder, order: Order, now: Nanos) -> Event:
         return ReportedExecuted(now, remote.order_id, remote.filled)
     expiry = order.expires_ns if remote.expires_ns is None else remote.expires_ns
     expired = now >= expiry and order.status is not Status.PENDING_CANCEL
-    return ReportedCanceled(now, remote.order_id, remote.filled, "" if expired else "at_exchange", expired)
+    return ReportedCanceled(now, remote.order_id, remote.filled, expired=expired)

@@ -15,7 +15,7 @@ from kalshi_daemon.domain.events import CreateAck
 from kalshi_daemon.domain.order import NewOrder, Order, Status
 from kalshi_daemon.domain.quote import Quote
 from kalshi_daemon.ground.errors import IllegalTransition, OrderOutcomeUnknown, PostOnlyCross, VenueError
-from kalshi_daemon.ground.units import SECOND, Nanos, from_s
+from kalshi_daemon.ground.units import SECOND, Nanos, format_count, format_price, from_s
 from kalshi_daemon.kalshi.api import OrderApi
 from kalshi_daemon.orders.ambiguity import Meaning, Operation, reject_reason, rule
 from kalshi_daemon.orders.deadlines import EXCHANGE_ERRORS
@@ -204,11 +204,11 @@ class Placer:
             "client_order_id": order.client_order_id,
             "market": order.market_ticker,
             "side": order.side.value,
-            "price": order.price,
-            "count": order.count,
+            "price": format_price(order.price),
+            "count": format_count(order.count),
         }
         if isinstance(event, Acked) and order.order_id == event.order_id:
-            log.info("order.acked", **facts, order_id=event.order_id, filled=event.filled)
+            log.info("order.acked", **facts, order_id=event.order_id, filled=format_count(event.filled))
         elif order.status is Status.UNKNOWN:
             log.warning("order.unknown", **facts, cause=order.reason)
         elif order.status is not Status.REJECTED:

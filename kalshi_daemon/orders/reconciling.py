@@ -12,7 +12,7 @@ import structlog
 
 from kalshi_daemon.domain.events import Balance, RemoteOrder
 from kalshi_daemon.domain.order import Fill, Order, Status
-from kalshi_daemon.ground.units import DAY, MINUTE, SECOND, Count, Nanos, from_s
+from kalshi_daemon.ground.units import DAY, MINUTE, SECOND, Count, Nanos, format_dollars, from_s
 from kalshi_daemon.kalshi.api import PortfolioApi
 from kalshi_daemon.orders.bookkeeping import Bookkeeping
 from kalshi_daemon.orders.cancelling import Canceller
@@ -361,7 +361,8 @@ class Reconciler:
             if problem:
                 log.error("reconciliation.disagreed", problem=problem, disputes=len(confirmed))
             else:
-                log.info("reconciliation.agreed", orders=len(self._store.live()), cash=_cash(self._store))
+                live, cash = len(self._store.live()), _cash_dollars(self._store)
+                log.info("reconciliation.agreed", orders=live, cash_dollars=cash)
         shared.problem = problem
         shared.agreed = not problem
         shared.checked_ns = asked
@@ -371,5 +372,5 @@ class Reconciler:
         return not problem
 
 
-def _cash(store: OrderStore) -> int | None:
-    return None if store.state.balance is None else store.state.balance.cash
+def _cash_dollars(store: OrderStore) -> str | None:
+    return None if store.state.balance is None else format_dollars(store.state.balance.cash)

@@ -49,6 +49,14 @@ def test_nothing_filled_has_no_edge_and_is_not_zero():
     assert found["edge_dollars_per_hour"] == 0.0
 
 
+def test_one_window_with_fills_has_no_error_and_windows_without_say_nothing_of_it():
+    quiet = row(H16, contracts=0.0)
+    assert figures([result(row(edge=0.30), quiet)])["edge_cents_se"] is None
+    two = figures([result(row(edge=0.30), row(H16, edge=0.10), hours=2.0)])["edge_cents_se"]
+    assert two == pytest.approx(10.0), "two windows of one contract each, 10 cents about their mean"
+    assert figures([result(row(edge=0.30), row(H16, edge=0.10), quiet)])["edge_cents_se"] == two
+
+
 def test_two_runs_are_compared_window_by_window():
     ours = [result(row(edge=0.30), row(H16, edge=0.20))]
     theirs = [result(row(edge=0.10), row(H16, edge=0.10))]

@@ -107,3 +107,4 @@ def test_in_sim_it_asks_the_simulated_exchange(demo, capsys, monkeypatch):
     shown = capsys.readouterr().out
     assert "reached, trading is active" in shown
     assert "feed " not in shown
+    assert "simulated time passes at its own speed" in shown, "a good clock is not called wrong by a simulated one"

@@ -10,6 +10,14 @@ _TRADER = ("trading/test_trader.py",)
 
 MUTANTS = (
     Mutant(
+        "our_reason_overwritten",
+        "an order that we cancelled keeps why, whoever tells of it first",
+        "orders/lifecycle.py",
+        'return said or (order.reason if expired or order.status is Status.PENDING_CANCEL else "at_exchange")',
+        'return said or "at_exchange"',
+        _CANCELLING,
+    ),
+    Mutant(
         "verify_skipped",
         "zero is said only after the exchange listed nothing",
         "orders/cancelling.py",

@@ -110,6 +110,10 @@ def test_a_state_directory_that_others_may_look_at_is_said(tmp_path):
     settings.mode_dir.mkdir(parents=True)
     settings.mode_dir.chmod(0o755)
     settings.state_dir.chmod(0o755)
-    assert next(local(settings)).verdict is WARN
+    assert (seen := next(local(settings))).verdict is WARN
+    assert seen.detail.endswith("others may read it")
+    settings.mode_dir.chmod(0o757)
+    settings.state_dir.chmod(0o757)
+    assert next(local(settings)).detail.endswith("others may change it")
     settings.state_dir.chmod(0o700)
     assert next(local(settings)).verdict is PASS

@@ -61,6 +61,32 @@ async def test_a_cancel_that_worked_but_was_not_answered_is_found_out(rig):
     assert rig.only().status is Status.CANCELED
 
 
+async def test_news_of_a_cancel_that_comes_before_its_answer_keeps_why_we_asked(rig):
+    """The stream gives no reason for what its owner asked for; nobody but us took the order out of the book."""
+    async with rig.running():
+        (name,) = await resting(rig)
+        rig.venue.script["cancel"].append("applied_lost")
+        with capture_logs() as lines:
+            await rig.manager.cancel([name], "edge_lost")
+            await rig.pass_time(2)
+    assert (rig.only().status, rig.only().reason) == (Status.CANCELED, "edge_lost")
+    assert [event for _at, event, _status, _detail in rig.journal.history(name)][-1] == "ReportedCanceled"
+    assert not [line for line in lines if line.get("reason") == "at_exchange"]
+
+
+async def test_log_lines_of_orders_tell_prices_and_counts_as_the_exchange_does(rig):
+    """One form in every line, or whoever joins orders to fills is wrong by 10,000."""
+    async with rig.running():
+        with capture_logs() as lines:
+            (name,) = await resting(rig)
+            await rig.manager.cancel([name], "edge_lost")
+    told = {line["event"]: line for line in lines}
+    assert {key: told["order.acked"][key] for key in ("price", "count", "filled")} == {
+        "price": "0.4200", "count": "1.00", "filled": "0.00",
+    }  # fmt: skip
+    assert (told["order.cancelled"]["reduced_by"], told["order.cancelled"]["filled"]) == ("1.00", "0.00")
+
+
 async def test_a_cancel_that_lost_the_race_to_a_fill(rig):
     """404 on cancel: executed already. Asked by id, and the fill comes from the exchange's list."""
     async with rig.running():

@@ -210,6 +210,9 @@ def test_reasons_tell_how_it_ended():
     assert advance(pulled, CancelAcked(T, C(200))).reason == "edge_lost"
     assert advance(pulled, ReportedCanceled(T, "ex-1", C(0))).reason == "edge_lost"
     assert advance(order(Status.RESTING), ReportedCanceled(T, "ex-1", C(0), "HaltCancel")).reason == "HaltCancel"
+    assert advance(order(Status.RESTING), ReportedCanceled(T, "ex-1", C(0))).reason == "at_exchange"
+    unknown = advance(order(Status.IN_FLIGHT), OutcomeUnknown(T, "TimeoutError"))
+    assert advance(unknown, ReportedCanceled(T, "ex-1", C(0))).reason == "at_exchange"
     assert advance(order(Status.IN_FLIGHT), Rejected(T, "invalid_price")).reason == "invalid_price"
     assert advance(pulled, FillSeen(T, "ex-1", C(200))).reason == ""
 
