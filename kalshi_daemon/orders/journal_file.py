@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -200,7 +201,7 @@ class JournalFile:
             # executescript commits by itself, so the version row goes into the same script.
             stamp = f"INSERT INTO schema VALUES ({number}, {int(now_ns)})"  # noqa: S608 - two integers
             self._db.executescript(f"BEGIN; {script}; {stamp}; COMMIT;")
-        if _tables(self._db) != _expected_tables():
+        if _tables(self._db) != _expected_tables(tuple(MIGRATIONS)):
             raise StateDamaged(str(self._path), "its tables are not the ones that the migrations make")
         if self._db.execute("PRAGMA user_version").fetchone() != (DAEMON_VERSION,):
             self._db.execute(f"PRAGMA user_version = {DAEMON_VERSION}")
@@ -270,11 +271,12 @@ def _tables(db: sqlite3.Connection) -> set[tuple[Any, ...]]:
     return set(db.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%'"))
 
 
-def _expected_tables() -> set[tuple[Any, ...]]:
-    """The tables and indexes as the migrations make them in an empty file."""
+@lru_cache(maxsize=4)
+def _expected_tables(migrations: tuple[str, ...]) -> set[tuple[Any, ...]]:
+    """The tables and indexes as the migrations make them in an empty file. Made once: every journal is opened by it."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
         db.create_function("row_crc", -1, row_crc, deterministic=True)
         db.execute("CREATE TABLE IF NOT EXISTS schema (version INTEGER NOT NULL, applied_ns INTEGER NOT NULL)")
-        for script in MIGRATIONS:
+        for script in migrations:
             db.executescript(script)
         return _tables(db)

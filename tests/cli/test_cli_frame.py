@@ -3,11 +3,13 @@
 import argparse
 import importlib
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from kalshi_daemon.cli import main as cli_main
 from kalshi_daemon.cli.common import CONFIG_VARIABLE, Parser, UsageError, a_date, config_path, load, wants_json
 from kalshi_daemon.cli.main import COMMANDS, EXIT_CODES, main
 from kalshi_daemon.ground import errors
@@ -212,3 +214,15 @@ def test_dates_and_parsers():
 def test_an_empty_path_on_the_command_line_is_not_the_working_directory(option, capsys):
     assert main(["config", option, ""]) == ExitCode.USAGE
     assert f"argument {'-c/' * (option == '--config')}{option}: the path is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("given", "then"), [(None, "1"), ("4", "4")])
+def test_the_console_script_multiplies_in_one_thread_unless_told_otherwise(monkeypatch, given, then):
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", given or "")
+    if given is None:
+        monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    seen = []
+    monkeypatch.setattr(cli_main, "main", lambda _argv: seen.append(os.environ["OPENBLAS_NUM_THREADS"]) or 0)
+    with pytest.raises(SystemExit):
+        cli_main.entry()
+    assert seen == [then]

@@ -25,6 +25,7 @@ import warnings
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any, Final
@@ -96,15 +97,15 @@ class Counter:
 # --- what is counted --------------------------------------------------------------------------------------------------
 
 
-def coroutines() -> list[CodeType]:
+@cache
+def coroutines() -> tuple[CodeType, ...]:
     """The code of every `async def` of the order path and of the exchange in memory, nested ones too."""
     modules = [
         importlib.import_module(found.name)
         for found in pkgutil.iter_modules(kalshi_daemon.orders.__path__, f"{kalshi_daemon.orders.__name__}.")
     ]
-    return sorted(
-        {code for module in [*modules, sys.modules[FakeVenue.__module__]] for code in _codes(module)}, key=str
-    )
+    found = {code for module in [*modules, sys.modules[FakeVenue.__module__]] for code in _codes(module)}
+    return tuple(sorted(found, key=str))
 
 
 def _codes(module: ModuleType) -> Iterator[CodeType]:
