@@ -221,8 +221,7 @@ def test_the_console_script_multiplies_in_one_thread_unless_told_otherwise(monke
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", given or "")
     if given is None:
         monkeypatch.delenv("OPENBLAS_NUM_THREADS")
-    seen = []
-    monkeypatch.setattr(cli_main, "main", lambda _argv: seen.append(os.environ["OPENBLAS_NUM_THREADS"]) or 0)
-    with pytest.raises(SystemExit):
+    monkeypatch.setattr(cli_main, "main", lambda _argv: int(os.environ["OPENBLAS_NUM_THREADS"]))
+    with pytest.raises(SystemExit) as left:
         cli_main.entry()
-    assert seen == [then]
+    assert left.value.code == int(then)
