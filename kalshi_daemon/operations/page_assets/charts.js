@@ -4,7 +4,7 @@ import { html, panel } from "./html.js";
 import { DASH, age, atShort, points, seconds } from "./format.js";
 
 const STEPS = 10; // drawn points between two fixings: the width grows with the root of time
-const HEIGHT = 190;
+const HEIGHT = 180;
 const TITLES = { SPX: "S&P 500", NDX: "Nasdaq-100" };
 
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -54,7 +54,7 @@ function options(width) {
     cursor: { show: false },
     padding: [8, 20, 0, 0],
     axes: [
-      { ...axis, space: 60, values: (_chart, times) => times.map((time) => atShort(time * 1000)) },
+      { ...axis, size: 26, space: 60, values: (_chart, times) => times.map((time) => atShort(time * 1000)) },
       { ...axis, size: 58, values: (_chart, levels) => levels.map((value) => value.toLocaleString("en-US")) },
     ],
     series: [

@@ -39,13 +39,12 @@ export function guards(doc) {
   const worded = (value) => (typeof value === "string" ? "right words" : "right");
   const closed = doc.guards_closed.map((one) => html`<tr key=${one.guard} class="closed" data-guard=${one.guard}>
     <th scope="row">${dot(one.closing === "pull" ? "bad" : "warn")}${one.guard}<span class="visually-hidden"> closed</span>
-      ${one.note && html`<div class="muted">${one.note}</div>`}</th>
-    <td class=${worded(one.measured)}>${measured(one)}</td><td class=${worded(one.limit)}>${limit(one)}</td>
-    <td class="right">${at(one.since)}<div class="muted">${span(now - seconds(one.since))}</div></td></tr>`);
+      <div class="muted">since ${at(one.since)}, ${span(now - seconds(one.since))}${one.note && `; ${one.note}`}</div></th>
+    <td class=${worded(one.measured)}>${measured(one)}</td><td class=${worded(one.limit)}>${limit(one)}</td></tr>`);
   const passing = doc.guards_passing.map((one) => html`<tr key=${one.guard} data-guard=${one.guard}>
     <th scope="row">${dot("good")}${one.guard}<span class="visually-hidden"> passes</span></th>
-    <td class=${worded(one.measured)}>${measured(one)}</td><td class=${worded(one.limit)}>${limit(one)}</td><td class="right muted">${DASH}</td></tr>`);
-  const heads = ["Guard", ["Measured", "right"], ["Limit", "right"], ["Closed since", "right"]];
+    <td class=${worded(one.measured)}>${measured(one)}</td><td class=${worded(one.limit)}>${limit(one)}</td></tr>`);
+  const heads = ["Guard", ["Measured", "right"], ["Limit", "right"]];
   const aside = `${doc.guards_closed.length} closed, ${doc.guards_passing.length} pass`;
   return panel("guards", "Guards", table("Guards", heads, [...closed, ...passing], "Guards are asked while a window is open."), aside);
 }
