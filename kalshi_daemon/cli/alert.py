@@ -5,7 +5,7 @@ from threading import Event
 from time import monotonic
 from typing import Final
 
-from kalshi_daemon.cli.common import Subparsers, load
+from kalshi_daemon.cli.common import Subparsers, UsageError, load
 from kalshi_daemon.cli.output import show
 from kalshi_daemon.domain.alert import AlertSeverity
 from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
@@ -17,7 +17,7 @@ from kalshi_daemon.settings.loader import Credentials
 
 _POLL_S: Final = 0.01
 _SPARE_S: Final = 0.5
-_COLUMNS: Final = (Column("target"), Column("sent"))
+_COLUMNS: Final = (Column("target"), Column("sent"), Column("problem"))
 
 
 def add_parser(subparsers: Subparsers) -> None:
@@ -28,11 +28,13 @@ def add_parser(subparsers: Subparsers) -> None:
         "which took it. Exit code 1 when one did not, 78 when there is none.",
     )
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("what", nargs="?", choices=("test",), help="send a test message")
+    what.add_argument("test", nargs="?", choices=("test",), help="send a test message")
     what.add_argument("--send", metavar="TEXT", help="send this text; what the unit does when the daemon has failed")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.send is not None and not args.send.strip():
+        raise UsageError("--send: the text is empty", "kalshi-daemon alert")
     settings = load(args, Credentials.NONE).settings
     within_s = settings.alerts.send_timeout_s
     log = EndingLog()
@@ -48,9 +50,16 @@ def run(args: argparse.Namespace) -> int:
     for target in targets:
         target.put(message)
     _wait(targets, within_s + _SPARE_S)
-    data = {"mode": mode, "targets": [{"target": one.name, "sent": one.sent > 0} for one in targets]}
-    show(args, data, Table(_COLUMNS, [(one.name, "yes" if one.sent else "no") for one in targets]))
+    found = [(one.name, one.sent > 0, _problem(one, within_s)) for one in targets]
+    data = {"mode": mode, "targets": [{"target": name, "sent": sent, "problem": why} for name, sent, why in found]}
+    show(args, data, Table(_COLUMNS, [(name, "yes" if sent else "no", why) for name, sent, why in found]))
     return ExitCode.OK if all(one.sent for one in targets) else ExitCode.FAILURE
+
+
+def _problem(target: Target, within_s: float) -> str:
+    if target.sent:
+        return ""
+    return target.problem if target.idle else f"no answer in {within_s:g} s"
 
 
 def _wait(targets: tuple[Target, ...], within_s: float) -> None:

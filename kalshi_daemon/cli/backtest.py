@@ -110,7 +110,7 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError("--queue-model is of recorded books (--books)", _COMMAND)
     hours = _HOURS if args.hours is None else args.hours
     if not 0.0 < hours <= _HOURS_MAX:
-        raise UsageError(f"--hours {hours:g} is not between 0 and {_HOURS_MAX:g}", _COMMAND)
+        raise UsageError(f"--hours {hours:g} is not above 0 and at most {_HOURS_MAX:g}", _COMMAND)
     if not 0 <= args.first_seed <= 4_294_967_295:  # noqa: PLR2004 - as sim.seed
         raise UsageError(f"--first-seed {args.first_seed} is not between 0 and 4294967295", _COMMAND)
     if not 1 <= args.workers <= _WORKERS_MAX:
@@ -155,7 +155,11 @@ def _jobs(args: argparse.Namespace, settings: "Settings") -> tuple[list["Job"], 
     from kalshi_daemon.simulator.latency import latency_of  # noqa: PLC0415
     from kalshi_daemon.windows.sessions import load_sessions  # noqa: PLC0415
 
-    latency, seed, regime = latency_of(settings.sim.latency), args.first_seed, args.regime or REGIMES[0]
+    latency, seed, regime = (
+        latency_of(settings.sim.latency),
+        args.first_seed,
+        REGIMES[0] if args.regime is None else args.regime,
+    )
     check_regime(regime, settings, _COMMAND)
     if args.books is not None:
         model = args.queue_model or QUEUE_MODELS[0]

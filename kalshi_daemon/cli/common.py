@@ -175,6 +175,13 @@ def load_written(args: argparse.Namespace, command: str) -> "Settings":
     return settings
 
 
+def check_state_dir(args: argparse.Namespace, command: str) -> None:
+    """Raise UsageError for a --state-dir that is not there: a slip of the finger must not look like work done."""
+    named: Path | None = getattr(args, "state_dir", None)
+    if named is not None and (problem := _problem_of(named, may_be_absent=False)):
+        raise UsageError(f"--state-dir: {problem}", f"kalshi-daemon {command}")
+
+
 def _problem_of(folder: Path, *, may_be_absent: bool) -> str:
     """Why a folder cannot be looked into; "" when it can."""
     try:

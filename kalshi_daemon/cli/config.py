@@ -18,7 +18,10 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    from kalshi_daemon.app.named_parts import check_named_parts  # noqa: PLC0415 - policies: `--help` need not pay
+
     loaded = load(args, Credentials.NONE)
+    check_named_parts(loaded.settings)
     rows = list(loaded.rows())
     data = [{"key": key, "value": value, "origin": origin} for key, value, origin in rows]
     columns = (Column("setting", style="bold"), Column("value"), Column("from", style="dim"))

@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from datetime import date, timedelta
 
+from kalshi_daemon.app.named_parts import check_named_parts
 from kalshi_daemon.cli.common import Subparsers
 from kalshi_daemon.cli.output import show
 from kalshi_daemon.cli.venue import add_connect_option, open_venue, settings_for_venue
@@ -62,6 +63,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 def run(args: argparse.Namespace) -> int:
     settings = settings_for_venue(args, Credentials.ALL)
+    check_named_parts(settings)
     checks = (*asyncio.run(_outside(settings)), *_calendar(settings), *local(settings))
     code = exit_code_of(checks)
     data = {

@@ -14,6 +14,8 @@ from kalshi_daemon.ground.errors import ConfigurationError, DaemonError, ExitCod
 
 PROGRAM: Final = "kalshi-daemon"
 INTERRUPTED: Final = 130
+_OF_THE_MACHINE: Final = {errno.ENOSPC, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+"""Errors without a file that no code of ours can be blamed for."""
 
 
 class Command(NamedTuple):
@@ -71,9 +73,26 @@ exit codes:
 
 def entry() -> NoReturn:
     """The console script."""
+    _open_standard_files()
     # Before numpy is loaded. Our matrices are small: more threads spin, 40 % of what `calibrate` would take.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     sys.exit(main(sys.argv[1:]))
+
+
+def _open_standard_files() -> None:
+    """Let a closed standard file lead nowhere (`>&-`): work is done all the same, and no file of ours gets its number.
+
+    Otherwise the next file that is opened takes it, and what is printed lands in there.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)  # noqa: SIM115 - as long as the process
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
 
 
 def main(argv: Sequence[str]) -> int:
@@ -100,7 +119,7 @@ def main(argv: Sequence[str]) -> int:
         return int(ExitCode.OK)
     except OSError as problem:
         if problem.filename is None:
-            if problem.errno != errno.ENOSPC:
+            if problem.errno not in _OF_THE_MACHINE:
                 raise
             _leave_output()
         return _report(_file_trouble(problem), as_json="--json" in argv)
@@ -114,8 +133,12 @@ def _leave_output() -> None:
 
 def _file_trouble(problem: OSError) -> DaemonError:
     """A file that no command expected to be like that, as one line: of another user, a folder, on a full disk."""
-    place = "standard output" if problem.filename is None else str(problem.filename)
     said = problem.strerror or type(problem).__name__
+    if problem.errno in {errno.EMFILE, errno.ENFILE}:
+        return ConfigurationError("the process", f"may open no more files: {said}", "ulimit -n 1024, or LimitNOFILE=")
+    if problem.errno == errno.ENOMEM:
+        return StateCorrupt("the machine", said)
+    place = "standard output" if problem.filename is None else str(problem.filename)
     if isinstance(problem, PermissionError):
         return ConfigurationError(place, f"not allowed: {said}", "run as the user that owns the state directory")
     return StateCorrupt(place, said)

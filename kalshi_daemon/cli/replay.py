@@ -35,7 +35,9 @@ def add_parser(subparsers: Subparsers) -> None:
         "state of a daemon is touched. Exit code 0: equal so far; 4: there is a difference; 1: equal up to a part of "
         "the recording that is damaged.",
     )
-    parser.add_argument("recording", metavar="latest|PATH", help="a recording, or the newest one of the mode")
+    parser.add_argument(
+        "recording", type=a_path, metavar="latest|PATH", help="a recording, or the newest one of the mode"
+    )
     parser.add_argument("--until", metavar="HH:MM:SS", help="stop there (New York time), and show how things stood")
     parser.add_argument("--verify", action="store_true", help="show the verdict alone, not how things stood")
     parser.add_argument("--why", metavar="TICKER", help="also explain the last decision on this market by then")
@@ -51,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     if args.until is not None and not _TIME.fullmatch(args.until):
         raise UsageError(f"--until {args.until!r} is not a time such as 10:30:00", _USAGE)
     recording = Recording(_path_of(args))
+    until = None if args.until is None else _instant(recording, args.until)
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
     )  # the lines were written in life
@@ -58,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="kalshi-daemon-replay-") as folder:
         player = Player(recording, Path(folder))
         try:
-            player.play(None if args.until is None else _instant(recording, args.until))
+            player.play(until)
             document = document_of(player.came_to(process_time() - began))
             decision = _decision(player, args.why) if args.why else None
         finally:
@@ -74,8 +77,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _path_of(args: argparse.Namespace) -> Path:
     """The recording that is meant. Raises ConfigurationError when there is none yet."""
-    if args.recording != _LATEST:
-        return a_path(args.recording)
+    if args.recording != Path(_LATEST):
+        recording: Path = args.recording
+        return recording
     from kalshi_daemon.recording.reader import recordings, recordings_folder  # noqa: PLC0415 - as above
 
     settings = load_written(args, "replay")
@@ -87,10 +91,17 @@ def _path_of(args: argparse.Namespace) -> Path:
 
 
 def _instant(recording: "Recording", text: str) -> Nanos:
-    """The first such time of the day after the recording's start."""
+    """The first such time of the day after the recording's start. Raises UsageError when the recording ends before."""
+    from kalshi_daemon.recording.entries import Input  # noqa: PLC0415 - as above
+
     begin = eastern(Nanos(recording.opening.now_ns))
     day, at = begin.date(), time.fromisoformat(text)
-    return eastern_ns(day if at >= begin.time() else day + timedelta(days=1), at)
+    found = eastern_ns(day if at >= begin.time() else day + timedelta(days=1), at)
+    last_ns = max((one.at.now_ns for one in recording.read() if isinstance(one, Input)), default=recording.start.now_ns)
+    if found > last_ns:
+        span = f"{begin:%H:%M:%S} to {eastern(Nanos(last_ns)):%H:%M:%S} New York time"
+        raise UsageError(f"--until {text}: the recording is of {span}", _USAGE)
+    return found
 
 
 def _decision(player: "Player", ticker: str) -> Any:  # noqa: ANN401 - imported late

@@ -6,6 +6,7 @@ import signal
 import sys
 
 from kalshi_daemon.app.daemon import RunOptions
+from kalshi_daemon.app.named_parts import check_named_parts
 from kalshi_daemon.app.process import run_daemon
 from kalshi_daemon.app.stopping import deafen
 from kalshi_daemon.cli.common import Subparsers, a_date, a_path, load, wants_json
@@ -53,6 +54,7 @@ def run(args: argparse.Namespace) -> int:
     for index in instruments_of(settings.instruments).indices:
         constants_of(settings, index)
     load_macro_calendar(settings.macro)
+    check_named_parts(settings)
     if args.arm and settings.mode is Mode.LIVE:
         require_live_acknowledgement(settings)
     options = RunOptions(

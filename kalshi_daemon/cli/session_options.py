@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kalshi_daemon.cli.common import UsageError, a_date, load
 
+_NOT_HERE: Final = frozenset({"mode", "state_dir"})
+"""Settings that a session played here decides itself."""
+
 if TYPE_CHECKING:
     from kalshi_daemon.settings.model import Settings
 
@@ -27,14 +30,19 @@ def a_span(text: str) -> tuple[date, date]:
 def settings_of(args: argparse.Namespace, policy: str | None, changes: Iterable[str], command: str) -> "Settings":
     """Those of the command line, and KEY=VALUE each on top. Raises UsageError, ConfigurationError."""
     from kalshi_daemon.settings.loader import Credentials  # noqa: PLC0415
+    from kalshi_daemon.trading.policy.named import build_policy  # noqa: PLC0415
 
     overrides: dict[str, Any] = {"trading.policy": policy}
     for change in changes:
         key, found, value = change.partition("=")
         if not found or not key:
             raise UsageError(f"--set {change!r} is not KEY=VALUE", command)
+        if key in _NOT_HERE:
+            raise UsageError(f"--set {change}: what is played here is simulated, in a folder of its own", command)
         overrides[key] = _value(value)
-    return load(args, Credentials.NONE, overrides).settings
+    settings = load(args, Credentials.NONE, overrides).settings
+    build_policy(settings)  # each side's: a name that is none must not cost the hours of the side before it
+    return settings
 
 
 def _value(text: str) -> Any:  # noqa: ANN401 - of any setting

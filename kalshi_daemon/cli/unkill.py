@@ -2,7 +2,7 @@
 
 import argparse
 
-from kalshi_daemon.cli.common import Subparsers, load
+from kalshi_daemon.cli.common import Subparsers, check_state_dir, load
 from kalshi_daemon.cli.output import show
 from kalshi_daemon.cli.running_daemons import running_daemons
 from kalshi_daemon.ground.errors import ExitCode
@@ -20,6 +20,7 @@ def add_parser(subparsers: Subparsers) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    check_state_dir(args, "unkill")
     settings = load(args, Credentials.NONE).settings
     path = kill_switch_path(settings.mode_dir)
     was = release(path)

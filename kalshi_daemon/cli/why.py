@@ -17,6 +17,7 @@ from kalshi_daemon.ground.errors import DaemonError, ExitCode, StateCorrupt
 from kalshi_daemon.ground.tables import Column, Table
 from kalshi_daemon.ground.units import format_count
 from kalshi_daemon.orders.journal import Journal, journal_path
+from kalshi_daemon.settings.model import PROFILE_NAMES
 
 
 class NoDecisionError(DaemonError):
@@ -42,7 +43,9 @@ def add_parser(subparsers: Subparsers) -> None:
         "the daemon is running. Exit code 4: no such decision; 1: files that may hold a newer one cannot be read.",
     )
     parser.add_argument("ticker", metavar="TICKER", help="market ticker, e.g. KXINXU-26NOV23H1200-T7844.9999")
-    parser.add_argument("--profile", help="only decisions of this profile (default: the newest of any)")
+    parser.add_argument(
+        "--profile", choices=PROFILE_NAMES, help="only decisions of this profile (default: the newest of any)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

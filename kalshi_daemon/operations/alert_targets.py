@@ -70,6 +70,11 @@ class Target:
         with self._changed:
             return not self._queue and self._busy_since_s is None
 
+    @property
+    def problem(self) -> str:
+        """Why the last message was not taken; "" when it was, or when nothing has been heard of it yet."""
+        return self._last_problem
+
     def look(self) -> None:
         """Say it once when an answer is late."""
         with self._changed:

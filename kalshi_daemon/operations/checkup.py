@@ -3,6 +3,7 @@
 Pure but for the files that `local` looks at. What asks the exchange and the feed is `cli.doctor`.
 """
 
+import shlex
 import sqlite3
 import stat
 from collections.abc import Iterator, Mapping
@@ -139,7 +140,7 @@ def _state_check(mode_dir: Path) -> Check:
     parent = stat.S_IMODE(mode_dir.parent.stat().st_mode)
     if others := mode & parent & _OTHERS_MAY:
         words = f"{mode_dir.parent} has mode {parent:04o}: others may {'change' if others & _MAY_WRITE else 'read'} it"
-        return warned("state", words, f"chmod 700 {mode_dir.parent}")
+        return warned("state", words, f"chmod 700 {shlex.quote(str(mode_dir.parent))}")
     return passed("state", f"{mode_dir}, mode {stat.S_IMODE(mode):04o}")
 
 

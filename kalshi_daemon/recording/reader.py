@@ -8,12 +8,15 @@ from typing import Final
 from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.folders import entries
+from kalshi_daemon.ground.named_files import read_named
 from kalshi_daemon.ground.units import Nanos
 from kalshi_daemon.recording.blocks import FAMILY, MAGIC, Block, Damage, begins_as_recording, blocks
 from kalshi_daemon.recording.entries import Input, Stamp, decoded, inputs
 from kalshi_daemon.recording.opening import Opening, opening_of
 
 SUFFIX: Final = ".recording"
+BYTES_MAX: Final = 1_000_000_000
+"""Of one recording: it is read whole. A live day is some 30 MB, and a run that never ends some weeks of them."""
 _FOLDER: Final = "recordings"
 
 
@@ -49,10 +52,7 @@ class Recording:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            self._content = path.read_bytes()
-        except OSError as problem:
-            raise ConfigurationError(str(path), f"cannot be read: {problem.strerror}", "name a recording") from None
+        self._content, _mode = read_named(path, BYTES_MAX, str(path), "no run of a day records as much")
         if not begins_as_recording(self._content):
             raise ConfigurationError(str(path), *_no_recording(self._content))
         first = next(blocks(self._content), None)

@@ -126,6 +126,8 @@ def _check_page(settings: Settings, origins: Origins) -> None:
     found = page_address(bind)
     if found is None:
         raise broken("page.bind", "is not an address", origins, "wanted host:port, or nothing to switch it off")
+    if token and not (token.isascii() and token.isprintable() and " " not in token):
+        raise broken("page.token", "holds what no header can carry", origins, "openssl rand -hex 16")
     if token and len(token) < _TOKEN_CHARS_MIN:
         raise broken("page.token", f"is shorter than {_TOKEN_CHARS_MIN} characters", origins, "openssl rand -hex 16")
     if not token and not is_loopback(found[0]):

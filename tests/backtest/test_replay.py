@@ -17,6 +17,7 @@ from kalshi_daemon.backtest.local_http import LocalResponse
 from kalshi_daemon.backtest.replay import Player
 from kalshi_daemon.backtest.replay_verdict import document_of, sentence
 from kalshi_daemon.backtest.session import SessionPlan
+from kalshi_daemon.cli.main import main
 from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
 from kalshi_daemon.ground.units import SECOND, Nanos
 from kalshi_daemon.recording.blocks import MAGIC, Block, BlockChain, blocks
@@ -151,6 +152,14 @@ def test_faults_and_a_kill_in_the_middle_are_replayed_life_by_life(tmp_path):
         assert found["first_difference"] is None, sentence(found)
         assert found["ended_in_order"] is (lived is second)
         assert found["inputs"] > 500
+
+
+def test_until_a_time_outside_of_the_recording_is_refused_with_its_span(recorded, capsys):
+    for until in ("12:00:00", "23:59:59"):
+        assert main(["replay", str(recorded), "--until", until]) == 2
+        said = capsys.readouterr().err
+        assert f"--until {until}: the recording is of 14:5" in said
+        assert "New York time" in said
 
 
 def test_until_an_instant_shows_how_things_stood(recorded, tmp_path):

@@ -42,7 +42,7 @@ def test_against_another_policy_the_base_has_the_same_keys(no_session, capsys):
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--hours", "0"], 2, "--hours 0 is not between"),
+        (["--hours", "0"], 2, "--hours 0 is not above 0"),
         (["--regime", "calm"], 2, "efficient"),
         (["--workers", "0"], 2, "--workers 0"),
         (["--first-seed", "-1"], 2, "--first-seed -1"),
@@ -50,6 +50,9 @@ def test_against_another_policy_the_base_has_the_same_keys(no_session, capsys):
         (["--mode", "live"], 2, "a backtest is simulated"),
         (["--set", "pricing.nope=1"], 78, "unknown key pricing.nope"),
         (["--policy", "nothing"], 78, "'nothing' is no policy"),
+        (["--against", "nothing"], 78, "'nothing' is no policy"),
+        (["--set", "mode=live"], 2, "what is played here is simulated"),
+        (["--regime", ""], 2, "--regime : is none of"),
         (["--books", "b", "--regime", "usual"], 2, "--books brings its own days and traders"),
         (["--days", "2024-04-19"], 2, "--days and --data belong together"),
         (["--days", "2024-04-20..2024-04-19"], 2, "ends before it begins"),

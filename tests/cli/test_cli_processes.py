@@ -1,5 +1,6 @@
 """The real program as processes: what a user or a script sees."""
 
+import json
 import os
 import resource
 import subprocess
@@ -76,6 +77,18 @@ def test_a_reader_that_has_seen_enough_is_no_failure(tmp_path):
         process.stdout.close()
         assert process.stderr.read() == ""
         assert process.wait(60) == 0
+
+
+def test_closed_standard_files_keep_no_command_from_its_work(tmp_path):
+    """Nor does a file of ours get their numbers, where what is printed would land in it."""
+    command = f"{sys.executable} -m kalshi_daemon"
+    env = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    for line in ("config >&-", "kill >&- 2>&-", "kill <&- >&- 2>&-", "config --json >&-"):
+        assert subprocess.run(f"{command} {line}", shell=True, cwd=tmp_path, env=env, check=False).returncode == 0, line
+    (switch,) = tmp_path.rglob("kill_switch")
+    assert json.loads(switch.read_text())["reason"] == "by hand"
+    refused = subprocess.run(f"{command} nope >&- 2>&-", shell=True, cwd=tmp_path, env=env, check=False)
+    assert refused.returncode == 2
 
 
 def test_version(tmp_path):

@@ -20,7 +20,15 @@ def test_kill_and_unkill_work_while_the_daemon_is_down(elsewhere, capsys):
     assert "was not engaged" in capsys.readouterr().out
 
 
+def test_a_slip_in_the_state_directory_is_no_kill(elsewhere, capsys):
+    for command in ("kill", "unkill"):
+        assert main([command, "--state-dir", str(elsewhere / "stat")]) == 2
+        assert "no such folder" in capsys.readouterr().err
+    assert not (elsewhere / "stat").exists()
+
+
 def test_kill_needs_no_credentials_in_any_mode(elsewhere):
+    (elsewhere / "s").mkdir()
     for mode in ("sim", "demo", "live"):
         assert main(["kill", "--mode", mode, "--state-dir", str(elsewhere / "s")]) == 0
         assert kill_switch_path(elsewhere / "s" / mode).exists()

@@ -1,5 +1,7 @@
 """`kalshi-daemon replay`: what it says of files that it cannot replay; tests/backtest/test_replay.py has the others."""
 
+import os
+
 import orjson
 import pytest
 
@@ -31,6 +33,15 @@ def test_a_file_that_cannot_be_replayed_ends_in_one_line(tmp_path, capsys, conte
     assert error.count("\n") == 1
     assert str(path) in error
     assert words in error
+
+
+def test_a_path_that_is_no_regular_file_is_refused_unread(tmp_path, capsys):
+    os.mkfifo(tmp_path / "pipe")
+    for path, words in ((tmp_path / "pipe", "is a pipe"), ("/dev/null", "is a device"), (tmp_path, "Is a directory")):
+        assert main(["replay", str(path)]) == 78
+        assert words in capsys.readouterr().err
+    assert main(["replay", ""]) == 2
+    assert "the path is empty" in capsys.readouterr().err
 
 
 def test_a_time_that_is_none_is_a_wrong_command_line(capsys):
