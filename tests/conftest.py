@@ -21,6 +21,11 @@ def _text(path: Path) -> str:
     return path.read_text()
 
 
+def _timeout_s(item):
+    mark = item.get_closest_marker("timeout")
+    return 0.0 if mark is None else float(mark.args[0])
+
+
 def pytest_ignore_collect(collection_path, config):
     """Leave files aside of which no test can be chosen."""
     if collection_path.is_file() and config.option.markexpr and collection_path.name.startswith("test_"):
@@ -29,8 +34,13 @@ def pytest_ignore_collect(collection_path, config):
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """A mark that comes from elsewhere would let a run overlook its test."""
+def pytest_collection_modifyitems(config, items):
+    """What may take longest starts first, so that no worker is waited for at the end.
+
+    A mark that comes from elsewhere would let a run overlook its test.
+    """
+    usual_s = float(config.getini("timeout"))
+    items.sort(key=lambda item: -max(usual_s, _timeout_s(item)))
     for item in items:
         missing = unspelled((mark.name for mark in item.iter_markers()), PARTS, _text(item.path))
         if missing:

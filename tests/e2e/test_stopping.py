@@ -111,7 +111,8 @@ def test_an_exchange_that_refuses_every_cancel_is_unverified_and_bounded(process
     sim.faults(refuse_cancels=True)
     began = time.monotonic()
     assert daemon.stop() == 3
-    assert time.monotonic() - began < 3 + 3, "the deadline and the summary"
+    assert time.monotonic() - began < 3 + 12, "the deadline and the summary, on a busy machine"
+    assert daemon.events("stop.unverified")[0]["took_ms"] < 3_000 + 1_500, "the deadline and a request that is out"
     truth = sim.truth()
     assert truth["resting"], "they are still there, as was said"
     assert daemon.summary["verified"] is False
@@ -129,7 +130,8 @@ def test_a_dead_exchange_is_unverified_and_bounded(processes, sim):
     began = time.monotonic()
     daemon.signal(signal.SIGCONT)
     assert daemon.wait() == 3
-    assert time.monotonic() - began < 3 + 12, "the deadline and the bounded look at the books"
+    # The deadline, the look at the books, files, and a busy machine: with the shipped deadline it would be 28.
+    assert time.monotonic() - began < 3 + 3 + 5 + 15
     assert daemon.summary["verified"] is False
     assert daemon.summary["books_equal"] is False
     assert daemon.summary["exchange_pnl_dollars"] is None
