@@ -16,7 +16,7 @@ from kalshi_daemon.operations.logging import LineSink
 from kalshi_daemon.operations.page import Shown, serve_page
 from kalshi_daemon.operations.recent_events import RecentEvents
 from kalshi_daemon.operations.status import DaemonStatus
-from kalshi_daemon.operations.status_day import day_document
+from kalshi_daemon.operations.status_day import DayView
 from kalshi_daemon.operations.status_forms import document
 from kalshi_daemon.operations.status_socket import serve_status, to_bytes
 from kalshi_daemon.settings.model import Mode, Settings
@@ -52,7 +52,7 @@ async def serve(subject: Subject) -> AsyncIterator[Ending]:
     ending = Ending()
     mode = subject.settings.mode.value
     alerts = Alerts(subject.settings.alerts, subject.state, subject.look, f"kalshi-daemon {mode}")
-    events = RecentEvents(subject.clock.now_ns)
+    events, day = RecentEvents(subject.clock.now_ns), DayView(subject.state)
 
     def hear(event: str, fields: Mapping[str, Any]) -> None:
         alerts.hear(event, fields)
@@ -61,7 +61,7 @@ async def serve(subject: Subject) -> AsyncIterator[Ending]:
     def whole() -> dict[str, Any]:
         """The one picture of the run: `status --json` and the page."""
         status = subject.look()
-        return {**document(status), **day_document(subject.state, status.now_ns), "events": events.rows()}
+        return {**document(status), **day.document(status.now_ns), "events": events.rows()}
 
     subject.sink.hear = hear
     async with AsyncExitStack() as stack:

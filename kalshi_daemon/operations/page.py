@@ -114,6 +114,11 @@ class Page:
                 return web.Response(status=401, text="wanted: Authorization: Bearer TOKEN\n", headers=headers)
         elif not is_loopback(_host_name(request.headers.get("Host", ""))):
             return web.Response(status=403, text="asked for by a name that is not this machine's\n")
+        if (
+            request.headers.get("Sec-Fetch-Site") == "cross-site"
+            and request.headers.get("Sec-Fetch-Mode") != "navigate"
+        ):
+            return web.Response(status=403, text="asked for by another page\n")
         return None
 
     async def _metrics(self, _request: web.Request) -> web.Response:
@@ -167,7 +172,12 @@ async def serve_page(settings: PageSettings, shown: Shown) -> AsyncIterator[str]
     if address is None:
         yield ""
         return
-    page = Page(shown, settings.token.get_secret_value())
+    try:
+        page = Page(shown, settings.token.get_secret_value())
+    except OSError as problem:
+        log.warning("page.not_served", bind=settings.bind, problem=f"its files cannot be read: {problem.strerror}")
+        yield ""
+        return
     runner = web.AppRunner(
         page.application(),
         access_log=None,

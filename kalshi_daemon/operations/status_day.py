@@ -1,6 +1,6 @@
 """The day of a run for who looks at it: indices with their forecasts, ladders, fills, the forecasts' record.
 
-Belongs to the document of the status, and is made only when somebody asks: it costs more than the rest. Pure, and
+Belongs to the document of the status, and is made only when somebody asks: it costs more than the rest. It is
 bounded: a ladder is the strikes around the index, and whatever else is ours.
 """
 
@@ -10,6 +10,7 @@ from math import isfinite, sqrt
 from typing import Any, Final
 
 import numpy as np
+import structlog
 
 from kalshi_daemon.domain.contract import Market
 from kalshi_daemon.domain.forecast import Forecast, Reading
@@ -22,6 +23,8 @@ from kalshi_daemon.ground.clock import iso_utc
 from kalshi_daemon.ground.units import POINT, Level, Nanos, Price, format_count, format_level, format_price
 from kalshi_daemon.state import DaemonState
 
+log = structlog.get_logger()
+
 STRIKES_MAX: Final = 12
 """Of a ladder, around the index."""
 ROWS_MAX: Final = 40
@@ -30,8 +33,38 @@ LADDERS_MAX: Final = 8
 FILLED_MAX: Final = 30
 """Orders with fills, the newest."""
 QUANTILES: Final = (0.05, 0.25, 0.5, 0.75, 0.95)
+NO_DAY: Final[Mapping[str, Any]] = {
+    "session": None,
+    "paths": {},
+    "fans": {},
+    "ladders": {},
+    "filled": [],
+    "calibration": {},
+}
+"""What is shown in place of a day that cannot be made."""
 _SHOWN: Final = frozenset({Phase.OPEN, Phase.HOLD, Phase.CUTOFF})
 _AHEAD: Final = _SHOWN | {Phase.UPCOMING}
+
+
+class DayView:
+    """The day of a run for its document. A bug in it is said once, in the log and there, and costs the day alone."""
+
+    def __init__(self, state: DaemonState) -> None:
+        self._state = state
+        self._problem = ""
+
+    def document(self, now_ns: Nanos) -> dict[str, Any]:
+        """`day_document` with `day_problem`: the name of the error that it met, null as a rule. Never raises."""
+        try:
+            found = day_document(self._state, now_ns)
+        except Exception as problem:
+            said = type(problem).__name__
+            if said != self._problem:
+                log.exception("status.day_failed", error=said)
+            self._problem = said
+            return {**NO_DAY, "day_problem": said}
+        self._problem = ""
+        return {**found, "day_problem": None}
 
 
 def day_document(state: DaemonState, now_ns: Nanos) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from kalshi_daemon.ground.units import MINUTE, SECOND, Count, Dollars, Nanos, Pr
 from kalshi_daemon.operations.page import Shown
 from kalshi_daemon.operations.recent_events import RecentEvents
 from kalshi_daemon.operations.status import DaemonStatus, RunFacts, status_of
-from kalshi_daemon.operations.status_day import day_document
+from kalshi_daemon.operations.status_day import DayView
 from kalshi_daemon.operations.status_forms import document
 from kalshi_daemon.settings.model import WindowSettings
 from kalshi_daemon.state import DaemonState, IndexState
@@ -176,6 +176,7 @@ class Day:
     def __post_init__(self) -> None:
         self.events = RecentEvents(lambda: self.now_ns)
         self.chain = guard_rig.chain_of()
+        self.view = DayView(self.state)
         self.since: dict[str, Nanos] = {}
 
     def look(self) -> DaemonStatus:
@@ -190,7 +191,7 @@ class Day:
         if self.broken:
             raise ZeroDivisionError
         status = self.look()
-        return {**document(status), **day_document(self.state, status.now_ns), "events": self.events.rows()}
+        return {**document(status), **self.view.document(status.now_ns), "events": self.events.rows()}
 
     @property
     def shown(self) -> Shown:

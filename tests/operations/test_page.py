@@ -53,6 +53,29 @@ async def test_a_name_that_is_not_this_machines_is_refused():
             assert (await get(f"{url}healthz", Host=host))[0] == code, host
 
 
+async def test_a_page_of_others_in_a_browser_here_gets_nothing_but_a_link_may_lead_here():
+    async with serve_page(HERE, shown(lambda: CALM)) as url:
+        across = {"Sec-Fetch-Site": "cross-site"}
+        for route in ("events", "metrics", "page/main.js"):
+            assert (await get(f"{url}{route}", **across))[0] == 403, route
+            assert (await get(f"{url}{route}", **across, **{"Sec-Fetch-Mode": "no-cors"}))[0] == 403, route
+        assert (await get(url, **across, **{"Sec-Fetch-Mode": "navigate"}))[0] == 200
+        assert (await get(f"{url}metrics", **{"Sec-Fetch-Site": "same-origin"}))[0] == 200
+
+
+async def test_files_that_cannot_be_read_are_said_and_cost_the_page_alone(monkeypatch):
+    said = []
+    monkeypatch.setattr(page.log, "warning", lambda event, **fields: said.append((event, fields)), raising=False)
+
+    def unreadable() -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(page, "PageFiles", unreadable)
+    async with serve_page(HERE, shown(lambda: CALM)) as url:
+        assert url == ""
+    assert said == [("page.not_served", {"bind": HERE.bind, "problem": "its files cannot be read: Permission denied"})]
+
+
 async def test_with_a_token_only_who_knows_it_is_answered():
     settings = PageSettings.model_validate({"bind": "127.0.0.1:0", "token": TOKEN})
     async with serve_page(settings, shown(lambda: CALM)) as url:

@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from kalshi_daemon.ground.new_york import eastern_clock
 from kalshi_daemon.ground.units import SECOND, Count, Dollars, Nanos, Price
-from kalshi_daemon.operations import page_frames
+from kalshi_daemon.operations import page_frames, status_day
 from kalshi_daemon.operations.page import serve_page
 from kalshi_daemon.operations.status_day import day_document
 from kalshi_daemon.settings.service import PageSettings
@@ -277,6 +277,10 @@ async def test_a_picture_that_cannot_be_made_is_said(browser, day, monkeypatch):
         assert await seen.page.locator("main.stale").count() == 1
         day.broken = False
         await seen.page.locator("main:not(.stale)").wait_for()
+        monkeypatch.setattr(status_day, "_fan", lambda *_args: 1 // 0)
+        monkeypatch.setattr(status_day.log, "exception", lambda *_args, **_fields: None, raising=False)
+        await seen.until("Charts, ladder and filled orders could not be made: ZeroDivisionError.")
+        assert await seen.text("standing") == "Quoting", "the rest of the picture is there"
 
 
 async def test_the_word_kills_and_unkills_by_keyboard_alone(browser, day, monkeypatch):

@@ -17,6 +17,7 @@ from kalshi_daemon.state import DaemonState
 from tests.guardrails import guard_rig
 from tests.operations import page_rig
 from tests.operations.page_rig import LEVELS, NOW, SeenModel, a_day
+from tests.operations.test_page import NOWHERE
 
 EVENT = "KXINXU-26NOV23H1200"
 
@@ -31,6 +32,23 @@ def test_before_anything_is_known_everything_is_null_or_empty():
         "filled": [],
         "calibration": {"SPX": None, "NDX": None},
     }
+
+
+def test_a_bug_costs_the_day_alone_and_is_said_once(monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        status_day.log, "exception", lambda event, **fields: said.append((event, fields)), raising=False
+    )
+    monkeypatch.setattr(status_day, "_fan", lambda *_args: 1 // 0)
+    day = page_rig.Day(a_day(), NOWHERE)
+    for _ in range(3):
+        found = day.document()
+        assert found["quoting"] is True
+        assert (found["day_problem"], found["ladders"]) == ("ZeroDivisionError", {})
+    assert said == [("status.day_failed", {"error": "ZeroDivisionError"})]
+    monkeypatch.undo()
+    assert day.document()["day_problem"] is None
+    assert day.document().keys() == found.keys(), "the same names, whatever happens"
 
 
 def test_it_is_plain_json_without_numbers_that_json_has_no_words_for():

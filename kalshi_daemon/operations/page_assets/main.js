@@ -22,6 +22,7 @@ function choose(event) {
 function banner({ doc, lost, failed, restarted }) {
   if (failed) return html`<p class="banner bad-fill">The daemon could not say how it stands: ${failed}. See its log.${lost && ` Figures are of ${at(lost)}.`}</p>`;
   if (lost) return html`<p class="banner bad-fill">Connection lost since ${at(lost)} New York. Figures are of that moment; trying again.</p>`;
+  if (doc.day_problem) return html`<p class="banner bad-fill">Charts, ladder and filled orders could not be made: ${doc.day_problem}. See the daemon's log.</p>`;
   if (restarted && new Date(doc.at) - new Date(restarted) < SAID_FOR_MS) {
     return html`<p class="banner note-fill">Another run since ${at(restarted)}: the daemon was restarted.</p>`;
   }
