@@ -132,6 +132,8 @@ def run(parts: Iterable[list[Part]]) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    # A shell that starts us in the background has it ignored, and so would have every process that we start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser.add_argument("--together", action="store_true", help="run whole processes beside the rest")
     return run(steps(together=parser.parse_args().together))
 

@@ -16,7 +16,7 @@ from tests.e2e.quick import SLICE
 from tests.support.data import data_dir
 from tests.support.processes import Daemon, Processes, Simulator
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 FIELDS = {
     "windows_scanned",
@@ -33,7 +33,8 @@ FIELDS = {
     "resting_after_cutoff_max",
     "verified",
 }
-SLICE_S = 100.0
+SLICE_S = 400.0
+"""Half a minute of a processor, on a machine that has ten other things to do: what takes longer hangs."""
 
 
 def summary_of(daemon: Daemon) -> dict[str, Any]:
@@ -204,7 +205,7 @@ def test_real_bars_are_played_and_both_books_agree(processes, day, files):
 
 
 @pytest.mark.skipif("KALSHI_DAEMON_FULL" not in os.environ, reason="takes minutes: KALSHI_DAEMON_FULL=1")
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_whole_session_with_the_shipped_settings(processes):
     sim, daemon = beside(processes, "--from", "09:25", "--until", "16:05", env={})
     assert daemon.wait(500) == 0
