@@ -93,7 +93,8 @@ def test_two_at_once_are_both_shown_and_both_counted(script, capfdbinary, codes)
 
 WAITS = "trap 'sleep 0.1; echo cleared; exit 2' INT; echo ready > \"$0\"; while :; do sleep 0.05; done"
 TWO_THAT_WAIT = f"""
-import importlib.util, sys
+import importlib.util, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as `main` does: it may be ignored around this test
 spec = importlib.util.spec_from_file_location("run_tests", {str(SCRIPT)!r})
 script = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(script)
