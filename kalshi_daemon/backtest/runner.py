@@ -1,12 +1,13 @@
 """Many sessions, in this process or in several; what is done stays done."""
 
+import gc
 import hashlib
 import logging
 import multiprocessing
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from time import process_time
 from typing import Any
@@ -31,7 +32,14 @@ from kalshi_daemon.state import DaemonState
 
 def quiet() -> None:
     """In this process no log lines: those of a daemon that trades are its own; a backtest says what it found."""
+    _spare_collector()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+@cache
+def _spare_collector() -> None:
+    """Keep what was imported out of every later collection; once, or the rubbish of each session were kept as well."""
+    gc.freeze()
 
 
 def play_job(job: Job) -> SessionResult:
