@@ -17,7 +17,7 @@ RUNS ?= 5
 DAYS ?= 5
 SEED ?= 1
 
-.PHONY: help page-pictures setup run test simulate week soak fuzz fault-matrix kills way-down service-test mutants oracle markouts flow equality lint log-events fmt cover bench unit-check docker-check clean
+.PHONY: help page-pictures setup run test simulate week soak fuzz fault-matrix kills way-down service-test mutants oracle markouts flow sigma equality lint log-events fmt cover bench unit-check docker-check clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +96,9 @@ oracle: setup ## the forecast against an oracle that knows the distribution, 2,0
 
 flow: setup ## the simulated crowds beside recorded books: writes the table of docs/laboratory.md (SESSIONS=8)
 	@$(BIN)/python -m tests.backtest.market_flow --sessions $(or $(SESSIONS),8) --workers $(WORKERS)
+
+sigma: setup ## the forecast's sigma against that of made-up sessions, cold and warm: writes the table of docs/laboratory.md
+	@$(BIN)/python -m tests.backtest.told_sigma
 
 markouts: setup ## the digest's markouts against the law the index was drawn from, over whole sessions (SESSIONS=20)
 	@MARKOUT_SESSIONS=$(or $(SESSIONS),20) $(BIN)/python -m pytest -q tests/backtest/test_digest_agrees.py --log-cli-level=INFO --log-cli-format="%(message)s"

@@ -25,14 +25,23 @@ class Job:
     settings: Settings
     latency: Latency
     notes: tuple[str, ...] = ()
+    warm: bool = False
+    """Begins with what earlier made-up days have taught (`warm_memory`); otherwise cold."""
 
 
 def made_up_jobs(
-    settings: Settings, regime_name: str, *, hours: float, first_seed: int, day: date, latency: Latency
+    settings: Settings,
+    regime_name: str,
+    *,
+    hours: float,
+    first_seed: int,
+    day: date,
+    latency: Latency,
+    warm: bool = True,
 ) -> list[Job]:
     """Sessions of one regime from `first_seed` on, until they make up `hours`; the last one ends early.
 
-    Raises ConfigurationError.
+    warm: the daemon has learnt from made-up days before them. Raises ConfigurationError.
     """
     mix, sim, table = regime(regime_name, settings.sim.regimes), settings.sim, instruments_of(settings.instruments)
     begin, end = _minute_of(sim.start), _minute_of(sim.until)
@@ -42,7 +51,7 @@ def made_up_jobs(
         until = time(*divmod(begin + minutes, 60))
         seed = first_seed + len(jobs)
         world = WorldPlan(seed, 1.0, day, sim.start, until, mix=mix, table=table)
-        jobs.append(Job(f"{regime_name}-{seed}", world, settings, latency))
+        jobs.append(Job(f"{regime_name}-{seed}", world, settings, latency, warm=warm))
         left -= minutes
     return jobs
 

@@ -81,6 +81,8 @@ class SessionResult:
     fills: tuple[MeasuredFill, ...] = ()
     orders: tuple[OrderRow, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    warm: bool = False
+    """Whether the daemon had learnt from earlier days when it began."""
 
 
 def rows_of(session: str, windows: Sequence[MeasuredWindow], fills: Sequence[MeasuredFill]) -> tuple[WindowRow, ...]:
@@ -127,6 +129,7 @@ def figures(results: Sequence[SessionResult]) -> dict[str, float | int | str | N
         "fills": sum(row.fills for row in rows),
         "contracts": round(contracts, 2),
         "law": law.value,
+        "memory": memory_of(results),
         "measured_by": "markout_30s" if edge is None else "edge",
         "edge_dollars_per_hour": None if edge is None else _ratio(edge, hours),
         "edge_cents": None if edge is None else _ratio(_CENTS * edge, contracts),
@@ -196,6 +199,12 @@ def _sd(values: Sequence[float]) -> float | None:
 def law_of(results: Sequence[SessionResult]) -> Law:
     """The least that is known in any of them."""
     return next((law for law in (Law.NONE, Law.ESTIMATE) if any(one.law == law for one in results)), Law.EXACT)
+
+
+def memory_of(results: Sequence[SessionResult]) -> str:
+    """How the daemon began them: warm, cold, or some of them so and some so."""
+    found = {"warm" if result.warm else "cold" for result in results}
+    return found.pop() if len(found) == 1 else "mixed"
 
 
 def _mean_markout(results: Sequence[SessionResult], horizon_s: int) -> float | None:

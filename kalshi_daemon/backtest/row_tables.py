@@ -54,6 +54,7 @@ def _days(run: Run) -> Iterator[dict[str, Any]]:
         yield {
             "session": result.session,
             "law": result.law.value,
+            "warm": result.warm,
             "hours": result.hours,
             "windows": len(result.rows),
             "fills": sum(row.fills for row in result.rows),

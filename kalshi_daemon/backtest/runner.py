@@ -19,10 +19,11 @@ from kalshi_daemon import __version__
 from kalshi_daemon.backtest.jobs import Job, inputs_of
 from kalshi_daemon.backtest.measures import MeasuredFill, SessionMeasures
 from kalshi_daemon.backtest.order_measures import OrderMeasures
-from kalshi_daemon.backtest.recorded.recorded_world import RecordedWorld
+from kalshi_daemon.backtest.recorded.recorded_world import RecordedPlan, RecordedWorld
 from kalshi_daemon.backtest.results import Law, OrderRow, SessionResult, WindowRow, rows_of
 from kalshi_daemon.backtest.session import SessionPlan, play
 from kalshi_daemon.backtest.sweep.versions import Versions, check_versions, versions
+from kalshi_daemon.backtest.warm_memory import Memory, warm_memory
 from kalshi_daemon.ground.durable import write_whole
 from kalshi_daemon.ground.errors import ConfigurationError
 from kalshi_daemon.ground.units import HOUR, Nanos
@@ -57,7 +58,7 @@ def play_job(job: Job) -> SessionResult:
 
         return look
 
-    played = play(SessionPlan(job.world, job.settings, job.latency), watch)
+    played = play(SessionPlan(job.world, job.settings, job.latency, _memory(job)), watch)
     (measures, orders), pnl = kept[0], played.summary.pnl_dollars
     assert pnl is not None, "the session was summed up"
     world = played.world
@@ -70,6 +71,7 @@ def play_job(job: Job) -> SessionResult:
         cpu_s=process_time() - began,
         events=played.events,
         law=_law(world),
+        warm=job.warm,
         fills=tuple(measures.fills),
         orders=orders.rows(),
         notes=job.notes + (world.day.notes if isinstance(world, RecordedWorld) else ()),
@@ -81,6 +83,14 @@ def play_checked(job: Job, wanted: Versions) -> SessionResult:
     check_versions(wanted, {"of this session": versions()})
     quiet()
     return play_job(job)
+
+
+def _memory(job: Job) -> Memory:
+    """What the daemon of a session begins with."""
+    world = job.world
+    if not job.warm or isinstance(world, RecordedPlan) or world.session_date is None:
+        return {}
+    return warm_memory(job.settings, world.session_date, world.seed)
 
 
 def _law(world: World | RecordedWorld) -> Law:
@@ -137,7 +147,7 @@ def result_path(folder: Path, job: Job) -> Path:
     """Named after everything the result depends on: other settings, or other data, are another file."""
     inputs = [(path, path.stat()) for path in inputs_of(job)]
     data = [(str(path), found.st_size, found.st_mtime_ns) for path, found in inputs]
-    everything = f"{__version__} {job.world!r} {job.settings.model_dump_json()} {job.latency!r} {data}"
+    everything = f"{__version__} {job.world!r} {job.settings.model_dump_json()} {job.latency!r} {data} {job.warm}"
     return folder / f"{job.name}-{hashlib.sha256(everything.encode()).hexdigest()[:12]}.json"
 
 

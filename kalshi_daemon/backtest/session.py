@@ -24,8 +24,11 @@ from kalshi_daemon.backtest.local_sockets import Dial, FeedSide, StreamSide
 from kalshi_daemon.backtest.recorded.recorded_day import read_day
 from kalshi_daemon.backtest.recorded.recorded_world import RecordedPlan, RecordedWorld, span_of
 from kalshi_daemon.backtest.virtual_time import VirtualLoop
+from kalshi_daemon.backtest.warm_memory import Memory
 from kalshi_daemon.ground.clock import Clock, ManualClock
+from kalshi_daemon.ground.durable import write_whole
 from kalshi_daemon.ground.units import SECOND, Nanos, from_s
+from kalshi_daemon.memory.store import memory_path
 from kalshi_daemon.orders.journal import Journal, journal_path
 from kalshi_daemon.settings.model import Settings
 from kalshi_daemon.simulator.exchange.faults import Faults
@@ -49,6 +52,8 @@ class SessionPlan:
     world: WorldPlan | RecordedPlan
     settings: Settings
     latency: Latency = field(default_factory=Latency)
+    memory: Memory = field(default_factory=dict)
+    """What the daemon has learnt before; {}: nothing, a cold start."""
 
 
 class NoSignature:
@@ -160,6 +165,8 @@ class Session:
         self.settings = _local(plan.settings, folder)
         self.state = DaemonState(plan.world.table)
         self._seed = plan.world.seed
+        for index, content in plan.memory.items():
+            write_whole(memory_path(self.settings.mode_dir, index), content, "what the model has learnt")
 
     async def run(self, watch: Watch | None) -> Played:
         """Play it to its end. `watch`: as `play` has it."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kalshi_daemon.cli.common import Subparsers, UsageError, a_path, wants_json
 from kalshi_daemon.cli.progress import progress_bar
-from kalshi_daemon.cli.session_options import REGIMES, a_span, check_regime, settings_of
+from kalshi_daemon.cli.session_options import REGIMES, a_span, add_cold, check_cold, check_regime, settings_of
 from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def add_parser(subparsers: Subparsers) -> None:
     how.add_argument("--against", metavar="Q", help="also play this policy on the same sessions, and compare")
     for name, whose in (("--set", "a setting, e.g. pricing.x=0.5"), ("--against-set", "one of the other side alone")):
         how.add_argument(name, metavar="KEY=VALUE", action="append", default=[], help=whose)
+    add_cold(how)
     parser.add_argument("--workers", metavar="N", type=int, default=1, help="processes (%(default)s)")
     parser.add_argument(
         "--out", metavar="DIR", type=a_path, help="keep results and tables (parquet) here, and go on from them"
@@ -106,6 +107,7 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError("--days and --data belong together", _COMMAND)
     if args.hours is not None and (args.books is not None or args.days is not None):
         raise UsageError("--hours is of made-up sessions: days are played whole", _COMMAND)
+    check_cold(args, _COMMAND)
     if args.queue_model is not None and args.books is None:
         raise UsageError("--queue-model is of recorded books (--books)", _COMMAND)
     hours = _HOURS if args.hours is None else args.hours
@@ -169,7 +171,9 @@ def _jobs(args: argparse.Namespace, settings: "Settings") -> tuple[list["Job"], 
         days = bar_days(args.data, sessions, instruments_of(settings.instruments))
         return day_jobs(settings, regime, days.files, seed=seed, latency=latency), days.missing
     hours = _HOURS if args.hours is None else args.hours
-    return made_up_jobs(settings, regime, hours=hours, first_seed=seed, day=_DAY, latency=latency), ""
+    return made_up_jobs(
+        settings, regime, hours=hours, first_seed=seed, day=_DAY, latency=latency, warm=not args.cold
+    ), ""
 
 
 def _play(args: argparse.Namespace, jobs: "list[list[Job]]", played: "list[list[SessionResult]]") -> None:

@@ -27,6 +27,21 @@ def a_span(text: str) -> tuple[date, date]:
     return span
 
 
+def add_cold(parser: argparse._ActionsContainer) -> None:
+    """The option to begin without memory."""
+    parser.add_argument(
+        "--cold",
+        action="store_true",
+        help="made-up sessions: a daemon that remembers nothing, not one warmed on earlier made-up days",
+    )
+
+
+def check_cold(args: argparse.Namespace, command: str) -> None:
+    """Raises UsageError: sessions that are not made up always begin cold."""
+    if args.cold and (args.days is not None or getattr(args, "books", None) is not None):
+        raise UsageError("--cold is of made-up sessions: days that are played back begin without memory", command)
+
+
 def settings_of(args: argparse.Namespace, policy: str | None, changes: Iterable[str], command: str) -> "Settings":
     """Those of the command line, and KEY=VALUE each on top. Raises UsageError, ConfigurationError."""
     from kalshi_daemon.settings.loader import Credentials  # noqa: PLC0415

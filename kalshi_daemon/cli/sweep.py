@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from kalshi_daemon.cli.common import Subparsers, UsageError, a_path, wants_json
-from kalshi_daemon.cli.session_options import REGIMES, a_span, check_regime, settings_of
+from kalshi_daemon.cli.session_options import REGIMES, a_span, add_cold, check_cold, check_regime, settings_of
 from kalshi_daemon.ground.errors import ConfigurationError, ExitCode
 from kalshi_daemon.ground.folders import entries
 
@@ -56,6 +56,7 @@ def add_parser(subparsers: Subparsers) -> None:
         default=[],
         help="a setting of all, as in backtest",
     )
+    add_cold(parser)
     parser.add_argument("--out", metavar="DIR", type=a_path, required=True, help="where results are kept")
     parser.add_argument("--workers", metavar="N", type=int, default=2, help="processes on this machine (%(default)s)")
     parser.add_argument("--scheduler", metavar="tcp://HOST:PORT", default="", help="a Dask scheduler that runs already")
@@ -120,7 +121,9 @@ def _jobs(args: argparse.Namespace, regime: str, settings: "Settings") -> list["
     seed, latency = args.first_seed, latency_of(settings.sim.latency)
     if args.days is None:
         hours = _HOURS if args.hours is None else args.hours
-        return made_up_jobs(settings, regime, hours=hours, first_seed=seed, day=_DAY, latency=latency)
+        return made_up_jobs(
+            settings, regime, hours=hours, first_seed=seed, day=_DAY, latency=latency, warm=not args.cold
+        )
     files = bar_days(args.data, load_sessions(*args.days).sessions, instruments_of(settings.instruments)).files
     return day_jobs(settings, regime, files, seed=seed, latency=latency)
 
@@ -186,6 +189,7 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError("--days and --data belong together", _COMMAND)
     if args.days is not None and args.hours is not None:
         raise UsageError("--hours is of made-up sessions: days are played whole", _COMMAND)
+    check_cold(args, _COMMAND)
     hours = _HOURS if args.hours is None else args.hours
     if not 0.0 < hours <= _HOURS_MAX:
         raise UsageError(f"--hours {hours:g} is not between 0 and {_HOURS_MAX:g}", _COMMAND)

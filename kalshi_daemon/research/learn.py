@@ -38,7 +38,7 @@ def learn(
     samples: Mapping[Index, Sample],
     pairs: Sequence[Pair] = SHIPPED_INSTRUMENTS.pairs,
 ) -> Mapping[Pair, Correlation]:
-    """Feed each sample to its model, which must be new, all indices day by day.
+    """Feed each sample to its model, which must have seen nothing later, all indices day by day.
 
     Returns the correlation of each pair, at its prior where there is one index of it alone.
     """

@@ -20,7 +20,7 @@ KEYS = {
 def no_session(monkeypatch):
     def played(job):
         row = WindowRow(job.name, "KXINXU-26NOV23H1500", 1, 2.0, 0.05, 0.1, 0.02, 2.0, 100, 80, 3.0)
-        return SessionResult(job.name, 1.0, (row,), 0.5, books_equal=True, cpu_s=1.0, events=10)
+        return SessionResult(job.name, 1.0, (row,), 0.5, books_equal=True, cpu_s=1.0, events=10, warm=job.warm)
 
     monkeypatch.setattr(runner, "play_job", played)
 
@@ -30,6 +30,12 @@ def test_the_last_word_is_one_json_object_with_the_figures(no_session, capsys):
     found = json.loads(capsys.readouterr().out)
     assert set(found) >= KEYS
     assert (found["edge_cents"], found["hours"]) == (2.5, 1.0)
+
+
+@pytest.mark.parametrize(("options", "memory"), [([], "warm"), (["--cold"], "cold")])
+def test_made_up_sessions_begin_with_a_memory_unless_cold(options, memory, no_session, capsys):
+    assert main(["backtest", "--hours", "1", *options, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["memory"] == memory
 
 
 def test_against_another_policy_the_base_has_the_same_keys(no_session, capsys):
@@ -57,6 +63,8 @@ def test_against_another_policy_the_base_has_the_same_keys(no_session, capsys):
         (["--days", "2024-04-19"], 2, "--days and --data belong together"),
         (["--days", "2024-04-20..2024-04-19"], 2, "ends before it begins"),
         (["--days", "2024-04-19", "--data", "d", "--hours", "2"], 2, "days are played whole"),
+        (["--cold", "--books", "b"], 2, "--cold is of made-up sessions"),
+        (["--cold", "--days", "2024-04-19", "--data", "d"], 2, "--cold is of made-up sessions"),
         (["--queue-model", "l3-fifo"], 2, "--queue-model is of recorded books"),
         (["--queue-model", "best"], 2, "risk-adverse"),
         (["--report"], 2, "--report is written to --out"),

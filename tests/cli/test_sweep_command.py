@@ -16,7 +16,8 @@ def no_cluster(monkeypatch):
     def play_all(jobs, where, tell, work):
         progress = cluster.Progress(len(jobs), workers=where.workers, dashboard="http://127.0.0.1:1/status")
         for path, job in jobs.items():
-            work.keep(path, result(job.name, job.settings.pricing.rescan_s_min * (1 + job.world.seed)))
+            edge = job.settings.pricing.rescan_s_min * (1 + job.world.seed)
+            work.keep(path, result(job.name, edge, warm=job.warm))
             progress.played[path.name] = job.name
             progress.done += 1
         tell(progress)
@@ -43,6 +44,12 @@ def test_every_variant_plays_every_session_and_is_compared_with_the_first(no_clu
     assert "Differences" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("options", "memory"), [([], "warm"), (["--cold"], "cold")])
+def test_made_up_sessions_begin_with_a_memory_unless_cold(options, memory, no_cluster, tmp_path, capsys):
+    assert main(["sweep", "--hours", "1", "--out", str(tmp_path), *options, "--json"]) == 0
+    assert [one["memory"] for one in json.loads(capsys.readouterr().out)["cells"]] == [memory]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -52,6 +59,7 @@ def test_every_variant_plays_every_session_and_is_compared_with_the_first(no_clu
         (["--vary", "pricing.nope=1,2"], 78, "unknown key pricing.nope"),
         (["--vary", "pricing.rescan_s_min=5,5"], 78, "one of them twice"),
         (["--workers", "0"], 2, "--workers 0"),
+        (["--cold", "--days", "2024-04-19", "--data", "d"], 2, "--cold is of made-up sessions"),
         (["--scheduler", "localhost"], 2, "is not tcp://HOST:PORT"),
         (["--mode", "live"], 2, "there is no other"),
     ],

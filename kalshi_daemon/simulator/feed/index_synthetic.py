@@ -54,15 +54,19 @@ OPEN_SHARE: Final = (0.1, 0.5)
 OPEN_SETTLES_S: Final = 60
 
 
-def synthesize_session(session: Session, seed: int, table: Instruments = SHIPPED_INSTRUMENTS) -> dict[Index, IndexPath]:
+def synthesize_session(
+    session: Session, seed: int, table: Instruments = SHIPPED_INSTRUMENTS, log_day_vol: float | None = None
+) -> dict[Index, IndexPath]:
     """The paths of one session. The same (session day, seed) gives the same paths; other days differ.
 
-    A row that is added changes nothing of those before it.
+    A row that is added changes nothing of those before it. log_day_vol: logarithm of the day's volatility over its
+    median, instead of the one that would be drawn.
     """
-    rng = np.random.default_rng([seed, int(session.day.replace("-", ""))])
+    rng = _rng_of(session, seed)
     seconds = session_seconds(session)
     assert seconds % 60 == 0, "sessions are whole minutes"
-    minute_sd = _minute_sd(rng, seconds // 60)
+    drawn = _log_day_vol(rng)
+    minute_sd = _minute_sd(rng, drawn if log_day_vol is None else log_day_vol, seconds // 60)
     innovations = _joint_t(rng, seconds // 60)
     gap = float(rng.standard_t(GAP_NU)) * GAP_MEDIAN / _T3_QUARTILE
     own_gap = float(rng.standard_t(GAP_NU)) * GAP_MEDIAN / _T3_QUARTILE
@@ -86,6 +90,20 @@ def synthesize_session(session: Session, seed: int, table: Instruments = SHIPPED
         overnight = rho * gap + np.sqrt(1 - rho**2) * float(own.standard_t(GAP_NU)) * GAP_MEDIAN / _T3_QUARTILE
         paths[row.index] = _path(row, session, _Draws(minute_sd, opened, own), shaken, hiss, overnight)
     return paths
+
+
+def log_day_vol_of(session: Session, seed: int) -> float:
+    """The logarithm of the day's volatility over its median, as `synthesize_session` draws it."""
+    return _log_day_vol(_rng_of(session, seed))
+
+
+def _rng_of(session: Session, seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, int(session.day.replace("-", ""))])
+
+
+def _log_day_vol(rng: np.random.Generator) -> float:
+    """Its first draw."""
+    return float(rng.normal(0.0, LOG_DAY_VOL_SD))
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +152,8 @@ def bridge_minutes(minute_returns: Values, minute_sd: Values, noise: Values) -> 
     return flat
 
 
-def _minute_sd(rng: np.random.Generator, minutes: int) -> Values:
-    day = DAY_VOL_MEDIAN * np.exp(rng.normal(0.0, LOG_DAY_VOL_SD))
+def _minute_sd(rng: np.random.Generator, log_day_vol: float, minutes: int) -> Values:
+    day = DAY_VOL_MEDIAN * np.exp(log_day_vol)
     rho = LOG_VOL_DEVIATION_AUTOCORRELATION
     deviation = np.empty(-(-minutes // BUCKET_MINUTES))
     level = rng.standard_normal()
