@@ -48,7 +48,7 @@ class MeasuredFill:
     edge: float | None
     """Cents a contract after fees, against the true distribution; None where nobody knows it: in recorded books."""
     believed: float | None
-    """The same against the daemon's own fair value of the order; None when the order is gone."""
+    """The same against the daemon's own fair value of the order; None where it had none: an order it never knew."""
     half_spread: float | None
     """Cents, against the others' mid just before; None when they had none."""
     markouts: dict[int, float] = field(default_factory=dict)
@@ -79,6 +79,8 @@ class SessionMeasures:
         self._seen = 0
         self._mids: dict[str, float] = {}
         """The others' mid of the markets we rest in, at the last look."""
+        self._fairs: dict[str, float] = {}
+        """What live orders were placed on, at the last look: one that has ended since may be gone when its fill is."""
         self._waiting: list[tuple[int, int, MeasuredFill]] = []
         """Due, horizon, fill."""
         self.fills: list[MeasuredFill] = []
@@ -89,6 +91,7 @@ class SessionMeasures:
         for fill in self._account.fills[self._seen :]:
             self._take(fill)
         self._seen = len(self._account.fills)
+        self._fairs = {order.client_order_id: order.fair for order in self._state.orders.live()}
         self._mark(now_ns)
         self._mids = {}
         for ticker in self._account.resting:
@@ -103,7 +106,8 @@ class SessionMeasures:
         price, contracts = record.price / DOLLAR, record.count / CONTRACT
         fee = record.fee / MICROS / DOLLAR / contracts
         before, own = self._mids.get(ticker), self._state.orders
-        fair = own[order.client_order_id].fair if order.client_order_id in own else None
+        known = own.get(order.client_order_id)
+        fair = self._fairs.get(order.client_order_id) if known is None else known.fair
         true = self._probability(ticker, record.at_ns)
         found = MeasuredFill(
             at_ns=record.at_ns,

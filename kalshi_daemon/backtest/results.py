@@ -44,6 +44,8 @@ class WindowRow:
     open_s: int
     quoting_s: int
     worst_case_max: float
+    believed_contracts: float | None = None
+    """Contracts of which it is known what was believed at the fill; None, of an older result: all of them."""
 
     @property
     def worth(self) -> float:
@@ -92,6 +94,7 @@ def rows_of(session: str, windows: Sequence[MeasuredWindow], fills: Sequence[Mea
         own = [fill for fill in fills if fill.event_ticker == window.event_ticker]
         marked = [fill for fill in own if _MARKOUT_S in fill.markouts]
         edges = [fill.edge * fill.contracts for fill in own if fill.edge is not None]
+        beliefs = [(fill.believed, fill.contracts) for fill in own if fill.believed is not None]
         found.append(
             WindowRow(
                 session=session,
@@ -99,12 +102,13 @@ def rows_of(session: str, windows: Sequence[MeasuredWindow], fills: Sequence[Mea
                 fills=len(own),
                 contracts=sum(fill.contracts for fill in own),
                 edge_dollars=sum(edges) / _CENTS if len(edges) == len(own) and window.has_law else None,
-                believed_dollars=sum((fill.believed or 0.0) * fill.contracts for fill in own) / _CENTS,
+                believed_dollars=sum(believed * contracts for believed, contracts in beliefs) / _CENTS,
                 markout_30s_dollars=sum(fill.markouts[_MARKOUT_S] * fill.contracts for fill in marked) / _CENTS,
                 markout_contracts=sum(fill.contracts for fill in marked),
                 open_s=window.open_s,
                 quoting_s=window.quoting_s,
                 worst_case_max=window.worst_case_max,
+                believed_contracts=sum(contracts for _, contracts in beliefs),
             )
         )
     return tuple(found)
@@ -121,6 +125,7 @@ def figures(results: Sequence[SessionResult]) -> dict[str, float | int | str | N
     law = law_of(results)
     edge = None if law is Law.NONE else sum(row.worth for row in rows)
     marked = sum(row.markout_contracts for row in rows)
+    told = sum(row.contracts if row.believed_contracts is None else row.believed_contracts for row in rows)
     by_hour = [sum(row.worth for row in hour) for hour in _hours(rows)]
     opened = sum(row.open_s for row in rows)
     return {
@@ -134,7 +139,7 @@ def figures(results: Sequence[SessionResult]) -> dict[str, float | int | str | N
         "edge_dollars_per_hour": None if edge is None else _ratio(edge, hours),
         "edge_cents": None if edge is None else _ratio(_CENTS * edge, contracts),
         "edge_cents_se": None if edge is None else _error(rows),
-        "believed_cents": _ratio(_CENTS * sum(row.believed_dollars for row in rows), contracts),
+        "believed_cents": _ratio(_CENTS * sum(row.believed_dollars for row in rows), told),
         "markout_30s_cents": _ratio(_CENTS * sum(row.markout_30s_dollars for row in rows), marked),
         "markout_30s_cents_se": _error(rows, markouts=True),
         **{

@@ -27,9 +27,15 @@ def test_a_window_sums_its_fills_by_contracts():
     (found,) = rows_of("usual-1", [window], fills)
     assert (found.fills, found.contracts) == (2, 3.0)
     assert found.edge_dollars == pytest.approx((2 * 1.5 - 6.0) / 100)
-    assert found.believed_dollars == pytest.approx(0.06)
+    assert (found.believed_dollars, found.believed_contracts) == (pytest.approx(0.06), 2.0)
     assert found.markout_30s_dollars == pytest.approx(0.04)
     assert found.markout_contracts == 2.0
+
+
+def test_what_nobody_believed_is_no_belief_of_zero():
+    fills = [fill(), fill(contracts=1.0, believed=None)]
+    rows = rows_of("usual-1", [MeasuredWindow(H15, 3_000, 1_500, 12.5)], fills)
+    assert figures([result(*rows)])["believed_cents"] == pytest.approx(3.0)
 
 
 def test_figures_are_an_hour_s_and_a_contract_s():
