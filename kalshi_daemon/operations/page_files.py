@@ -12,6 +12,8 @@ from typing import Final
 
 from aiohttp import web
 
+from kalshi_daemon.ground.folders import files_below
+
 FOLDER: Final = Path(__file__).with_name("page_assets")
 _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
@@ -49,8 +51,8 @@ class PageFiles:
 
     def __init__(self, folder: Path = FOLDER) -> None:
         self._files: dict[str, PageFile] = {}
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.suffix in _TYPES:
+        for path in files_below(folder):
+            if path.suffix in _TYPES:
                 plain = path.read_bytes()
                 tag = f'"{sha256(plain).hexdigest()[:32]}"'
                 packed = gzip.compress(plain, _LEVEL, mtime=0)
