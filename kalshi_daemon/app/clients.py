@@ -29,7 +29,7 @@ from kalshi_daemon.trading.inputs import outside_levels
 
 type Near = Callable[[Any, str], Any]
 """What stands for a way to connect, which sends the text given with it as a secret: itself, or its near end on a serial
-loop (`serial.wire`)."""
+loop (`recording.wire`)."""
 
 
 def _itself(far: Any, _secret: str) -> Any:  # noqa: ANN401 - websockets' `connect`, or what is like it

@@ -1,6 +1,7 @@
 """The process of a daemon: its lock, its address, its recording, and the loop that one run of it lives on.
 
-A run lives on a serial loop (`serial.loop`): everything that reaches it is one input after another, and is recorded.
+A run lives on a serial loop (`recording.serial_loop`): everything that reaches it is one input after
+another, and is recorded.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """A run that is recorded: on a serial loop, with everything that reaches it and everything it does in one file.
 
-What a recording needs in order to be replayed is put together here, and taken apart again by `replay.player`.
+What a recording needs in order to be replayed is put together here, and taken apart again by `backtest.replay`.
 """
 
 import asyncio

@@ -24,7 +24,7 @@ def encode(data: object, *, indent: bool = True) -> bytes:
 def write_unsynced(path: Path, content: bytes) -> None:
     """Replace `path` in one step: a reader sees the old file or the new one. Raises OSError.
 
-    Not synced, unlike `operations.durable.write_whole`: manifests, reports and monitors are written by the dozen a
+    Not synced, unlike `ground.durable.write_whole`: manifests, reports and monitors are written by the dozen a
     minute and are advice. A power cut may cost the last of them; what the daemon decides by is never written so.
     """
     path.parent.mkdir(parents=True, exist_ok=True)

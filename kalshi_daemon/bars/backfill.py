@@ -41,7 +41,7 @@ class DayResult:
 
 
 class Past(Protocol):
-    """Who knows the minutes of the past: `history.HistoryClient`."""
+    """Who knows the minutes of the past: `index_feed.history.HistoryClient`."""
 
     async def minute_bars(self, index: Index, from_ns: Nanos, to_ns: Nanos) -> History:
         """Every minute bar that starts in [from, to] and is over."""

@@ -129,7 +129,7 @@ def _check_report(args: argparse.Namespace) -> None:
     if args.report:
         from kalshi_daemon.research.report_page import drawer  # noqa: PLC0415
 
-        drawer()
+        drawer("without --report for numbers alone")
     if args.out is not None:
         try:
             (args.out / _SESSIONS).mkdir(parents=True, exist_ok=True)

@@ -85,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     if args.first is not None and args.last is not None and args.last < args.first:
         raise UsageError(f"--from {args.first} --to {args.last} is not a span of days", _COMMAND)
     if not args.skip_plots:
-        drawer()  # said before the minutes of work, not after
+        drawer("--skip-plots for numbers alone")  # said before the minutes of work, not after
     return _live(args) if args.live else _on_bars(args)
 
 

@@ -61,10 +61,11 @@ COMMANDS: Final = (
 EXIT_CODES: Final = """\
 exit codes:
     0  done
-    1  failed
+    1  failed; for `run`: also in sim when books differ; for `status`: the daemon is stuck
     2  wrong command line
     3  UNVERIFIED: stopped, but the exchange did not confirm that nothing rests
-    4  refused (guards closed, nothing found, a replay differs, no daemon runs, or one runs beside `pack` or `learn`)
+    4  refused: nothing found, something rests, not confirmed, a replay differs, no daemon runs (`status`), or one runs
+       beside `pack` or `learn`
    69  the exchange or the feed cannot be reached
    78  configuration, key or plan is wrong; restarting cannot help
   130  interrupted

@@ -134,9 +134,7 @@ def _where(args: argparse.Namespace) -> Any:  # noqa: ANN401 - of the extra
     except ModuleNotFoundError as problem:
         if (problem.name or "").partition(".")[0] not in {"dask", "distributed"}:
             raise
-        raise ConfigurationError(
-            "sweep", f"{problem.name} is not installed", "pip install 'kalshi-daemon[sweep]', or make setup"
-        ) from None
+        raise ConfigurationError("sweep", f"{problem.name} is not installed", "sh scripts/setup sweep") from None
     return Where(args.scheduler, args.workers)
 
 
@@ -177,7 +175,7 @@ def _draw(chart: Any, folder: Path) -> Path:  # noqa: ANN401 - of an optional pa
         from kalshi_daemon.research.drawing import svg_of  # noqa: PLC0415
     except ModuleNotFoundError as problem:
         raise ConfigurationError(
-            "--plots", f"{problem.name} is not installed", "pip install 'kalshi-daemon[report]', or make setup"
+            "--plots", f"{problem.name} is not installed", "sh scripts/setup report, or without --plots"
         ) from None
     path = folder / "sweep.svg"
     write_whole(path, svg_of(chart).encode(), "the plot")

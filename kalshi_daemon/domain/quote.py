@@ -100,4 +100,4 @@ class QuotePlan:
     forecast_level: float
     forecast_sigma: float
     trigger: str
-    """`timer`, `window_open`, `edge_lost`, `guards_opened` or `books_synced`."""
+    """`timer`, `window_open`, `edge_lost`, `guards_opened`, `books_synced` or `requote`."""

@@ -45,7 +45,7 @@ class ExitCode(IntEnum):
     UNVERIFIED = 3
     """Stopped, but the exchange did not confirm that nothing rests."""
     REFUSED = 4
-    """The command understood you and said no (guards closed, nothing found, a daemon runs beside it)."""
+    """The command understood you and said no; EXIT_CODES in cli/main.py lists why."""
     UNREACHABLE = 69
     CONFIG = 78
 

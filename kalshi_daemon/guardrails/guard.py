@@ -22,7 +22,7 @@ SessionLookup = Callable[[Nanos], Session | None]
 """The session containing an instant, or None (`windows.sessions.SessionTable.session_of`)."""
 
 ReleaseLookup = Callable[[Nanos, Nanos, Nanos], Release | None]
-"""(now, before, after) -> the release that is near, or None (`windows.macro.MacroCalendar.release_near`)."""
+"""(now, before, after) -> the release that is near, or None (`windows.releases.MacroCalendar.release_near`)."""
 
 Number = int | float | str
 

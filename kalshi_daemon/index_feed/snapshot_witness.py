@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 class Snapshots(Protocol):
-    """Who has them: `history.HistoryClient`."""
+    """Who has them: `index_feed.history.HistoryClient`."""
 
     async def snapshot(self) -> Mapping[Index, SnapshotValue]:
         """The newest value of each index that has one. Raises HistoryRefused, HistoryUnavailable."""

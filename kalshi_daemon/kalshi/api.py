@@ -1,6 +1,6 @@
 """What the rest of the house may ask of Kalshi's REST API, as protocols; `kalshi.rest.KalshiRest` is the real one.
 
-Raw JSON objects (dict) are returned for listings, whose meaning belongs to `venue.discovery`; everything about orders
+Raw JSON objects (dict) are returned for listings, whose meaning belongs to `venue.listing`; everything about orders
 and money is decoded. Every method raises only errors of `kalshi_daemon.ground.errors`:
 
 * reads: VenueUnreachable, VenueUnavailable (5xx, time-out), RateLimited, VenueRejected and its kinds, MalformedData

@@ -54,7 +54,7 @@ def archives(journal_path: Path) -> list[Path]:
 
 
 def earlier_runs_folder(journal_path: Path) -> Path:
-    """Where the journals of earlier built-in exchanges lie (`simulator.afresh`)."""
+    """Where the journals of earlier built-in exchanges lie (`app.simulated.previous_runs`)."""
     return journal_path.parent / "earlier-runs"
 
 

@@ -1,4 +1,4 @@
-"""Every order rests on a lease: its expiry is near, and a healthy daemon keeps moving it (docs: safety argument).
+"""Every order rests on a lease: its expiry is near, and a healthy daemon keeps moving it (docs/order-safety.md).
 
 Only the expiry is amended, price and total count stay: queue priority is kept (docs/reference/venue.md 2.3). A daemon
 that dies, or whose guards close, simply stops renewing. An amend without a trustworthy answer leaves the order with

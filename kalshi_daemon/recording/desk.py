@@ -91,7 +91,7 @@ class Notes(Protocol):
 
 
 class Taker(Protocol):
-    """The near end of a connection (`serial.wire.WireSocket`)."""
+    """The near end of a connection (`recording.wire.WireSocket`)."""
 
     def take(self, frame: bytes) -> None:
         """A frame has come."""

@@ -2,7 +2,7 @@
 
 It waits for nothing and reads no clock: whoever drives it hands it an input with the time it came, and it runs until
 every task waits again. What its tasks do therefore depends on the inputs, their stamps and their order alone, whatever
-else the process does meanwhile. It lives inside another loop (`serial.driver`), or alone (a replay).
+else the process does meanwhile. It lives inside another loop (`recording.driver`), or alone (a replay).
 """
 
 import asyncio

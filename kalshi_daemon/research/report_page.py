@@ -98,14 +98,17 @@ def charts_of(shown: Iterable[Picture]) -> str:
     return f'<div class="charts">{"".join(figures)}</div>'
 
 
-def drawer() -> Callable[[Chart], str]:
-    """What makes SVG of a chart. Raises ConfigurationError, with the command that installs it, when it is not there."""
+def drawer(without: str = "") -> Callable[[Chart], str]:
+    """What makes SVG of a chart. `without`: the option of the command that needs no charts.
+
+    Raises ConfigurationError, with the command that installs the library, when it is not there.
+    """
     try:
         from kalshi_daemon.research.drawing import svg_of  # noqa: PLC0415 - half a second, of an optional extra
     except ModuleNotFoundError as problem:
         if (problem.name or "").partition(".")[0] != "matplotlib":
             raise
-        fix = "pip install 'kalshi-daemon[report]', or --skip-plots for numbers alone"
+        fix = "sh scripts/setup report" + (f", or {without}" if without else "")
         raise ConfigurationError("charts", "matplotlib is not installed", fix) from None
     return svg_of
 

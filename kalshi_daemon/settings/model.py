@@ -1,4 +1,4 @@
-"""The effective settings: frozen sections, unknown keys refused. Loading and provenance live in `settings_loader`.
+"""The effective settings: frozen sections, unknown keys refused. Loading and provenance live in `settings.loader`.
 
 Durations carry their unit in the name. Money is written in dollars here and becomes an integer where it is used.
 """

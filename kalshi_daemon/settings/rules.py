@@ -1,4 +1,4 @@
-"""Rules over several settings at once: hosts of a mode, credentials; `settings_contradictions` has those of numbers.
+"""Rules over several settings at once: hosts of a mode, credentials; `settings.contradictions` has those of numbers.
 
 A wrong combination is a ConfigurationError naming the key and where its value came from, never a later surprise.
 """

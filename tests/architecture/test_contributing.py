@@ -7,6 +7,9 @@ from typing import Final
 
 import pytest
 
+from kalshi_daemon.guardrails.guard import QuoteGuard, WindowGuard
+from kalshi_daemon.trading.policy.policy import Policy
+
 ROOT: Final = Path(__file__).resolve().parents[2]
 DOCUMENT: Final = (ROOT / "CONTRIBUTING.md").read_text()
 STEP: Final = re.compile(r"^(\d+)\. `([\w/.]+)`(?: · `([\w.]+)`)?(.*(?:\n   .*)*)", re.MULTILINE)
@@ -74,6 +77,21 @@ def test_every_name_that_is_said_to_be_in_a_file_is_in_it():
     assert len(found) >= 12
     missing = [(name, path) for name, path in found if not re.search(rf"\b{name}\b", (ROOT / path).read_text())]
     assert missing == []
+
+
+def recipe(title: str) -> str:
+    found = section("Recipes").partition(f"\n### {title}\n")[2].partition("\n### ")[0]
+    assert found, title
+    return found
+
+
+@pytest.mark.parametrize(
+    ("title", "protocols"), [("Add a policy", [Policy]), ("Add a guard", [WindowGuard, QuoteGuard])], ids=str
+)
+def test_a_recipe_names_whatever_its_protocol_asks_for(title, protocols):
+    asked = {name for one in protocols for name in vars(one)["__protocol_attrs__"]}
+    assert len(asked) >= 5
+    assert sorted(asked - set(quoted(recipe(title)))) == []
 
 
 def test_the_walk_is_shorter_than_ten_steps_and_starts_at_the_readme():

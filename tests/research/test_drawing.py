@@ -120,7 +120,7 @@ def test_without_the_library_one_line_says_what_to_install(tmp_path, monkeypatch
     argv = ["calibration-report", "--data", str(tmp_path), *span, "--out", str(tmp_path / "page.html")]
     assert main(argv) == ExitCode.CONFIG
     said = capsys.readouterr().err
-    assert "matplotlib is not installed (pip install 'kalshi-daemon[report]'" in said
+    assert "matplotlib is not installed (sh scripts/setup report, or --skip-plots for numbers alone)" in said
     assert said.count("\n") == 1
     assert not (tmp_path / "page.html").exists(), "said before the work"
 

@@ -6,7 +6,7 @@ settlement: {act: disputed|determined|amended, event_ticker, for_s, points, resu
             `corrections.dispute`, `.determine_again`, `.amend_settlement`
 cash: {account, dollars}                     `corrections.change_cash`
 shard: {tickers | event_ticker, exchange_index}   `corrections.move_to_shard`
-pause_shard: {exchange_index, exchange}      `exchange.venue.pause_shard`;  resume_shard: {exchange_index}
+pause_shard: {exchange_index, exchange}      `venue_desk.VenueDesk.pause_shard`;  resume_shard: {exchange_index}
 say: {channel, kind, msg | raw}              `StreamHub.say`: a numbered data frame that nothing has caused
 feed: {stall_s, delay_s, delayed_history, snapshot_refusal, misprints: [{index, channels, times, ...}], raw, clear}
             `FeedServer`; the channel `snapshot` bends what the REST snapshot says
