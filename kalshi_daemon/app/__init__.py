@@ -1,1 +1,1 @@
-"""The daemon: parts made and joined, one run from start to the way down."""
+"""The daemon: parts made and joined, one run from start to the end of its shutdown sequence."""

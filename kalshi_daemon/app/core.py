@@ -136,7 +136,7 @@ def _orders(settings: Settings, plan: Plan, ports: Ports, router: EventRouter, s
 
 
 def profiles_of(settings: Settings) -> tuple[Profile, ...]:
-    """The enabled profiles, in the order of docs/reference/runbook.md 2."""
+    """The enabled profiles, in the order of docs/reference/predecessor.md 2."""
     found: list[tuple[str, ProfileSettings]] = [
         ("wide", settings.profiles.wide),
         ("size", settings.profiles.size),

@@ -1,4 +1,4 @@
-"""One process, one loop: starts the tasks under one TaskGroup and owns the way down.
+"""One process, one loop: starts the tasks under one TaskGroup and owns the shutdown sequence.
 
 Every end goes the same way, whoever asks for it (SIGTERM, SIGINT, the end of a simulated session, a task that died):
 the latch blocks new orders, the tasks are stopped, everything is cancelled, the exchange is asked until it lists
@@ -225,7 +225,7 @@ class DaemonRun:
                 raise _Stop  # noqa: TRY301 - ends the group: every task is cancelled
         except* _Stop:
             pass
-        except* Exception as died:  # noqa: BLE001 - whatever a task died of, the way down is the same
+        except* Exception as died:  # noqa: BLE001 - whatever a task died of, the shutdown is the same
             failure = first_failure(died)
         failure = failure or self._failure
         if failure is not None:
@@ -303,7 +303,7 @@ class DaemonRun:
         else:
             self._heartbeat_problem = ""
 
-    # -- the way down
+    # -- the shutdown sequence
 
     async def _clear(self, components: Components) -> StopResult:
         deadline = Nanos(self._clock.now_ns() + from_s(self._settings.orders.stop_deadline_s))

@@ -24,7 +24,7 @@ _ASK_WITHIN_UNVERIFIED_S: Final = 3.0
 
 
 class Steps:
-    """The steps of the way down: one that fails is said, and the next one is taken all the same."""
+    """The steps of the shutdown sequence: one that fails is said, and the next one is taken all the same."""
 
     def take[T](self, name: str, work: Callable[[], T]) -> T | None:
         """What `work` returns; None when it raised."""
@@ -129,7 +129,7 @@ def say_failure(failure: Exception) -> None:
 
 
 def problem_text(failure: Exception) -> str:
-    """An error's own words. Never raises: a complaint must not be what ends the way down."""
+    """An error's own words. Never raises: a complaint must not be what ends the shutdown sequence."""
     try:
         return str(failure)
     except Exception as problem:  # noqa: BLE001 - whatever the words of an error raise

@@ -1,4 +1,4 @@
-"""Where artifacts lie below `state/<mode>/`, named as in docs/reference/runbook.md 5. Dates and times: New York."""
+"""Where artifacts lie below `state/<mode>/`, named as in docs/reference/predecessor.md 5. Dates and times: New York."""
 
 import re
 from dataclasses import dataclass

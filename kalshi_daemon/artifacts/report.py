@@ -1,8 +1,8 @@
 """What a series' daily report is made of: facts accumulated over the day from scans and audit lines. Pure.
 
 The predecessor overwrote the day's report at each scan, so that only the last one survived
-(docs/reference/runbook.md 9.18). Here the facts add up, survive a restart as a JSON file, and the Markdown is rendered
-from all of them.
+(docs/reference/predecessor.md 9.18). Here the facts add up, survive a restart as a JSON file, and the Markdown is
+rendered from all of them.
 
 Bounds: the last QUOTES_KEPT quotes and FILLS_KEPT fills are listed, all are counted; at most SETTLEMENTS_KEPT markets
 are listed as settled, the first ones.

@@ -1,4 +1,4 @@
-"""The summary of a session: one file per run, and a copy of the last one as docs/reference/runbook.md 5 names it."""
+"""The summary of a session: one file per run, and a copy of the last one as docs/reference/predecessor.md 5 has it."""
 
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar

@@ -203,7 +203,7 @@ class Session:
         return Played(self.world, state, summary, wires.events)
 
     async def _end(self, core: Core) -> SessionTotals:
-        """The way down, and what the session came to."""
+        """The shutdown sequence, and what the session came to."""
         state, now = self.state, self._clock.now_ns()
         state.latch.closed, state.latch.reason, state.latch.closed_ns = True, _SESSION_ENDED, now
         stopped = await core.orders.cancel_all(

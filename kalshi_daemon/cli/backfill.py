@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from kalshi_daemon.bars.backfill import DayResult
     from kalshi_daemon.ground.clock import Clock
 
-BOTH: Final = "both"
+ALL: Final = ("all", "both")
 FOLDER: Final = Path("data") / "bars"
 """Below the mode's state, unless --out says otherwise."""
 _OUTCOMES: Final = ("written", "partial", "kept", "empty")
@@ -70,7 +70,9 @@ def add_parser(subparsers: Subparsers) -> None:
         "progress bar and a table. Exit code 4 when the vendor has no bars in the range, 69 when it cannot be "
         "reached, 78 when it rejects the key or plan.",
     )
-    parser.add_argument("--index", metavar="NAME", default=BOTH, help="an index of the table, or both: all (default)")
+    parser.add_argument(
+        "--index", metavar="NAME", default=ALL[0], help="SPX, NDX, ... or `all` (default; `both` is the same)"
+    )
     parser.add_argument("--from", dest="first", metavar="D", type=a_date, required=True, help="first date")
     parser.add_argument("--to", dest="last", metavar="D", type=a_date, required=True, help="last date")
     parser.add_argument("--out", metavar="DIR", type=a_path, help="default: <state_dir>/<mode>/data/bars")
@@ -114,10 +116,10 @@ def _chosen(name: str, settings: Settings) -> tuple[Index, ...]:
     from kalshi_daemon.settings.instruments import instruments_of  # noqa: PLC0415
 
     table = instruments_of(settings.instruments)
-    if name != BOTH and name not in table.rows:
-        known = ", ".join((*table.indices, BOTH))
+    if name not in ALL and name not in table.rows:
+        known = ", ".join((*table.indices, *ALL))
         raise UsageError(f"--index {name}: none of {known}", "kalshi-daemon backfill")
-    return table.indices if name == BOTH else (Index(name),)
+    return table.indices if name in ALL else (Index(name),)
 
 
 def speak_on_standard_error() -> None:

@@ -1,4 +1,4 @@
-"""Everything off the book without a daemon: the twin of the daemon's stop ladder (`orders.cancelling`).
+"""Everything off the book without a daemon: the twin of the daemon's shutdown sequence (`orders.cancelling`).
 
 The ladder works on the journal and the state of one process; this one has neither, and must not touch a journal that a
 running daemon writes. It knows what the exchange lists and nothing else. Verified means the same in both: the

@@ -21,7 +21,7 @@ from kalshi_daemon.ground.errors import (
 )
 from kalshi_daemon.ground.new_york import eastern_day
 from kalshi_daemon.ground.tables import Column, Table
-from kalshi_daemon.ground.units import Nanos, from_ms
+from kalshi_daemon.ground.units import Nanos, from_ms, from_s
 from kalshi_daemon.index_feed.history import history_of
 from kalshi_daemon.kalshi.listing_codec import describe_fees, parse_fee_schedule
 from kalshi_daemon.kalshi.rest import KalshiRest
@@ -38,11 +38,13 @@ from kalshi_daemon.operations.checkup import (
     limits_check,
     local,
     passed,
+    releases_check,
     warned,
 )
 from kalshi_daemon.settings.instruments import instruments_of
 from kalshi_daemon.settings.loader import Credentials
 from kalshi_daemon.settings.model import Mode, Settings
+from kalshi_daemon.windows.macro import load_macro_calendar
 from kalshi_daemon.windows.sessions import load_sessions_ahead
 from kalshi_daemon.windows.table import enabled_series
 
@@ -64,7 +66,7 @@ def add_parser(subparsers: Subparsers) -> None:
 def run(args: argparse.Namespace) -> int:
     settings = settings_for_venue(args, Credentials.ALL)
     check_named_parts(settings)
-    checks = (*asyncio.run(_outside(settings)), *_calendar(settings), *local(settings))
+    checks = (*asyncio.run(_outside(settings)), *_calendar(settings), _releases(settings), *local(settings))
     code = exit_code_of(checks)
     data = {
         "mode": settings.mode.value,
@@ -174,3 +176,12 @@ def _calendar(settings: Settings) -> Iterator[Check]:
     ahead = (today + timedelta(days=days) for days in range(settings.windows.calendar_end_days, -1, -1))
     last = next((day for day in ahead if table.session_on(day) is not None), date.min)
     yield calendar_check(last, today)
+
+
+def _releases(settings: Settings) -> Check:
+    today = eastern_day(SystemClock().now_ns())
+    try:
+        calendar = load_macro_calendar(settings.macro)
+    except ConfigurationError as problem:
+        return failed("releases", str(problem), "mend the file, or leave macro.calendar out", ExitCode.CONFIG)
+    return releases_check(calendar.ends_felt(today, from_s(settings.macro.blackout_after_s)), today)

@@ -38,7 +38,7 @@ COMMANDS: Final = (
     Command("config", "print the effective settings and their sources, secrets redacted"),
     Command("doctor", "check clock, key, limits, feed, fees, calendar, disk, unit and state"),
     Command("status", "show how the running daemon stands: does it quote, and if not why"),
-    Command("windows", "list the quoting windows between two dates, with their cutoffs"),
+    Command("windows", "list the quoting windows between two dates, with all their times"),
     Command("orders", "list a day's orders from the journal"),
     Command("ledger", "show fills, settlements, positions and P&L from the journal; export to CSV"),
     Command("digest", "report on a trading day: P&L, fills with markouts, quoting, forecast, uptime"),

@@ -27,9 +27,9 @@ _COLUMNS: Final = (
     Column("session"),
     Column("series"),
     Column("opens"),
-    Column("new until"),
-    Column("cancel at"),
-    Column("gone by"),
+    Column("quoting ends"),
+    Column("cancel start"),
+    Column("cutoff"),
     Column("fixing", style="bold"),
 )
 
@@ -37,9 +37,9 @@ _COLUMNS: Final = (
 def add_parser(subparsers: Subparsers) -> None:
     parser = subparsers.add_parser(
         "windows",
-        help="list the quoting windows between two dates, with their cutoffs",
-        description="Prints every window of the enabled series between two dates: when it opens, the cutoff for new "
-        "quotes, when cancelling starts, when nothing may be resting any more, and the fixing. New York "
+        help="list the quoting windows between two dates, with all their times",
+        description="Prints every window of the enabled series between two dates: when it opens, when quoting ends, "
+        "when cancelling starts, the cutoff, at which nothing of it may rest any more, and the fixing. New York "
         "times. Half days and holidays come from the trading calendar; Kalshi's listing is checked while trading.",
     )
     parser.add_argument(

@@ -21,7 +21,7 @@ from kalshi_daemon.windows.sessions import SessionTable
 AFTER_CLOSE: Final = Nanos(30 * MINUTE)
 """After a session's close: most settlements are there then; the digest of the stop has the late ones."""
 AT_STOP_WITHIN_S: Final = 3.0
-"""Real time a stop gives it: with everything before, the way down stays within the unit's 45 s."""
+"""Real time a stop gives it: with everything before, the shutdown sequence stays within the unit's 45 s."""
 AFTER_SESSION_WITHIN_S: Final = 120.0
 _LOOK_EVERY: Final = HOUR
 

@@ -21,7 +21,7 @@ class Side(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """One way of quoting (docs/reference/runbook.md 2). Money in 1/10 000 dollar."""
+    """One way of quoting (docs/reference/predecessor.md 2). Money in 1/10 000 dollar."""
 
     name: str
     series: tuple[str, ...]

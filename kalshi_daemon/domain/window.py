@@ -28,7 +28,7 @@ class Window:
     """Edges in order: opens <= new_until <= cancel_at < gone_by < target.
 
     opens_ns      first quotes (never before 09:35 ET, and not before the previous fixing of the series)
-    new_until_ns  last instant for new quotes (T-5 min: the 55-minute cutoff of docs/reference/runbook.md 2)
+    new_until_ns  last instant for new quotes (T-5 min: the 55-minute cutoff of docs/reference/predecessor.md 2)
     cancel_at_ns  cancelling starts
     gone_by_ns    verified gone (T-2 min by default); also the latest expiry any order may carry
     target_ns     the fixing

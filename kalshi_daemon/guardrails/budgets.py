@@ -51,10 +51,10 @@ class Span(Enum):
 class LossBudget:
     """Realised loss plus the exact worst case of everything held, live, accepted and proposed, against a limit.
 
-    The predecessor's drawdown was fed with expected profits and never saw a fill (docs/reference/runbook.md 9.14), and
-    its budgets were reset at each scan (docs/reference/runbook.md 9.13). Here gains do not enlarge the budget, every
-    profile and series counts once, and the amount already at risk can demand a pull. Corrections of settlements count
-    on the day they were booked; what was paid by a market in dispute counts as if it had been taken back today.
+    The predecessor's drawdown was fed with expected profits and never saw a fill (docs/reference/predecessor.md 9.14),
+    and its budgets were reset at each scan (docs/reference/predecessor.md 9.13). Here gains do not enlarge the budget,
+    every profile and series counts once, and the amount already at risk can demand a pull. Corrections of settlements
+    count on the day they were booked; what was paid by a market in dispute counts as if it had been taken back today.
     """
 
     most: Dollars

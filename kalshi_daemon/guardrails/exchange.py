@@ -99,7 +99,7 @@ class MarketOpen:
 
 @dataclass(frozen=True, slots=True)
 class OnGrid:
-    """Refuse a price off the market's own grid (the predecessor sent half cents: docs/reference/runbook.md 9.10)."""
+    """Refuse a price off the market's own grid (half cents were sent: docs/reference/predecessor.md 9.10)."""
 
     name: ClassVar[str] = "price_grid"
     pulls: ClassVar[bool] = False

@@ -1,7 +1,7 @@
 """Everything that can still lose money, gathered once per judgement: all positions, all live orders, accepted quotes.
 
 All profiles and all series together. The predecessor kept its budgets per process and reset them at every scan, so two
-profiles spent the same money twice (docs/reference/runbook.md 9.13).
+profiles spent the same money twice (docs/reference/predecessor.md 9.13).
 """
 
 from collections.abc import Iterable, Mapping

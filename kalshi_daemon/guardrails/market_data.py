@@ -19,7 +19,7 @@ class FeedAge:
 
     Soft: no new quotes. Pull: resting ones go too. In the last minute before the fixing one strict limit does both.
     The predecessor accepted values 13 hours old, and read ages that a file had stored days before
-    (docs/reference/runbook.md 9.3, 9.4). A stamp further in our future than clocks may differ is no measurement.
+    (docs/reference/predecessor.md 9.3, 9.4). A stamp further in our future than clocks may differ is no measurement.
     """
 
     soft: Nanos
@@ -118,9 +118,9 @@ class FeedMoving:
 class ModelHealthy:
     """Refuse, and pull, unless the rolling model of the index is warm, fresh and without alarms.
 
-    The predecessor's recalibration wrote files that quoting never read (docs/reference/runbook.md 9.5); here the live
-    model is asked. Its sigma must not be far from what the ladder's books imply either; books that say nothing are no
-    reason to refuse.
+    The predecessor's recalibration wrote files that quoting never read (docs/reference/predecessor.md 9.5); here the
+    live model is asked. Its sigma must not be far from what the ladder's books imply either; books that say nothing are
+    no reason to refuse.
     """
 
     age_max: Nanos
@@ -180,8 +180,7 @@ class MacroFresh:
     """Refuse around macro releases, and while a configured macro feed file is missing or old.
 
     `force_gate_pass` is this guard's override and touches nothing else: the predecessor's blanket override existed
-    because macro files blocked everything, and it silenced the index feed's age too (docs/reference/runbook.md 9.15).
-    Inside a release's blackout resting quotes are pulled; a stale file or a calendar that has ended holds.
+    because macro files blocked everything, and it silenced the feed's age too (docs/reference/predecessor.md 9.15). Inside a release's blackout resting quotes are pulled; a stale file or a calendar that has ended holds.
     """
 
     age_max: tuple[tuple[str, Nanos], ...]

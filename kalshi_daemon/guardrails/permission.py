@@ -45,8 +45,8 @@ class KillSwitch:
 class LatchOpen:
     """Refuse once the stop latch is closed.
 
-    It does not pull: the stop ladder owns the cancelling and the rate limit it needs; a second canceller beside it
-    would only make it slower.
+    It does not pull: the shutdown sequence owns the cancelling and the rate limit it needs; a second canceller beside
+    it would only make it slower.
     """
 
     name: ClassVar[str] = "latch"

@@ -20,7 +20,7 @@ class BookSane:
     """Refuse unless the others' book is in sync, undoubted, timely, fresh and two-sided.
 
     An empty side is no price: the predecessor read empty books as 0.50 and saw 50 cents of edge
-    (docs/reference/runbook.md 9.9). A doubt is what another witness said against it (docs/order-safety.md).
+    (docs/reference/predecessor.md 9.9). A doubt is what another witness said against it (docs/order-safety.md).
     """
 
     age_max: Nanos
@@ -81,7 +81,7 @@ def _facing(book: Book, quote: Quote, state: DaemonState, context: QuoteContext)
 
 @dataclass(frozen=True, slots=True)
 class LotsPerQuote:
-    """Refuse more contracts in one quote than docs/reference/runbook.md 3 allows, whatever a profile asks for."""
+    """Refuse more contracts in one quote than docs/reference/predecessor.md 3 allows, whatever a profile asks for."""
 
     lots_max: int
     name: ClassVar[str] = "lots_per_quote"
@@ -159,7 +159,7 @@ class MinEv:
 class ImpactCap:
     """Refuse a quote that improves on the others' best price of its own side by more than the profile's cap.
 
-    A quote far inside a wide spread is a bet against whoever left it wide (docs/reference/runbook.md 3).
+    A quote far inside a wide spread is a bet against whoever left it wide (docs/reference/predecessor.md 3).
     """
 
     name: ClassVar[str] = "impact_cap"

@@ -46,7 +46,8 @@ class WindowOpen:
 class InSession:
     """Refuse outside the calendar's session of the window's own day.
 
-    The predecessor scanned all night and on holidays, with prices half a day old (docs/reference/runbook.md 9.2, 9.3).
+    The predecessor scanned all night and on holidays, with prices half a day old (docs/reference/predecessor.md 9.2,
+    9.3).
     """
 
     session_of: SessionLookup
@@ -70,9 +71,9 @@ class InSession:
 class ClocksAgree:
     """Refuse while our clock and a venue's differ by too much, measured on the venue's own stamps.
 
-    The predecessor compared its clock with itself (docs/reference/runbook.md 9.16). A venue never measured refuses. How
-    old a measurement may be is bounded elsewhere: feed stamps by `feed_age`, Kalshi's by `exchange_status`, both read
-    with them.
+    The predecessor compared its clock with itself (docs/reference/predecessor.md 9.16). A venue never measured refuses.
+    How old a measurement may be is bounded elsewhere: feed stamps by `feed_age`, Kalshi's by `exchange_status`, both
+    read with them.
     """
 
     skew_max: Nanos

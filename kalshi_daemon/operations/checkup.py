@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -30,6 +30,7 @@ _OTHERS_MAY: Final = stat.S_IRWXO | stat.S_IWGRP
 _MAY_WRITE: Final = stat.S_IWOTH | stat.S_IWGRP
 _SLOW_TIER_WRITES_PER_S: Final = 10
 _WEIGHTS: Final = (10_000, 100, 1)
+_RELEASES_DAYS_WARNED: Final = 30
 
 
 class CheckVerdict(StrEnum):
@@ -115,6 +116,20 @@ def calendar_check(end: date, today: date) -> Check:
     if end < date(today.year, 12, 31):
         return warned("calendar", detail, "update exchange-calendars before then")
     return passed("calendar", detail)
+
+
+def releases_check(ends: Mapping[str, date], today: date) -> Check:
+    """Whether the lists of releases that reach into the session go on. ends: by kind, the last day its list covers."""
+    if not ends:
+        return passed("releases", "no kind of release reaches into the session")
+    kind, end = min(ends.items(), key=lambda one: (one[1], one[0]))
+    detail = f"lists reach {end} ({kind})"
+    remedy = "list later ones in macro.calendar (docs/operations.md, `Weekly chores`)"
+    if end < today:
+        return failed("releases", f"{detail}: the guard macro is closed", remedy)
+    if end <= today + timedelta(days=_RELEASES_DAYS_WARNED):
+        return warned("releases", f"{detail}: {(end - today).days} days left", remedy)
+    return passed("releases", detail)
 
 
 def local(settings: Settings) -> Iterator[Check]:

@@ -75,7 +75,7 @@ def _run(status: DaemonStatus) -> Iterator[Metric]:
     yield info
     yield from _gauge("armed", "Whether it may send orders at all.", status.armed)
     yield from _gauge("ready", "Whether books agreed once and the tasks run.", facts.ready)
-    yield from _gauge("stopping", "Whether it is on its way down.", bool(status.stopping))
+    yield from _gauge("stopping", "Whether it is shutting down.", bool(status.stopping))
     yield from _gauge("kill_switch_engaged", "Whether the kill switch is engaged.", status.kill_switch)
     yield from _gauge("reconciled", "Whether our books and the exchange's agree.", status.reconciled)
     age_ms = facts.progress_age_ms

@@ -132,7 +132,7 @@ class Page:
         return web.Response(status=200 if status.progressing else 503, text=f"last turn {said}\n")
 
     async def _readyz(self, _request: web.Request) -> web.Response:
-        """200 while books agree and it is not on its way down."""
+        """200 while books agree and it is not shutting down."""
         status = self._look()
         fine = status.facts.ready and status.reconciled and not status.stopping
         problem = status.stopping or status.reconciled_problem or "starting"

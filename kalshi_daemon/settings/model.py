@@ -137,14 +137,14 @@ class WindowSettings(Section):
 
     first_quotes: time = time(9, 35)
     new_quotes_until_s: float = Field(300.0, ge=2.0, le=3_600.0)
-    """No new quotes later than this before the fixing (the 55-minute cutoff of docs/reference/runbook.md 2)."""
+    """No new quotes later than this before the fixing (the 55-minute cutoff of docs/reference/predecessor.md 2)."""
     gone_by_s: float = Field(120.0, ge=2.0, le=1_800.0)
     """Verified gone this long before the fixing; also the expiry of every order."""
     cancel_lead_s: float = Field(10.0, ge=1.0, le=600.0)
     """Cancelling starts this long before `gone_by`."""
     close_opens_before_s: float = Field(3_600.0, ge=60.0, le=43_200.0)
-    """A close window opens this long before its fixing (docs/reference/runbook.md 2 adds the closes to the 16:00 hour
-    only)."""
+    """A close window opens this long before its fixing (docs/reference/predecessor.md 2 adds the closes to the 16:00
+    hour only)."""
     calendar_end_days: int = Field(400, ge=1, le=730)
     """How far ahead the calendar is read; nothing is traded beyond it."""
 
@@ -164,7 +164,7 @@ class ProfileSettings(Section):
 
 
 class ProfilesSettings(Section):
-    """The three profiles of docs/reference/runbook.md 2."""
+    """The three profiles of docs/reference/predecessor.md 2."""
 
     wide: ProfileSettings = ProfileSettings(series=HOURLY_SERIES, lots=1, bins=4, impact_cap=0.05)
     size: ProfileSettings = ProfileSettings(series=HOURLY_SERIES, lots=2, bins=2, impact_cap=0.02)

@@ -180,7 +180,7 @@ class Trader:
         return stays
 
     async def run(self) -> Never:
-        """Until cancelled. An error here is a bug and ends the daemon through its stop ladder."""
+        """Until cancelled. An error here is a bug and ends the daemon through its shutdown sequence."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._beat(), name="trader.beat")
             group.create_task(self._watch(group), name="trader.watch")
@@ -292,7 +292,7 @@ class Trader:
             group.create_task(self._parts.orders.cancel(wanted, reason), name="trader.pull")
 
     async def _kill(self) -> None:
-        """The stop ladder without the exit: new orders are already refused in the submit path."""
+        """The shutdown sequence without the exit: new orders are already refused in the submit path."""
         deadline = Nanos(self._clock.now_ns() + _KILL_DEADLINE)
         result = await self._parts.orders.cancel_all("kill_switch", deadline)
         say_killed(result)

@@ -185,13 +185,17 @@ class MacroCalendar:
         Before the first day of the shipped figures every such kind counts as exhausted.
         """
         today = eastern_day(now_ns)
-        opening = eastern_ns(today, _REGULAR_OPEN)
-        return tuple(
-            event
+        felt = self.ends_felt(today, after_ns)
+        return tuple(event for event, end in felt.items() if today > end or today < SHIPPED_FROM)
+
+    def ends_felt(self, day: date, after_ns: Nanos) -> Mapping[str, date]:
+        """Kinds felt (until `after_ns` later) in a session of this day, each with the last day its list covers."""
+        opening = eastern_ns(day, _REGULAR_OPEN)
+        return {
+            event: end
             for event, end in self.complete_until.items()
-            if (today > end or today < SHIPPED_FROM)
-            and eastern_ns(today, _USUAL_TIME.get(event, _REGULAR_OPEN)) + after_ns >= opening
-        )
+            if eastern_ns(day, _USUAL_TIME.get(event, _REGULAR_OPEN)) + after_ns >= opening
+        }
 
     def _around(self, first_ns: Nanos, last_ns: Nanos) -> tuple[Release, ...]:
         low, high = bisect_left(self._stamps, first_ns), bisect_left(self._stamps, last_ns + 1)

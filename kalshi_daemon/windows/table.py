@@ -2,7 +2,7 @@
 
 The target of a window is always the next fixing strictly after now, because a window opens no earlier than the fixing
 before it and ends at its own (the predecessor aimed at the hour that had already passed:
-docs/reference/runbook.md 9.1).
+docs/reference/predecessor.md 9.1).
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -12,7 +12,7 @@ def lines(capsys, *argv: str) -> list[str]:
 def test_thanksgiving_week_by_hand(capsys):
     found = lines(capsys, "--from", "2026-11-25", "--to", "2026-11-28")
     assert found == [
-        "date session series opens new until cancel at gone by fixing",
+        "date session series opens quoting ends cancel start cutoff fixing",
         "Wed 2026-11-25 09:30-16:00 EST KXINXU KXNASDAQ100U 09:35:00 09:55:00 09:57:50 09:58:00 10:00:00",
         "KXINXU KXNASDAQ100U 10:00:00 10:55:00 10:57:50 10:58:00 11:00:00",
         "KXINXU KXNASDAQ100U 11:00:00 11:55:00 11:57:50 11:58:00 12:00:00",

@@ -1,4 +1,4 @@
-"""Defects of the predecessor that the wire must not repeat (docs/reference/runbook.md 9)."""
+"""Defects of the predecessor that the wire must not repeat (docs/reference/predecessor.md 9)."""
 
 import orjson
 import pytest

@@ -1,4 +1,4 @@
-"""Defects of the predecessor that this room must not repeat, by their number (docs/reference/runbook.md 9)."""
+"""Defects of the predecessor that this room must not repeat, by their number (docs/reference/predecessor.md 9)."""
 
 import json
 
