@@ -180,8 +180,8 @@ class MacroFresh:
     """Refuse around macro releases, and while a configured macro feed file is missing or old.
 
     `force_gate_pass` is this guard's override and touches nothing else: the predecessor's blanket override existed
-    because macro files blocked everything, and it silenced the feed's age too (docs/reference/predecessor.md 9.15). Inside a
-    release's blackout resting quotes are pulled; a stale file or a calendar that has ended holds.
+    because macro files blocked everything, and it silenced the feed's age too (docs/reference/predecessor.md 9.15).
+    Inside a release's blackout resting quotes are pulled; a stale file or a calendar that has ended holds.
     """
 
     age_max: tuple[tuple[str, Nanos], ...]
