@@ -91,11 +91,11 @@ class _Access:
         order = self._exchange.accounts[account].orders.get(order_id)
         return Count(0) if order is None or not order.booked else order.remaining
 
-    def traded(self) -> frozenset[str]:
+    def traded(self) -> tuple[str, ...]:
         matcher = self._exchange.matcher
         fresh = min(matcher.trade_count - self._trades, len(matcher.trades))
         self._trades = matcher.trade_count
-        return frozenset(trade.ticker for trade in islice(reversed(matcher.trades), fresh))
+        return tuple(dict.fromkeys(trade.ticker for trade in islice(reversed(matcher.trades), fresh)))
 
 
 class World:

@@ -248,13 +248,14 @@ class Trader:
         for index, record in self._parts.market_records.items():
             if record.resolve(self._state.venue.markets, now):
                 log.info("forecast_record.market_compared", index=index.value, **log_fields(record.readings()))
-        settling = {t for t, status in self._state.windows.items() if status.phase is Phase.SETTLING}
+        settling = [t for t, status in self._state.windows.items() if status.phase is Phase.SETTLING]
         if not settling:
             return
         open_events = {p.event_ticker for p in self._state.ledger.positions.values() if not p.settled and p.count}
         open_events |= {order.event_ticker for order in self._state.live_orders()}
-        for event_ticker in settling - open_events:
-            self._callbacks.on_settled(event_ticker)
+        for event_ticker in settling:
+            if event_ticker not in open_events:
+                self._callbacks.on_settled(event_ticker)
 
     def _judge_resting(self, window: Window, orders: list[Order], instant: Instant, group: asyncio.TaskGroup) -> None:
         staying: list[Order] = []

@@ -146,7 +146,7 @@ def test_the_stop_ladder_ends_before_systemd_does():
     unit = (ROOT / "deploy" / "kalshi-daemon.service").read_text()
     timeout_s = int(re.search(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)[1])  # type: ignore[index] # it is there
     longest = next(m for m in type(SETTINGS.orders).model_fields["stop_deadline_s"].metadata if hasattr(m, "le")).le
-    rows = section("The way down")
+    rows = section("Shutdown sequence")
     bounds = [
         SETTINGS.orders.stop_deadline_s,
         daemon.ANSWER_WITHIN / SECOND,

@@ -63,8 +63,8 @@ class Paper:
     def remaining(self, _account: str, order_id: str) -> Count:
         return self.resting[order_id][2] if order_id in self.resting else Count(0)
 
-    def traded(self) -> frozenset[str]:
-        return frozenset({"M"})
+    def traded(self) -> tuple[str, ...]:
+        return ("M",)
 
 
 def seconds(number: float) -> Nanos:

@@ -46,7 +46,7 @@ class Crowd:
 
     def act(self, now_ns: Nanos, market: MarketAccess) -> None:
         """Let everyone whose event trades now do what is due. Called once per simulated second."""
-        traded = market.traded() if self._alert else frozenset()
+        traded = market.traded() if self._alert else ()
         for ladder, members in self._members:
             if not ladder.trades_from_ns <= now_ns < ladder.target_ns:
                 continue

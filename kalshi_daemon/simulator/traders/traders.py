@@ -58,8 +58,8 @@ class MarketAccess(Protocol):
         """What still rests of an order; 0 when it is gone."""
         ...
 
-    def traded(self) -> frozenset[str]:
-        """Tickers of the markets that have traded since this was asked last."""
+    def traded(self) -> tuple[str, ...]:
+        """Tickers of markets that have traded since this was asked last, in an order that the trades alone decide."""
         ...
 
 
