@@ -1,4 +1,4 @@
-"""A seed says everything, in every process: texts hash otherwise in each, and so order the members of a set otherwise."""
+"""A seed says everything, in every process: texts hash otherwise in each, and a set of them is in another order."""
 
 import os
 import subprocess
